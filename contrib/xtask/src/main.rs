@@ -1,0 +1,44 @@
+//! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
+//!
+//! `test` is the whole proof on a bare Debian 12; `vm` is one command in a virtual machine; and
+//! `capture` makes the fixtures that the golden tests render.
+
+mod capture;
+mod check;
+mod packages;
+mod run;
+mod tally;
+mod test;
+mod vm;
+mod work_dir;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Test(test::TestArgs),
+    Capture(capture::CaptureArgs),
+    Vm(vm::VmArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Task::Test(args) => args.run(),
+        Task::Capture(args) => args.run(),
+        Task::Vm(args) => args.run(),
+    };
+    outcome.unwrap_or_else(|error| {
+        // One line per cause: a back trace of this program helps nobody.
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,204 @@
+//! `cargo xtask test`: all that can be proved on this machine, in one command.
+//!
+//! The steps are independent: what fails in one does not keep the next from running, and all of it
+//! is in the table at the end.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use crate::run;
+use crate::tally::{Outcome, Report};
+use crate::vm::{self, Job, Layout, Vm};
+use crate::work_dir::WorkDir;
+use crate::{check, packages};
+
+/// Sets up what is missing and runs all checks and tests.
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Only these steps; may be given more than once.
+    #[arg(long)]
+    only: Vec<Step>,
+    /// Only these virtual machines; may be given more than once.
+    #[arg(long)]
+    layout: Vec<Layout>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// Format, lints, documentation.
+    Check,
+    /// Tests that run on any machine, without privileges.
+    Any,
+    /// Tests that need root and /dev/fuse, on this machine.
+    Machine,
+    /// The same tests in virtual machines, one for each cgroup layout.
+    Vm,
+}
+
+impl TestArgs {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let wants = |step| self.only.is_empty() || self.only.contains(&step);
+        let mut report = Report::default();
+        if wants(Step::Machine) || wants(Step::Vm) {
+            report.step("packages", || packages::install(wants(Step::Vm)));
+        }
+        if wants(Step::Check) {
+            check::check(&mut report);
+        }
+        if wants(Step::Any) {
+            report.step("unit tests", || {
+                cargo_test(
+                    &[
+                        "--workspace",
+                        "--exclude",
+                        "vistafs-tests",
+                        "--no-fail-fast",
+                    ],
+                    None,
+                )
+            });
+            report.step("tests on any machine", || {
+                cargo_test(&["--package", "vistafs-tests", "--test", "any"], None)
+            });
+        }
+        if wants(Step::Machine) {
+            report.step("tests on this machine", || {
+                let daemon = executable(&DAEMON)?;
+                cargo_test(
+                    &["--package", "vistafs-tests", "--test", "machine"],
+                    Some(daemon),
+                )
+            });
+        }
+        if wants(Step::Vm) {
+            let layouts = if self.layout.is_empty() {
+                &Layout::ALL[..]
+            } else {
+                &self.layout
+            };
+            for &layout in layouts {
+                report.step(&format!("vm {}", layout.name()), || in_vm(layout));
+            }
+        }
+        Ok(if report.print() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// A call of cargo that builds one program, and the name of its target.
+struct Target {
+    cargo: &'static [&'static str],
+    name: &'static str,
+}
+
+const DAEMON: Target = Target {
+    cargo: &["build", "--package", "vistafs"],
+    name: "vistafs",
+};
+const MACHINE_TESTS: Target = Target {
+    cargo: &[
+        "test",
+        "--package",
+        "vistafs-tests",
+        "--test",
+        "machine",
+        "--no-run",
+    ],
+    name: "machine",
+};
+
+/// Builds the program and returns its path, which cargo alone knows.
+fn executable(target: &Target) -> Result<PathBuf> {
+    let mut command = run::cargo(target.cargo);
+    command.arg("--message-format=json-render-diagnostics");
+    let messages = run::stdout_of(&mut command)?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == target.name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo made no program {}", target.name))
+}
+
+/// Runs tests with cargo; `daemon` is the program that they start.
+fn cargo_test(args: &[&str], daemon: Option<PathBuf>) -> Result<Outcome> {
+    let work = WorkDir::new()?;
+    let skip_log = work.path.join("skipped");
+    fs::write(&skip_log, "")?;
+    let mut command = run::cargo(&["test"]);
+    command.args(args).env("VISTAFS_SKIP_LOG", &skip_log);
+    if let Some(daemon) = daemon {
+        command.env("VISTAFS_BIN", daemon);
+    }
+    if run::is_ci() {
+        command.env("VISTAFS_REQUIRE", "1");
+    }
+    let mut outcome = Outcome::default();
+    let status = run::teed(&mut command, |line| outcome.read_libtest(line))?;
+    outcome.read_skips(&fs::read_to_string(&skip_log)?);
+    outcome.end(status.success());
+    work.remove();
+    Ok(outcome)
+}
+
+/// Runs this machine's tests in another one.
+fn in_vm(layout: Layout) -> Result<Outcome> {
+    if let Err(error) = vm::prepare(layout) {
+        return Ok(Outcome::missing(format!("no virtual machine: {error:#}")));
+    }
+    let work = WorkDir::new()?;
+    let skip_log = work.path.join("skipped");
+    let tests = run::workspace().join("tests");
+    let directory = tests
+        .to_str()
+        .context("the path of the sources is no UTF-8")?;
+    let mut job = Job {
+        command: guest_script(layout, directory),
+        put: vec![
+            (executable(&DAEMON)?, "/vistafs/vistafs".into()),
+            (executable(&MACHINE_TESTS)?, "/vistafs/machine".into()),
+        ],
+        get: vec![("/vistafs/skipped".into(), skip_log.clone())],
+    };
+    // Where they are here, as the tests have that path compiled in.
+    let fixtures = tests.join("fixtures");
+    if fixtures.is_dir() {
+        job.put.push((fixtures.clone(), fixtures));
+    }
+    let vm = Vm {
+        prefix: format!("{}: ", layout.name()),
+        ..Vm::new(layout)
+    };
+    let mut outcome = Outcome::default();
+    let status = vm.run(&job, |line| outcome.read_libtest(line))?;
+    outcome.read_skips(&fs::read_to_string(&skip_log).unwrap_or_default());
+    outcome.end(status == 0);
+    work.remove();
+    Ok(outcome)
+}
+
+/// What cargo would do around the test program.
+fn guest_script(layout: Layout, directory: &str) -> String {
+    let require = if run::is_ci() {
+        "export VISTAFS_REQUIRE=1\n"
+    } else {
+        ""
+    };
+    let directory = vm::quote(directory);
+    format!(
+        "export VISTAFS_BIN=/vistafs/vistafs VISTAFS_SKIP_LOG=/vistafs/skipped\n\
+         export VISTAFS_LAYOUT={} RUST_BACKTRACE=1\n\
+         {require}\
+         : >\"$VISTAFS_SKIP_LOG\"\n\
+         mkdir -p {directory} && cd {directory} && exec /vistafs/machine\n",
+        layout.name()
+    )
+}

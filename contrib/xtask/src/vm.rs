@@ -1,0 +1,115 @@
+//! Virtual machines: a real kernel of each cgroup layout, on any machine that has qemu.
+//!
+//! A machine lives for one job: it boots from an image that is built once (see [`image`] and
+//! [`kernel`]), gets files, runs one command as root under a real systemd, gives files back, and is
+//! gone. Nothing that happens in it changes the image.
+
+mod boot;
+mod cache;
+mod cli;
+mod image;
+mod job;
+mod kernel;
+mod layout;
+mod mirror;
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use boot::RunFiles;
+pub(crate) use cli::{VmArgs, quote};
+pub(crate) use layout::Layout;
+
+use crate::run::{self, Tail};
+use crate::work_dir::WorkDir;
+
+/// A machine that can be booted.
+pub(crate) struct Vm {
+    pub(crate) layout: Layout,
+    pub(crate) memory_mib: u32,
+    pub(crate) cpus: u32,
+    /// For the command; the boot comes on top.
+    pub(crate) timeout: Duration,
+    /// Stands before each line of the output.
+    pub(crate) prefix: String,
+}
+
+/// What a machine is booted for.
+#[derive(Default)]
+pub(crate) struct Job {
+    /// A shell script.
+    pub(crate) command: String,
+    /// Files and directories that are there before: path here, path in the guest.
+    pub(crate) put: Vec<(PathBuf, PathBuf)>,
+    /// Files and directories that are brought back: path in the guest, path here.
+    pub(crate) get: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Vm {
+    /// The usual machine of that layout.
+    pub(crate) fn new(layout: Layout) -> Vm {
+        Vm {
+            layout,
+            memory_mib: 1536,
+            cpus: 2,
+            timeout: Duration::from_secs(15 * 60),
+            prefix: String::new(),
+        }
+    }
+
+    /// Boots, runs the job, and returns the exit status of its command.
+    pub(crate) fn run(&self, job: &Job, mut on_line: impl FnMut(&str) + Send) -> Result<i32> {
+        // Before there is a console whose end would be shown.
+        prepare(self.layout)?;
+        let work = WorkDir::new()?;
+        let console = work.path.join("console.log");
+        match self.run_in(&work.path, job, &console, &mut on_line) {
+            Ok(status) => {
+                work.remove();
+                Ok(status)
+            }
+            Err(error) => {
+                let tail = boot::console_tail(&console);
+                let path = console.display();
+                Err(error.context(format!("{tail}\nvm: that was the end of {path}")))
+            }
+        }
+    }
+
+    fn run_in(
+        &self,
+        work: &Path,
+        job: &Job,
+        console: &Path,
+        on_line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<i32> {
+        let files = RunFiles {
+            job: &job::pack(job, self.timeout.as_secs(), work)?,
+            result: &job::result_disk(work)?,
+            console,
+        };
+        let printed = boot::boot(self, &files, on_line)?;
+        let Some(results) = job::unpack(job, files.result, work)? else {
+            bail!("the guest ended before its job did");
+        };
+        let mut rest = File::open(&results.output)?;
+        rest.seek(SeekFrom::Start(u64::try_from(printed)?))?;
+        run::tee(rest, &self.prefix, Tail::Print, on_line);
+        Ok(results.status)
+    }
+}
+
+/// Makes sure of what booting that layout takes, so that a machine without the means (no qemu, no
+/// network) can be told from a failure of the guest.
+pub(crate) fn prepare(layout: Layout) -> Result<()> {
+    if !run::is_there("qemu-system-x86_64") {
+        bail!("no qemu-system-x86_64");
+    }
+    image::root()?;
+    layout.kernel().files()?;
+    Ok(())
+}

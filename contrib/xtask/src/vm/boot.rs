@@ -1,0 +1,185 @@
+//! One run of qemu: its command line, its output, its end.
+//!
+//! The processor is emulated (TCG): it works on every machine, also in one that is itself virtual,
+//! and the guest's kernel does not depend on the host's.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::kernel::KernelFiles;
+use super::{Vm, image};
+use crate::run::{self, Tail};
+
+/// How long a guest may take beyond its job, for the files and the results.
+const GRACE: Duration = Duration::from_secs(120);
+
+/// How long a guest may take until it begins its job. Usual are 7 seconds, and 30 on a busy machine.
+const BOOT_LIMIT: Duration = Duration::from_secs(90);
+
+/// About one emulated boot in fifty stops for ever in the kernel, long before the job.
+const ATTEMPTS: u32 = 3;
+
+/// What guest/job.py writes to the console when it begins.
+const STARTED: &str = "vistafs-job: started";
+
+/// The last lines of the console that are shown when a guest fails.
+const CONSOLE_TAIL: usize = 40;
+
+/// The machine. It restarts on a panic and at the end of its job, and `-no-reboot` makes both the
+/// end of qemu.
+const MACHINE: &str = "-machine pc -accel tcg,thread=multi -cpu max -nodefaults -no-user-config \
+    -display none -nic none -no-reboot -device virtio-serial-pci";
+
+/// The kernel's command line, without the layout. Without the mitigations, which protect nothing
+/// here, an emulated guest is faster; with AppArmor on but no profiles, LXC starts nothing.
+const CMDLINE: &str =
+    "console=ttyS0 rw quiet panic=-1 psi=1 swapaccount=1 mitigations=off apparmor=0";
+
+/// The files of one run.
+pub(super) struct RunFiles<'a> {
+    pub(super) job: &'a Path,
+    pub(super) result: &'a Path,
+    pub(super) console: &'a Path,
+}
+
+/// Boots with the job on a disk and a disk for its results, and prints what the job prints. Returns
+/// when the guest has ended, with the number of bytes of the output that were printed.
+pub(super) fn boot(
+    vm: &Vm,
+    files: &RunFiles,
+    on_line: &mut (dyn FnMut(&str) + Send),
+) -> Result<usize> {
+    let root = image::root()?;
+    let kernel = vm.layout.kernel().files()?;
+    for _ in 0..ATTEMPTS {
+        match attempt(vm, &kernel, &root, files, on_line)? {
+            (Ended::Well, printed) => return Ok(printed),
+            (Ended::TooLate, _) => bail!("no end in time: the guest was stopped"),
+            // Nothing of the job has been done, so that it can be begun anew.
+            (Ended::NeverStarted, _) => eprintln!("vm: the guest does not come up: stopped"),
+        }
+    }
+    bail!("the guest does not come up");
+}
+
+fn attempt(
+    vm: &Vm,
+    kernel: &KernelFiles,
+    root: &Path,
+    files: &RunFiles,
+    on_line: &mut (dyn FnMut(&str) + Send),
+) -> Result<(Ended, usize)> {
+    let errors = files.console.with_extension("qemu");
+    let mut child = qemu(vm, kernel, root, files)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(&errors)?)
+        .spawn()
+        .context("running qemu-system-x86_64")?;
+    let output = child.stdout.take();
+    let (ended, printed) = thread::scope(|scope| {
+        let reader = output
+            .map(|output| scope.spawn(move || run::tee(output, &vm.prefix, Tail::Leave, on_line)));
+        let ended = wait(&mut child, files.console, vm.timeout + GRACE);
+        let printed = reader.and_then(|reader| reader.join().ok());
+        (ended, printed.unwrap_or(0))
+    });
+    match ended? {
+        Some(ended) => Ok((ended, printed)),
+        None => bail!("qemu: {}", fs::read_to_string(&errors).unwrap_or_default()),
+    }
+}
+
+fn qemu(vm: &Vm, kernel: &KernelFiles, root: &Path, files: &RunFiles) -> Command {
+    let mut command = Command::new("qemu-system-x86_64");
+    command
+        .args(MACHINE.split_whitespace())
+        .arg("-kernel")
+        .arg(&kernel.vmlinuz)
+        .arg("-initrd")
+        .arg(&kernel.initrd);
+    let mut option = |name: &str, value: &str| {
+        command.args([name, value]);
+    };
+    option("-smp", &vm.cpus.to_string());
+    option("-m", &format!("{}M", vm.memory_mib));
+    option("-append", &format!("{CMDLINE} {}", vm.layout.cmdline()));
+    // In this order the guest names them vda, vdb, vdc, vdd. What is written to the root disk goes to
+    // a temporary file, so that many guests can share one image.
+    for (file, mode) in [
+        (root, "snapshot=on,cache=unsafe"),
+        (&kernel.modules, "readonly=on"),
+        (files.job, "readonly=on"),
+        (files.result, "cache=unsafe"),
+    ] {
+        option(
+            "-drive",
+            &format!("if=virtio,format=raw,{mode},file={}", escaped(file)),
+        );
+    }
+    // Not qemu's "stdio": that closes the port for the guest when standard input ends.
+    option("-chardev", "file,id=output,path=/dev/stdout");
+    option(
+        "-device",
+        "virtserialport,chardev=output,name=vistafs.output",
+    );
+    option(
+        "-chardev",
+        &format!("file,id=console,path={}", escaped(files.console)),
+    );
+    option("-serial", "chardev:console");
+    command
+}
+
+/// A path within an option of qemu, where a comma begins the next value.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+/// How a run of qemu ended.
+enum Ended {
+    Well,
+    NeverStarted,
+    TooLate,
+}
+
+/// Waits for the end of qemu, or makes one; `None` when qemu failed.
+fn wait(child: &mut Child, console: &Path, limit: Duration) -> Result<Option<Ended>> {
+    let started = Instant::now();
+    let mut alive = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.success().then_some(Ended::Well));
+        }
+        alive = alive || fs::read(console).is_ok_and(|log| contains(&log, STARTED));
+        let ended = if !alive && started.elapsed() > BOOT_LIMIT {
+            Ended::NeverStarted
+        } else if started.elapsed() > limit {
+            Ended::TooLate
+        } else {
+            thread::sleep(Duration::from_millis(50));
+            continue;
+        };
+        child.kill()?;
+        child.wait()?;
+        return Ok(Some(ended));
+    }
+}
+
+fn contains(text: &[u8], part: &str) -> bool {
+    text.windows(part.len())
+        .any(|window| window == part.as_bytes())
+}
+
+/// The end of the console log, for a report.
+pub(super) fn console_tail(console: &Path) -> String {
+    let bytes = fs::read(console).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(CONSOLE_TAIL)..].join("\n")
+}

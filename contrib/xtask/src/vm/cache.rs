@@ -1,0 +1,67 @@
+//! Where built images are kept between runs, and the rule by which they are made anew.
+//!
+//! An image lives in a directory named after the hash of its recipe, so that a changed recipe is
+//! another image and an old checkout still finds its own. Old directories are not removed: another
+//! checkout may be booting from one. The whole cache can be deleted at any time.
+
+use std::env;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run;
+
+/// `$VISTAFS_VM_CACHE`, or else the user's cache directory: never in the source tree, which `cargo
+/// clean` and `git clean` would empty.
+fn dir() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("VISTAFS_VM_CACHE") {
+        return Ok(dir.into());
+    }
+    let base = match env::var_os("XDG_CACHE_HOME") {
+        Some(dir) => PathBuf::from(dir),
+        None => {
+            let home = env::var_os("HOME").context("neither VISTAFS_VM_CACHE nor HOME is set")?;
+            Path::new(&home).join(".cache")
+        }
+    };
+    Ok(base.join("vistafs/vm"))
+}
+
+/// The directory that `build` fills from `recipe`, built now if it is not there yet.
+///
+/// Two runs may build the same at the same time: each works under a name of its own, and the one
+/// that renames last finds the other's result and takes it.
+pub(super) fn built(
+    name: &str,
+    recipe: &[&str],
+    build: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    recipe.hash(&mut hasher);
+    let dir = dir()?;
+    let done = dir.join(format!("{name}-{:016x}", hasher.finish()));
+    if done.is_dir() {
+        return Ok(done);
+    }
+    if !run::is_root() {
+        bail!("the {name} image is not built, and only root can build one");
+    }
+    let started = Instant::now();
+    eprintln!("vm: building {}", done.display());
+    let work = dir.join(format!(".building-{name}-{}", process::id()));
+    fs::create_dir_all(&work).with_context(|| format!("creating {}", work.display()))?;
+    let outcome = build(&work).and_then(|()| match fs::rename(&work, &done) {
+        Err(_) if done.is_dir() => Ok(()),
+        other => other.with_context(|| format!("renaming to {}", done.display())),
+    });
+    if work.is_dir() {
+        fs::remove_dir_all(&work).with_context(|| format!("removing {}", work.display()))?;
+    }
+    outcome.with_context(|| format!("building the {name} image"))?;
+    eprintln!("vm: {name} built in {:.1?}", started.elapsed());
+    Ok(done)
+}

@@ -1,0 +1,143 @@
+//! The guests' root file system: one Debian 12 for all layouts, as an ext4 image.
+//!
+//! systemd is the real one and runs as process 1 with its usual cgroup tree; only what costs time at
+//! each boot and helps no test is masked. There is no udev: device nodes come from the kernel.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::cache;
+use super::mirror::Mirror;
+use crate::run;
+
+const RELEASE: &str = "bookworm";
+
+/// What the tests call in a guest, beside the essential packages.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,util-linux,mount,kmod,iproute2,\
+    busybox-static,python3-minimal,runc,crun,lxc,fuse3,zstd";
+
+/// Size of the file system. The file is sparse: what is not used costs nothing.
+const SIZE: &str = "4G";
+
+const JOB_SCRIPT: &str = include_str!("guest/job.py");
+const JOB_UNIT: &str = include_str!("guest/job.service");
+
+/// Units that do nothing for a guest that lives for one job.
+const MASKED: &[&str] = &[
+    "console-getty.service",
+    "container-getty@.service",
+    "e2scrub_reap.service",
+    "getty.target",
+    "lxc.service",
+    "lxc-monitord.service",
+    "lxc-net.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "serial-getty@.service",
+    "sys-kernel-config.mount",
+    "sys-kernel-tracing.mount",
+    "systemd-binfmt.service",
+    "systemd-firstboot.service",
+    "systemd-journal-flush.service",
+    "systemd-logind.service",
+    "systemd-machine-id-commit.service",
+    "systemd-pcrphase.service",
+    "systemd-pcrphase-sysinit.service",
+    "systemd-pstore.service",
+    "systemd-random-seed.service",
+    "systemd-repart.service",
+    "systemd-sysusers.service",
+    "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
+    "systemd-user-sessions.service",
+    "timers.target",
+];
+
+/// Small files that make the system boot without asking anything.
+const FILES: &[(&str, &str)] = &[
+    ("etc/hostname", "guest\n"),
+    ("etc/hosts", "127.0.0.1 localhost guest\n"),
+    ("etc/fstab", ""),
+    // An empty one would make each boot a first boot, which presets all units.
+    ("etc/machine-id", "76697374616673000000000000000001\n"),
+    (
+        "etc/modules-load.d/vistafs.conf",
+        "fuse\noverlay\nvirtio_console\n",
+    ),
+    // What udev's rules would do.
+    ("etc/tmpfiles.d/vistafs.conf", "z /dev/fuse 0666\n"),
+    // In memory, and no rate limit: a daemon under test may log much.
+    (
+        "etc/systemd/journald.conf.d/vistafs.conf",
+        "[Journal]\nStorage=volatile\nRateLimitBurst=0\n",
+    ),
+];
+
+/// The image, built when it is not there.
+pub(super) fn root() -> Result<PathBuf> {
+    let files = format!("{FILES:?}{MASKED:?}{SIZE}");
+    let recipe = [RELEASE, PACKAGES, &files, JOB_SCRIPT, JOB_UNIT];
+    let dir = cache::built("root", &recipe, build)?;
+    Ok(dir.join("root.ext4"))
+}
+
+fn build(work: &Path) -> Result<()> {
+    let tree = work.join("tree");
+    let mirror = Mirror::of_this_machine()?;
+    run::quiet(
+        mirror
+            .mmdebstrap(RELEASE, "minbase", PACKAGES)
+            .arg(&tree)
+            .args(mirror.sources(RELEASE)),
+    )?;
+    furnish(&tree)?;
+    ext4(&tree, &work.join("root.ext4"), SIZE)?;
+    fs::remove_dir_all(&tree).context("removing the tree of the image")
+}
+
+fn furnish(tree: &Path) -> Result<()> {
+    let write = |path: &str, text: &str| -> Result<PathBuf> {
+        let path = tree.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
+    };
+    for (path, text) in FILES {
+        write(path, text)?;
+    }
+    let script = write("usr/local/sbin/vistafs-job", JOB_SCRIPT)?;
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755))?;
+    write("etc/systemd/system/vistafs-job.service", JOB_UNIT)?;
+    let units = tree.join("etc/systemd/system");
+    for unit in MASKED {
+        let link = units.join(unit);
+        if link.symlink_metadata().is_ok() {
+            fs::remove_file(&link)?;
+        }
+        symlink("/dev/null", &link).with_context(|| format!("masking {unit}"))?;
+    }
+    let wants = units.join("multi-user.target.wants");
+    fs::create_dir_all(&wants)?;
+    symlink("../vistafs-job.service", wants.join("vistafs-job.service"))?;
+    // The kernel's modules are mounted here; see guest/init.sh.
+    fs::create_dir_all(tree.join("usr/lib/modules"))?;
+    Ok(())
+}
+
+/// Makes an ext4 image of a directory, owners and modes included.
+///
+/// Without a journal: the image is never written to, and the copies are thrown away.
+pub(super) fn ext4(tree: &Path, image: &Path, size: &str) -> Result<()> {
+    run::quiet(
+        Command::new("/sbin/mke2fs")
+            .args(["-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d"])
+            .args([tree, image])
+            .arg(size),
+    )?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! The cgroup layouts that a host can have, and how a kernel is told to make them.
+
+use clap::ValueEnum;
+
+use super::kernel::Kernel;
+
+/// A host: a kernel and the way in which its systemd mounts the cgroup hierarchies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// Every controller in a v1 hierarchy of its own, systemd's own tree as well.
+    V1,
+    /// The controllers on v1, systemd's own tree on v2.
+    Hybrid,
+    /// One v2 hierarchy, on the kernel of Debian 12.
+    V2,
+    /// One v2 hierarchy, on a kernel that no longer has v1 memory and cpuset controllers.
+    #[value(name = "v2-6.12")]
+    V2On612,
+}
+
+impl Layout {
+    /// All of them, in the order in which they are tested.
+    pub(crate) const ALL: [Layout; 4] = [Layout::V1, Layout::Hybrid, Layout::V2, Layout::V2On612];
+
+    /// The name on the command line, in file names and before each line of the guest's output.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Layout::V1 => "v1",
+            Layout::Hybrid => "hybrid",
+            Layout::V2 => "v2",
+            Layout::V2On612 => "v2-6.12",
+        }
+    }
+
+    pub(super) fn kernel(self) -> Kernel {
+        match self {
+            Layout::V1 | Layout::Hybrid | Layout::V2 => Kernel::Debian12,
+            Layout::V2On612 => Kernel::Debian13,
+        }
+    }
+
+    /// The part of the kernel command line that systemd reads.
+    pub(super) fn cmdline(self) -> &'static str {
+        match self {
+            Layout::V1 => {
+                "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+            }
+            Layout::Hybrid => {
+                "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0"
+            }
+            Layout::V2 | Layout::V2On612 => "systemd.unified_cgroup_hierarchy=1",
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! A temporary directory for one run of something.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context, Result};
+
+/// A directory that is ours alone, and that stays unless it is removed.
+pub(crate) struct WorkDir {
+    pub(crate) path: PathBuf,
+}
+
+impl WorkDir {
+    pub(crate) fn new() -> Result<WorkDir> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("vistafs-xtask-{}-{number}", process::id()));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .with_context(|| format!("creating {}", path.display()))?;
+        Ok(WorkDir { path })
+    }
+
+    /// Not done on drop: what a failure leaves is there to be read.
+    pub(crate) fn remove(self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            eprintln!("removing {}: {error}", self.path.display());
+        }
+    }
+}

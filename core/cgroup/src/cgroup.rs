@@ -1,0 +1,147 @@
+//! One cgroup in one hierarchy: its directory and those of its ancestors, all held.
+//!
+//! Held directories make a reading safe against renames and against a new cgroup of the same name:
+//! below a removed directory nothing is found any more.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use vistafs_host::{Dir, HostError};
+
+use crate::{Hierarchy, Version};
+
+/// More levels than any kernel lets anyone make with sense; ends a walk that would not end.
+const DEEPEST: usize = 1000;
+
+/// A cgroup, from itself up to the child of the hierarchy's root.
+#[derive(Debug)]
+pub struct Cgroup {
+    hierarchy: Arc<Hierarchy>,
+    // Own directory first. The root of the hierarchy is in it only when it is the cgroup itself.
+    levels: Vec<Arc<Dir>>,
+    is_root: bool,
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// The cgroup of a directory that is somewhere in the host's mount of `hierarchy`.
+    ///
+    /// # Errors
+    /// `NotFound` when it has been removed, `Io`.
+    pub(crate) fn from_directory(
+        hierarchy: &Arc<Hierarchy>,
+        directory: OwnedFd,
+    ) -> Result<Self, HostError> {
+        let top = hierarchy.root().path();
+        let failed = |errno| HostError::from_errno(errno, top);
+        let mut fds = vec![directory];
+        loop {
+            let here = &fds[fds.len() - 1];
+            if rustix::fs::fstat(here).map_err(failed)?.st_ino == hierarchy.root_inode() {
+                break;
+            }
+            if fds.len() > DEEPEST {
+                return Err(failed(rustix::io::Errno::LOOP));
+            }
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let parent = rustix::fs::openat(here, "..", flags, Mode::empty()).map_err(failed)?;
+            fds.push(parent);
+        }
+        let is_root = fds.len() == 1;
+        if !is_root {
+            fds.pop();
+        }
+        let levels: Vec<Arc<Dir>> = fds
+            .into_iter()
+            .map(|fd| {
+                let path = path_of(&fd).unwrap_or_else(|| top.to_owned());
+                Arc::new(Dir::from_fd(fd, path))
+            })
+            .collect();
+        let own = levels[0].path();
+        let path = match path_of(hierarchy.root()) {
+            Some(root) => Path::new("/").join(own.strip_prefix(root).unwrap_or(own)),
+            None => own.to_owned(),
+        };
+        Ok(Self {
+            hierarchy: Arc::clone(hierarchy),
+            levels,
+            is_root,
+            path,
+        })
+    }
+
+    /// The cgroup at an absolute path of the hierarchy (`/`, `/a/b`).
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub(crate) fn at_path(hierarchy: &Arc<Hierarchy>, path: &Path) -> Result<Self, HostError> {
+        let relative = path.strip_prefix("/").unwrap_or(path);
+        let relative = if relative.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            relative
+        };
+        let dir = hierarchy.root().subdir(relative)?;
+        let fd = rustix::io::fcntl_dupfd_cloexec(&dir, 0)
+            .map_err(|errno| HostError::from_errno(errno, dir.path()))?;
+        Self::from_directory(hierarchy, fd)
+    }
+
+    /// Its hierarchy.
+    #[must_use]
+    pub fn hierarchy(&self) -> &Arc<Hierarchy> {
+        &self.hierarchy
+    }
+
+    /// Its path in the hierarchy: `/` or `/a/b`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its own directory.
+    #[must_use]
+    pub fn own(&self) -> &Arc<Dir> {
+        &self.levels[0]
+    }
+
+    /// Its own directory, then those of its ancestors below the root.
+    pub(crate) fn levels(&self) -> &[Arc<Dir>] {
+        &self.levels
+    }
+
+    /// Whether it is the root of its hierarchy.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.is_root
+    }
+
+    /// Whether it is still there. Costs one system call.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        // Every cgroup of either version has it, and a removed one has nothing.
+        rustix::fs::accessat(
+            self.own(),
+            "cgroup.procs",
+            rustix::fs::Access::EXISTS,
+            AtFlags::empty(),
+        )
+        .is_ok()
+    }
+
+    /// Version of its hierarchy.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.hierarchy.version()
+    }
+}
+
+/// Where the kernel says that a descriptor points, for messages and names.
+fn path_of(fd: &impl std::os::fd::AsFd) -> Option<PathBuf> {
+    use std::os::fd::AsRawFd;
+    let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    std::fs::read_link(link).ok()
+}

@@ -1,0 +1,194 @@
+//! CPU quota and CPU time of a cgroup, whatever the version.
+
+use vistafs_host::HostError;
+
+use crate::{Cgroup, Version, v1, v2};
+
+/// How much CPU time a cgroup may use: `quota` in every `period`, both µs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CpuQuota {
+    /// µs of CPU time.
+    pub quota: u64,
+    /// µs of wall time, never 0.
+    pub period: u64,
+}
+
+impl CpuQuota {
+    /// How many CPUs it takes to use it up, at least 1.
+    #[must_use]
+    pub fn cpus(self) -> usize {
+        usize::try_from(self.quota.div_ceil(self.period.max(1)).max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// The tighter of two.
+    pub(crate) fn tighter(self, other: Self) -> Self {
+        let weigh = |a: Self, b: Self| u128::from(a.quota) * u128::from(b.period);
+        if weigh(other, self) < weigh(self, other) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+/// CPU time since the cgroup was made, in ns. `user` is without `nice`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CpuUsage {
+    /// In user mode.
+    pub user: u64,
+    /// In user mode at low priority; 0 where the kernel keeps no such number.
+    pub nice: u64,
+    /// In the kernel.
+    pub system: u64,
+    /// Runnable but held back by the cgroup's own quota.
+    pub throttled: u64,
+}
+
+impl CpuUsage {
+    /// All time used.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.user
+            .saturating_add(self.nice)
+            .saturating_add(self.system)
+    }
+}
+
+/// CPU time used on one CPU, in ns.
+///
+/// The kernel measures `total` and samples how much of it was `user` and `system` at each tick, so
+/// those two need not add up to it: they tell its shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerCpu {
+    /// The host's number of the CPU.
+    pub cpu: u32,
+    /// All of it, exact.
+    pub total: u64,
+    /// Sampled in user mode.
+    pub user: u64,
+    /// Sampled in the kernel.
+    pub system: u64,
+}
+
+impl PerCpu {
+    /// Splits `ns` in the shares of user and system time; all of it is user time where there is no
+    /// sample. (user, system)
+    #[must_use]
+    pub fn split(ns: u64, user: u64, system: u64) -> (u64, u64) {
+        let samples = u128::from(user) + u128::from(system);
+        let in_kernel = (u128::from(ns) * u128::from(system))
+            .checked_div(samples)
+            .unwrap_or(0);
+        let in_kernel = u64::try_from(in_kernel).unwrap_or(ns);
+        (ns - in_kernel, in_kernel)
+    }
+}
+
+/// The CPU files of a cgroup and its ancestors.
+#[derive(Debug)]
+pub struct CpuAccounting {
+    quota: Option<Files>,
+    usage: Option<Files>,
+}
+
+#[derive(Debug)]
+enum Files {
+    V1(v1::cpu::Cpu),
+    V2(v2::cpu::Cpu),
+}
+
+impl Files {
+    fn new(cgroup: &Cgroup) -> Self {
+        match cgroup.version() {
+            Version::V1 => Self::V1(v1::cpu::Cpu::new(cgroup)),
+            Version::V2 => Self::V2(v2::cpu::Cpu::new(cgroup)),
+        }
+    }
+}
+
+impl CpuAccounting {
+    /// Names the files; none is opened yet. `cpu` has the quota, `cpuacct` counts the time; in v1
+    /// they may be two hierarchies.
+    #[must_use]
+    pub fn new(cpu: Option<&Cgroup>, cpuacct: Option<&Cgroup>) -> Self {
+        Self {
+            quota: cpu.map(Files::new),
+            usage: cpuacct.map(Files::new),
+        }
+    }
+
+    /// The tightest quota of the cgroup and its ancestors; `None`: no limit.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
+        match &self.quota {
+            Some(Files::V1(cpu)) => cpu.quota(text),
+            Some(Files::V2(cpu)) => cpu.quota(text),
+            None => Ok(None),
+        }
+    }
+
+    /// CPU time used; `None`: the kernel does not count it for this cgroup.
+    /// `per_cpu` is filled where the kernel counts per CPU (v1), else left empty.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn usage(
+        &self,
+        per_cpu: &mut Vec<PerCpu>,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<CpuUsage>, HostError> {
+        per_cpu.clear();
+        let usage = match &self.usage {
+            Some(Files::V1(cpu)) => cpu.usage(per_cpu, text)?,
+            Some(Files::V2(cpu)) => cpu.usage(text)?,
+            None => None,
+        };
+        // In v1 the throttled time is counted by `cpu`, not by `cpuacct`.
+        match (usage, &self.quota) {
+            (Some(usage), Some(Files::V1(cpu))) => Ok(Some(CpuUsage {
+                throttled: cpu.throttled(text)?,
+                ..usage
+            })),
+            (usage, _) => Ok(usage),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_started_cpu_counts_whole() {
+        let cpus = |quota, period| CpuQuota { quota, period }.cpus();
+        assert_eq!(cpus(100_000, 100_000), 1);
+        assert_eq!(cpus(150_000, 100_000), 2);
+        assert_eq!(cpus(1_000, 100_000), 1);
+        assert_eq!(cpus(u64::MAX, 1), usize::MAX);
+        assert_eq!(cpus(5, 0), 5);
+    }
+
+    #[test]
+    fn time_is_split_by_its_samples() {
+        assert_eq!(PerCpu::split(100, 30, 10), (75, 25));
+        assert_eq!(PerCpu::split(100, 0, 0), (100, 0));
+        assert_eq!(PerCpu::split(u64::MAX, 0, u64::MAX), (0, u64::MAX));
+    }
+
+    #[test]
+    fn periods_may_differ() {
+        let half = CpuQuota {
+            quota: 50,
+            period: 100,
+        };
+        let third = CpuQuota {
+            quota: 1000,
+            period: 3000,
+        };
+        assert_eq!(half.tighter(third), third);
+        assert_eq!(third.tighter(half), third);
+        assert_eq!(half.tighter(half), half);
+    }
+}

@@ -1,0 +1,67 @@
+//! From a directory of a private mount to the same directory in the host's mount.
+//!
+//! A cgroup namespace shows its root as `/`; nothing in it tells which cgroup that is. But a mount
+//! made inside the namespace has that cgroup as its root directory, and the kernel's file handle of
+//! that directory opens the same one in any other mount of the hierarchy, from where its ancestors
+//! can be walked. No path text takes part, so neither odd names nor a process that was moved out
+//! of its namespace's root can lead astray. open_by_handle_at(2); needs CAP_DAC_READ_SEARCH.
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+
+/// kernfs handles are 8 bytes long; the kernel's limit is 128.
+const ROOM: usize = 128;
+
+/// `struct file_handle` with room for any handle.
+#[repr(C)]
+struct Handle {
+    head: libc::file_handle,
+    room: [u8; ROOM],
+}
+
+/// Opens the directory `same` again below the mount that `mount` is a readable descriptor of.
+pub(crate) fn reopen_in(mount: impl AsFd, same: impl AsFd) -> Result<OwnedFd, Errno> {
+    let mut handle = Handle {
+        head: libc::file_handle {
+            handle_bytes: 128,
+            handle_type: 0,
+            f_handle: [],
+        },
+        room: [0; ROOM],
+    };
+    let mut mount_id = 0;
+    let pointer: *mut Handle = &raw mut handle;
+    // SAFETY: `pointer` points to a live file_handle followed by the 128 bytes that its
+    // `handle_bytes` announces, the path is a constant C string, and `mount_id` outlives the call.
+    let named = unsafe {
+        libc::name_to_handle_at(
+            same.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            pointer.cast(),
+            &raw mut mount_id,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    if named != 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the same live buffer, now filled by the kernel; the flags ask for no creation.
+    let opened = unsafe {
+        libc::open_by_handle_at(
+            mount.as_fd().as_raw_fd(),
+            pointer.cast(),
+            libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC,
+        )
+    };
+    if opened < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(opened) })
+}
+
+fn last_errno() -> Errno {
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    Errno::from_raw_os_error(errno.unwrap_or(libc::EIO))
+}

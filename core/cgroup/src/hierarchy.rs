@@ -1,0 +1,226 @@
+//! The hierarchies that the host has mounted.
+//!
+//! Taken once at start from the mounts that vistafs itself sees. A hierarchy that is mounted more
+//! than once is taken where its root is shown (mountinfo's root field is `/`).
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use vistafs_host::{Dir, HostError};
+use vistafs_text::mountinfo::{self, Mount};
+
+/// Version of the interface of one hierarchy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// cgroups(7), "Cgroups version 1"
+    V1,
+    /// The unified hierarchy.
+    V2,
+}
+
+/// One mounted cgroup tree.
+#[derive(Debug)]
+pub struct Hierarchy {
+    version: Version,
+    name: String,
+    controllers: Vec<String>,
+    root: Arc<Dir>,
+    root_inode: u64,
+    // A readable descriptor of the root: `open_by_handle_at` wants one that is not O_PATH.
+    mount: std::os::fd::OwnedFd,
+    options: Vec<String>,
+}
+
+impl Hierarchy {
+    /// v1 or v2.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// `memory`, `cpu,cpuacct`, `name=systemd`; `unified` for v2.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its root directory in the host's mount.
+    #[must_use]
+    pub fn root(&self) -> &Arc<Dir> {
+        &self.root
+    }
+
+    pub(crate) fn root_inode(&self) -> u64 {
+        self.root_inode
+    }
+
+    pub(crate) fn mount(&self) -> &std::os::fd::OwnedFd {
+        &self.mount
+    }
+
+    /// What to give `fsconfig` to mount the same hierarchy again.
+    pub(crate) fn options(&self) -> &[String] {
+        &self.options
+    }
+
+    fn open(mount: &Mount<'_>, below: &Path) -> Result<Self, HostError> {
+        let version = if mount.fs_type == b"cgroup2" {
+            Version::V2
+        } else {
+            Version::V1
+        };
+        let mount_point = Path::new(OsStr::from_bytes(&mount.mount_point));
+        let path: PathBuf = below.join(mount_point.strip_prefix("/").unwrap_or(mount_point));
+        let root = Dir::open(&path)?;
+        let errno = |e| HostError::from_errno(e, &path);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let readable = rustix::fs::openat(&root, ".", flags, Mode::empty()).map_err(errno)?;
+        let root_inode = rustix::fs::fstat(&root).map_err(errno)?.st_ino;
+        let options: Vec<String> = mount
+            .super_options
+            .split(|&b| b == b',')
+            .map(|option| String::from_utf8_lossy(option).into_owned())
+            .collect();
+        let (name, controllers, options) = match version {
+            Version::V2 => ("unified".to_owned(), Vec::new(), Vec::new()),
+            Version::V1 => {
+                // The rest are options of the superblock: `rw`, `xattr`, `noprefix`, `release_agent=`.
+                let kept: Vec<String> = options
+                    .into_iter()
+                    .filter(|o| {
+                        !matches!(o.as_str(), "rw" | "ro") && !o.starts_with("release_agent=")
+                    })
+                    .collect();
+                let controllers: Vec<String> = kept
+                    .iter()
+                    .filter(|o| {
+                        !matches!(
+                            o.as_str(),
+                            "xattr"
+                                | "noprefix"
+                                | "clone_children"
+                                | "cpuset_v2_mode"
+                                | "favordynmods"
+                        )
+                    })
+                    .cloned()
+                    .collect();
+                (controllers.join(","), controllers, kept)
+            }
+        };
+        Ok(Self {
+            version,
+            name,
+            controllers,
+            root: Arc::new(root),
+            root_inode,
+            mount: readable,
+            options,
+        })
+    }
+}
+
+/// All hierarchies of the host.
+#[derive(Debug)]
+pub struct Hierarchies {
+    all: Vec<Arc<Hierarchy>>,
+}
+
+impl Hierarchies {
+    /// Finds them in a mountinfo text; their mount points are looked up below `below` (`/`, or the
+    /// root of a captured host).
+    ///
+    /// # Errors
+    /// When the text is malformed or a mount point cannot be opened.
+    pub fn discover(text: &[u8], below: &Path) -> Result<Self, HostError> {
+        let mut all: Vec<Arc<Hierarchy>> = Vec::new();
+        for mount in mountinfo::mounts(text) {
+            let mount =
+                mount.map_err(|e| HostError::malformed(&below.join("proc/self/mountinfo"), e))?;
+            if !matches!(mount.fs_type, b"cgroup" | b"cgroup2") || &*mount.root != b"/" {
+                continue;
+            }
+            let hierarchy = match Hierarchy::open(&mount, below) {
+                Ok(hierarchy) => hierarchy,
+                // Mounted over by something else: another mount of it may follow.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
+            if all.iter().all(|known| known.name != hierarchy.name) {
+                all.push(Arc::new(hierarchy));
+            }
+        }
+        Ok(Self { all })
+    }
+
+    /// Every hierarchy, v1 in mount order.
+    #[must_use]
+    pub fn all(&self) -> &[Arc<Hierarchy>] {
+        &self.all
+    }
+
+    /// Index of the hierarchy that has a controller: the v1 one, else the v2 one, else none.
+    ///
+    /// Whether v2 has it *enabled* for a cgroup is seen by its files, not here.
+    #[must_use]
+    pub fn index_of(&self, controller: &str) -> Option<usize> {
+        let v1 = |h: &Arc<Hierarchy>| h.controllers.iter().any(|c| c == controller);
+        let v2 = |h: &Arc<Hierarchy>| h.version == Version::V2;
+        self.all
+            .iter()
+            .position(v1)
+            .or_else(|| self.all.iter().position(v2))
+    }
+
+    /// The version that serves a controller here; `None` where nothing does.
+    #[must_use]
+    pub fn version_of(&self, controller: &str) -> Option<Version> {
+        self.index_of(controller)
+            .map(|index| self.all[index].version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn captured(mounts: &[(&str, &str, &str)]) -> (tempfile::TempDir, Hierarchies) {
+        let tmp = tempfile::tempdir().unwrap();
+        let mut text = String::new();
+        for (i, (point, fs, options)) in mounts.iter().enumerate() {
+            std::fs::create_dir_all(tmp.path().join(&point[1..])).unwrap();
+            text += &format!("{} 1 0:{i} / {point} rw - {fs} {fs} {options}\n", i + 20);
+        }
+        let all = Hierarchies::discover(text.as_bytes(), tmp.path()).unwrap();
+        (tmp, all)
+    }
+
+    #[test]
+    fn each_controller_has_its_own_version_on_a_hybrid_host() {
+        let (_tmp, all) = captured(&[
+            ("/c/unified", "cgroup2", "rw,nsdelegate"),
+            ("/c/systemd", "cgroup", "rw,xattr,name=systemd"),
+            ("/c/cpu,cpuacct", "cgroup", "rw,cpu,cpuacct"),
+            ("/c/memory", "cgroup", "rw,memory"),
+            ("/d/memory", "cgroup", "rw,memory"),
+        ]);
+        assert_eq!(all.all().len(), 4);
+        assert_eq!(all.version_of("memory"), Some(Version::V1));
+        assert_eq!(all.version_of("cpuacct"), Some(Version::V1));
+        assert_eq!(all.version_of("hugetlb"), Some(Version::V2));
+        let names: Vec<_> = all.all().iter().map(|h| h.name()).collect();
+        assert_eq!(names, ["unified", "name=systemd", "cpu,cpuacct", "memory"]);
+        assert_eq!(all.all()[1].options(), ["xattr", "name=systemd"]);
+    }
+
+    #[test]
+    fn a_host_without_cgroups_has_none() {
+        let (_tmp, all) = captured(&[("/tmp", "tmpfs", "rw")]);
+        assert!(all.all().is_empty());
+        assert_eq!(all.version_of("memory"), None);
+    }
+}

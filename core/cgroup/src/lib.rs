@@ -1,0 +1,38 @@
+//! Control groups as quantities: limits, usage, quota, CPU sets.
+//!
+//! The layout (v1, hybrid, v2) is decided *per controller*: each quantity comes from the hierarchy
+//! that has its controller, v1 before v2. What v1 and v2 spell differently is in the two sibling
+//! modules `v1` and `v2`, which never import each other; the enums here choose between them.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `hierarchy.rs` | the hierarchies that the host has mounted |
+//! | `cgroup.rs` | one cgroup in one hierarchy: its directory and those of its ancestors |
+//! | `locate.rs` | finding the cgroups of a container: by namespace, by path |
+//! | `handle.rs` | from a directory of a private mount to the same one in the host's mount |
+//! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `tasks.rs` | the quantities, whatever the version |
+//! | `v1/`, `v2/` | the files of each version |
+//!
+//! A file that is absent means that the controller is not there or not enabled: no limit. A file
+//! that is there and cannot be read or understood is an error.
+
+mod cgroup;
+mod cpu;
+mod cpuset;
+mod handle;
+mod hierarchy;
+mod hugetlb;
+mod locate;
+mod memory;
+mod tasks;
+mod v1;
+mod v2;
+
+pub use cgroup::Cgroup;
+pub use cpu::{CpuAccounting, CpuQuota, CpuUsage, PerCpu};
+pub use cpuset::Cpuset;
+pub use hierarchy::{Hierarchies, Hierarchy, Version};
+pub use hugetlb::{Hugetlb, HugetlbFigures};
+pub use locate::Located;
+pub use memory::{Memory, MemoryFigures, MemoryStat, SwapFigures};
+pub use tasks::Tasks;

@@ -1,0 +1,148 @@
+//! Memory and swap of a cgroup, whatever the version.
+
+use vistafs_host::HostError;
+use vistafs_text::Limit;
+
+use crate::{Cgroup, Version, v1, v2};
+
+/// What `memory.stat` tells, hierarchical, in bytes. What a version does not keep is 0.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(
+    missing_docs,
+    reason = "the names are those of cgroup v2's memory.stat"
+)]
+pub struct MemoryStat {
+    pub anon: u64,
+    pub file: u64,
+    pub shmem: u64,
+    pub swap_cached: u64,
+    pub file_mapped: u64,
+    pub file_dirty: u64,
+    pub file_writeback: u64,
+    pub active_anon: u64,
+    pub inactive_anon: u64,
+    pub active_file: u64,
+    pub inactive_file: u64,
+    pub unevictable: u64,
+    pub slab_reclaimable: u64,
+    pub slab_unreclaimable: u64,
+    pub kernel_stack: u64,
+    pub page_tables: u64,
+    pub sec_page_tables: u64,
+    pub percpu: u64,
+    pub zswap: u64,
+    pub zswapped: u64,
+    pub anon_thp: u64,
+    pub file_thp: u64,
+    pub shmem_thp: u64,
+}
+
+impl MemoryStat {
+    /// Page cache and slab that the kernel can take back, bytes.
+    #[must_use]
+    pub fn reclaimable(&self) -> u64 {
+        self.active_file
+            .saturating_add(self.inactive_file)
+            .saturating_add(self.slab_reclaimable)
+    }
+}
+
+/// Swap of a cgroup, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwapFigures {
+    /// The kernel does not account swap here.
+    NotAccounted,
+    /// v2: swap has a limit of its own.
+    Apart {
+        /// Least of its own limit and its ancestors'.
+        limit: Limit,
+        /// In use.
+        usage: u64,
+    },
+    /// v1: one pool for memory and swap together.
+    Pool {
+        /// Least of its own limit of memory+swap and its ancestors'.
+        limit: Limit,
+        /// Memory and swap in use.
+        usage: u64,
+        /// memory.swappiness of the cgroup; 0 means that it is never swapped out.
+        swappiness: Option<u64>,
+    },
+}
+
+/// All about the memory of a cgroup, of one instant, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryFigures {
+    /// Least of its own limit and its ancestors'.
+    pub limit: Limit,
+    /// In use, page cache included.
+    pub usage: u64,
+    /// Statistics.
+    pub stat: MemoryStat,
+    /// What the tightest *ancestor* can still give: its limit less its usage, plus what it can
+    /// take back. `Max` when no ancestor has a limit.
+    pub ancestors_headroom: Limit,
+    /// Swap.
+    pub swap: SwapFigures,
+}
+
+/// The memory files of a cgroup and its ancestors.
+#[derive(Debug)]
+pub enum Memory {
+    /// memory.limit_in_bytes and so on.
+    V1(v1::memory::Memory),
+    /// memory.max and so on.
+    V2(v2::memory::Memory),
+}
+
+impl Memory {
+    /// Names the files; none is opened yet.
+    #[must_use]
+    pub fn new(cgroup: &Cgroup) -> Self {
+        match cgroup.version() {
+            Version::V1 => Self::V1(v1::memory::Memory::new(cgroup)),
+            Version::V2 => Self::V2(v2::memory::Memory::new(cgroup)),
+        }
+    }
+
+    /// Reads everything. `None`: the controller is not there for this cgroup, nor for an ancestor.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn figures(
+        &self,
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<MemoryFigures>, HostError> {
+        match self {
+            Self::V1(memory) => memory.figures(page_size, text),
+            Self::V2(memory) => memory.figures(text),
+        }
+    }
+}
+
+/// What an ancestor with this limit can still give.
+pub(crate) fn headroom(limit: Limit, usage: u64, reclaimable: u64) -> Limit {
+    match limit {
+        Limit::Max => Limit::Max,
+        Limit::Value(bytes) => Limit::Value(
+            bytes
+                .saturating_sub(usage)
+                .saturating_add(reclaimable)
+                .min(bytes),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headroom_is_never_more_than_the_limit() {
+        assert_eq!(headroom(Limit::Max, 5, 5), Limit::Max);
+        assert_eq!(headroom(Limit::Value(100), 30, 10), Limit::Value(80));
+        assert_eq!(headroom(Limit::Value(100), 130, 10), Limit::Value(10));
+        assert_eq!(headroom(Limit::Value(100), 30, 90), Limit::Value(100));
+    }
+}

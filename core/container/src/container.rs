@@ -1,0 +1,231 @@
+//! One container: its cgroups, its age and what it may use.
+
+use std::any::Any;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use vistafs_cgroup::{
+    Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, Hierarchies, Hugetlb, HugetlbFigures,
+    Located, Memory, MemoryFigures, PerCpu, Tasks,
+};
+use vistafs_host::{Host, HostError};
+use vistafs_text::time_offsets::Offset;
+use vistafs_text::{CpuSet, Limit};
+
+use crate::states::States;
+use crate::task_counts::CountedTasks;
+use crate::visible_cpus::visible;
+use crate::{CpuPolicy, TaskCounts};
+
+/// A container, known by its cgroups. Its kernel files stay open while it is kept.
+#[derive(Debug)]
+pub struct Container {
+    located: Located,
+    memory: Option<Memory>,
+    cpu: CpuAccounting,
+    cpuset: Option<Cpuset>,
+    tasks: Option<Tasks>,
+    hugetlb: OnceLock<Option<Hugetlb>>,
+    hugetlb_cgroup: Option<Arc<Cgroup>>,
+    start: Duration,
+    boottime_offset: Offset,
+    states: Arc<States>,
+    counted: CountedTasks,
+}
+
+impl Container {
+    /// The container of some cgroups. `start`: when it began, since boot.
+    #[must_use]
+    pub fn new(
+        hierarchies: &Hierarchies,
+        located: Located,
+        start: Duration,
+        boottime_offset: Offset,
+    ) -> Self {
+        // At the root of a hierarchy nothing tells the container from the host: as if the
+        // controller were not there.
+        let of = |controller| located.of(hierarchies, controller).filter(|c| !c.is_root());
+        Self {
+            memory: of("memory").map(|c| Memory::new(c)),
+            cpu: CpuAccounting::new(of("cpu").map(|c| &**c), of("cpuacct").map(|c| &**c)),
+            cpuset: of("cpuset").map(|c| Cpuset::new(c)),
+            tasks: located
+                .most_telling()
+                .filter(|c| !c.is_root())
+                .map(|c| Tasks::new(c)),
+            hugetlb_cgroup: of("hugetlb").cloned(),
+            hugetlb: OnceLock::new(),
+            located,
+            start,
+            boottime_offset,
+            states: Arc::default(),
+            counted: CountedTasks::default(),
+        }
+    }
+
+    /// The same container in other cgroups: what views remember of it stays.
+    pub(crate) fn moved_to(&self, hierarchies: &Hierarchies, located: Located) -> Self {
+        Self {
+            states: Arc::clone(&self.states),
+            ..Self::new(hierarchies, located, self.start, self.boottime_offset)
+        }
+    }
+
+    /// The cgroup path that tells best which container it is.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        let told = self.located.most_telling().map(|c| c.path().to_owned());
+        told.unwrap_or_else(|| Path::new("/").to_owned())
+    }
+
+    /// Its cgroups.
+    #[must_use]
+    pub fn cgroups(&self) -> &Located {
+        &self.located
+    }
+
+    /// Whether its cgroups are still there.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.located.most_telling().is_none_or(|c| c.is_alive())
+    }
+
+    /// When it began, since the host's boot.
+    #[must_use]
+    pub fn start(&self) -> Duration {
+        self.start
+    }
+
+    /// How long it has been running.
+    #[must_use]
+    pub fn age(&self, host: &Host) -> Duration {
+        host.boottime().saturating_sub(self.start)
+    }
+
+    /// What its time namespace adds to CLOCK_BOOTTIME.
+    #[must_use]
+    pub fn boottime_offset(&self) -> Offset {
+        self.boottime_offset
+    }
+
+    /// Memory and swap. `None`: no memory controller counts for it.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn memory(
+        &self,
+        host: &Host,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<MemoryFigures>, HostError> {
+        let Some(memory) = &self.memory else {
+            return Ok(None);
+        };
+        let figures = memory.figures(host.page_size(), text)?;
+        self.absent_or_gone(figures)
+    }
+
+    /// The effective memory limit in bytes: the least of its own, its ancestors' and `total`.
+    ///
+    /// # Errors
+    /// As [`memory`](Self::memory).
+    pub fn memory_limit(
+        &self,
+        host: &Host,
+        total: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<u64, HostError> {
+        let figures = self.memory(host, text)?;
+        Ok(figures.map_or(Limit::Max, |f| f.limit).or_total(total))
+    }
+
+    /// The tightest CPU quota of its cgroup and the ancestors.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn cpu_quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
+        self.cpu.quota(text)
+    }
+
+    /// CPU time used, ns; per CPU as well where the kernel counts so (v1).
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn cpu_usage(
+        &self,
+        per_cpu: &mut Vec<PerCpu>,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<CpuUsage>, HostError> {
+        let usage = self.cpu.usage(per_cpu, text)?;
+        self.absent_or_gone(usage)
+    }
+
+    /// Huge pages of the host's default size. `None`: no hugetlb controller counts for it.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn huge_pages(
+        &self,
+        host: &Host,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<HugetlbFigures>, HostError> {
+        let hugetlb = self.hugetlb.get_or_init(|| {
+            let size = host.huge_page_size()?;
+            self.hugetlb_cgroup.as_ref().map(|c| Hugetlb::new(c, size))
+        });
+        match hugetlb {
+            Some(hugetlb) => hugetlb.figures(host.page_size(), text),
+            None => Ok(None),
+        }
+    }
+
+    /// The CPUs that it is shown; never empty.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn visible_cpus(
+        &self,
+        host: &Host,
+        policy: CpuPolicy,
+        text: &mut Vec<u8>,
+    ) -> Result<CpuSet, HostError> {
+        const ONLINE: &str = "sys/devices/system/cpu/online";
+        let online = CpuSet::parse(&host.text(ONLINE)?)
+            .map_err(|e| HostError::malformed(&host.root().path().join(ONLINE), e))?;
+        let cpuset = match &self.cpuset {
+            Some(cpuset) => self.absent_or_gone(cpuset.effective(text)?)?,
+            None => None,
+        };
+        let quota = if policy.quota {
+            self.cpu_quota(text)?
+        } else {
+            None
+        };
+        Ok(visible(policy, &online, cpuset.as_ref(), quota))
+    }
+
+    /// A file that is not there means that its controller is not enabled, or that the whole cgroup
+    /// has been removed: the first is no limit, the second an error.
+    fn absent_or_gone<T>(&self, found: Option<T>) -> Result<Option<T>, HostError> {
+        if found.is_none() && !self.is_alive() {
+            return Err(HostError::NotFound { path: self.path() });
+        }
+        Ok(found)
+    }
+
+    /// How many of its threads run or are blocked; may be a little old. `None`: no hierarchy tells
+    /// its threads from the host's.
+    ///
+    /// # Errors
+    /// When its cgroup cannot be read.
+    pub fn task_counts(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
+        let counts = |tasks| self.counted.get(host, tasks);
+        self.tasks.as_ref().map(counts).transpose()
+    }
+
+    /// What a view remembers about this container: one `T` for all its readings.
+    #[must_use]
+    pub fn state<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
+        self.states.get()
+    }
+}

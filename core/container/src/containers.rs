@@ -1,0 +1,285 @@
+//! From a caller to its container, and the cache of containers.
+//!
+//! # Synchronization
+//! `known` is write-locked for an insertion or a removal only, never over a system call. Two
+//! callers of a new container may both find it out; the first one's answer is kept.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use vistafs_cgroup::{Hierarchies, Located, Tasks};
+use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, Process};
+use vistafs_text::time_offsets::Offset;
+
+use crate::lifetime::Lifetimes;
+use crate::{Container, ContainerError};
+
+/// How long a pid namespace's init is taken to stay in its cgroup.
+const MOVES_SEEN_AFTER: Duration = Duration::from_secs(1);
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A process that is in no container.
+    Host,
+    /// A process of this container.
+    Inside(Arc<Container>),
+}
+
+#[derive(Debug)]
+struct Known {
+    container: Arc<Container>,
+    // Keep the inode numbers of the key from being given to other namespaces.
+    _held: [HeldNamespace; 2],
+    follows: Option<FollowedInit>,
+}
+
+/// A container without a cgroup namespace of its own is where its init is.
+#[derive(Debug)]
+struct FollowedInit {
+    init: Process,
+    seen: Mutex<(Instant, Vec<u8>)>,
+}
+
+/// Every container that has asked and lives.
+#[derive(Debug)]
+pub struct Containers {
+    host: Arc<Host>,
+    hierarchies: Arc<Hierarchies>,
+    own: NamespaceKey,
+    known: RwLock<HashMap<NamespaceKey, Arc<Known>>>,
+    by_path: RwLock<HashMap<PathBuf, Arc<Container>>>,
+    lifetimes: Lifetimes,
+}
+
+impl Containers {
+    /// Starts with none known.
+    ///
+    /// # Errors
+    /// When vistafs's own namespaces cannot be read.
+    pub fn new(host: Arc<Host>, hierarchies: Arc<Hierarchies>) -> Result<Arc<Self>, HostError> {
+        let own = NamespaceKey::of_self(&host)?;
+        Ok(Arc::new_cyclic(|containers| Self {
+            host,
+            hierarchies,
+            own,
+            known: RwLock::default(),
+            by_path: RwLock::default(),
+            lifetimes: Lifetimes::new(containers.clone()),
+        }))
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// The host's hierarchies.
+    #[must_use]
+    pub fn hierarchies(&self) -> &Arc<Hierarchies> {
+        &self.hierarchies
+    }
+
+    /// Who the thread `tid` is (a number of vistafs's own pid namespace).
+    ///
+    /// # Errors
+    /// [`ContainerError`]; never a guess.
+    pub fn caller(&self, tid: u32) -> Result<Caller, ContainerError> {
+        if tid == 0 {
+            return Err(ContainerError::Invisible);
+        }
+        let gone = |error: HostError| match error {
+            HostError::NotFound { .. } => ContainerError::CallerGone,
+            error => error.into(),
+        };
+        let key = NamespaceKey::of_task(&self.host, tid).map_err(gone)?;
+        if key == self.own {
+            return Ok(Caller::Host);
+        }
+        let known = self.known.read().get(&key).cloned();
+        let container = match known {
+            Some(known) => self.follow(key, &known)?,
+            None => self.find_out(key, tid)?,
+        };
+        Ok(Caller::Inside(container))
+    }
+
+    /// The container of a cgroup path, the same in every hierarchy.
+    ///
+    /// # Errors
+    /// `NotFound` when no hierarchy has it.
+    pub fn at_path(&self, path: &Path) -> Result<Arc<Container>, ContainerError> {
+        if let Some(container) = self.by_path.read().get(path)
+            && container.is_alive()
+        {
+            return Ok(Arc::clone(container));
+        }
+        let located = self.hierarchies.locate_path(path)?;
+        let start = self
+            .eldest(&located)
+            .unwrap_or_else(|| self.host.boottime());
+        let container = Arc::new(Container::new(
+            &self.hierarchies,
+            located,
+            start,
+            Offset::default(),
+        ));
+        let mut by_path = self.by_path.write();
+        by_path.retain(|_, kept| kept.is_alive());
+        by_path.insert(path.to_owned(), Arc::clone(&container));
+        Ok(container)
+    }
+
+    /// How many containers are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.read().len()
+    }
+
+    /// Whether none is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    pub(crate) fn forget(&self, key: &NamespaceKey) {
+        let forgotten = self.known.write().remove(key);
+        if let Some(known) = forgotten {
+            log::debug!("container {} has ended", known.container.path().display());
+        }
+    }
+
+    /// Forgets those of `unwatched` whose cgroup is gone, and keeps the rest.
+    pub(crate) fn sweep(&self, unwatched: &mut Vec<NamespaceKey>) {
+        unwatched.retain(|key| {
+            let known = self.known.read().get(key).cloned();
+            let alive = known.is_some_and(|known| known.container.is_alive());
+            if !alive {
+                self.forget(key);
+            }
+            alive
+        });
+    }
+
+    fn find_out(&self, key: NamespaceKey, tid: u32) -> Result<Arc<Container>, ContainerError> {
+        let member = Process::open(&self.host, tid)?;
+        // The thread number may be another's by now; the held directory settles it.
+        if member.namespaces()? != key {
+            return Err(ContainerError::CallerGone);
+        }
+        let pid_namespace = member.hold_namespace(NamespaceKind::Pid)?;
+        let cgroup_namespace = member.hold_namespace(NamespaceKind::Cgroup)?;
+        let init = if key.pid == self.own.pid {
+            None
+        } else {
+            Some(pid_namespace.init_process(&self.host, &member)?)
+        };
+        // The init of a pod's shared pid namespace is the pod's, not this container's.
+        let own_init = match &init {
+            Some(init) if init.namespaces()?.cgroup == key.cgroup => Some(init),
+            _ => None,
+        };
+        let (located, followed) = if key.cgroup != self.own.cgroup {
+            (self.hierarchies.locate_namespace(&cgroup_namespace)?, None)
+        } else {
+            let init = init.as_ref().ok_or(ContainerError::CallerGone)?;
+            let text = init.cgroup_text()?;
+            (self.hierarchies.locate_process(&text)?, Some(text))
+        };
+        let start = match own_init {
+            Some(init) => init.start(&self.host)?,
+            None => match self.eldest(&located) {
+                Some(start) => start,
+                None => member.start(&self.host)?,
+            },
+        };
+        let offset = own_init.unwrap_or(&member).boottime_offset()?;
+        let pidfd = own_init.map(Process::pidfd).transpose()?;
+        let container = Arc::new(Container::new(&self.hierarchies, located, start, offset));
+        let follows = followed.and_then(|text| {
+            Some(FollowedInit {
+                init: init?,
+                seen: Mutex::new((Instant::now(), text)),
+            })
+        });
+        let fresh = Arc::new(Known {
+            container,
+            _held: [pid_namespace, cgroup_namespace],
+            follows,
+        });
+        let kept = {
+            let mut known = self.known.write();
+            Arc::clone(known.entry(key).or_insert_with(|| Arc::clone(&fresh)))
+        };
+        if Arc::ptr_eq(&kept, &fresh) {
+            log::debug!("container {} has asked", kept.container.path().display());
+            self.lifetimes.watch(key, pidfd);
+        }
+        Ok(Arc::clone(&kept.container))
+    }
+
+    /// A known container; if it is where its init is, and that has moved, the same one there.
+    fn follow(
+        &self,
+        key: NamespaceKey,
+        known: &Arc<Known>,
+    ) -> Result<Arc<Container>, ContainerError> {
+        let Some(followed) = &known.follows else {
+            return Ok(Arc::clone(&known.container));
+        };
+        {
+            let mut seen = followed.seen.lock();
+            if seen.0.elapsed() < MOVES_SEEN_AFTER {
+                return Ok(Arc::clone(&known.container));
+            }
+            seen.0 = Instant::now();
+        }
+        let text = followed.init.cgroup_text()?;
+        if text == followed.seen.lock().1 {
+            return Ok(Arc::clone(&known.container));
+        }
+        let located = self.hierarchies.locate_process(&text)?;
+        let container = Arc::new(known.container.moved_to(&self.hierarchies, located));
+        let init = Process::open(&self.host, followed.init.pid())?;
+        let moved = Arc::new(Known {
+            container: Arc::clone(&container),
+            _held: [
+                init.hold_namespace(NamespaceKind::Pid)?,
+                init.hold_namespace(NamespaceKind::Cgroup)?,
+            ],
+            follows: Some(FollowedInit {
+                init,
+                seen: Mutex::new((Instant::now(), text)),
+            }),
+        });
+        if let Some(entry) = self.known.write().get_mut(&key) {
+            *entry = moved;
+        }
+        Ok(container)
+    }
+
+    /// The start of the eldest process in the cgroups, since boot.
+    fn eldest(&self, located: &Located) -> Option<Duration> {
+        let mut eldest: Option<Duration> = None;
+        let listed = Tasks::new(located.most_telling()?).processes(&mut |pid| {
+            if let Ok(start) = Process::open(&self.host, pid).and_then(|p| p.start(&self.host)) {
+                eldest = Some(eldest.map_or(start, |known| known.min(start)));
+            }
+        });
+        if let Err(error) = listed {
+            log::debug!(
+                "cannot list the processes of {:?}: {error}",
+                located.most_telling()
+            );
+        }
+        eldest
+    }
+}

@@ -1,0 +1,34 @@
+//! Who asks, which container that is, and what it may use.
+//!
+//! The *caller* is the thread of a FUSE request. Its *container* is found in this order:
+//!
+//! 1. its cgroup namespace is not the host's: the container is that namespace's root, in each
+//!    hierarchy;
+//! 2. else its pid namespace is not the host's: the cgroup of that namespace's init, without a
+//!    trailing `/init.scope`;
+//! 3. else it is the host.
+//!
+//! "The host's" namespaces are those that vistafs itself runs in.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `containers.rs` | from a caller to its container; the cache of containers |
+//! | `lifetime.rs` | forgetting containers that have ended |
+//! | `container.rs` | one container: its cgroups, age and limits |
+//! | `visible_cpus.rs` | the one list of CPUs that a container is shown |
+//! | `task_counts.rs` | how many of its threads run or wait |
+//! | `states.rs` | what views remember about a container |
+
+mod container;
+mod containers;
+mod error;
+mod lifetime;
+mod states;
+mod task_counts;
+mod visible_cpus;
+
+pub use container::Container;
+pub use containers::{Caller, Containers};
+pub use error::ContainerError;
+pub use task_counts::TaskCounts;
+pub use visible_cpus::CpuPolicy;

@@ -1,0 +1,40 @@
+//! What views remember about a container from one reading to the next.
+//!
+//! One slot per type; a view owns its type and locks inside it as it likes. The slots go with the
+//! container, and move to its successor when the container's cgroup is found to have changed.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+#[derive(Debug, Default)]
+pub(crate) struct States {
+    // Held for a look-up only, never over a reading.
+    slots: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+}
+
+impl States {
+    pub(crate) fn get<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
+        let mut slots = self.slots.lock();
+        let slot = slots
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Arc::<T>::default());
+        // The slot of a type holds nothing but that type.
+        Arc::clone(slot).downcast().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_shared_and_each_type_has_its_own() {
+        let states = States::default();
+        *states.get::<Mutex<u8>>().lock() = 7;
+        assert_eq!(*states.get::<Mutex<u8>>().lock(), 7);
+        assert_eq!(*states.get::<Mutex<u16>>().lock(), 0);
+    }
+}

@@ -1,0 +1,73 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::config;
+use crate::run::{InitArgs, RunArgs};
+
+/// Gives every container the truth about itself: its own /proc/meminfo, cpuinfo, stat, uptime.
+#[derive(Parser, Debug)]
+#[command(name = "vistafs", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Configuration file; need not exist.
+    #[arg(long, global = true, help_heading = "Options of every command", value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    pub(crate) config: PathBuf,
+    /// Tell more: the whole chain of an error, and debug messages (-vv: each request of FUSE).
+    #[arg(short, long, global = true, help_heading = "Options of every command", action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Mount at DIR and serve in the foreground until SIGINT or SIGTERM.
+    Mount(MountArgs),
+    /// Run a command in a container of its own, with limits.
+    Run(RunArgs),
+    /// Print what a process or a cgroup would see, without a mount.
+    Show(ShowArgs),
+    /// List the views: on or off and why, and where they get their numbers from on this host.
+    Views(ViewsArgs),
+    #[command(hide = true)]
+    RunInit(InitArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct MountArgs {
+    /// An existing directory.
+    #[arg(value_name = "DIR")]
+    pub(crate) mount_point: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// A view by path (proc/meminfo) or name (meminfo).
+    #[arg(value_name = "VIEW")]
+    pub(crate) view: String,
+    /// Of this process's container.
+    #[arg(long, value_name = "PID", conflicts_with = "cgroup")]
+    pub(crate) pid: Option<u32>,
+    /// Of this cgroup, by its path below the root of each hierarchy.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ViewsArgs {
+    /// JSON, for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,24 @@
+//! The commands.
+
+mod mount;
+mod show;
+mod views;
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::run;
+
+/// Executes the command; the program's exit status.
+pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
+    if let Command::RunInit(args) = &cli.command {
+        return run::init(args);
+    }
+    let config = Config::read(&cli.config)?;
+    match &cli.command {
+        Command::Mount(args) => mount::mount(args, &config),
+        Command::Run(args) => run::run(args, &config),
+        Command::Show(args) => show::show(args, &config),
+        Command::Views(args) => views::views(args, &config),
+        Command::RunInit(args) => run::init(args),
+    }
+}

@@ -1,0 +1,117 @@
+//! `vistafs views`: the table of all views.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use vistafs_cgroup::Hierarchies;
+use vistafs_view::{Registered, Registry, Status};
+
+use crate::cli::ViewsArgs;
+use crate::config::Config;
+use crate::engine;
+
+#[derive(Serialize)]
+struct Row {
+    path: &'static str,
+    name: &'static str,
+    on: bool,
+    why: &'static str,
+    from: &'static str,
+    sources: Vec<String>,
+    summary: &'static str,
+    options: Vec<OptionRow>,
+}
+
+#[derive(Serialize)]
+struct OptionRow {
+    name: &'static str,
+    default: String,
+    summary: &'static str,
+}
+
+pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
+    let registry =
+        Registry::collect(&config.selection()).context("the configuration cannot be used")?;
+    let hierarchies = engine::hierarchies()?;
+    let rows: Vec<Row> = registry
+        .all()
+        .iter()
+        .map(|view| row(view, &hierarchies))
+        .collect();
+    let text = if args.json {
+        serde_json::to_string_pretty(&rows)? + "\n"
+    } else {
+        table(&rows)
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
+        written => written
+            .map(|()| 0)
+            .context("cannot write to standard output"),
+    }
+}
+
+fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
+    let option = |o: &vistafs_view::OptionSpec| OptionRow {
+        name: o.name,
+        default: o.default.to_string(),
+        summary: o.summary,
+    };
+    Row {
+        path: view.spec.path,
+        name: view.spec.name,
+        on: view.status == Status::On,
+        why: match view.status {
+            Status::On if view.spec.on_by_default => "by default",
+            Status::On => "enabled in the configuration",
+            Status::OffByDefault => "by default",
+            Status::Disabled => "disabled in the configuration",
+        },
+        from: "built in",
+        sources: view
+            .spec
+            .sources
+            .iter()
+            .map(|s| s.on(hierarchies))
+            .collect(),
+        summary: view.spec.summary,
+        options: view.spec.options.iter().map(option).collect(),
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let cells = |row: &Row| {
+        let status = format!("{} {}", if row.on { "on" } else { "off" }, row.why);
+        [
+            row.path.to_owned(),
+            status,
+            row.from.to_owned(),
+            row.sources.join(", "),
+            row.summary.to_owned(),
+        ]
+    };
+    let head = ["PATH", "STATUS", "FROM", "SOURCES HERE", "SHOWS"].map(str::to_owned);
+    let lines: Vec<[String; 5]> = std::iter::once(head)
+        .chain(rows.iter().map(cells))
+        .collect();
+    let width = |column: usize| {
+        lines
+            .iter()
+            .map(|line| line[column].len())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2), width(3)];
+    let mut text = String::new();
+    for line in &lines {
+        for (cell, width) in line.iter().zip(widths) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{cell:width$}  ");
+        }
+        text += line[4].trim_end();
+        text.push('\n');
+    }
+    text
+}

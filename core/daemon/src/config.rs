@@ -1,0 +1,222 @@
+//! The configuration file.
+//!
+//! ```toml
+//! [views]
+//! enable = []            # names of views that are off by default
+//! disable = []           # names of views to leave out, such as "stat"
+//!
+//! [view.meminfo]         # options of one view; `vistafs views --json` lists them
+//! swap = true
+//!
+//! [cpus]
+//! quota = true           # a CPU quota cuts the list of visible CPUs
+//! renumber = false       # show them as 0, 1, 2, ...
+//!
+//! [host]
+//! epoch_ms = 20          # how old a text of the host may be that containers share
+//!
+//! [fuse]
+//! threads = 4            # serving threads; absent: one per CPU, 2 to 8
+//! ```
+//!
+//! An unknown key is an error, with its line; a file that is absent is an empty one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+use vistafs_container::CpuPolicy;
+use vistafs_view::{OptionValue, Selection};
+
+/// Where it is looked for.
+pub(crate) const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
+
+/// The whole configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    views: Views,
+    view: BTreeMap<String, BTreeMap<String, Value>>,
+    cpus: Cpus,
+    host: HostSection,
+    fuse: Fuse,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Views {
+    enable: Vec<String>,
+    disable: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "true, false or a whole number")]
+enum Value {
+    Bool(bool),
+    Integer(i64),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Cpus {
+    quota: bool,
+    renumber: bool,
+}
+
+impl Default for Cpus {
+    fn default() -> Self {
+        let CpuPolicy { quota, renumber } = CpuPolicy::default();
+        Self { quota, renumber }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HostSection {
+    epoch_ms: u64,
+}
+
+impl Default for HostSection {
+    fn default() -> Self {
+        Self { epoch_ms: 20 }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Fuse {
+    threads: Option<std::num::NonZeroU8>,
+}
+
+impl Config {
+    /// Reads the file; absent is empty.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(error)
+                    .with_context(|| format!("cannot read the configuration {}", path.display()));
+            }
+        };
+        Self::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+    }
+
+    /// Errors are one line: `line 3: unknown field ...`.
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let message = error.message().lines().collect::<Vec<_>>().join("; ");
+            match error.span() {
+                Some(span) => {
+                    let before = text.get(..span.start).unwrap_or(text);
+                    format!("line {}: {message}", before.matches('\n').count() + 1)
+                }
+                None => message,
+            }
+        })
+    }
+
+    /// What it says about views.
+    pub(crate) fn selection(&self) -> Selection {
+        let value = |value: &Value| match value {
+            Value::Bool(value) => OptionValue::Bool(*value),
+            Value::Integer(value) => OptionValue::Integer(*value),
+        };
+        let options = |of: &BTreeMap<String, Value>| {
+            of.iter()
+                .map(|(name, v)| (name.clone(), value(v)))
+                .collect()
+        };
+        Selection {
+            enable: self.views.enable.clone(),
+            disable: self.views.disable.clone(),
+            options: self
+                .view
+                .iter()
+                .map(|(view, of)| (view.clone(), options(of)))
+                .collect(),
+        }
+    }
+
+    /// Which CPUs are visible.
+    pub(crate) fn cpu_policy(&self) -> CpuPolicy {
+        CpuPolicy {
+            quota: self.cpus.quota,
+            renumber: self.cpus.renumber,
+        }
+    }
+
+    /// How old a shared text of the host may be.
+    pub(crate) fn epoch(&self) -> Duration {
+        Duration::from_millis(self.host.epoch_ms)
+    }
+
+    /// Serving threads. More than one, so that a container whose files are slow delays no other.
+    pub(crate) fn threads(&self) -> usize {
+        match self.fuse.threads {
+            Some(threads) => usize::from(threads.get()),
+            None => std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_accepted() {
+        let example = |text: &str| -> Vec<String> {
+            text.lines()
+                .map(|l| l.trim_start_matches("//!").trim().to_owned())
+                .skip_while(|l| l != "```toml")
+                .skip(1)
+                .take_while(|l| l != "```")
+                .collect()
+        };
+        let documented = example(include_str!("config.rs"));
+        assert_eq!(documented, example(include_str!("../../../README.md")));
+        let config = Config::parse(&documented.join("\n")).unwrap();
+        assert!(config.selection().disable.is_empty());
+        assert_eq!(
+            config.selection().options["meminfo"]["swap"],
+            OptionValue::Bool(true)
+        );
+        assert_eq!(config.cpu_policy(), CpuPolicy::default());
+        assert_eq!(config.epoch(), Config::default().epoch());
+        assert_eq!(config.threads(), 4);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        for (text, expected) in [
+            ("[views]\nenabel = []\n", "line 2: unknown field `enabel`"),
+            ("\n\n[vews]\n", "line 3: unknown field `vews`"),
+            (
+                "[cpus]\nquota = 3\n",
+                "line 2: invalid type: integer `3`, expected a boolean",
+            ),
+            (
+                "[view.stat]\nsteal = \"no\"\n",
+                "true, false or a whole number",
+            ),
+            ("[fuse]\nthreads = 0\n", "line 2: "),
+            ("[cpus\n", "line 1: "),
+        ] {
+            let error = Config::parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text:?}: {error}");
+            assert!(!error.contains('\n'), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_absent_file_is_an_empty_one() {
+        let config = Config::read(Path::new("/no/such/file.toml")).unwrap();
+        assert!(config.cpu_policy().quota);
+        assert!(config.threads() >= 2);
+    }
+}

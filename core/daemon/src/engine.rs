@@ -1,0 +1,50 @@
+//! All parts put together: host, hierarchies, containers, registry, dispatcher.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use vistafs_cgroup::Hierarchies;
+use vistafs_container::Containers;
+use vistafs_dispatch::Dispatcher;
+use vistafs_host::Host;
+use vistafs_view::Registry;
+
+use crate::config::Config;
+
+/// What serves, with or without a mount.
+pub(crate) struct Engine {
+    pub(crate) containers: Arc<Containers>,
+    pub(crate) registry: Registry,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+}
+
+impl Engine {
+    /// For the machine that we run on.
+    pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
+        let registry =
+            Registry::collect(&config.selection()).context("the configuration cannot be used")?;
+        let host = Arc::new(Host::running(config.epoch())?);
+        let hierarchies = hierarchies()?;
+        if hierarchies.all().is_empty() {
+            log::warn!(
+                "no cgroup hierarchy is mounted: containers have no limits that could be shown"
+            );
+        }
+        let containers = Containers::new(host, Arc::new(hierarchies))?;
+        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, config.cpu_policy());
+        Ok(Self {
+            containers,
+            registry,
+            dispatcher: Arc::new(dispatcher),
+        })
+    }
+}
+
+/// The hierarchies that are mounted here.
+pub(crate) fn hierarchies() -> anyhow::Result<Hierarchies> {
+    const MOUNTS: &str = "/proc/self/mountinfo";
+    let text = std::fs::read(MOUNTS)
+        .with_context(|| format!("cannot read {MOUNTS} (is /proc mounted?)"))?;
+    Ok(Hierarchies::discover(&text, Path::new("/"))?)
+}

@@ -1,0 +1,97 @@
+//! Messages: to standard error, in journald's form when it is the journal.
+//!
+//! Nothing is written per request at the default level.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+struct Logger {
+    journal: bool,
+}
+
+/// Starts logging; `verbose` counts the `-v`s.
+pub(crate) fn start(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::Info,
+        1 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    };
+    let logger = Logger {
+        journal: stderr_is_journal(),
+    };
+    if log::set_boxed_logger(Box::new(logger)).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// Tells the error that ends the program: one line, or the whole chain.
+pub(crate) fn report(error: &anyhow::Error, chain: bool) {
+    let mut line = format!("{error}");
+    // The outermost message says what was tried, the innermost why it failed.
+    let cause = error.root_cause().to_string();
+    if !line.contains(&cause) {
+        line = format!("{line}: {cause}");
+    }
+    log::error!("{}", line.replace('\n', " "));
+    if chain {
+        for cause in error.chain().skip(1) {
+            log::error!("  because: {cause}");
+        }
+    }
+}
+
+impl Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // fuser tells of each request and of each unmount at its own discretion.
+        let ours = metadata.target().starts_with("vistafs");
+        let quietest = if ours { Level::Debug } else { Level::Warn };
+        metadata.level() <= quietest || log::max_level() == LevelFilter::Trace
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let message = record.args().to_string().replace('\n', " ");
+        let line = if self.journal {
+            format!("<{}>{message}\n", priority(record.level()))
+        } else {
+            format!("vistafs: {}{message}\n", word(record.level()))
+        };
+        // One write, so that lines of two threads do not mix. Nobody to tell if it fails.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }
+
+    fn flush(&self) {}
+}
+
+/// sd-daemon(3)
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error | Level::Info => "",
+        Level::Warn => "warning: ",
+        Level::Debug => "debug: ",
+        Level::Trace => "trace: ",
+    }
+}
+
+/// `$JOURNAL_STREAM` is "device:inode" of the stream that systemd connected; a redirection of
+/// standard error makes it another (systemd.exec(5)).
+fn stderr_is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    rustix::fs::fstat(std::io::stderr().as_fd())
+        .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}

@@ -1,0 +1,72 @@
+//! The `vistafs` program: command line, configuration, start. Contains little, knows everything.
+
+mod cli;
+mod command;
+mod config;
+mod engine;
+mod fuse_mount;
+mod logging;
+mod run;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+// Links the built-in views: without being named here none of them would register itself.
+use vistafs_views as _;
+
+use cli::{Cli, Command};
+
+/// Our own failure, as `env`, `nice` and container runtimes tell it from the command's.
+const OWN_FAILURE: u8 = 125;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    logging::start(cli.verbose);
+    let wraps_a_command = matches!(cli.command, Command::Run(_) | Command::RunInit(_));
+    match command::execute(&cli) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            logging::report(&error, cli.verbose > 0);
+            ExitCode::from(if wraps_a_command { OWN_FAILURE } else { 1 })
+        }
+    }
+}
+
+/// Help and version as asked for; a mistake in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.exit_code() == 0 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
+        let _ = error.print();
+    } else {
+        let text = error.render().to_string();
+        // What is missing is listed on lines of its own, up to a blank one.
+        let message: Vec<_> = text
+            .lines()
+            .map(str::trim)
+            .take_while(|l| !l.is_empty())
+            .collect();
+        let message = message.join(" ");
+        let message = message.strip_prefix("error: ").unwrap_or(&message);
+        eprintln!("vistafs: {message} (see vistafs --help)");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use vistafs_view::{Registry, Selection};
+
+    /// `inventory` says nothing when a crate is left out by the linker.
+    #[test]
+    fn the_registry_holds_exactly_the_enabled_views() {
+        let registry = Registry::collect(&Selection::default()).unwrap();
+        let mut names: Vec<_> = registry.all().iter().map(|view| view.spec.name).collect();
+        names.sort_unstable();
+        assert_eq!(names, vistafs_views::ENABLED);
+    }
+}

@@ -1,0 +1,133 @@
+//! `vistafs run-init`: process 1 of the container.
+//!
+//! It makes the container around itself (`stage.rs`), starts the command, passes signals on to
+//! it, reaps whatever is left to it, and ends with the command's status, upon which the kernel
+//! kills all that is left in the pid namespace. Single-threaded throughout.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal as NixSignal};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::signals::{Event, Signals};
+use super::{shell_status, stage};
+use crate::run::InitArgs;
+
+/// The second stage of `run`, in the new pid namespace.
+///
+/// # Errors
+/// When the container could not be made or the command not be waited for.
+pub(crate) fn init(args: &InitArgs) -> Result<u8> {
+    let signals = Signals::block()?;
+    die_with(args.parent)?;
+    // `top` would call it `exe`, after the link that it was started by.
+    nix::sys::prctl::set_name(c"vistafs-init").context("setting the process name")?;
+    stage::enter(&args.name)?;
+    restore_open_files(args.open_files)?;
+    let command = match spawn(&args.command)? {
+        Ok(command) => command,
+        Err(errno) => return Ok(cannot_execute(&args.command, errno)),
+    };
+    loop {
+        match signals.next()? {
+            Event::ChildChanged => {
+                if let Some(status) = reap(command)? {
+                    stage::leave();
+                    return Ok(status);
+                }
+            }
+            // It may have just ended: its status is on the way.
+            Event::PassOn(signal) => {
+                let _ = rustix::process::kill_process(command, signal);
+            }
+        }
+    }
+}
+
+/// Has the kernel kill us, and with us the container, when `parent` dies.
+fn die_with(parent: u32) -> Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .context("asking to be killed with `vistafs run`")?;
+    // It may have died before that. getppid() cannot tell, as the parent is out of our namespace's
+    // sight; /proc, which is still the host's, can.
+    let path = "/proc/self/status";
+    let text = std::fs::read(path).with_context(|| path.to_owned())?;
+    ensure!(
+        vistafs_text::pid_status::ppid(&text)? == Some(parent),
+        "`vistafs run`, process {parent}, has ended"
+    );
+    Ok(())
+}
+
+fn restore_open_files(soft: u64) -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).context("asking for a limit")?;
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).context("restoring the limit of open files")
+}
+
+/// Starts the command with the signal mask and the dispositions that `run` was started with.
+///
+/// Not by `std::process::Command`: that hands on our own mask, and to unblock the signals for a
+/// moment would lose those that wait.
+fn spawn(command: &[OsString]) -> Result<Result<Pid, Errno>> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(
+        PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
+    )?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    // Rust programs start with it ignored.
+    attributes.set_sigdefault(&SigSet::from(NixSignal::SIGPIPE))?;
+    let words = command
+        .iter()
+        .map(|word| CString::new(word.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let environment = std::env::vars_os()
+        .map(|(key, value)| {
+            let line = [key.as_bytes(), b"=", value.as_bytes()].concat();
+            CString::new(OsString::from_vec(line).into_vec())
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let program = words.first().context("no command")?;
+    let actions = PosixSpawnFileActions::init()?;
+    let spawned = nix::spawn::posix_spawnp(program, &actions, &attributes, &words, &environment);
+    match spawned {
+        Ok(pid) => Ok(Ok(Pid::from_raw(pid.as_raw()).context("no process id")?)),
+        Err(errno) => Ok(Err(errno)),
+    }
+}
+
+/// Says why, and returns a shell's status for it.
+fn cannot_execute(command: &[OsString], errno: Errno) -> u8 {
+    let program = command.first().map_or(OsStr::new(""), OsString::as_os_str);
+    let program = program.to_string_lossy();
+    if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
+        eprintln!("vistafs run: {program}: not found");
+        return 127;
+    }
+    eprintln!(
+        "vistafs run: {program}: cannot be executed: {}",
+        errno.desc()
+    );
+    126
+}
+
+/// Reaps all children that have ended; the status if the command is among them.
+fn reap(command: Pid) -> Result<Option<u8>> {
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == command => {
+                return Ok(Some(shell_status(
+                    status.exit_status(),
+                    status.terminating_signal(),
+                )));
+            }
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) | Err(rustix::io::Errno::CHILD) => return Ok(None),
+            Err(errno) => return Err(errno).context("waiting for the command"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The one place that maps errors to errno.
+
+use vistafs_container::ContainerError;
+use vistafs_host::HostError;
+use vistafs_view::ViewError;
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// No such name, or not for this caller.
+    #[error("no such file")]
+    NoEntry,
+    /// A node number that means nothing (any more).
+    #[error("stale node")]
+    Stale,
+    /// A directory operation on a file.
+    #[error("not a directory")]
+    NotDirectory,
+    /// A file operation on a directory.
+    #[error("is a directory")]
+    IsDirectory,
+    /// A change to what cannot be changed.
+    #[error("read-only view")]
+    ReadOnly,
+    /// A write into a file that takes none.
+    #[error("not writable")]
+    NotWritable,
+    /// The caller's container could not be found out.
+    #[error(transparent)]
+    Caller(#[from] ContainerError),
+    /// The view failed.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The view failed because the container's cgroup has been removed.
+    #[error("the container's cgroup is gone")]
+    ContainerGone,
+    /// A panic, caught.
+    #[error("internal error")]
+    Panic,
+}
+
+impl From<HostError> for DispatchError {
+    fn from(error: HostError) -> Self {
+        Self::View(error.into())
+    }
+}
+
+impl DispatchError {
+    /// The errno that the reader gets, as the kernel's own files would answer where they can.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        match self {
+            Self::NoEntry => libc::ENOENT,
+            Self::Stale => libc::ESTALE,
+            Self::NotDirectory => libc::ENOTDIR,
+            Self::IsDirectory => libc::EISDIR,
+            // As procfs answers chmod, unlink, mkdir and the like.
+            Self::ReadOnly => libc::EPERM,
+            // As procfs answers a write to a file that has no write operation.
+            Self::NotWritable => libc::EIO,
+            Self::Caller(ContainerError::CallerGone) => libc::ESRCH,
+            Self::Caller(ContainerError::Invisible) => libc::EACCES,
+            Self::Caller(ContainerError::Kernel(error)) => kernel(error),
+            Self::View(ViewError::Kernel(error)) => kernel(error),
+            Self::View(ViewError::Host { .. }) => libc::EIO,
+            // As a read from a removed cgroup's own file.
+            Self::ContainerGone => libc::ENODEV,
+            Self::Panic => libc::EIO,
+        }
+    }
+
+    /// Whether the administrator should hear of it. What callers can bring about at will is not
+    /// told: it would be a way to fill the log.
+    #[must_use]
+    pub fn is_worth_telling(&self) -> bool {
+        matches!(
+            self,
+            Self::View(_)
+                | Self::Panic
+                | Self::Caller(ContainerError::Kernel(_) | ContainerError::Invisible)
+        )
+    }
+}
+
+/// A file that is missing, refused or malformed is an error of ours to the reader: EIO.
+fn kernel(error: &HostError) -> i32 {
+    match error {
+        HostError::NotFound { .. }
+        | HostError::Denied { .. }
+        | HostError::Malformed { .. }
+        | HostError::Io { .. } => libc::EIO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vistafs_text::ParseError;
+
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_errno() {
+        let malformed = || ParseError::new("a number", 1, b"x");
+        let path = || "/proc/x".into();
+        let io = || std::io::Error::from_raw_os_error(libc::EBADMSG);
+        let rows: Vec<(DispatchError, i32)> = vec![
+            (DispatchError::NoEntry, libc::ENOENT),
+            (DispatchError::Stale, libc::ESTALE),
+            (DispatchError::NotDirectory, libc::ENOTDIR),
+            (DispatchError::IsDirectory, libc::EISDIR),
+            (DispatchError::ReadOnly, libc::EPERM),
+            (DispatchError::NotWritable, libc::EIO),
+            (DispatchError::ContainerGone, libc::ENODEV),
+            (DispatchError::Panic, libc::EIO),
+            (ContainerError::CallerGone.into(), libc::ESRCH),
+            (ContainerError::Invisible.into(), libc::EACCES),
+            (
+                ContainerError::Kernel(HostError::Denied { path: path() }).into(),
+                libc::EIO,
+            ),
+            (HostError::NotFound { path: path() }.into(), libc::EIO),
+            (
+                HostError::Io {
+                    path: path(),
+                    source: io(),
+                }
+                .into(),
+                libc::EIO,
+            ),
+            (
+                HostError::Malformed {
+                    path: path(),
+                    source: malformed(),
+                }
+                .into(),
+                libc::EIO,
+            ),
+            (
+                ViewError::Host {
+                    file: "proc/stat",
+                    source: malformed(),
+                }
+                .into(),
+                libc::EIO,
+            ),
+        ];
+        for (error, errno) in rows {
+            assert_eq!(error.errno(), errno, "{error:?}");
+        }
+    }
+}

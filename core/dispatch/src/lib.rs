@@ -1,0 +1,33 @@
+//! From a FUSE request to a view and back.
+//!
+//! Everything but `fuse.rs` is free of fuser, so that the dispatcher can be driven without a mount.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `fuse.rs` | converts requests and replies; catches panics; nothing else |
+//! | `dispatcher.rs` | what each operation does |
+//! | `tree.rs` | the fixed tree below the mount, from the registry |
+//! | `address.rs` | `at/<cgroup path>/...`: the same tree for a named container |
+//! | `number.rs` | node numbers: functions of (view path, container) |
+//! | `open_files.rs` | open handles: view, container and text |
+//! | `errno.rs` | the one place that maps errors to errno |
+//! | `complaints.rs` | telling the log about failures without flooding it |
+//!
+//! # Synchronization
+//! The tree never changes. `open_files` and `address` lock a table for a look-up, an insertion or a
+//! removal. Each open file has a lock of its own around its text: it is held while a view renders,
+//! so nobody but readers of that very descriptor waits for it. Order: a table, then nothing; an
+//! open file's text, then nothing of this crate.
+
+mod address;
+mod complaints;
+mod dispatcher;
+mod errno;
+mod fuse;
+mod number;
+mod open_files;
+mod tree;
+
+pub use dispatcher::{Asker, Attributes, Dispatcher, Entry, Kind};
+pub use errno::DispatchError;
+pub use fuse::VistaFs;

@@ -1,0 +1,146 @@
+//! Open handles: which view of which container, and the text that is being read.
+//!
+//! A handle number carries a random mark of this process, so that a worker that takes over never
+//! takes a handle of the one before for its own; it serves such a handle by rendering afresh.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use vistafs_container::Container;
+
+/// Whose numbers an open file shows; fixed at open.
+#[derive(Debug, Clone)]
+pub(crate) enum Shows {
+    /// The host's file, byte for byte.
+    Host,
+    /// A container's.
+    Container(Arc<Container>),
+}
+
+/// The text of an open file.
+#[derive(Debug, Default)]
+pub(crate) struct Text {
+    /// What the last rendering gave.
+    pub(crate) bytes: Vec<u8>,
+    /// Whether there was one.
+    pub(crate) rendered: bool,
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    /// Index of the view among the serving ones.
+    pub(crate) view: usize,
+    /// Whose numbers.
+    pub(crate) shows: Shows,
+    /// Held while a view renders and while a reply is sent from it.
+    pub(crate) text: Mutex<Text>,
+}
+
+/// A directory listing: name, node number, whether it is a directory.
+pub(crate) type Listing = Vec<(std::ffi::OsString, u64, bool)>;
+
+const SHARDS: usize = 16;
+const KEPT_BUFFERS: usize = 64;
+const KEPT_SIZE: usize = 64 << 10;
+
+/// The tables of open files and directories.
+#[derive(Debug)]
+pub(crate) struct OpenFiles {
+    files: [RwLock<HashMap<u64, Arc<OpenFile>>>; SHARDS],
+    listings: RwLock<HashMap<u64, Arc<Listing>>>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+    mark: u64,
+    next: AtomicU64,
+}
+
+impl OpenFiles {
+    pub(crate) fn new() -> Self {
+        // The standard library's source of randomness without a dependency.
+        let mark = RandomState::new().hash_one(std::process::id()) << 40;
+        Self {
+            files: Default::default(),
+            listings: RwLock::default(),
+            buffers: Mutex::default(),
+            mark,
+            next: AtomicU64::new(1),
+        }
+    }
+
+    /// Opens a file; its handle.
+    pub(crate) fn open(&self, view: usize, shows: Shows) -> u64 {
+        let handle = self.fresh();
+        self.adopt(handle, view, shows);
+        handle
+    }
+
+    /// Opens a file under a handle that another worker gave out.
+    pub(crate) fn adopt(&self, handle: u64, view: usize, shows: Shows) -> Arc<OpenFile> {
+        let bytes = self.buffers.lock().pop().unwrap_or_default();
+        let file = Arc::new(OpenFile {
+            view,
+            shows,
+            text: Mutex::new(Text {
+                bytes,
+                rendered: false,
+            }),
+        });
+        let mut shard = self.shard(handle).write();
+        Arc::clone(shard.entry(handle).or_insert(file))
+    }
+
+    /// The file of a handle.
+    pub(crate) fn get(&self, handle: u64) -> Option<Arc<OpenFile>> {
+        self.shard(handle).read().get(&handle).cloned()
+    }
+
+    /// Closes a file; its buffer serves another.
+    pub(crate) fn close(&self, handle: u64) {
+        let closed = self.shard(handle).write().remove(&handle);
+        if let Some(file) = closed.and_then(Arc::into_inner) {
+            let mut bytes = file.text.into_inner().bytes;
+            if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE {
+                bytes.clear();
+                let mut buffers = self.buffers.lock();
+                if buffers.len() < KEPT_BUFFERS {
+                    buffers.push(bytes);
+                }
+            }
+        }
+    }
+
+    /// Opens a directory with what it lists; its handle.
+    pub(crate) fn open_listing(&self, listing: Listing) -> u64 {
+        let handle = self.fresh();
+        self.listings.write().insert(handle, Arc::new(listing));
+        handle
+    }
+
+    /// The listing of a handle.
+    pub(crate) fn listing(&self, handle: u64) -> Option<Arc<Listing>> {
+        self.listings.read().get(&handle).cloned()
+    }
+
+    /// Closes a directory.
+    pub(crate) fn close_listing(&self, handle: u64) {
+        self.listings.write().remove(&handle);
+    }
+
+    /// How many files are open.
+    pub(crate) fn len(&self) -> usize {
+        self.files.iter().map(|shard| shard.read().len()).sum()
+    }
+
+    fn fresh(&self) -> u64 {
+        let low = self.next.fetch_add(1, Ordering::Relaxed) & ((1 << 40) - 1);
+        self.mark | low
+    }
+
+    fn shard(&self, handle: u64) -> &RwLock<HashMap<u64, Arc<OpenFile>>> {
+        &self.files[usize::try_from(handle % SHARDS as u64).unwrap_or(0)]
+    }
+}

@@ -1,0 +1,177 @@
+//! The host: its texts, page size, tick and clock.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rustix::buffer::spare_capacity;
+use rustix::time::ClockId;
+
+use crate::host_text::HostText;
+use crate::{Dir, HostError, KeptFile, Shape};
+
+/// Facts of a captured host that cannot be asked of the running kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedFacts {
+    /// CLOCK_BOOTTIME at the capture.
+    pub boottime: Duration,
+    /// USER_HZ ticks a second.
+    pub clk_tck: u64,
+    /// Bytes.
+    pub page_size: u64,
+}
+
+/// The machine that vistafs runs on, or a captured one.
+#[derive(Debug)]
+pub struct Host {
+    root: Arc<Dir>,
+    proc: Arc<Dir>,
+    epoch: Duration,
+    // Filled at the first use of each path; the set of paths is that of the views.
+    texts: RwLock<HashMap<&'static str, Arc<HostText>>>,
+    page_size: u64,
+    clk_tck: u64,
+    fixed_boottime: Option<Duration>,
+}
+
+impl Host {
+    /// The running machine. `epoch`: how old a host text may be that containers share.
+    ///
+    /// # Errors
+    /// When `/` or `/proc` cannot be opened.
+    pub fn running(epoch: Duration) -> Result<Self, HostError> {
+        let root = Dir::open(Path::new("/"))?;
+        Ok(Self {
+            proc: Arc::new(Dir::open(Path::new("/proc"))?),
+            root: Arc::new(root),
+            epoch,
+            texts: RwLock::default(),
+            page_size: rustix::param::page_size() as u64,
+            clk_tck: rustix::param::clock_ticks_per_second(),
+            fixed_boottime: None,
+        })
+    }
+
+    /// A captured host below `root`.
+    ///
+    /// # Errors
+    /// When `root` or its `proc` cannot be opened.
+    pub fn captured(root: &Path, facts: FixedFacts) -> Result<Self, HostError> {
+        let root = Dir::open(root)?;
+        Ok(Self {
+            proc: Arc::new(root.subdir(Path::new("proc"))?),
+            root: Arc::new(root),
+            epoch: Duration::ZERO,
+            texts: RwLock::default(),
+            page_size: facts.page_size,
+            clk_tck: facts.clk_tck.max(1),
+            fixed_boottime: Some(facts.boottime),
+        })
+    }
+
+    /// `/proc` of this host.
+    #[must_use]
+    pub fn proc(&self) -> &Arc<Dir> {
+        &self.proc
+    }
+
+    /// `/` of this host.
+    #[must_use]
+    pub fn root(&self) -> &Arc<Dir> {
+        &self.root
+    }
+
+    /// Bytes in a page.
+    #[must_use]
+    pub fn page_size(&self) -> u64 {
+        self.page_size
+    }
+
+    /// USER_HZ ticks in a second.
+    #[must_use]
+    pub fn clk_tck(&self) -> u64 {
+        self.clk_tck
+    }
+
+    /// Bytes in a huge page of the default size; `None` where the kernel has none.
+    #[must_use]
+    pub fn huge_page_size(&self) -> Option<u64> {
+        let text = self.text("proc/meminfo").ok()?;
+        vistafs_text::meminfo::get(&text, b"Hugepagesize")?.checked_mul(1024)
+    }
+
+    /// Time since boot, suspend included (CLOCK_BOOTTIME).
+    #[must_use]
+    pub fn boottime(&self) -> Duration {
+        self.fixed_boottime.unwrap_or_else(|| {
+            let now = rustix::time::clock_gettime(ClockId::Boottime);
+            Duration::new(
+                u64::try_from(now.tv_sec).unwrap_or(0),
+                u32::try_from(now.tv_nsec).unwrap_or(0),
+            )
+        })
+    }
+
+    /// A host text such as `proc/meminfo`, no older than the epoch.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied` or `Io`.
+    pub fn text(&self, path: &'static str) -> Result<Arc<Vec<u8>>, HostError> {
+        let known = self.texts.read().get(path).cloned();
+        let text = known.unwrap_or_else(|| {
+            let file = KeptFile::new(Arc::clone(&self.root), path, Shape::Records);
+            let fresh = Arc::new(HostText::new(file));
+            Arc::clone(self.texts.write().entry(path).or_insert(fresh))
+        });
+        text.get(self.epoch)
+    }
+
+    /// `/proc/TID/stat` of any task, into `text`.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such task (any more).
+    pub fn task_stat<'t>(&self, tid: u32, text: &'t mut Vec<u8>) -> Result<&'t [u8], HostError> {
+        let name = format!("{tid}/stat");
+        let failed = |errno| HostError::from_errno(errno, &self.proc.path().join(&name));
+        let file = self.proc.open_file(Path::new(&name)).map_err(failed)?;
+        text.clear();
+        text.reserve(1024);
+        rustix::io::read(&file, spare_capacity(text)).map_err(failed)?;
+        Ok(text)
+    }
+
+    /// The host's file as it is this instant, byte for byte, into `text`.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied` or `Io`.
+    pub fn read_now(&self, path: &'static str, text: &mut Vec<u8>) -> Result<(), HostError> {
+        KeptFile::new(Arc::clone(&self.root), path, Shape::Records).read_required(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_host_answers() {
+        let host = Host::running(Duration::from_millis(10)).unwrap();
+        let text = host.text("proc/uptime").unwrap();
+        let (up, _) = vistafs_text::uptime::parse(&text).unwrap();
+        assert!(host.boottime().abs_diff(up) < Duration::from_secs(5));
+        assert!(host.page_size().is_power_of_two());
+        assert!(host.text("proc/no-such-file").unwrap_err().is_not_found());
+    }
+
+    #[test]
+    fn within_an_epoch_the_text_is_shared() {
+        let host = Host::running(Duration::from_secs(3600)).unwrap();
+        let first = host.text("proc/uptime").unwrap();
+        assert!(Arc::ptr_eq(&first, &host.text("proc/uptime").unwrap()));
+        let host = Host::running(Duration::ZERO).unwrap();
+        let first = host.text("proc/uptime").unwrap();
+        assert!(!Arc::ptr_eq(&first, &host.text("proc/uptime").unwrap()));
+    }
+}

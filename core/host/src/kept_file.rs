@@ -1,0 +1,192 @@
+//! One kernel file that stays open and is read with `pread`.
+//!
+//! Opening costs as much as reading, so a file that is read again and again is opened once.
+//! A file that is not there now may come later (a controller that is enabled), and one that is
+//! open may go (a controller disabled, a cgroup removed: ENODEV), so both are tried afresh.
+
+use std::borrow::Cow;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+
+use crate::{Dir, HostError};
+
+/// How the kernel hands a text out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// In one piece (`single_open`, most cgroup files): a short read is the end.
+    Whole,
+    /// Record by record (`/proc/cpuinfo`, `cgroup.procs`): only an empty read is the end.
+    Records,
+}
+
+/// What a first read is given room for: most cgroup texts, and `/proc/meminfo`, fit.
+const FIRST_ROOM: usize = 4096;
+
+/// A text larger than this is no kernel text that we know; it would only eat memory.
+const LARGEST: usize = 64 << 20;
+
+/// A kernel file kept open.
+#[derive(Debug)]
+pub struct KeptFile {
+    dir: Arc<Dir>,
+    name: Cow<'static, str>,
+    shape: Shape,
+    // Write-locked only to put a descriptor in or take a dead one out, never over a read.
+    open: RwLock<Option<Arc<OwnedFd>>>,
+}
+
+impl KeptFile {
+    /// Names a file below `dir`; nothing is opened yet.
+    #[must_use]
+    pub fn new(dir: Arc<Dir>, name: impl Into<Cow<'static, str>>, shape: Shape) -> Self {
+        Self {
+            dir,
+            name: name.into(),
+            shape,
+            open: RwLock::new(None),
+        }
+    }
+
+    /// What messages call it.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.path().join(&*self.name)
+    }
+
+    /// Replaces `text` by the file's present content. `false`: the file is not there.
+    ///
+    /// # Errors
+    /// `Denied` or `Io`; never `NotFound`.
+    pub fn read(&self, text: &mut Vec<u8>) -> Result<bool, HostError> {
+        let kept = self.open.read().clone();
+        if let Some(fd) = kept {
+            match self.read_from(&fd, text) {
+                Ok(()) => return Ok(true),
+                // Dead descriptor: the file may have come back under the same name.
+                Err(Errno::NODEV | Errno::NOENT) => *self.open.write() = None,
+                Err(errno) => return Err(HostError::from_errno(errno, &self.path())),
+            }
+        }
+        let outcome = self
+            .dir
+            .open_file(Path::new(&*self.name))
+            .and_then(|fd| self.read_from(&fd, text).map(|()| fd));
+        match outcome {
+            Ok(fd) => {
+                *self.open.write() = Some(Arc::new(fd));
+                Ok(true)
+            }
+            Err(Errno::NOENT | Errno::NODEV) => {
+                text.clear();
+                Ok(false)
+            }
+            Err(errno) => Err(HostError::from_errno(errno, &self.path())),
+        }
+    }
+
+    /// As [`read`](Self::read), where the absence of the file is an error.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied` or `Io`.
+    pub fn read_required(&self, text: &mut Vec<u8>) -> Result<(), HostError> {
+        if self.read(text)? {
+            Ok(())
+        } else {
+            Err(HostError::NotFound { path: self.path() })
+        }
+    }
+
+    /// Reads and parses; `None`: the file is not there.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and `Malformed`.
+    pub fn parse<T>(
+        &self,
+        text: &mut Vec<u8>,
+        parser: impl FnOnce(&[u8]) -> Result<T, vistafs_text::ParseError>,
+    ) -> Result<Option<T>, HostError> {
+        if !self.read(text)? {
+            return Ok(None);
+        }
+        parser(text)
+            .map(Some)
+            .map_err(|source| HostError::malformed(&self.path(), source))
+    }
+
+    fn read_from(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
+        text.clear();
+        text.reserve(FIRST_ROOM);
+        loop {
+            let room = text.capacity() - text.len();
+            let offset = text.len() as u64;
+            let got = match rustix::io::pread(fd, spare_capacity(text), offset) {
+                Err(Errno::INTR) => continue,
+                other => other?,
+            };
+            if got == 0 || (self.shape == Shape::Whole && got < room) {
+                return Ok(());
+            }
+            if text.len() > LARGEST {
+                return Err(Errno::FBIG);
+            }
+            if got == room {
+                text.reserve(text.capacity());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(dir: &Path, name: &'static str, shape: Shape) -> KeptFile {
+        KeptFile::new(Arc::new(Dir::open(dir).unwrap()), name, shape)
+    }
+
+    #[test]
+    fn a_file_that_comes_later_is_seen() {
+        let tmp = tempfile::tempdir().unwrap();
+        let file = kept(tmp.path(), "memory.max", Shape::Whole);
+        let mut text = b"stale".to_vec();
+        assert!(!file.read(&mut text).unwrap());
+        assert!(text.is_empty());
+        assert!(file.read_required(&mut text).unwrap_err().is_not_found());
+        std::fs::write(tmp.path().join("memory.max"), "max\n").unwrap();
+        assert!(file.read(&mut text).unwrap());
+        assert_eq!(text, b"max\n");
+    }
+
+    #[test]
+    fn every_size_around_the_room_is_read_whole() {
+        let tmp = tempfile::tempdir().unwrap();
+        for shape in [Shape::Whole, Shape::Records] {
+            for size in [0, 1, 4095, 4096, 4097, 8192, 100_000] {
+                let content: Vec<u8> = (0..size).map(|i| b"abcdefgh"[i % 8]).collect();
+                std::fs::write(tmp.path().join("f"), &content).unwrap();
+                let mut text = Vec::new();
+                kept(tmp.path(), "f", shape).read(&mut text).unwrap();
+                assert!(text == content, "{shape:?} {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_kernel_s_own_record_files_are_read_whole() {
+        let mut text = Vec::new();
+        kept(Path::new("/proc"), "cpuinfo", Shape::Records)
+            .read(&mut text)
+            .unwrap();
+        let names = |text: &[u8]| vistafs_text::cpuinfo::cpus(text);
+        assert_eq!(
+            names(&text),
+            names(&std::fs::read("/proc/cpuinfo").unwrap())
+        );
+        assert!(!names(&text).is_empty());
+    }
+}

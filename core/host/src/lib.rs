@@ -1,0 +1,31 @@
+//! The host's side of the truth: kernel texts below `/proc` and `/sys`, processes, namespaces, clocks.
+//!
+//! This crate and `vistafs-cgroup` are the only ones that open kernel files. Everything is reached
+//! from directory descriptors that are held, so that a test can put a captured host in the place
+//! of `/`. Nothing here knows what a container is.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `dir.rs` | a held directory, and opening below it without links or `..` |
+//! | `kept_file.rs` | one kernel file that stays open and is read with `pread` |
+//! | `host_text.rs` | one host text, read at most once an epoch |
+//! | `host.rs` | the host: its texts, page size, tick and clock |
+//! | `process.rs` | facts about one process |
+//! | `namespace.rs` | which namespaces a task is in |
+//! | `pid_namespace.rs` | the init of a pid namespace |
+
+mod dir;
+mod error;
+mod host;
+mod host_text;
+mod kept_file;
+mod namespace;
+mod pid_namespace;
+mod process;
+
+pub use dir::Dir;
+pub use error::HostError;
+pub use host::{FixedFacts, Host};
+pub use kept_file::{KeptFile, Shape};
+pub use namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
+pub use process::Process;

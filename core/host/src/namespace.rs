@@ -1,0 +1,142 @@
+//! Which namespaces a task is in.
+//!
+//! A namespace is known by the inode number of its file in nsfs. The number is free again once the
+//! namespace is gone, so whoever keeps it as a key also holds the namespace ([`HeldNamespace`]).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::AtFlags;
+use vistafs_text::number;
+
+use crate::{Host, HostError};
+
+/// The two namespaces that tell containers apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamespaceKind {
+    /// pid_namespaces(7)
+    Pid,
+    /// cgroup_namespaces(7)
+    Cgroup,
+}
+
+impl NamespaceKind {
+    pub(crate) fn proc_entry(self) -> &'static str {
+        match self {
+            Self::Pid => "ns/pid",
+            Self::Cgroup => "ns/cgroup",
+        }
+    }
+}
+
+/// The identity of a task's container: inode numbers of its pid and cgroup namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NamespaceKey {
+    /// Inode number of the pid namespace.
+    pub pid: u64,
+    /// Inode number of the cgroup namespace.
+    pub cgroup: u64,
+}
+
+impl NamespaceKey {
+    /// Those of the task `tid`: two `stat`s, no allocation.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such task (any more).
+    pub fn of_task(host: &Host, tid: u32) -> Result<Self, HostError> {
+        Ok(Self {
+            pid: inode(host, tid, NamespaceKind::Pid)?,
+            cgroup: inode(host, tid, NamespaceKind::Cgroup)?,
+        })
+    }
+
+    /// Those of the calling thread.
+    ///
+    /// # Errors
+    /// When `/proc` does not show them.
+    pub fn of_self(host: &Host) -> Result<Self, HostError> {
+        let stat = |name: &str| {
+            rustix::fs::statat(host.proc(), name, AtFlags::empty())
+                .map(|stat| stat.st_ino)
+                .map_err(|errno| HostError::from_errno(errno, &host.proc().path().join(name)))
+        };
+        Ok(Self {
+            pid: stat("thread-self/ns/pid")?,
+            cgroup: stat("thread-self/ns/cgroup")?,
+        })
+    }
+}
+
+fn inode(host: &Host, tid: u32, kind: NamespaceKind) -> Result<u64, HostError> {
+    const LONGEST: usize = "4294967295/ns/cgroup".len();
+    let mut name = [0u8; LONGEST];
+    let path = join(&mut name, tid, kind.proc_entry());
+    rustix::fs::statat(host.proc(), path, AtFlags::empty())
+        .map(|stat| stat.st_ino)
+        .map_err(|errno| {
+            let name = format!("{tid}/{}", kind.proc_entry());
+            HostError::from_errno(errno, &host.proc().path().join(Path::new(&name)))
+        })
+}
+
+/// `TID/ENTRY` in `buffer`, which has room for the longest.
+fn join<'b>(buffer: &'b mut [u8; 20], tid: u32, entry: &str) -> &'b [u8] {
+    let mut length = 0;
+    let mut digits = [0u8; 10];
+    let mut rest = tid;
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    for byte in digits[first..].iter().chain(b"/").chain(entry.as_bytes()) {
+        buffer[length] = *byte;
+        length += 1;
+    }
+    debug_assert!(number::parse_u32(&digits[first..]) == Some(tid));
+    &buffer[..length]
+}
+
+/// A namespace that cannot go away while this is held.
+#[derive(Debug)]
+pub struct HeldNamespace {
+    fd: OwnedFd,
+}
+
+impl HeldNamespace {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+}
+
+impl AsFd for HeldNamespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_joined() {
+        let mut buffer = [0; 20];
+        assert_eq!(join(&mut buffer, 0, "ns/pid"), b"0/ns/pid");
+        assert_eq!(join(&mut buffer, 120, "ns/pid"), b"120/ns/pid");
+        assert_eq!(
+            join(&mut buffer, u32::MAX, "ns/cgroup"),
+            b"4294967295/ns/cgroup"
+        );
+    }
+
+    #[test]
+    fn no_task_has_the_number_zero() {
+        let host = Host::running(std::time::Duration::ZERO).unwrap();
+        assert!(NamespaceKey::of_task(&host, 0).unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,120 @@
+//! The init of a pid namespace: process 1 in it, by its number on the host.
+//!
+//! Linux 6.12 and later answer with one ioctl (ioctl_nsfs(2)). Before that it is looked for: up
+//! the caller's parents, which nearly always reach it, else in all of `/proc`. The result is for
+//! the caller to keep: it is asked for once per container.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::fs::{Dir as DirStream, Mode, OFlags};
+use rustix::io::Errno;
+use vistafs_text::number;
+
+use crate::namespace::HeldNamespace;
+use crate::{Host, HostError, Process};
+
+/// `_IOR(0xb7, 0x7, int)`: the thread group that has the given number in the namespace of the descriptor.
+const NS_GET_TGID_FROM_PIDNS: libc::c_ulong = 0x8004_b707;
+
+impl HeldNamespace {
+    /// The init of this pid namespace, `member` being some process in it.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended or is not visible here.
+    pub fn init_process(&self, host: &Host, member: &Process) -> Result<Process, HostError> {
+        let pid = match self.ask_kernel() {
+            Ok(pid) => pid,
+            Err(Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => {
+                return self.look_for_init(host, member);
+            }
+            Err(errno) => return Err(HostError::from_errno(errno, &member_path(member))),
+        };
+        let init = Process::open(host, pid)?;
+        // Guards against a number given anew between the question and the opening.
+        if init.is_namespace_init()? {
+            Ok(init)
+        } else {
+            Err(HostError::NotFound {
+                path: member_path(member),
+            })
+        }
+    }
+
+    fn ask_kernel(&self) -> Result<u32, Errno> {
+        // SAFETY: the descriptor is open for the length of the call, and this request takes its
+        // argument as a plain integer and touches no memory of ours.
+        let answer = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), NS_GET_TGID_FROM_PIDNS, 1) };
+        if answer > 0 {
+            return u32::try_from(answer).map_err(|_| Errno::RANGE);
+        }
+        let errno = std::io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::EIO);
+        Err(Errno::from_raw_os_error(errno))
+    }
+
+    fn look_for_init(&self, host: &Host, member: &Process) -> Result<Process, HostError> {
+        let wanted = rustix::fs::fstat(self.as_fd())
+            .map_err(|errno| HostError::from_errno(errno, &member_path(member)))?
+            .st_ino;
+        let is_it = |process: &Process| -> Result<bool, HostError> {
+            Ok(process.namespaces()?.pid == wanted && process.is_namespace_init()?)
+        };
+        let mut pid = member.pid();
+        while pid > 1 {
+            let process = Process::open(host, pid)?;
+            if is_it(&process)? {
+                return Ok(process);
+            }
+            pid = process.parent()?;
+        }
+        // A process that was put into the namespace from outside (`nsenter`, `docker exec`).
+        let listing = rustix::fs::openat(
+            host.proc(),
+            ".",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .and_then(DirStream::new)
+        .map_err(|errno| HostError::from_errno(errno, host.proc().path()))?;
+        for entry in listing.flatten() {
+            let Some(pid) = number::parse_u32(entry.file_name().to_bytes()) else {
+                continue;
+            };
+            // Processes end while we look: those are not it.
+            if let Ok(process) = Process::open(host, pid)
+                && is_it(&process).unwrap_or(false)
+            {
+                return Ok(process);
+            }
+        }
+        Err(HostError::NotFound {
+            path: member_path(member),
+        })
+    }
+}
+
+fn member_path(member: &Process) -> std::path::PathBuf {
+    format!("/proc/{}/ns/pid (its init)", member.pid()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::NamespaceKind;
+
+    #[test]
+    fn both_ways_find_the_same_init() {
+        let host = Host::running(Duration::ZERO).unwrap();
+        let me = Process::open(&host, std::process::id()).unwrap();
+        let namespace = me.hold_namespace(NamespaceKind::Pid).unwrap();
+        let looked_for = namespace.look_for_init(&host, &me).map(|p| p.pid());
+        // Some sandboxes hide the namespaces of process 1; then neither way may invent one.
+        match namespace.ask_kernel() {
+            Ok(pid) => assert!(looked_for.is_err() || looked_for.unwrap() == pid),
+            Err(errno) => assert!(matches!(errno, Errno::NOTTY | Errno::INVAL), "{errno}"),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Facts about one process or thread, read from its directory in `/proc`.
+//!
+//! The directory is held: when the process ends, its files answer ESRCH, and never those of a
+//! later process with the same number.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags};
+use vistafs_text::{pid_stat, pid_status, time_offsets};
+
+use crate::namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
+use crate::{Dir, Host, HostError, KeptFile, Shape};
+
+/// A process or thread of the host, by its held `/proc` directory.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    dir: Arc<Dir>,
+}
+
+impl Process {
+    /// Opens `/proc/PID` (a thread id does as well).
+    ///
+    /// # Errors
+    /// `NotFound` when there is none of that number.
+    pub fn open(host: &Host, pid: u32) -> Result<Self, HostError> {
+        let dir = host.proc().subdir(Path::new(&pid.to_string()))?;
+        Ok(Self {
+            pid,
+            dir: Arc::new(dir),
+        })
+    }
+
+    /// Its number in the pid namespace of vistafs.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// When it started, since boot.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn start(&self, host: &Host) -> Result<Duration, HostError> {
+        let text = self.text("stat")?;
+        let stat =
+            pid_stat::parse(&text).map_err(|e| HostError::malformed(&self.path("stat"), e))?;
+        let ticks = u128::from(stat.start_time) * 1_000_000_000 / u128::from(host.clk_tck());
+        Ok(Duration::from_nanos(
+            u64::try_from(ticks).unwrap_or(u64::MAX),
+        ))
+    }
+
+    /// Its `/proc/PID/cgroup` as the reading thread's cgroup namespace shows it.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn cgroup_text(&self) -> Result<Vec<u8>, HostError> {
+        self.text("cgroup")
+    }
+
+    /// Its parent's number; 0 for one without.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn parent(&self) -> Result<u32, HostError> {
+        let text = self.text("status")?;
+        pid_status::ppid(&text)
+            .map(Option::unwrap_or_default)
+            .map_err(|e| HostError::malformed(&self.path("status"), e))
+    }
+
+    /// Whether it is process 1 of its own pid namespace.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn is_namespace_init(&self) -> Result<bool, HostError> {
+        let text = self.text("status")?;
+        let innermost = pid_status::ns_pid_innermost(&text)
+            .map_err(|e| HostError::malformed(&self.path("status"), e))?;
+        Ok(innermost == Some(1))
+    }
+
+    /// What its time namespace adds to CLOCK_BOOTTIME.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn boottime_offset(&self) -> Result<time_offsets::Offset, HostError> {
+        match self.text("timens_offsets") {
+            Ok(text) => time_offsets::boottime(&text)
+                .map_err(|e| HostError::malformed(&self.path("timens_offsets"), e)),
+            // A kernel without time namespaces has no such file: nothing is added.
+            Err(error) if error.is_not_found() => Ok(time_offsets::Offset::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The namespaces that it is in.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn namespaces(&self) -> Result<NamespaceKey, HostError> {
+        Ok(NamespaceKey {
+            pid: self.namespace_inode(NamespaceKind::Pid)?,
+            cgroup: self.namespace_inode(NamespaceKind::Cgroup)?,
+        })
+    }
+
+    /// Holds one of its namespaces.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn hold_namespace(&self, kind: NamespaceKind) -> Result<HeldNamespace, HostError> {
+        // The entries of ns/ are magic links: the one place where a link is followed on purpose.
+        let fd = rustix::fs::openat(
+            &*self.dir,
+            kind.proc_entry(),
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|errno| HostError::from_errno(errno, &self.path(kind.proc_entry())))?;
+        Ok(HeldNamespace::new(fd))
+    }
+
+    /// A descriptor that becomes readable when the process ends. Only for a process, not a thread.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn pidfd(&self) -> Result<std::os::fd::OwnedFd, HostError> {
+        let gone = || HostError::NotFound {
+            path: self.dir.path().to_owned(),
+        };
+        let pid = i32::try_from(self.pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or_else(gone)?;
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+            .map_err(|errno| HostError::from_errno(errno, self.dir.path()))?;
+        // The number may have been given to another in between: then the held directory is dead.
+        self.text("stat")?;
+        Ok(pidfd)
+    }
+
+    fn namespace_inode(&self, kind: NamespaceKind) -> Result<u64, HostError> {
+        rustix::fs::statat(&*self.dir, kind.proc_entry(), AtFlags::empty())
+            .map(|stat| stat.st_ino)
+            .map_err(|errno| HostError::from_errno(errno, &self.path(kind.proc_entry())))
+    }
+
+    fn text(&self, name: &'static str) -> Result<Vec<u8>, HostError> {
+        let mut text = Vec::new();
+        KeptFile::new(Arc::clone(&self.dir), name, Shape::Records).read_required(&mut text)?;
+        Ok(text)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_known() {
+        let host = Host::running(Duration::ZERO).unwrap();
+        let me = Process::open(&host, std::process::id()).unwrap();
+        assert!(me.start(&host).unwrap() <= host.boottime());
+        assert!(me.parent().unwrap() > 0);
+        assert_eq!(
+            me.namespaces().unwrap(),
+            NamespaceKey::of_self(&host).unwrap()
+        );
+        assert!(me.cgroup_text().unwrap().contains(&b'/'));
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_not_found() {
+        let host = Host::running(Duration::ZERO).unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let process = Process::open(&host, child.id()).unwrap();
+        process.namespaces().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(process.namespaces().unwrap_err().is_not_found());
+        assert!(process.start(&host).unwrap_err().is_not_found());
+        assert!(process.pidfd().unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,42 @@
+//! The kernel's text, read and written.
+//!
+//! One module per kernel file, or per *format* where many files share one. The crate does no I/O
+//! and knows no machine: text comes in as bytes (a command name or a path need not be UTF-8), and
+//! what depends on the machine, the page size say, is an argument.
+//!
+//! What every module promises:
+//! - no input makes it panic; numbers that do not fit are errors, never wrapped;
+//! - parsers borrow from the text and allocate nothing on the way through, except where an item
+//!   says so; errors hold a short copy of what was found;
+//! - writers append to the buffer they are given;
+//! - an iterator yields an error for a line that it cannot read, and goes on with the next one.
+//!
+//! Manual pages are named as Linux man-pages names them since it cut proc(5) into one page per
+//! file; kernel documents by their path in the kernel tree.
+#![forbid(unsafe_code)]
+
+pub mod cpu_set;
+pub mod cpuacct;
+pub mod cpuinfo;
+pub mod error;
+mod fields;
+pub mod flat_keyed;
+pub mod limit;
+mod line_reader;
+pub mod meminfo;
+pub mod mountinfo;
+#[cfg(test)]
+mod never_panics;
+pub mod number;
+pub mod pid_cgroup;
+pub mod pid_stat;
+pub mod pid_status;
+pub mod quota;
+pub mod single_value;
+pub mod stat;
+pub mod time_offsets;
+pub mod uptime;
+
+pub use cpu_set::CpuSet;
+pub use error::ParseError;
+pub use limit::Limit;

@@ -1,0 +1,67 @@
+//! /proc/PID/status, the lines with process ids.
+//!
+//! proc_pid_status(5). `NSpid` gives the id in each pid namespace, from that of the procfs
+//! instance inwards. The name of the process is in this file too, but cannot forge a line: the
+//! kernel escapes the newlines in it. The first line with a key counts.
+
+use crate::error::ParseError;
+use crate::fields::Fields;
+use crate::line_reader::LineReader;
+
+const A_PID: &str = "a process id";
+
+/// The process id in the innermost pid namespace; `None` if the kernel has no `NSpid` line.
+pub fn ns_pid_innermost(text: &[u8]) -> Result<Option<u32>, ParseError> {
+    let Some(mut ids) = value_of(text, b"NSpid:") else {
+        return Ok(None);
+    };
+    let mut innermost = ids.u32(A_PID)?;
+    while ids.clone().next().is_some() {
+        innermost = ids.u32(A_PID)?;
+    }
+    Ok(Some(innermost))
+}
+
+/// In how many pid namespaces, seen from the procfs instance, the process has an id; 0 if the
+/// kernel has no `NSpid` line.
+pub fn ns_pid_depth(text: &[u8]) -> Result<usize, ParseError> {
+    let Some(mut ids) = value_of(text, b"NSpid:") else {
+        return Ok(0);
+    };
+    ids.u32(A_PID)?;
+    let mut depth = 1;
+    while ids.clone().next().is_some() {
+        ids.u32(A_PID)?;
+        depth += 1;
+    }
+    Ok(depth)
+}
+
+/// The id of the process that this thread belongs to; `None` if there is no `Tgid` line.
+pub fn tgid(text: &[u8]) -> Result<Option<u32>, ParseError> {
+    one_id(text, b"Tgid:")
+}
+
+/// The id of the parent; `None` if there is no `PPid` line.
+pub fn ppid(text: &[u8]) -> Result<Option<u32>, ParseError> {
+    one_id(text, b"PPid:")
+}
+
+fn one_id(text: &[u8], label: &[u8]) -> Result<Option<u32>, ParseError> {
+    let Some(mut fields) = value_of(text, label) else {
+        return Ok(None);
+    };
+    let id = fields.u32(A_PID)?;
+    fields.end()?;
+    Ok(Some(id))
+}
+
+fn value_of<'a>(text: &'a [u8], label: &[u8]) -> Option<Fields<'a>> {
+    LineReader::new(text).find_map(|(number, line)| {
+        let value = line.strip_prefix(label)?;
+        Some(Fields::new(value, number))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+use super::*;
+
+const STATUS: &[u8] = b"\
+Name:\tNSpid:\\n7 PPid: 3
+Umask:\t0022
+State:\tS (sleeping)
+Tgid:\t1200
+Ngid:\t0
+Pid:\t1201
+PPid:\t1100
+NStgid:\t1200\t35\t1
+NSpid:\t1201\t36\t2
+NSpgid:\t1200\t35\t1
+";
+
+#[test]
+fn a_thread_in_a_nested_namespace() {
+    assert_eq!(ns_pid_innermost(STATUS), Ok(Some(2)));
+    assert_eq!(ns_pid_depth(STATUS), Ok(3));
+    assert_eq!(tgid(STATUS), Ok(Some(1200)));
+    assert_eq!(ppid(STATUS), Ok(Some(1100)));
+}
+
+#[test]
+fn namespace_ids() {
+    // (text, innermost id and depth)
+    type Row = (&'static [u8], Option<(Option<u32>, usize)>);
+    let rows: [Row; 13] = [
+        (b"", Some((None, 0))),
+        (b"Name:\tx\n", Some((None, 0))),
+        (b"Name:\t\xff\0\nNSpid:\t5", Some((Some(5), 1))),
+        (b"NSpid:\t5\r\n", Some((Some(5), 1))),
+        (b"NSpid:\t5\t6\n", Some((Some(6), 2))),
+        (b"NSpid:\t5\nNSpid:\t9\t9\n", Some((Some(5), 1))),
+        (b" NSpid:\t5\n", Some((None, 0))),
+        (b"NSpid:\n", None),
+        (b"NSpid:\tmax\n", None),
+        (b"NSpid:\t-1\n", None),
+        (b"NSpid:\t5\tx\t6\n", None),
+        (b"NSpid:\t99999999999999999999\n", None),
+        (b"NSpid:\t5\0\n", None),
+    ];
+    for (text, expected) in rows {
+        let innermost = ns_pid_innermost(text).ok();
+        let depth = ns_pid_depth(text).ok();
+        assert_eq!(innermost.zip(depth), expected, "{}", text.escape_ascii());
+        assert_eq!(innermost.is_some(), depth.is_some());
+    }
+}
+
+#[test]
+fn single_ids() {
+    let rows: [(&[u8], Option<Option<u32>>); 7] = [
+        (b"", Some(None)),
+        (b"PPid:\t0\n", Some(Some(0))),
+        (b"PPid:\t7", Some(Some(7))),
+        (b"PPid:\t7 8\n", None),
+        (b"PPid:\n", None),
+        (b"PPid:\t-7\n", None),
+        (b"PPid:\t4294967296\n", None),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(ppid(text).ok(), expected, "{}", text.escape_ascii());
+        let as_tgid = [b"Tgid:", text.get(5..).unwrap_or_default()].concat();
+        let expected = if text.is_empty() { None } else { expected };
+        assert_eq!(tgid(&as_tgid).ok(), expected);
+    }
+}
+
+#[test]
+fn errors_name_the_line() {
+    assert_eq!(tgid(b"Name:\tx\nTgid:\tx\n").unwrap_err().line, 2);
+}

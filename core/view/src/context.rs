@@ -1,0 +1,118 @@
+//! What a view is given for one reading.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vistafs_cgroup::{CpuUsage, HugetlbFigures, MemoryFigures, PerCpu};
+use vistafs_container::{Container, CpuPolicy, TaskCounts};
+use vistafs_host::Host;
+use vistafs_text::CpuSet;
+use vistafs_text::cpuinfo::Numbering;
+
+use crate::ViewError;
+
+/// The container, the host and scratch space.
+#[derive(Debug)]
+pub struct Context<'a> {
+    container: &'a Container,
+    host: &'a Host,
+    cpu_policy: CpuPolicy,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl<'a> Context<'a> {
+    /// For one reading. `scratch` is a buffer that the caller keeps for the next one.
+    #[must_use]
+    pub fn new(
+        container: &'a Container,
+        host: &'a Host,
+        cpu_policy: CpuPolicy,
+        scratch: &'a mut Vec<u8>,
+    ) -> Self {
+        Self {
+            container,
+            host,
+            cpu_policy,
+            scratch,
+        }
+    }
+
+    /// The container that is shown.
+    #[must_use]
+    pub fn container(&self) -> &'a Container {
+        self.container
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> &'a Host {
+        self.host
+    }
+
+    /// A text of the host such as `proc/meminfo`; containers may share one that is some ms old.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn host_text(&self, path: &'static str) -> Result<Arc<Vec<u8>>, ViewError> {
+        Ok(self.host.text(path)?)
+    }
+
+    /// Memory and swap, bytes. `None`: no memory controller counts for the container.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn memory(&mut self) -> Result<Option<MemoryFigures>, ViewError> {
+        Ok(self.container.memory(self.host, self.scratch)?)
+    }
+
+    /// The CPUs that the container is shown; never empty.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn visible_cpus(&mut self) -> Result<CpuSet, ViewError> {
+        Ok(self
+            .container
+            .visible_cpus(self.host, self.cpu_policy, self.scratch)?)
+    }
+
+    /// By which numbers CPUs are shown, alike in every view.
+    #[must_use]
+    pub fn numbering(&self) -> Numbering {
+        if self.cpu_policy.renumber {
+            Numbering::Renumbered
+        } else {
+            Numbering::Physical
+        }
+    }
+
+    /// CPU time used, ns; `per_cpu` is filled where the kernel counts per CPU (v1).
+    /// `None`: the kernel does not count it for the container.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn cpu_usage(&mut self, per_cpu: &mut Vec<PerCpu>) -> Result<Option<CpuUsage>, ViewError> {
+        Ok(self.container.cpu_usage(per_cpu, self.scratch)?)
+    }
+
+    /// How many of its threads run or are blocked. `None`: nothing tells them from the host's.
+    ///
+    /// # Errors
+    /// When its cgroup cannot be read.
+    pub fn task_counts(&self) -> Result<Option<TaskCounts>, ViewError> {
+        Ok(self.container.task_counts(self.host)?)
+    }
+
+    /// Huge pages of the host's default size; `None`: no hugetlb controller counts for it.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn huge_pages(&mut self) -> Result<Option<HugetlbFigures>, ViewError> {
+        Ok(self.container.huge_pages(self.host, self.scratch)?)
+    }
+
+    /// How long the container has been running.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.container.age(self.host)
+    }
+}

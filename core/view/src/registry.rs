@@ -1,0 +1,308 @@
+//! All views, collected once at start into a sorted, checked, immutable list.
+//!
+//! `inventory` gives no order and says nothing when a crate that nobody names is left out by the
+//! linker; so the registry sorts, checks each registration, and the daemon's tests compare its
+//! names with the enabled features.
+
+use crate::{OptionError, Options, Provider, Selection, ViewSpec};
+
+/// Whether a view serves, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It serves.
+    On,
+    /// It is one of those that must be asked for.
+    OffByDefault,
+    /// The configuration switches it off.
+    Disabled,
+}
+
+/// A view in the registry.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its registration.
+    pub spec: &'static ViewSpec,
+    /// Whether it serves.
+    pub status: Status,
+    /// What it serves with.
+    pub provider: Provider,
+}
+
+/// A set of views that cannot be served together, or not so.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegistryError {
+    /// No view has this name.
+    #[error("unknown view {name:?} (did you mean {nearest:?}? `vistafs views` lists them all)")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The name that is nearest to it.
+        nearest: String,
+    },
+    /// Two registrations want the same name or path, or one path is below another's file.
+    #[error("views {0} and {1} are in each other's way at {2}")]
+    Clash(&'static str, &'static str, &'static str),
+    /// A registration whose path, mode or summary is not acceptable.
+    #[error("view {name}: {problem}")]
+    Spec {
+        /// The view.
+        name: &'static str,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An option that cannot be set so.
+    #[error(transparent)]
+    Option(#[from] OptionError),
+}
+
+/// All views, by path.
+#[derive(Debug)]
+pub struct Registry {
+    views: Vec<Registered>,
+}
+
+impl Registry {
+    /// Collects the registrations that are linked into this program.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn collect(selection: &Selection) -> Result<Self, RegistryError> {
+        Self::new(inventory::iter::<ViewSpec>, selection)
+    }
+
+    /// Checks and sorts the given registrations.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn new(
+        specs: impl IntoIterator<Item = &'static ViewSpec>,
+        selection: &Selection,
+    ) -> Result<Self, RegistryError> {
+        let mut specs: Vec<&'static ViewSpec> = specs.into_iter().collect();
+        specs.sort_by_key(|spec| spec.path);
+        for spec in &specs {
+            check(spec)?;
+        }
+        check_clashes(&specs)?;
+        let asked = selection
+            .enable
+            .iter()
+            .chain(&selection.disable)
+            .chain(selection.options.keys());
+        for name in asked {
+            if specs.iter().all(|spec| spec.name != name) {
+                return Err(unknown(name, &specs));
+            }
+        }
+        let mut views = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let set = selection.options.get(spec.name).into_iter().flatten();
+            let options = Options::new(spec.name, spec.options, set.map(|(k, v)| (k.as_str(), v)))?;
+            let named = |list: &[String]| list.iter().any(|name| name == spec.name);
+            let status = if named(&selection.disable) {
+                Status::Disabled
+            } else if spec.on_by_default || named(&selection.enable) {
+                Status::On
+            } else {
+                Status::OffByDefault
+            };
+            views.push(Registered {
+                spec,
+                status,
+                provider: (spec.build)(&options),
+            });
+        }
+        Ok(Self { views })
+    }
+
+    /// Every view, by path.
+    #[must_use]
+    pub fn all(&self) -> &[Registered] {
+        &self.views
+    }
+
+    /// Those that serve, by path.
+    pub fn serving(&self) -> impl Iterator<Item = &Registered> {
+        self.views.iter().filter(|view| view.status == Status::On)
+    }
+
+    /// The view at a path (`proc/meminfo`, or `/proc/meminfo`), or of a name (`meminfo`).
+    ///
+    /// # Errors
+    /// `Unknown`, with the nearest.
+    pub fn find(&self, wanted: &str) -> Result<&Registered, RegistryError> {
+        let path = wanted.trim_start_matches('/');
+        let found = self
+            .views
+            .iter()
+            .find(|v| v.spec.path == path || v.spec.name == path);
+        found.ok_or_else(|| {
+            let specs: Vec<_> = self.views.iter().map(|v| v.spec).collect();
+            unknown(wanted, &specs)
+        })
+    }
+}
+
+fn check(spec: &'static ViewSpec) -> Result<(), RegistryError> {
+    let bad = |problem| {
+        Err(RegistryError::Spec {
+            name: spec.name,
+            problem,
+        })
+    };
+    let name_ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if spec.name.is_empty() || !spec.name.bytes().all(name_ok) {
+        return bad("its name is not of a-z, 0-9, - and _");
+    }
+    if spec.path.split('/').any(|c| matches!(c, "" | "." | "..")) {
+        return bad("its path has an empty component, . or ..");
+    }
+    if spec.path.bytes().any(|b| !b.is_ascii_graphic()) {
+        return bad("its path has characters that are not printable ASCII");
+    }
+    if spec.path == "at" || spec.path.starts_with("at/") {
+        return bad("its path is below at/, where containers stand by address");
+    }
+    if spec.mode & !0o777 != 0 {
+        return bad("its mode has more than permission bits");
+    }
+    if spec.summary.is_empty() || spec.summary.contains('\n') {
+        return bad("its summary is not one line");
+    }
+    Ok(())
+}
+
+fn check_clashes(sorted: &[&'static ViewSpec]) -> Result<(), RegistryError> {
+    for (index, a) in sorted.iter().enumerate() {
+        for b in &sorted[index + 1..] {
+            let below = b
+                .path
+                .strip_prefix(a.path)
+                .is_some_and(|rest| rest.starts_with('/'));
+            if a.path == b.path || a.name == b.name || below {
+                return Err(RegistryError::Clash(a.name, b.name, a.path));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown(name: &str, specs: &[&'static ViewSpec]) -> RegistryError {
+    let candidates = specs.iter().flat_map(|s| [s.name, s.path]);
+    let wanted = name.trim_start_matches('/');
+    let nearest = candidates.min_by_key(|c| distance(wanted, c)).unwrap_or("");
+    RegistryError::Unknown {
+        name: name.to_owned(),
+        nearest: nearest.to_owned(),
+    }
+}
+
+/// How many letters must be put in, left out or changed to make `b` of `a` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Context, View, ViewError};
+
+    #[derive(Debug)]
+    struct Empty;
+
+    impl View for Empty {
+        fn render(&self, _: &mut Context<'_>, _: &mut Vec<u8>) -> Result<(), ViewError> {
+            Ok(())
+        }
+    }
+
+    const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
+        ViewSpec {
+            name,
+            path,
+            summary: "a test",
+            mode: 0o444,
+            on_by_default: true,
+            sources: &[],
+            options: &[],
+            build: |_| Provider::File(Arc::new(Empty)),
+        }
+    }
+
+    static MEMINFO: ViewSpec = spec("meminfo", "proc/meminfo");
+    static STAT: ViewSpec = spec("stat", "proc/stat");
+    static BELOW: ViewSpec = spec("below", "proc/stat/x");
+    static ESCAPING: ViewSpec = spec("escaping", "proc/../etc/shadow");
+    static ADDRESS: ViewSpec = spec("address", "at/x");
+
+    #[test]
+    fn views_are_sorted_and_selected() {
+        let selection = Selection {
+            disable: vec!["stat".into()],
+            ..Selection::default()
+        };
+        let registry = Registry::new([&STAT, &MEMINFO], &selection).unwrap();
+        let paths: Vec<_> = registry
+            .all()
+            .iter()
+            .map(|v| (v.spec.path, v.status))
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                ("proc/meminfo", Status::On),
+                ("proc/stat", Status::Disabled)
+            ]
+        );
+        assert_eq!(registry.serving().count(), 1);
+        assert_eq!(registry.find("/proc/stat").unwrap().spec.name, "stat");
+    }
+
+    #[test]
+    fn bad_registrations_are_refused() {
+        for specs in [
+            vec![&STAT, &STAT],
+            vec![&STAT, &BELOW],
+            vec![&ESCAPING],
+            vec![&ADDRESS],
+        ] {
+            assert!(
+                Registry::new(specs.clone(), &Selection::default()).is_err(),
+                "{specs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let selection = Selection {
+            enable: vec!["meminf".into()],
+            ..Selection::default()
+        };
+        let error = Registry::new([&STAT, &MEMINFO], &selection).unwrap_err();
+        assert!(
+            error.to_string().contains("did you mean \"meminfo\"?"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+    }
+}

@@ -1,0 +1,262 @@
+//! A cgroup in every hierarchy, whatever the layout, that removes itself.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vistafs_cgroup::{Hierarchies, Hierarchy, Version};
+
+use crate::vistafs::wait_until;
+
+/// A cgroup of the same path in every hierarchy that matters here.
+#[derive(Debug)]
+pub struct TestCgroup {
+    path: PathBuf,
+    hierarchies: Hierarchies,
+    // Children remove themselves; the parent must outlive them.
+    _sole: (),
+}
+
+/// The hierarchies of this machine.
+#[must_use]
+pub fn hierarchies() -> Hierarchies {
+    let text = std::fs::read("/proc/self/mountinfo").unwrap();
+    Hierarchies::discover(&text, Path::new("/")).unwrap()
+}
+
+fn matters(hierarchy: &Hierarchy) -> bool {
+    let wanted = ["memory", "cpu", "cpuacct", "cpuset", "name=systemd"];
+    hierarchy.version() == Version::V2 || hierarchy.name().split(',').any(|c| wanted.contains(&c))
+}
+
+impl TestCgroup {
+    /// A fresh one below the roots.
+    #[must_use]
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self::at(Path::new(&format!("/vt-{}-{count}", std::process::id())))
+    }
+
+    /// One below this. On v2 this one then cannot hold processes itself.
+    #[must_use]
+    pub fn child(&self, name: impl AsRef<OsStr>) -> Self {
+        Self::at(&self.path.join(name.as_ref()))
+    }
+
+    fn at(path: &Path) -> Self {
+        let cgroup = Self {
+            path: path.to_owned(),
+            hierarchies: hierarchies(),
+            _sole: (),
+        };
+        for dir in cgroup.directories() {
+            enable_controllers(dir.parent().unwrap());
+            std::fs::create_dir(&dir).unwrap_or_else(|e| panic!("mkdir {}: {e}", dir.display()));
+            // v1: a cpuset without CPUs and nodes takes no tasks.
+            for file in ["cpuset.cpus", "cpuset.mems"] {
+                if dir.join("cpuset.effective_cpus").exists() {
+                    let parents = std::fs::read(dir.parent().unwrap().join(file)).unwrap();
+                    std::fs::write(dir.join(file), parents).unwrap();
+                }
+            }
+        }
+        cgroup
+    }
+
+    /// Its path in every hierarchy.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its path below `at/`.
+    #[must_use]
+    pub fn address(&self, view: &str) -> String {
+        format!("at{}/{view}", self.path.to_str().unwrap())
+    }
+
+    /// Its directory in the hierarchy of a controller.
+    #[must_use]
+    pub fn directory(&self, controller: &str) -> PathBuf {
+        let index = self.hierarchies.index_of(controller).unwrap();
+        self.in_hierarchy(&self.hierarchies.all()[index])
+    }
+
+    /// Whether a controller is served by v2 here.
+    #[must_use]
+    pub fn is_v2(&self, controller: &str) -> bool {
+        self.hierarchies.version_of(controller) == Some(Version::V2)
+    }
+
+    /// Sets the memory limit, bytes.
+    pub fn limit_memory(&self, bytes: u64) {
+        let file = if self.is_v2("memory") {
+            "memory.max"
+        } else {
+            "memory.limit_in_bytes"
+        };
+        self.write("memory", file, &bytes.to_string());
+    }
+
+    /// Sets the CPU quota in percent of one CPU; `None`: no limit.
+    pub fn limit_cpu(&self, percent: Option<u32>) {
+        let quota = percent.map(|p| p * 1000);
+        if self.is_v2("cpu") {
+            let quota = quota.map_or("max".to_owned(), |q| q.to_string());
+            self.write("cpu", "cpu.max", &format!("{quota} 100000"));
+        } else {
+            let quota = quota.map_or("-1".to_owned(), |q| q.to_string());
+            self.write("cpu", "cpu.cfs_quota_us", &quota);
+        }
+    }
+
+    /// Sets the CPUs.
+    pub fn limit_cpus(&self, list: &str) {
+        self.write("cpuset", "cpuset.cpus", list);
+    }
+
+    /// Reads a file of it.
+    #[must_use]
+    #[track_caller]
+    pub fn read(&self, controller: &str, file: &str) -> String {
+        let path = self.directory(controller).join(file);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    /// CPU time used, ns.
+    #[must_use]
+    pub fn cpu_used(&self) -> u64 {
+        if self.is_v2("cpuacct") {
+            let text = self.read("cpuacct", "cpu.stat");
+            let line = text
+                .lines()
+                .find_map(|l| l.strip_prefix("usage_usec "))
+                .unwrap();
+            line.parse::<u64>().unwrap() * 1000
+        } else {
+            self.read("cpuacct", "cpuacct.usage")
+                .trim()
+                .parse()
+                .unwrap()
+        }
+    }
+
+    /// Moves a process into it, in every hierarchy.
+    pub fn add(&self, pid: u32) {
+        for dir in self.directories() {
+            let file = dir.join("cgroup.procs");
+            std::fs::write(&file, pid.to_string())
+                .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        }
+    }
+
+    /// The process in it that is process 1 of a pid namespace, if there is one.
+    #[must_use]
+    pub fn namespace_init(&self) -> Option<i32> {
+        let pids = self.read("memory", "cgroup.procs");
+        let is_init = |pid: &&str| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            status
+                .lines()
+                .any(|l| l.starts_with("NSpid:") && l.ends_with("\t1"))
+        };
+        pids.lines().find(is_init)?.parse().ok()
+    }
+
+    /// A shell line that moves the shell into it.
+    #[must_use]
+    pub fn join_script(&self) -> Vec<u8> {
+        let mut script = Vec::new();
+        for dir in self.directories() {
+            script.extend_from_slice(b"echo $$ > '");
+            script.extend_from_slice(dir.as_os_str().as_bytes());
+            script.extend_from_slice(b"/cgroup.procs' || exit 99\n");
+        }
+        script
+    }
+
+    /// Kills what is in it.
+    pub fn kill(&self) {
+        for dir in self.directories() {
+            let procs = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+            // 0 is a process that this pid namespace cannot see; to kill(2) it would be ourselves.
+            let pids = procs
+                .lines()
+                .filter_map(|l| l.parse().ok())
+                .filter(|&pid| pid > 0);
+            for pid in pids {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// Kills what is in it and removes it.
+    pub fn remove(&self) {
+        wait_until("a cgroup is empty and removed", || {
+            self.kill();
+            let removed = |dir: &PathBuf| std::fs::remove_dir(dir).is_ok() || !dir.exists();
+            self.directories()
+                .iter()
+                .filter(|dir| !removed(dir))
+                .count()
+                == 0
+        });
+    }
+
+    #[track_caller]
+    fn write(&self, controller: &str, file: &str, text: &str) {
+        let path = self.directory(controller).join(file);
+        std::fs::write(&path, text).unwrap_or_else(|e| panic!("{text} > {}: {e}", path.display()));
+    }
+
+    fn in_hierarchy(&self, hierarchy: &Hierarchy) -> PathBuf {
+        hierarchy
+            .root()
+            .path()
+            .join(self.path.strip_prefix("/").unwrap())
+    }
+
+    fn directories(&self) -> Vec<PathBuf> {
+        let all = self.hierarchies.all().iter();
+        all.filter(|h| matters(h))
+            .map(|h| self.in_hierarchy(h))
+            .collect()
+    }
+}
+
+impl Default for TestCgroup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TestCgroup {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.remove();
+        } else {
+            for dir in self.directories() {
+                let _ = std::fs::remove_dir(dir);
+            }
+        }
+    }
+}
+
+/// v2: children have only the controllers that their parent hands down.
+fn enable_controllers(dir: &Path) {
+    let Ok(offered) = std::fs::read_to_string(dir.join("cgroup.controllers")) else {
+        return;
+    };
+    for controller in offered
+        .split_whitespace()
+        .filter(|c| ["memory", "cpu", "cpuset"].contains(c))
+    {
+        let file = dir.join("cgroup.subtree_control");
+        std::fs::write(&file, format!("+{controller}"))
+            .unwrap_or_else(|e| panic!("+{controller} > {}: {e}", file.display()));
+    }
+}

@@ -1,0 +1,20 @@
+//! What the integration tests share: a served mount, cgroups and containers on any layout.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `require.rs` | saying aloud that a test cannot run here |
+//! | `vistafs.rs` | the program under test: commands, and a mount that unmounts itself |
+//! | `cgroup.rs` | a cgroup in every hierarchy, whatever the layout, that removes itself |
+//! | `container.rs` | processes in namespaces and cgroups of their own |
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "in tests a panic is the report"
+)]
+
+pub mod cgroup;
+pub mod container;
+pub mod require;
+pub mod vistafs;

@@ -1,0 +1,58 @@
+//! Saying aloud that a test cannot run here.
+//!
+//! A test asks with [`require!`](crate::require); without the thing it prints why, notes it in the
+//! file that `VISTAFS_SKIP_LOG` names, so that skips are counted, and returns. With
+//! `VISTAFS_REQUIRE=1` (CI) it fails instead.
+
+use std::io::Write;
+
+/// Ends the test, counted as skipped, unless the condition holds.
+#[macro_export]
+macro_rules! require {
+    ($condition:expr, $($reason:tt)+) => {
+        if !$condition {
+            $crate::require::skip(module_path!(), &format!($($reason)+));
+            return;
+        }
+    };
+}
+
+/// Notes a skip, or fails where nothing may be skipped.
+pub fn skip(test: &str, reason: &str) {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or(test);
+    assert!(
+        std::env::var_os("VISTAFS_REQUIRE").is_none_or(|v| v != "1"),
+        "{test} cannot run here: {reason}"
+    );
+    println!("skipped: {test}: {reason}");
+    if let Some(log) = std::env::var_os("VISTAFS_SKIP_LOG") {
+        let file = std::fs::File::options().append(true).create(true).open(log);
+        file.and_then(|mut f| writeln!(f, "{test}: {reason}"))
+            .unwrap();
+    }
+}
+
+/// Whether mounting and cgroups can be had: root and /dev/fuse.
+#[must_use]
+pub fn privileged() -> bool {
+    nix::unistd::geteuid().is_root() && std::path::Path::new("/dev/fuse").exists()
+}
+
+/// Whether a program is on the path.
+#[must_use]
+pub fn program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
+}
+
+/// Ends the test unless mounting and cgroups can be had.
+#[macro_export]
+macro_rules! require_privileged {
+    () => {
+        $crate::require!(
+            $crate::require::privileged(),
+            "needs root and /dev/fuse (run the tests as root, load the fuse module)"
+        );
+    };
+}

@@ -1,0 +1,217 @@
+//! The program under test: commands, and a mount that unmounts itself.
+
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// The program: `VISTAFS_BIN`, or the one that cargo built beside the tests.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("VISTAFS_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().unwrap();
+    let built = test.ancestors().nth(2).unwrap().join("vistafs");
+    assert!(
+        built.exists(),
+        "{} is not built (cargo build)",
+        built.display()
+    );
+    built
+}
+
+/// Runs `vistafs ARGS` to its end.
+#[must_use]
+pub fn vistafs(args: &[&str]) -> Output {
+    Command::new(binary())
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// What a command printed, if it succeeded.
+#[must_use]
+#[track_caller]
+pub fn printed(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{}: {}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// A served mount; unmounted and waited for at drop.
+#[derive(Debug)]
+pub struct Mounted {
+    dir: TempDir,
+    child: Option<Child>,
+}
+
+/// How to mount.
+#[derive(Debug, Default)]
+pub struct MountOptions {
+    /// Text of the configuration file.
+    pub config: String,
+    /// What to start instead of the program itself, with the program as the next argument.
+    pub wrapper: Vec<String>,
+    /// Environment.
+    pub env: Vec<(String, String)>,
+}
+
+impl Mounted {
+    /// Mounts with the default configuration.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(&MountOptions::default())
+    }
+
+    /// Mounts and waits until the mount answers.
+    #[must_use]
+    pub fn with(options: &MountOptions) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("m")).unwrap();
+        // The tests' readers are not all root.
+        std::fs::set_permissions(
+            dir.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        let config = dir.path().join("config.toml");
+        std::fs::write(&config, &options.config).unwrap();
+        let binary = binary();
+        let mut words: Vec<&Path> = options.wrapper.iter().map(Path::new).collect();
+        words.push(&binary);
+        let child = Command::new(words[0])
+            .args(&words[1..])
+            .arg("mount")
+            .arg(dir.path().join("m"))
+            .arg("--config")
+            .arg(&config)
+            .envs(options.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut mounted = Self {
+            dir,
+            child: Some(child),
+        };
+        wait_until("the mount answers", || {
+            if let Some(status) = mounted.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("vistafs has ended: {status}: {}", mounted.messages());
+            }
+            mounted.path("proc").exists()
+        });
+        mounted
+    }
+
+    /// A path below the mount.
+    #[must_use]
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.dir.path().join("m").join(below)
+    }
+
+    /// The mount point.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("m")
+    }
+
+    /// Reads a file below the mount.
+    #[must_use]
+    #[track_caller]
+    pub fn read(&self, below: &str) -> String {
+        std::fs::read_to_string(self.path(below)).unwrap_or_else(|e| panic!("{below}: {e}"))
+    }
+
+    /// The server's process number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// How many descriptors the server holds.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
+    }
+
+    /// Sends a signal, waits for the end; exit status and messages.
+    pub fn end(&mut self, signal: Signal) -> (std::process::ExitStatus, String) {
+        let mut child = self.child.take().unwrap();
+        // A wrapper that stays (`unshare --fork`) ends with its child.
+        let children = format!("/proc/{0}/task/{0}/children", child.id());
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        let server = children
+            .split_whitespace()
+            .next()
+            .and_then(|pid| pid.parse().ok());
+        let server = server.unwrap_or(child.id().cast_signed());
+        kill(Pid::from_raw(server), signal).unwrap();
+        let mut messages = String::new();
+        child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut messages)
+            .unwrap();
+        (child.wait().unwrap(), messages)
+    }
+
+    /// What the server has written so far.
+    fn messages(&mut self) -> String {
+        let mut text = vec![0; 64 << 10];
+        let Some(stderr) = self.child.as_ref().and_then(|c| c.stderr.as_ref()) else {
+            return String::new();
+        };
+        let fd: OwnedFd = stderr.as_fd().try_clone_to_owned().unwrap();
+        let got = nix::unistd::read(&fd, &mut text).unwrap_or(0);
+        String::from_utf8_lossy(&text[..got]).into_owned()
+    }
+}
+
+impl Default for Mounted {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            let (status, messages) = self.end(Signal::SIGTERM);
+            if !std::thread::panicking() {
+                assert!(status.success(), "{status}: {messages}");
+                assert!(!messages.contains("panicked"), "{messages}");
+            } else {
+                eprintln!("the server's messages:\n{messages}");
+            }
+        }
+    }
+}
+
+/// Waits up to 20 s.
+#[track_caller]
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "waited in vain until {what}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,56 @@
+//! contrib/doc/ARCHITECTURE.md names what is there, and only that.
+
+use crate::captured::workspace;
+
+fn document() -> String {
+    std::fs::read_to_string(workspace().join("contrib/doc/ARCHITECTURE.md")).unwrap()
+}
+
+/// The directories of all crates, from the workspace's manifest.
+fn crates() -> Vec<String> {
+    let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+    let members = manifest["workspace"]["members"].as_array().unwrap();
+    let name = |member: &toml::Value| member.as_str().unwrap().to_owned();
+    members.iter().map(name).collect()
+}
+
+/// What in `text` looks like a path in the workspace.
+fn paths(text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "/_-.".contains(c);
+    let tops = ["core/", "views/", "tests/", "contrib/"];
+    text.split(|c| !is_part(c))
+        .map(|word| word.trim_end_matches('.'))
+        .filter(|word| tops.iter().any(|top| word.starts_with(top)))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_crate_is_in_the_house() {
+    let document = document();
+    let house = document.split("\n## ").find(|s| s.starts_with("The house"));
+    let house = house.unwrap();
+    for name in crates() {
+        let named = |line: &str| line.split_whitespace().any(|word| word == name);
+        assert!(house.lines().any(named), "ARCHITECTURE.md has no {name}");
+    }
+}
+
+#[test]
+fn every_path_is_there() {
+    let named = paths(&document());
+    assert!(named.len() > 20, "{named:?}");
+    for path in named {
+        assert!(workspace().join(&path).exists(), "{path} is not there");
+    }
+}
+
+#[test]
+fn paths_are_found_in_prose() {
+    let text = "see `core/text/src/lib.rs`, (views/src) and core/host. Not /proc/self or a/b.";
+    assert_eq!(
+        paths(text),
+        ["core/text/src/lib.rs", "views/src", "core/host"]
+    );
+}

@@ -1,0 +1,175 @@
+//! A host that is a directory, its container, and what the views show of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use vistafs_cgroup::Hierarchies;
+use vistafs_container::{Container, CpuPolicy};
+use vistafs_host::{FixedFacts, Host};
+use vistafs_view::{Context, Provider, Registry, Selection, ViewError};
+use vistafs_views as _;
+
+/// `container.toml`: which cgroup is the container, and the facts that no file of the host tells.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Facts {
+    /// Its path, the same in every hierarchy.
+    pub(crate) cgroup: PathBuf,
+    /// When it began: USER_HZ ticks since boot.
+    pub(crate) start_ticks: u64,
+    /// CLOCK_BOOTTIME at the capture, ns.
+    pub(crate) boottime_ns: u64,
+    /// USER_HZ.
+    pub(crate) clk_tck: u64,
+    /// Bytes.
+    pub(crate) page_size: u64,
+}
+
+impl Facts {
+    pub(crate) fn read(root: &Path) -> Self {
+        let text = std::fs::read_to_string(root.join("container.toml")).unwrap();
+        toml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", root.display()))
+    }
+
+    pub(crate) fn start(&self) -> Duration {
+        Duration::from_nanos(self.start_ticks * 1_000_000_000 / self.clk_tck)
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        Duration::from_nanos(self.boottime_ns) - self.start()
+    }
+}
+
+/// A captured host with its container.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) root: PathBuf,
+    pub(crate) facts: Facts,
+    pub(crate) host: Host,
+    pub(crate) container: Container,
+    registry: Registry,
+}
+
+impl Captured {
+    /// The host below `root` and the container of its `container.toml`.
+    pub(crate) fn open(root: &Path) -> Self {
+        Self::of(root, Facts::read(root))
+    }
+
+    /// The host below `root` with these facts.
+    pub(crate) fn of(root: &Path, facts: Facts) -> Self {
+        let fixed = FixedFacts {
+            boottime: Duration::from_nanos(facts.boottime_ns),
+            clk_tck: facts.clk_tck,
+            page_size: facts.page_size,
+        };
+        let host = Host::captured(root, fixed).unwrap();
+        let mountinfo = std::fs::read(root.join("proc/self/mountinfo")).unwrap();
+        let hierarchies = Hierarchies::discover(&mountinfo, root).unwrap();
+        let located = hierarchies.locate_path(&facts.cgroup).unwrap();
+        let start = facts.start();
+        Self {
+            container: Container::new(&hierarchies, located, start, Default::default()),
+            root: root.to_owned(),
+            facts,
+            host,
+            registry: Registry::collect(&Selection::default()).unwrap(),
+        }
+    }
+
+    /// The paths of all views.
+    pub(crate) fn views(&self) -> Vec<&'static str> {
+        self.registry.all().iter().map(|v| v.spec.path).collect()
+    }
+
+    /// What the view at `path` shows.
+    pub(crate) fn try_show(&self, path: &str) -> Result<Vec<u8>, ViewError> {
+        let Provider::File(view) = &self.registry.find(path).unwrap().provider else {
+            panic!("{path} is no file");
+        };
+        let mut scratch = Vec::new();
+        let policy = CpuPolicy::default();
+        let mut cx = Context::new(&self.container, &self.host, policy, &mut scratch);
+        let mut out = Vec::new();
+        view.render(&mut cx, &mut out).map(|()| out)
+    }
+
+    /// As [`try_show`](Self::try_show), where an error fails the test.
+    pub(crate) fn show(&self, path: &str) -> String {
+        let shown = self.try_show(path);
+        let shown = shown.unwrap_or_else(|e| panic!("{}, {path}: {e}", self.root.display()));
+        String::from_utf8(shown).unwrap()
+    }
+
+    /// The host's own file.
+    pub(crate) fn host_file(&self, path: &str) -> String {
+        std::fs::read_to_string(self.root.join(path)).unwrap()
+    }
+}
+
+/// `tests/` of the workspace.
+pub(crate) fn tests_dir() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The workspace.
+pub(crate) fn workspace() -> PathBuf {
+    tests_dir().parent().unwrap().to_owned()
+}
+
+/// The names of the captured hosts, sorted; there is at least one.
+pub(crate) fn hosts() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(tests_dir().join("fixtures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("container.toml").is_file())
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        // A capture that is under way has a name with a dot.
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "tests/fixtures has no captured host");
+    names
+}
+
+/// The captured host of that name.
+pub(crate) fn fixture(name: &str) -> Captured {
+    Captured::open(&tests_dir().join("fixtures").join(name))
+}
+
+/// Every captured host.
+pub(crate) fn fixtures() -> impl Iterator<Item = (String, Captured)> {
+    hosts().into_iter().map(|name| {
+        let host = fixture(&name);
+        (name, host)
+    })
+}
+
+/// Number and unit of a field of a meminfo text.
+pub(crate) fn meminfo_field(text: &str, field: &str) -> Option<u64> {
+    let line = text.lines().find(|l| l.split(':').next() == Some(field))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The columns of each `cpu` line of a stat text, by their first word.
+pub(crate) fn cpu_lines(text: &str) -> Vec<(String, Vec<u64>)> {
+    text.lines()
+        .filter(|line| line.starts_with("cpu"))
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap().to_owned();
+            (name, words.map(|w| w.parse().unwrap()).collect())
+        })
+        .collect()
+}
+
+/// The members of a CPU list such as `0-3,8`.
+pub(crate) fn cpu_list(text: &str) -> Vec<u32> {
+    let mut all = Vec::new();
+    for part in text.trim().split(',').filter(|p| !p.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        all.extend(first.parse::<u32>().unwrap()..=last.parse().unwrap());
+    }
+    all
+}

@@ -1,0 +1,176 @@
+//! The examples of contrib/doc/SEMANTICS.md, run.
+//!
+//! A block that is fenced as `example` is a small host, and what its container is shown. One
+//! statement a line, `#` begins a remark:
+//!
+//! ```text
+//! v1|v2 FILE CGROUP = TEXT     a cgroup's file; `;` stands for a newline
+//! host FIELD = N kB            a field of the host's /proc/meminfo
+//! host cpus = LIST             the CPUs that are online
+//! host now = SECONDS           time since boot
+//! container start = SECONDS    when it began, since boot
+//! container cgroup = PATH      box/app when nothing is said
+//! shows VIEW LINE              the view has this line, whatever its blanks
+//! fails VIEW                   the view is an error to the reader
+//! ```
+
+use crate::captured::{Captured, cpu_list, workspace};
+use crate::made_up::{Layout, MadeUp};
+
+/// An example, and the line of the document that it begins at.
+struct Example {
+    line: usize,
+    statements: Vec<String>,
+}
+
+fn examples(document: &str) -> Vec<Example> {
+    let mut all: Vec<Example> = Vec::new();
+    let mut inside = false;
+    for (number, line) in (1..).zip(document.lines()) {
+        if inside && line.trim() == "```" {
+            inside = false;
+        } else if line.trim() == "```example" {
+            inside = true;
+            all.push(Example {
+                line: number,
+                statements: Vec::new(),
+            });
+        } else if inside {
+            let statement = line.split('#').next().unwrap().trim();
+            if !statement.is_empty() {
+                all.last_mut()
+                    .unwrap()
+                    .statements
+                    .push(statement.to_owned());
+            }
+        }
+    }
+    assert!(!inside, "the last example has no end");
+    all
+}
+
+impl Example {
+    /// What is wrong with it, if anything.
+    fn run(&self) -> Result<(), String> {
+        let after = |start: &str| {
+            let mut found = self.statements.iter().filter_map(|s| s.strip_prefix(start));
+            found.next().map(str::trim)
+        };
+        let cgroup = after("container cgroup =").unwrap_or("box/app");
+        let mut host = MadeUp::new(&format!("/{}", cgroup.trim_start_matches('/')));
+        let mut expectations = Vec::new();
+        for statement in &self.statements {
+            let (verb, rest) = statement.split_once(' ').ok_or("a lonely word")?;
+            match verb {
+                "shows" | "fails" => expectations.push((verb, rest)),
+                _ => set(&mut host, verb, rest).ok_or(format!("what is {statement:?}?"))?,
+            }
+        }
+        if expectations.is_empty() {
+            return Err("it shows nothing".to_owned());
+        }
+        let host = host.open();
+        expectations
+            .into_iter()
+            .try_for_each(|(verb, rest)| check(&host, verb, rest))
+    }
+}
+
+/// Carries out a statement about the host or its cgroups; `None`: not understood.
+fn set(host: &mut MadeUp, verb: &str, rest: &str) -> Option<()> {
+    let (what, value) = rest.split_once('=')?;
+    let (what, value) = (what.trim(), value.trim());
+    let layout = match (verb, what) {
+        ("host", "cpus") => {
+            host.set_cpus(&cpu_list(value));
+            return Some(());
+        }
+        ("host", "now") => {
+            host.facts.boottime_ns = hundredths(value)? * 10_000_000;
+            return Some(());
+        }
+        ("host", field) => {
+            host.set_meminfo(field, value.strip_suffix(" kB")?.parse().ok()?);
+            return Some(());
+        }
+        ("container", "start") => {
+            host.facts.start_ticks = hundredths(value)?;
+            return Some(());
+        }
+        ("container", "cgroup") => return Some(()),
+        ("v1", _) => Layout::V1,
+        ("v2", _) => Layout::V2,
+        _ => return None,
+    };
+    let (file, cgroup) = what.split_once(' ')?;
+    let lines = value.split(';').map(|line| format!("{}\n", line.trim()));
+    host.set(
+        layout,
+        cgroup.trim_start_matches('/'),
+        file,
+        &lines.collect::<String>(),
+    );
+    Some(())
+}
+
+/// `12.34` or `12`, as hundredths.
+fn hundredths(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "00"));
+    (decimals.len() == 2).then(|| format!("{whole}{decimals}").parse().ok())?
+}
+
+fn check(host: &Captured, verb: &str, rest: &str) -> Result<(), String> {
+    let (view, line) = rest.split_once(' ').unwrap_or((rest, ""));
+    let shown = host.try_show(view);
+    match (verb, shown) {
+        ("fails", Ok(text)) => Err(format!("{view} shows {}", String::from_utf8_lossy(&text))),
+        ("fails", Err(_)) => Ok(()),
+        (_, Err(error)) => Err(format!("{view}: {error}")),
+        (_, Ok(text)) => {
+            let text = String::from_utf8_lossy(&text);
+            let words = |line: &str| {
+                line.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            let found = text.lines().any(|shown| words(shown) == words(line));
+            let missing = || Err(format!("{view} does not show {line:?} but\n{text}"));
+            if found { Ok(()) } else { missing() }
+        }
+    }
+}
+
+fn document() -> String {
+    std::fs::read_to_string(workspace().join("contrib/doc/SEMANTICS.md")).unwrap()
+}
+
+#[test]
+fn the_document_s_examples_are_true() {
+    let examples = examples(&document());
+    assert!(examples.len() >= 10, "only {} examples", examples.len());
+    let mut wrong = String::new();
+    for example in &examples {
+        if let Err(error) = example.run() {
+            wrong += &format!("SEMANTICS.md, line {}: {error}\n", example.line);
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// An example that is not true does not pass, nor one that says nothing.
+#[test]
+fn a_wrong_example_is_found_out() {
+    let run = |text: &str| examples(&format!("```example\n{text}\n```\n"))[0].run();
+    let limit = "v2 memory.max box/app = 1048576";
+    let right = run(&format!("{limit}\nshows proc/meminfo MemTotal: 1024 kB"));
+    assert_eq!(right, Ok(()));
+    for wrong in [
+        format!("{limit}\nshows proc/meminfo MemTotal: 1025 kB"),
+        format!("{limit}\nfails proc/meminfo"),
+        format!("{limit}\nshown proc/meminfo MemTotal: 1024 kB"),
+        limit.to_owned(),
+        String::new(),
+    ] {
+        assert!(run(&wrong).is_err(), "{wrong}");
+    }
+}

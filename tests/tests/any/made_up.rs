@@ -1,0 +1,163 @@
+//! A little host made up in a temporary directory.
+//!
+//! What a test does not set is as small as it can be: four CPUs, 16 GiB, up for 100 s, no cgroup
+//! file at all. The v2 hierarchy is always mounted (at `unified`, as on a hybrid host); a v1
+//! hierarchy is mounted by the first file that is written into it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::captured::{Captured, Facts};
+
+/// No limit, as v1 writes it on a machine with pages of 4 KiB.
+pub(crate) const NO_LIMIT_V1: u64 = 9_223_372_036_854_771_712;
+
+/// Version of the hierarchy that a file is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    V1,
+    V2,
+}
+
+#[derive(Debug)]
+pub(crate) struct MadeUp {
+    dir: TempDir,
+    v1: BTreeSet<&'static str>,
+    meminfo: Vec<(String, u64)>,
+    pub(crate) facts: Facts,
+}
+
+impl MadeUp {
+    /// The usual host; `cgroup` is the container.
+    pub(crate) fn new(cgroup: &str) -> Self {
+        let fields = [
+            ("MemTotal", 16 << 20),
+            ("MemFree", 8 << 20),
+            ("MemAvailable", 12 << 20),
+            ("Buffers", 1024),
+            ("Cached", 4 << 20),
+            ("SwapTotal", 0),
+            ("SwapFree", 0),
+        ];
+        let host = Self {
+            dir: tempfile::tempdir().unwrap(),
+            v1: BTreeSet::new(),
+            meminfo: fields.map(|(name, kib)| (name.to_owned(), kib)).into(),
+            facts: Facts {
+                cgroup: cgroup.into(),
+                start_ticks: 0,
+                boottime_ns: 100_000_000_000,
+                clk_tck: 100,
+                page_size: 4096,
+            },
+        };
+        host.set_cpus(&[0, 1, 2, 3]);
+        host.write_meminfo();
+        host.make_cgroup("unified");
+        host
+    }
+
+    /// A file of the host, by its path below `/`.
+    pub(crate) fn write(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// The CPUs that are online, with their paragraphs and counters.
+    pub(crate) fn set_cpus(&self, cpus: &[u32]) {
+        let list: Vec<String> = cpus.iter().map(u32::to_string).collect();
+        self.write("sys/devices/system/cpu/online", list.join(",") + "\n");
+        let mut stat = format!("cpu  {} 0 0 0 0 0 0 0 0 0\n", cpus.len() * 100);
+        let mut cpuinfo = String::new();
+        for cpu in cpus {
+            writeln!(stat, "cpu{cpu} 100 0 0 0 0 0 0 0 0 0").unwrap();
+            write!(cpuinfo, "processor\t: {cpu}\nmodel name\t: made up\n\n").unwrap();
+        }
+        stat += "intr 1\nctxt 2\nbtime 1700000000\nprocesses 3\nprocs_running 1\nprocs_blocked 0\n";
+        self.write("proc/stat", stat);
+        self.write("proc/cpuinfo", cpuinfo);
+    }
+
+    /// A field of the host's meminfo, KiB.
+    pub(crate) fn set_meminfo(&mut self, field: &str, kib: u64) {
+        match self.meminfo.iter_mut().find(|(name, _)| name == field) {
+            Some((_, value)) => *value = kib,
+            None => self.meminfo.push((field.to_owned(), kib)),
+        }
+        self.write_meminfo();
+    }
+
+    fn write_meminfo(&self) {
+        let mut text = String::new();
+        for (name, kib) in &self.meminfo {
+            writeln!(text, "{:<16}{kib:>8} kB", format!("{name}:")).unwrap();
+        }
+        self.write("proc/meminfo", text);
+    }
+
+    /// A file of a cgroup (`box/app`; empty: the root) in the hierarchy that has its controller.
+    pub(crate) fn set(&mut self, layout: Layout, cgroup: &str, file: &str, text: &str) {
+        let mount = match layout {
+            Layout::V2 => "unified",
+            Layout::V1 => self.mount_v1(file),
+        };
+        self.write(cgroup_dir(mount).join(cgroup).join(file), text);
+        // Where there is a limit the kernel has usage and statistics too.
+        let companions = match file {
+            "memory.max" => [("memory.current", "0\n"), ("memory.stat", "anon 0\n")],
+            "memory.limit_in_bytes" => [
+                ("memory.usage_in_bytes", "0\n"),
+                ("memory.stat", "cache 0\n"),
+            ],
+            _ => return,
+        };
+        for (name, text) in companions {
+            let path = cgroup_dir(mount).join(cgroup).join(name);
+            if !self.dir.path().join(&path).exists() {
+                self.write(path, text);
+            }
+        }
+    }
+
+    /// Mounts the v1 hierarchy that has `file`.
+    fn mount_v1(&mut self, file: &str) -> &'static str {
+        let mount = match file.split('.').next().unwrap() {
+            "memory" => "memory",
+            "cpuset" => "cpuset",
+            "hugetlb" => "hugetlb",
+            "cpu" | "cpuacct" => "cpu,cpuacct",
+            other => panic!("no v1 controller has {other}.*"),
+        };
+        if self.v1.insert(mount) {
+            self.make_cgroup(mount);
+        }
+        mount
+    }
+
+    fn make_cgroup(&self, mount: &str) {
+        let cgroup = self.facts.cgroup.strip_prefix("/").unwrap();
+        self.write(cgroup_dir(mount).join(cgroup).join("cgroup.procs"), "");
+    }
+
+    /// Opens it. What is written later is seen by a file that was not read yet.
+    pub(crate) fn open(&self) -> Captured {
+        let mut mounts = "30 1 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n".to_owned();
+        for (number, mount) in (31..).zip(&self.v1) {
+            writeln!(
+                mounts,
+                "{number} 1 0:{number} / /sys/fs/cgroup/{mount} rw - cgroup cgroup rw,{mount}"
+            )
+            .unwrap();
+        }
+        self.write("proc/self/mountinfo", mounts);
+        Captured::of(self.dir.path(), self.facts.clone())
+    }
+}
+
+fn cgroup_dir(mount: &str) -> PathBuf {
+    Path::new("sys/fs/cgroup").join(mount)
+}

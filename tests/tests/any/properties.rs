@@ -1,0 +1,248 @@
+//! What must hold on every captured host, computed a second and simpler way.
+
+use std::path::{Path, PathBuf};
+
+use crate::captured::{
+    Captured, Facts, cpu_lines, cpu_list, fixture, fixtures, hosts, meminfo_field,
+};
+
+/// The container's directory and those of its ancestors below the root of the hierarchy that is
+/// mounted at `mount`; directories that are not there are left out.
+fn chain(host: &Captured, mount: &str) -> Vec<PathBuf> {
+    let top = host.root.join("sys/fs/cgroup").join(mount);
+    let cgroup = host.facts.cgroup.strip_prefix("/").unwrap();
+    let below_top = cgroup.ancestors().filter(|path| *path != Path::new(""));
+    below_top.map(|path| top.join(path)).collect()
+}
+
+fn read(path: PathBuf) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// The value of `key` in a text of `KEY NUMBER` lines.
+fn keyed(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find(|l| l.split(' ').next() == Some(key))?;
+    line.split(' ').nth(1)?.parse().ok()
+}
+
+/// MemTotal is the least limit that is written anywhere from the container up, or the host's.
+#[test]
+fn memory_total_is_the_least_limit() {
+    for (name, host) in fixtures() {
+        let v1 = chain(&host, "memory").into_iter();
+        let v1 = v1.map(|dir| dir.join("memory.limit_in_bytes"));
+        let v2 = chain(&host, "").into_iter().map(|d| d.join("memory.max"));
+        // "No limit" is a word in v2 and a number beyond any memory in v1.
+        let limits = v1.chain(v2).filter_map(read);
+        let least = limits.filter_map(|text| text.trim().parse::<u64>().ok());
+        let of_host = meminfo_field(&host.host_file("proc/meminfo"), "MemTotal").unwrap();
+        let expected = least.map(|bytes| bytes / 1024).min().unwrap_or(of_host);
+        let shown = meminfo_field(&host.show("proc/meminfo"), "MemTotal");
+        assert_eq!(shown, Some(expected.min(of_host)), "{name}");
+    }
+}
+
+/// Every line of meminfo is the host's but for its number, and that ends in the same column.
+#[test]
+fn meminfo_has_the_layout_of_the_host() {
+    let frame = |line: &str| -> String {
+        let kept = |c: &char| !c.is_ascii_digit() && *c != ' ';
+        let (label, rest) = line.split_once(':').unwrap();
+        format!("{label}:{}", rest.chars().filter(kept).collect::<String>())
+    };
+    for (name, host) in fixtures() {
+        let of_host = host.host_file("proc/meminfo");
+        let shown = host.show("proc/meminfo");
+        assert_eq!(of_host.lines().count(), shown.lines().count(), "{name}");
+        for (of_host, shown) in of_host.lines().zip(shown.lines()) {
+            assert_eq!(frame(of_host), frame(shown), "{name}");
+            assert_eq!(of_host.len(), shown.len(), "{name}: {of_host:?} {shown:?}");
+        }
+    }
+}
+
+/// No part of the memory is shown larger than the whole.
+#[test]
+fn meminfo_adds_up() {
+    for (name, host) in fixtures() {
+        let text = host.show("proc/meminfo");
+        let of = |field| meminfo_field(&text, field).unwrap();
+        let total = of("MemTotal");
+        for part in [
+            "MemFree",
+            "MemAvailable",
+            "Cached",
+            "Active",
+            "Inactive",
+            "Slab",
+        ] {
+            assert!(of(part) <= total, "{name}: {part}");
+        }
+        assert!(of("SwapFree") <= of("SwapTotal"), "{name}");
+        let anon = of("Active(anon)") + of("Inactive(anon)");
+        let file = of("Active(file)") + of("Inactive(file)");
+        let both = of("Active") + of("Inactive");
+        // Each number is cut to KiB.
+        assert!(both.abs_diff(anon + file) <= 2, "{name}");
+    }
+}
+
+/// cpuinfo, stat and `online` show the same CPUs.
+#[test]
+fn the_same_cpus_everywhere() {
+    for (name, host) in fixtures() {
+        let online = cpu_list(&host.show("sys/devices/system/cpu/online"));
+        assert!(!online.is_empty(), "{name}");
+        let of_host = cpu_list(&host.host_file("sys/devices/system/cpu/online"));
+        assert!(online.iter().all(|cpu| of_host.contains(cpu)), "{name}");
+        let (_, lines) = split_sum(&host);
+        let in_stat: Vec<u32> = lines.iter().map(|(n, _)| n[3..].parse().unwrap()).collect();
+        assert_eq!(in_stat, online, "{name}: stat");
+        assert_eq!(
+            processors(&host.show("proc/cpuinfo")),
+            online,
+            "{name}: cpuinfo"
+        );
+    }
+}
+
+/// The CPUs that a cpuinfo text has a paragraph for.
+fn processors(text: &str) -> Vec<u32> {
+    let number = |line: &str| {
+        let (label, value) = line.split_once(':')?;
+        matches!(label.trim(), "processor" | "cpu number").then(|| value.trim().parse().unwrap())
+    };
+    text.lines().filter_map(number).collect()
+}
+
+/// The `cpu` line, and those of the CPUs.
+fn split_sum(host: &Captured) -> (Vec<u64>, Vec<(String, Vec<u64>)>) {
+    let mut lines = cpu_lines(&host.show("proc/stat"));
+    let (name, sum) = lines.remove(0);
+    assert_eq!(name, "cpu");
+    (sum, lines)
+}
+
+const USER: usize = 0;
+const NICE: usize = 1;
+const SYSTEM: usize = 2;
+const STEAL: usize = 7;
+
+/// The `cpu` line is the exact sum of the others, and every CPU has lived as long as the container.
+#[test]
+fn cpu_time_adds_up() {
+    for (name, host) in fixtures() {
+        let (sum, lines) = split_sum(&host);
+        for column in 0..sum.len() {
+            let exact: u64 = lines.iter().map(|(_, columns)| columns[column]).sum();
+            assert_eq!(sum[column], exact, "{name}, column {column}");
+        }
+        let cpus = lines.len() as u128;
+        let lived = host.facts.age().as_nanos() * u128::from(host.facts.clk_tck) * cpus;
+        let lived = u64::try_from(lived / 1_000_000_000).unwrap();
+        // Each of five columns is cut to ticks.
+        assert!(
+            lived - sum.iter().sum::<u64>() <= 5,
+            "{name}: {sum:?} of {lived}"
+        );
+    }
+}
+
+fn used_ticks(host: &Captured) -> u64 {
+    let (sum, _) = split_sum(host);
+    sum[USER] + sum[NICE] + sum[SYSTEM]
+}
+
+/// v2: what stat shows as used is what the cgroup used, within a tick for each column.
+#[test]
+fn used_time_is_what_the_v2_cgroup_used() {
+    for (name, host) in fixtures() {
+        let Some(text) = read(chain(&host, "")[0].join("cpu.stat")) else {
+            continue;
+        };
+        let used = keyed(&text, "usage_usec").unwrap() * host.facts.clk_tck / 1_000_000;
+        assert!(used_ticks(&host).abs_diff(used) <= 3, "{name}: {used}");
+    }
+}
+
+/// v1: the same.
+#[test]
+fn used_time_is_what_the_v1_cgroup_used() {
+    for (name, host) in fixtures() {
+        let Some(text) = read(chain(&host, "cpu,cpuacct")[0].join("cpuacct.usage")) else {
+            continue;
+        };
+        let used = text.trim().parse::<u64>().unwrap() * host.facts.clk_tck / 1_000_000_000;
+        let shown = used_ticks(&host);
+        assert!(shown.abs_diff(used) <= 3, "{name}: {shown}, used {used}");
+    }
+}
+
+/// stat, read again at the same instant, is the same; the container's own quota shows as steal.
+#[test]
+fn stat_stands_still_with_the_clock() {
+    for (name, host) in fixtures() {
+        let first = host.show("proc/stat");
+        assert_eq!(first, host.show("proc/stat"), "{name}");
+        let Some(text) = read(chain(&host, "")[0].join("cpu.stat")) else {
+            continue;
+        };
+        if let Some(throttled) = keyed(&text, "throttled_usec") {
+            let ticks = throttled * host.facts.clk_tck / 1_000_000;
+            assert_eq!(split_sum(&host).0[STEAL], ticks, "{name}");
+        }
+    }
+}
+
+/// Lines of stat that are not about CPUs or the container's threads are the host's.
+#[test]
+fn the_rest_of_stat_is_the_host_s() {
+    let rest = |text: String| -> Vec<String> {
+        let own = ["cpu", "procs_running", "procs_blocked"];
+        let passed_on = |line: &&str| own.iter().all(|key| !line.starts_with(key));
+        text.lines().filter(passed_on).map(str::to_owned).collect()
+    };
+    for (name, host) in fixtures() {
+        let of_host = rest(host.host_file("proc/stat"));
+        assert_eq!(rest(host.show("proc/stat")), of_host, "{name}");
+    }
+}
+
+/// Uptime is the age of the container; its CPUs were idle for what they did not work.
+#[test]
+fn uptime_is_the_age() {
+    for (name, host) in fixtures() {
+        let text = host.show("proc/uptime");
+        let (up, idle) = text.trim().split_once(' ').unwrap();
+        let hundredths = |text: &str| text.replace('.', "").parse::<u64>().unwrap();
+        let age = u64::try_from(host.facts.age().as_millis() / 10).unwrap();
+        assert_eq!(hundredths(up), age, "{name}");
+        let cpus = split_sum(&host).1.len() as u64;
+        let per_tick = 100 / host.facts.clk_tck.min(100);
+        let expected = age * cpus - used_ticks(&host) * per_tick;
+        assert!(hundredths(idle).abs_diff(expected) <= 5, "{name}: {idle}");
+    }
+}
+
+/// A caller at the root of every hierarchy has the whole host.
+#[test]
+fn at_the_root_nothing_is_limited() {
+    for name in hosts() {
+        let host = fixture(&name);
+        let facts = Facts {
+            cgroup: "/".into(),
+            ..host.facts.clone()
+        };
+        let at_root = Captured::of(&host.root, facts);
+        for same in [
+            "proc/meminfo",
+            "proc/cpuinfo",
+            "sys/devices/system/cpu/online",
+        ] {
+            assert_eq!(at_root.show(same), host.host_file(same), "{name}, {same}");
+        }
+        let expected = cpu_lines(&host.host_file("proc/stat"));
+        let shown = cpu_lines(&at_root.show("proc/stat"));
+        assert_eq!(shown[1..], expected[1..], "{name}");
+    }
+}

@@ -1,0 +1,46 @@
+//! Tests that need root and /dev/fuse: real mounts, real cgroups, real namespaces, real tools.
+//!
+//! The same binary runs on the machine itself and in the VMs of each cgroup layout
+//! (`cargo xtask test`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in tests a panic is the report"
+)]
+
+/// Mounting and unmounting, errors of the command line, systemd.
+#[path = "machine/mount.rs"]
+mod mount;
+
+/// What the files are like: modes, writes, seeks, everything that is not their text.
+#[path = "machine/files.rs"]
+mod files;
+
+/// Ways to read: sizes, offsets, kept and passed descriptors, readers that vanish.
+#[path = "machine/reading.rs"]
+mod reading;
+
+/// Which container a caller is in.
+#[path = "machine/identity.rs"]
+mod identity;
+
+/// What the views show, with the tools that people use as witnesses.
+#[path = "machine/views.rs"]
+mod views;
+
+/// CPU time: exact, and never backwards.
+#[path = "machine/cpu_time.rs"]
+mod cpu_time;
+
+/// `at/`, `vistafs show` and `vistafs views`.
+#[path = "machine/address.rs"]
+mod address;
+
+/// `vistafs run`.
+#[path = "machine/run.rs"]
+mod run;
+
+/// A real runtime with bind mounts: runc.
+#[path = "machine/runtime.rs"]
+mod runtime;

@@ -1,0 +1,230 @@
+//! `vistafs run`.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vistafs_tests::cgroup::hierarchies;
+use vistafs_tests::container::field;
+use vistafs_tests::require_privileged;
+use vistafs_tests::vistafs::{binary, printed, vistafs, wait_until};
+
+/// `vistafs run ARGS` with a name of its own, and the assertion that it leaves nothing.
+fn run(name: &str, args: &[&str]) -> Output {
+    let mut all = vec!["run", "--name", name];
+    all.extend_from_slice(args);
+    let output = vistafs(&all);
+    assert_nothing_left(name);
+    output
+}
+
+#[track_caller]
+fn assert_nothing_left(name: &str) {
+    for hierarchy in hierarchies().all() {
+        let left = hierarchy.root().path().join("vistafs").join(name);
+        assert!(!left.exists(), "{} is left", left.display());
+    }
+}
+
+#[test]
+fn the_readme_s_first_command_shows_a_small_machine() {
+    require_privileged!();
+    let text = printed(&run(
+        "t-small",
+        &["--memory", "256M", "--cpus", "1", "--", "free", "-m"],
+    ));
+    assert!(
+        text.lines()
+            .any(|l| l.starts_with("Mem:") && l.split_whitespace().nth(1) == Some("256")),
+        "{text}"
+    );
+    let text = printed(&run(
+        "t-small",
+        &[
+            "--memory",
+            "256M",
+            "--cpus",
+            "1",
+            "--",
+            "cat",
+            "/proc/cpuinfo",
+        ],
+    ));
+    assert_eq!(
+        text.lines().filter(|l| l.starts_with("processor")).count(),
+        1,
+        "{text}"
+    );
+    let text = printed(&run(
+        "t-small",
+        &["--memory", "256M", "--", "top", "-b", "-n1"],
+    ));
+    assert!(text.contains("MiB Mem :    256.0 total"), "{text}");
+    assert!(text.contains("up 0 min"), "{text}");
+}
+
+#[test]
+fn it_has_namespaces_of_its_own() {
+    require_privileged!();
+    let script = "hostname; cat /proc/self/cgroup; ls /proc | grep -c '^[0-9]'";
+    let text = printed(&run("t-own", &["--", "sh", "-c", script]));
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "t-own");
+    assert!(
+        lines[1..lines.len() - 1].iter().any(|l| l.ends_with(":/")),
+        "{text}"
+    );
+    assert!(lines.last().unwrap().parse::<u32>().unwrap() < 10, "{text}");
+}
+
+#[test]
+fn exit_statuses_are_passed_on() {
+    require_privileged!();
+    let status = |args: &[&str]| run("t-status", args).status.code();
+    assert_eq!(status(&["--", "true"]), Some(0));
+    assert_eq!(status(&["--", "sh", "-c", "exit 7"]), Some(7));
+    assert_eq!(status(&["--", "sh", "-c", "kill -9 $$"]), Some(128 + 9));
+    assert_eq!(status(&["--", "no-such-command"]), Some(127));
+    assert_eq!(status(&["--", "/etc/passwd"]), Some(126));
+}
+
+#[test]
+fn input_and_output_are_those_of_the_caller() {
+    require_privileged!();
+    let mut child = Command::new(binary())
+        .args(["run", "--name", "t-io", "--", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(printed(&output), "hello\n");
+    assert_nothing_left("t-io");
+}
+
+#[test]
+fn a_signal_ends_it_and_nothing_is_left() {
+    require_privileged!();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut child = Command::new(binary())
+            .args([
+                "run",
+                "--name",
+                "t-signal",
+                "--memory",
+                "64M",
+                "--",
+                "sh",
+                "-c",
+                "echo ready; exec sleep 600",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 6];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        let started = Instant::now();
+        let status = child.wait().unwrap();
+        assert!(started.elapsed() < Duration::from_secs(10), "{signal}");
+        assert_eq!(status.code(), Some(128 + signal as i32), "{signal}");
+        assert_nothing_left("t-signal");
+    }
+}
+
+#[test]
+fn what_it_leaves_when_killed_the_next_one_clears_away() {
+    require_privileged!();
+    let mut child = Command::new(binary())
+        .args([
+            "run",
+            "--name",
+            "t-killed",
+            "--",
+            "sh",
+            "-c",
+            "echo ready; exec sleep 601",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The command dies with it; its cgroup can be used again at once.
+    let text = printed(&run(
+        "t-killed",
+        &["--memory", "64M", "--", "cat", "/proc/meminfo"],
+    ));
+    assert_eq!(field(&text, "MemTotal:"), 64 * 1024);
+}
+
+#[test]
+fn descendants_and_cgroups_that_the_command_leaves_are_cleared_away() {
+    require_privileged!();
+    let script = "setsid sleep 602 & mkdir -p /sys/fs/cgroup/memory/sub /sys/fs/cgroup/sub 2>/dev/null; exit 3";
+    assert_eq!(
+        run("t-left", &["--", "sh", "-c", script]).status.code(),
+        Some(3)
+    );
+}
+
+#[test]
+fn mistakes_are_told_in_one_line() {
+    require_privileged!();
+    let message = |args: &[&str]| {
+        let output = run("t-wrong", args);
+        assert_ne!(output.status.code(), Some(0), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for args in [
+        ["--memory", "lots", "--", "true"],
+        ["--cpus", "0", "--", "true"],
+        ["--cpus", "-1", "--", "true"],
+        ["--cpuset", "3-1", "--", "true"],
+        ["--cpuset", "4096", "--", "true"],
+        ["--memory-swap", "512M", "--", "true"],
+    ] {
+        let text = message(&args);
+        assert!(text.contains(args[0]), "{args:?}: {text}");
+    }
+}
+
+#[test]
+fn two_of_one_name_are_refused() {
+    require_privileged!();
+    let mut first = Command::new(binary())
+        .args([
+            "run",
+            "--name",
+            "t-twice",
+            "--",
+            "sh",
+            "-c",
+            "echo ready; read _",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let second = vistafs(&["run", "--name", "t-twice", "--", "true"]);
+    assert_eq!(second.status.code(), Some(125));
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert!(text.contains("t-twice"), "{text}");
+    drop(first.stdin.take());
+    first.wait().unwrap();
+    wait_until("the first has cleared away", || {
+        hierarchies()
+            .all()
+            .iter()
+            .all(|h| !h.root().path().join("vistafs/t-twice").exists())
+    });
+}

@@ -1,0 +1,162 @@
+//! What the views show, with the tools that people use as witnesses.
+
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::{TestContainer, field};
+use vistafs_tests::vistafs::{MountOptions, Mounted};
+use vistafs_tests::{require, require_privileged};
+
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn free_shows_the_limit() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(256 * MIB);
+    let text = TestContainer::new(&mounted, &cgroup).run("free -k");
+    let mem: Vec<u64> = text
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .skip(1)
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let (total, used, free, available) = (mem[0], mem[1], mem[2], mem[5]);
+    assert_eq!(total, 256 * 1024);
+    assert!(used + free <= total && available <= total, "{text}");
+    assert!(used < 64 * 1024, "{text}");
+}
+
+#[test]
+fn memory_that_is_used_is_seen() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(256 * MIB);
+    // 64 MiB of page cache in a tmpfs count as shared memory.
+    let script = "cat /proc/meminfo; mount -t tmpfs none /mnt; head -c 64M /dev/zero > /mnt/f; \
+                  sleep 3; cat /proc/meminfo; umount /mnt";
+    let text = TestContainer::new(&mounted, &cgroup).run(script);
+    let (before, after) = text.split_at(text.rfind("MemTotal:").unwrap());
+    let grown = |key: &str| field(after, key).saturating_sub(field(before, key));
+    let fallen = |key: &str| field(before, key).saturating_sub(field(after, key));
+    let expected = 60 * 1024..80 * 1024;
+    assert!(expected.contains(&grown("Shmem:")), "{text}");
+    assert!(expected.contains(&grown("Cached:")), "{text}");
+    assert!(expected.contains(&fallen("MemFree:")), "{text}");
+    assert!(expected.contains(&fallen("MemAvailable:")), "{text}");
+}
+
+#[test]
+fn every_counter_of_cpus_agrees() {
+    require_privileged!();
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    require!(cpus >= 2, "needs 2 CPUs");
+    let mounted = Mounted::new();
+    let script = "getconf _NPROCESSORS_ONLN; grep -c ^processor /proc/cpuinfo; grep -c '^cpu[0-9]' /proc/stat; \
+                  lscpu -p=cpu | grep -vc '^#'; python3 -c 'import os; print(os.cpu_count())'";
+    let count = |cgroup: &TestCgroup| -> Vec<String> {
+        let text = TestContainer::new(&mounted, cgroup).run(script);
+        text.lines().map(str::to_owned).collect()
+    };
+    let cgroup = TestCgroup::new();
+    assert_eq!(count(&cgroup), vec![cpus.to_string(); 5], "no limit");
+    cgroup.limit_cpu(Some(100));
+    assert_eq!(count(&cgroup), ["1"; 5], "a quota of 1 CPU");
+    cgroup.limit_cpu(Some(150));
+    assert_eq!(count(&cgroup), ["2"; 5], "a quota of 1.5 CPUs");
+    cgroup.limit_cpu(None);
+    cgroup.limit_cpus("1");
+    assert_eq!(count(&cgroup), ["1"; 5], "a cpuset of 1 CPU");
+    let text = TestContainer::new(&mounted, &cgroup).run("nproc; cat /sys/devices/system/cpu/online; grep ^processor /proc/cpuinfo; grep ^cpu1 /proc/stat | wc -l");
+    assert_eq!(text, "1\n1\nprocessor\t: 1\n1\n", "CPUs keep their numbers");
+}
+
+#[test]
+fn a_quota_on_an_ancestor_cuts_the_cpus() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let slice = TestCgroup::new();
+    slice.limit_cpu(Some(100));
+    let cgroup = slice.child("c");
+    let text = TestContainer::new(&mounted, &cgroup).run("cat /sys/devices/system/cpu/online");
+    assert_eq!(text, "0\n");
+}
+
+#[test]
+fn the_quota_view_and_the_numbering_are_options() {
+    require_privileged!();
+    require!(
+        std::thread::available_parallelism().unwrap().get() >= 2,
+        "needs 2 CPUs"
+    );
+    let cgroup = TestCgroup::new();
+    let online = |config: &str| {
+        let mounted = Mounted::with(&MountOptions {
+            config: config.into(),
+            ..MountOptions::default()
+        });
+        let script = "cat /sys/devices/system/cpu/online; grep ^processor /proc/cpuinfo; grep -o '^cpu[0-9]*' /proc/stat";
+        TestContainer::new(&mounted, &cgroup).run(script)
+    };
+    cgroup.limit_cpu(Some(100));
+    assert!(online("[cpus]\nquota = false\n").starts_with("0-1"));
+    cgroup.limit_cpu(None);
+    cgroup.limit_cpus("1");
+    assert_eq!(
+        online("[cpus]\nrenumber = true\n"),
+        "0\nprocessor\t: 0\ncpu\ncpu0\n"
+    );
+}
+
+#[test]
+fn uptime_is_the_container_s_age() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let text = TestContainer::new(&mounted, &cgroup).run("sleep 2; cat /proc/uptime; uptime");
+    let seconds: Vec<f64> = text
+        .lines()
+        .next()
+        .unwrap()
+        .split(' ')
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    assert!((2.0..20.0).contains(&seconds[0]), "{text}");
+    #[allow(clippy::cast_precision_loss, reason = "a handful of CPUs")]
+    let most = seconds[0] * cpus as f64;
+    assert!(seconds[1] > 0.0 && seconds[1] <= most + 0.01, "{text}");
+    assert!(text.contains("up 0 min"), "{text}");
+}
+
+#[test]
+fn top_and_vmstat_run_on_it() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(256 * MIB);
+    let container = TestContainer::new(&mounted, &cgroup);
+    let top = container.run("top -b -n1 | head -5");
+    assert!(top.contains("MiB Mem :    256.0 total"), "{top}");
+    assert!(top.contains("up 0 min"), "{top}");
+    let vmstat = container.run("vmstat -s | head -2");
+    assert!(vmstat.contains("262144 K total memory"), "{vmstat}");
+}
+
+#[test]
+fn lines_are_in_the_host_s_layout() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(256 * MIB);
+    let text = TestContainer::new(&mounted, &cgroup).run("cat /proc/meminfo");
+    let host = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let shape = |text: &str| -> Vec<(String, usize)> {
+        text.lines()
+            .map(|l| (l.split(':').next().unwrap().to_owned(), l.len()))
+            .collect()
+    };
+    assert_eq!(shape(&text), shape(&host));
+}

@@ -1,0 +1,126 @@
+//! `/proc/meminfo`: the container's memory and swap.
+//!
+//! ```text
+//! $ head -3 /proc/meminfo
+//! MemTotal:         262144 kB
+//! MemFree:          249032 kB
+//! MemAvailable:     252416 kB
+//! ```
+//!
+//! Order, labels and padding are those of the running host's file; each value is replaced:
+//!
+//! - `MemTotal` = limit: the least of the container's, its ancestors' and the host's total;
+//! - `MemFree` = limit - usage;
+//! - `MemAvailable` = `MemFree` + what can be taken back (file pages and reclaimable slab), no more
+//!   than any ancestor or the host can still give;
+//! - swap: see [`shown`];
+//! - statistics: the container's memory.stat;
+//! - sizes of address space and page sizes: the host's;
+//! - what the kernel does not keep per container: zero. A field that is new to us is zero as well,
+//!   and logged once.
+//!
+//! proc_meminfo(5), and the kernel's `Documentation/filesystems/proc.rst`.
+
+mod shown;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use vistafs_text::meminfo;
+use vistafs_view::{
+    Context, OptionSpec, OptionValue, Options, Provider, Source, View, ViewError, ViewSpec,
+    inventory,
+};
+
+use shown::{HostMemory, Shown};
+
+inventory::submit! {
+    ViewSpec {
+        name: "meminfo",
+        path: "proc/meminfo",
+        summary: "the container's memory and swap: limits, use, statistics",
+        mode: 0o444,
+        on_by_default: true,
+        sources: &[Source::Controller("memory"), Source::Controller("hugetlb"), Source::Host],
+        options: &[
+            OptionSpec {
+                name: "swap",
+                default: OptionValue::Bool(true),
+                summary: "show the container's swap; false shows none",
+            },
+            OptionSpec {
+                name: "zswap",
+                default: OptionValue::Bool(true),
+                summary: "show the container's use of zswap; false shows none",
+            },
+        ],
+        build: |options| Provider::File(Arc::new(Meminfo::new(options))),
+    }
+}
+
+#[derive(Debug)]
+struct Meminfo {
+    swap: bool,
+    zswap: bool,
+    // Fields that were logged as unknown; locked only when there is one.
+    unknown: Mutex<HashSet<Vec<u8>>>,
+}
+
+impl Meminfo {
+    fn new(options: &Options) -> Self {
+        Self {
+            swap: options.flag("swap"),
+            zswap: options.flag("zswap"),
+            unknown: Mutex::default(),
+        }
+    }
+
+    fn note_unknown(&self, key: &[u8]) {
+        if self.unknown.lock().insert(key.to_vec()) {
+            log::warn!(
+                "the kernel's /proc/meminfo has a field {:?} that is new to vistafs; containers are shown 0",
+                String::from_utf8_lossy(key)
+            );
+        }
+    }
+}
+
+impl View for Meminfo {
+    fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        const FILE: &str = "proc/meminfo";
+        let text = cx.host_text(FILE)?;
+        let Some(figures) = cx.memory()? else {
+            // No memory controller: the container has what the host has.
+            out.extend_from_slice(&text);
+            return Ok(());
+        };
+        let malformed = |source| ViewError::Host { file: FILE, source };
+        let host = HostMemory::read(&text).map_err(malformed)?;
+        let shown = Shown::new(&figures, &host, self.swap);
+        let huge_pages = cx.huge_pages()?;
+        for line in meminfo::lines(&text) {
+            let line = line.map_err(malformed)?;
+            let bytes = if line.key.starts_with(b"Huge") {
+                shown::huge_pages(line.key, line.value, &host, huge_pages.as_ref())
+            } else {
+                let stat = if self.zswap {
+                    figures.stat
+                } else {
+                    shown::without_zswap(figures.stat)
+                };
+                shown.field(line.key, &stat)
+            };
+            match bytes {
+                Some(shown::Value::Bytes(bytes)) => line.push_with(bytes / 1024, out),
+                Some(shown::Value::Count(count)) => line.push_with(count, out),
+                Some(shown::Value::Host) => out.extend_from_slice(line.text),
+                None => {
+                    self.note_unknown(line.key);
+                    line.push_with(0, out);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! The arithmetic of `/proc/meminfo`: from the cgroup's figures and the host's to what is shown.
+//!
+//! Swap, v2: total = min(limit, host's), used = memory.swap.current.
+//! Swap, v1: memory and swap are one pool; total = min(pool's limit, host's), used = the pool's
+//! usage - memory's usage. Where the pool is no larger than the memory limit, or swappiness is 0,
+//! the container cannot swap: total = used. In both, total is never less than used, and neither is
+//! more than the host's.
+
+use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryStat, SwapFigures};
+use vistafs_text::{Limit, ParseError, meminfo};
+
+/// What a line shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value {
+    /// The container's number of bytes.
+    Bytes(u64),
+    /// The container's count.
+    Count(u64),
+    /// The host's line as it is.
+    Host,
+}
+
+/// The host's own figures, bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct HostMemory {
+    pub(super) total: u64,
+    pub(super) available: u64,
+    pub(super) swap_total: u64,
+    pub(super) commit_limit: u64,
+    pub(super) huge_page: u64,
+    pub(super) huge_total: u64,
+    pub(super) huge_free: u64,
+}
+
+impl HostMemory {
+    pub(super) fn read(text: &[u8]) -> Result<Self, ParseError> {
+        let mut host = Self::default();
+        for line in meminfo::lines(text) {
+            let line = line?;
+            let field = match line.key {
+                b"MemTotal" => &mut host.total,
+                b"MemAvailable" => &mut host.available,
+                b"SwapTotal" => &mut host.swap_total,
+                b"CommitLimit" => &mut host.commit_limit,
+                b"Hugepagesize" => &mut host.huge_page,
+                b"HugePages_Total" => &mut host.huge_total,
+                b"HugePages_Free" => &mut host.huge_free,
+                _ => continue,
+            };
+            let factor = if line.kib { 1024 } else { 1 };
+            *field = line.value.saturating_mul(factor);
+        }
+        Ok(host)
+    }
+}
+
+/// The container's figures, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) total: u64,
+    pub(super) free: u64,
+    pub(super) available: u64,
+    pub(super) swap_total: u64,
+    pub(super) swap_used: u64,
+    commit_limit: u64,
+}
+
+impl Shown {
+    pub(super) fn new(figures: &MemoryFigures, host: &HostMemory, show_swap: bool) -> Self {
+        let total = figures.limit.or_total(host.total);
+        let free = total.saturating_sub(figures.usage);
+        let available = free
+            .saturating_add(figures.stat.reclaimable())
+            .min(figures.ancestors_headroom.or_total(host.available))
+            .min(total);
+        let (swap_total, swap_used) = if show_swap {
+            swap(figures, host.swap_total)
+        } else {
+            (0, 0)
+        };
+        // The host's share of memory that may be promised, taken of the container's total.
+        let promised = u128::from(host.commit_limit.saturating_sub(host.swap_total));
+        let share = promised * u128::from(total) / u128::from(host.total.max(1));
+        Self {
+            total,
+            free,
+            available,
+            swap_total,
+            swap_used,
+            commit_limit: u64::try_from(share)
+                .unwrap_or(u64::MAX)
+                .saturating_add(swap_total),
+        }
+    }
+
+    /// What the line `key` shows; `None` for one that is not known.
+    pub(super) fn field(&self, key: &[u8], stat: &MemoryStat) -> Option<Value> {
+        let bytes = match key {
+            b"MemTotal" => self.total,
+            b"MemFree" => self.free,
+            b"MemAvailable" => self.available,
+            b"Cached" => stat.file,
+            b"SwapCached" => stat.swap_cached,
+            b"Active" => stat.active_anon.saturating_add(stat.active_file),
+            b"Inactive" => stat.inactive_anon.saturating_add(stat.inactive_file),
+            b"Active(anon)" => stat.active_anon,
+            b"Inactive(anon)" => stat.inactive_anon,
+            b"Active(file)" => stat.active_file,
+            b"Inactive(file)" => stat.inactive_file,
+            b"Unevictable" | b"Mlocked" => stat.unevictable,
+            b"SwapTotal" => self.swap_total,
+            b"SwapFree" => self.swap_total - self.swap_used,
+            b"Zswap" => stat.zswap,
+            b"Zswapped" => stat.zswapped,
+            b"Dirty" => stat.file_dirty,
+            b"Writeback" => stat.file_writeback,
+            b"AnonPages" => stat.anon,
+            b"Mapped" => stat.file_mapped,
+            b"Shmem" => stat.shmem,
+            b"KReclaimable" | b"SReclaimable" => stat.slab_reclaimable,
+            b"Slab" => stat
+                .slab_reclaimable
+                .saturating_add(stat.slab_unreclaimable),
+            b"SUnreclaim" => stat.slab_unreclaimable,
+            b"KernelStack" => stat.kernel_stack,
+            b"PageTables" => stat.page_tables,
+            b"SecPageTables" => stat.sec_page_tables,
+            b"CommitLimit" => self.commit_limit,
+            // A floor: what is in use was promised; what was promised and not used yet, nobody counts.
+            b"Committed_AS" => stat
+                .anon
+                .saturating_add(stat.shmem)
+                .saturating_add(self.swap_used),
+            b"Percpu" => stat.percpu,
+            b"AnonHugePages" => stat.anon_thp,
+            b"ShmemHugePages" => stat.shmem_thp,
+            b"FileHugePages" => stat.file_thp,
+            b"Buffers" | b"NFS_Unstable" | b"Bounce" | b"WritebackTmp" | b"VmallocUsed"
+            | b"VmallocChunk" | b"HardwareCorrupted" | b"ShmemPmdMapped" | b"FilePmdMapped"
+            | b"CmaTotal" | b"CmaFree" | b"Unaccepted" | b"Balloon" | b"GPUActive"
+            | b"GPUReclaim" | b"EarlyMemtestBad" | b"HighTotal" | b"HighFree" | b"LowTotal"
+            | b"LowFree" | b"Quicklists" => 0,
+            key if key == b"VmallocTotal" || key.starts_with(b"DirectMap") => {
+                return Some(Value::Host);
+            }
+            _ => return None,
+        };
+        Some(Value::Bytes(bytes))
+    }
+}
+
+/// The lines about huge pages, of the host's default size.
+pub(super) fn huge_pages(
+    key: &[u8],
+    host_value: u64,
+    host: &HostMemory,
+    figures: Option<&HugetlbFigures>,
+) -> Option<Value> {
+    let size = host.huge_page;
+    // Without a controller the container may take what the host has.
+    let (limit, usage) = figures.map_or((Limit::Max, 0), |f| (f.limit, f.usage));
+    let pages = |bytes: u64| bytes.checked_div(size).unwrap_or(0);
+    let total = match limit {
+        Limit::Max => host.huge_total,
+        Limit::Value(bytes) => pages(bytes).min(host.huge_total),
+    };
+    let free = total.saturating_sub(pages(usage)).min(host.huge_free);
+    let value = match key {
+        b"Hugepagesize" => Value::Host,
+        b"HugePages_Total" => Value::Count(total),
+        b"HugePages_Free" => Value::Count(free),
+        b"HugePages_Rsvd" | b"HugePages_Surp" => Value::Count(0),
+        // All sizes on the host; of the default size what the container may take.
+        b"Hugetlb" => Value::Bytes(
+            total
+                .saturating_mul(size)
+                .min(host_value.saturating_mul(1024)),
+        ),
+        _ => return None,
+    };
+    Some(value)
+}
+
+pub(super) fn without_zswap(stat: MemoryStat) -> MemoryStat {
+    MemoryStat {
+        zswap: 0,
+        zswapped: 0,
+        ..stat
+    }
+}
+
+/// Total and used, bytes.
+fn swap(figures: &MemoryFigures, host_total: u64) -> (u64, u64) {
+    let (total, used) = match figures.swap {
+        SwapFigures::NotAccounted => (0, 0),
+        SwapFigures::Apart { limit, usage } => (limit.or_total(host_total), usage),
+        SwapFigures::Pool {
+            limit,
+            usage,
+            swappiness,
+        } => {
+            let used = usage.saturating_sub(figures.usage);
+            let cannot = swappiness == Some(0) || (limit != Limit::Max && limit <= figures.limit);
+            (
+                if cannot {
+                    used
+                } else {
+                    limit.or_total(host_total)
+                },
+                used,
+            )
+        }
+    };
+    let used = used.min(host_total);
+    (total.clamp(used, host_total.max(used)), used)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! `/proc/stat`: the container's CPU time, as its CPUs' counters.
+//!
+//! ```text
+//! $ head -2 /proc/stat
+//! cpu  1200 0 300 4500 0 0 0 150 0 0
+//! cpu0 1200 0 300 4500 0 0 0 150 0 0
+//! ```
+//!
+//! - `user`, `nice`, `system`: CPU time that the container used. v1 counts it per CPU; the time on
+//!   CPUs that are not visible is spread over the visible ones. v2 counts the sum alone, which is
+//!   spread evenly;
+//! - `steal`: time that the container wanted and its quota did not give (option `steal`);
+//! - `idle`: the rest of the time since the container's start;
+//! - iowait, irq, softirq, guest: zero;
+//! - `cpu` is the exact sum of the lines below it, and no counter ever goes down ([`ledger`]);
+//! - `btime`: the host's, less the offset of the container's time namespace, so that `ps` may add
+//!   process start times to it;
+//! - `procs_running`, `procs_blocked`: the container's threads; every other line: the host's.
+//!
+//! All times in USER_HZ ticks. proc_stat(5).
+
+mod ledger;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use vistafs_text::cpuinfo::Numbering;
+use vistafs_text::stat::{self, CpuTimes};
+use vistafs_text::{CpuSet, number};
+use vistafs_view::{
+    Context, OptionSpec, OptionValue, Options, Provider, Source, View, ViewError, ViewSpec,
+    inventory,
+};
+
+use ledger::{Ledger, Reading};
+
+inventory::submit! {
+    ViewSpec {
+        name: "stat",
+        path: "proc/stat",
+        summary: "the container's CPU time, per visible CPU",
+        mode: 0o444,
+        on_by_default: true,
+        sources: &[
+            Source::Controller("cpuacct"),
+            Source::Controller("cpuset"),
+            Source::Controller("cpu"),
+            Source::Processes,
+            Source::Host,
+        ],
+        options: &[OptionSpec {
+            name: "steal",
+            default: OptionValue::Bool(true),
+            summary: "show time that the quota held back as steal; false shows it as idle",
+        }],
+        build: |options| Provider::File(Arc::new(Stat::new(options))),
+    }
+}
+
+#[derive(Debug)]
+struct Stat {
+    steal: bool,
+}
+
+impl Stat {
+    fn new(options: &Options) -> Self {
+        Self {
+            steal: options.flag("steal"),
+        }
+    }
+}
+
+impl View for Stat {
+    fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        let host = cx.host_text("proc/stat")?;
+        let visible = cx.visible_cpus()?;
+        let mut per_cpu = Vec::new();
+        let Some(mut usage) = cx.cpu_usage(&mut per_cpu)? else {
+            push_host_cpus(&host, &visible, cx.numbering(), out)?;
+            return push_rest(cx, &host, out);
+        };
+        if !self.steal {
+            usage.throttled = 0;
+        }
+        let ledger = cx.container().state::<Mutex<Ledger>>();
+        {
+            let mut ledger = ledger.lock();
+            ledger.enter(&Reading {
+                age: cx.age(),
+                usage,
+                per_cpu: &per_cpu,
+                visible: &visible,
+                ticks_per_second: cx.host().clk_tck(),
+            });
+            stat::push_cpu_line(out, stat::Label::Sum, &ledger.sum());
+            for (ordinal, cpu) in (0..).zip(&visible) {
+                let label = label(cx.numbering(), cpu, ordinal);
+                stat::push_cpu_line(out, label, &ledger.of(cpu));
+            }
+        }
+        push_rest(cx, &host, out)
+    }
+}
+
+fn label(numbering: Numbering, cpu: u32, ordinal: u32) -> stat::Label {
+    stat::Label::Cpu(match numbering {
+        Numbering::Physical => cpu,
+        Numbering::Renumbered => ordinal,
+    })
+}
+
+/// Where nobody counts the container's CPU time, its CPUs are as busy as the host's are.
+fn push_host_cpus(
+    host: &[u8],
+    visible: &CpuSet,
+    numbering: Numbering,
+    out: &mut Vec<u8>,
+) -> Result<(), ViewError> {
+    let mut sum = CpuTimes::default();
+    let mut lines = Vec::new();
+    for line in stat::cpu_times(host) {
+        let (host_label, times) = line.map_err(|source| ViewError::Host {
+            file: "proc/stat",
+            source,
+        })?;
+        let stat::Label::Cpu(cpu) = host_label else {
+            continue;
+        };
+        if visible.contains(cpu) {
+            sum = sum + times;
+            lines.push((cpu, times));
+        }
+    }
+    stat::push_cpu_line(out, stat::Label::Sum, &sum);
+    for (ordinal, (cpu, times)) in (0..).zip(lines) {
+        stat::push_cpu_line(out, label(numbering, cpu, ordinal), &times);
+    }
+    Ok(())
+}
+
+/// The lines that are not about CPUs.
+fn push_rest(cx: &Context<'_>, host: &[u8], out: &mut Vec<u8>) -> Result<(), ViewError> {
+    let counts = cx.task_counts()?;
+    for line in stat::lines(host) {
+        let value = match (line.key, counts) {
+            (key, _) if key.starts_with(b"cpu") => continue,
+            // The reader itself runs, though it waits for us.
+            (b"procs_running", Some(counts)) => counts.running.max(1),
+            (b"procs_blocked", Some(counts)) => counts.blocked,
+            (b"btime", _) => boot_time(cx, line.text),
+            _ => {
+                out.extend_from_slice(line.text);
+                continue;
+            }
+        };
+        out.extend_from_slice(line.key);
+        out.push(b' ');
+        number::push_u64(out, value);
+        out.push(b'\n');
+    }
+    Ok(())
+}
+
+/// Seconds since 1970 at which the container's clock "since boot" was 0.
+fn boot_time(cx: &Context<'_>, line: &[u8]) -> u64 {
+    let text = line.strip_prefix(b"btime ").map(number::trim);
+    let host = text.and_then(number::parse_u64).unwrap_or(0);
+    host.saturating_add_signed(cx.container().boottime_offset().seconds.saturating_neg())
+}
