@@ -26,7 +26,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use vistafs_text::cpuinfo::Numbering;
 use vistafs_text::stat::{self, CpuTimes};
-use vistafs_text::{CpuSet, number};
+use vistafs_text::{CpuSet, ParseError, number};
 use vistafs_view::{
     Context, OptionSpec, OptionValue, Options, Provider, Source, View, ViewError, ViewSpec,
     inventory,
@@ -74,6 +74,8 @@ impl View for Stat {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let host = cx.host_text("proc/stat")?;
         let visible = cx.visible_cpus()?;
+        // Before the counters: of two readings the later one then has the higher counters.
+        let age = cx.age();
         let mut per_cpu = Vec::new();
         let Some(mut usage) = cx.cpu_usage(&mut per_cpu)? else {
             push_host_cpus(&host, &visible, cx.numbering(), out)?;
@@ -86,7 +88,7 @@ impl View for Stat {
         {
             let mut ledger = ledger.lock();
             ledger.enter(&Reading {
-                age: cx.age(),
+                age,
                 usage,
                 per_cpu: &per_cpu,
                 visible: &visible,
@@ -147,7 +149,7 @@ fn push_rest(cx: &Context<'_>, host: &[u8], out: &mut Vec<u8>) -> Result<(), Vie
             // The reader itself runs, though it waits for us.
             (b"procs_running", Some(counts)) => counts.running.max(1),
             (b"procs_blocked", Some(counts)) => counts.blocked,
-            (b"btime", _) => boot_time(cx, line.text),
+            (b"btime", _) => boot_time(cx, line.text)?,
             _ => {
                 out.extend_from_slice(line.text);
                 continue;
@@ -162,8 +164,14 @@ fn push_rest(cx: &Context<'_>, host: &[u8], out: &mut Vec<u8>) -> Result<(), Vie
 }
 
 /// Seconds since 1970 at which the container's clock "since boot" was 0.
-fn boot_time(cx: &Context<'_>, line: &[u8]) -> u64 {
-    let text = line.strip_prefix(b"btime ").map(number::trim);
-    let host = text.and_then(number::parse_u64).unwrap_or(0);
-    host.saturating_add_signed(cx.container().boottime_offset().seconds.saturating_neg())
+fn boot_time(cx: &Context<'_>, line: &[u8]) -> Result<u64, ViewError> {
+    let text = line.strip_prefix(b"btime").map(number::trim);
+    let host = text
+        .and_then(number::parse_u64)
+        .ok_or_else(|| ViewError::Host {
+            file: "proc/stat",
+            source: ParseError::new("btime and a number of seconds", 1, line),
+        })?;
+    let offset = cx.container().boottime_offset().seconds;
+    Ok(host.saturating_add_signed(offset.saturating_neg()))
 }

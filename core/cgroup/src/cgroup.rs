@@ -132,6 +132,17 @@ impl Cgroup {
         .is_ok()
     }
 
+    /// Tells a cgroup that lacks a file because a controller is not enabled from one that has been
+    /// removed. For who has missed a file of its own.
+    pub(crate) fn ensure_alive(&self) -> Result<(), HostError> {
+        if self.is_alive() {
+            return Ok(());
+        }
+        Err(HostError::NotFound {
+            path: self.own().path().to_owned(),
+        })
+    }
+
     /// Version of its hierarchy.
     #[must_use]
     pub fn version(&self) -> Version {

@@ -1,5 +1,7 @@
 //! CPU quota and CPU time of a cgroup, whatever the version.
 
+use std::sync::Arc;
+
 use vistafs_host::HostError;
 
 use crate::{Cgroup, Version, v1, v2};
@@ -98,7 +100,7 @@ enum Files {
 }
 
 impl Files {
-    fn new(cgroup: &Cgroup) -> Self {
+    fn new(cgroup: &Arc<Cgroup>) -> Self {
         match cgroup.version() {
             Version::V1 => Self::V1(v1::cpu::Cpu::new(cgroup)),
             Version::V2 => Self::V2(v2::cpu::Cpu::new(cgroup)),
@@ -110,7 +112,7 @@ impl CpuAccounting {
     /// Names the files; none is opened yet. `cpu` has the quota, `cpuacct` counts the time; in v1
     /// they may be two hierarchies.
     #[must_use]
-    pub fn new(cpu: Option<&Cgroup>, cpuacct: Option<&Cgroup>) -> Self {
+    pub fn new(cpu: Option<&Arc<Cgroup>>, cpuacct: Option<&Arc<Cgroup>>) -> Self {
         Self {
             quota: cpu.map(Files::new),
             usage: cpuacct.map(Files::new),

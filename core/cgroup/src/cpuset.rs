@@ -1,6 +1,8 @@
 //! The CPUs that a cgroup may run on, whatever the version.
 
-use vistafs_host::HostError;
+use std::sync::Arc;
+
+use vistafs_host::{HostError, KeptFile};
 use vistafs_text::CpuSet;
 
 use crate::{Cgroup, Version, v1, v2};
@@ -17,7 +19,7 @@ pub enum Cpuset {
 impl Cpuset {
     /// Names the files; none is opened yet.
     #[must_use]
-    pub fn new(cgroup: &Cgroup) -> Self {
+    pub fn new(cgroup: &Arc<Cgroup>) -> Self {
         match cgroup.version() {
             Version::V1 => Self::V1(v1::cpuset::Cpuset::new(cgroup)),
             Version::V2 => Self::V2(v2::cpuset::Cpuset::new(cgroup)),
@@ -36,16 +38,19 @@ impl Cpuset {
     }
 }
 
-/// The first set of `files` that is there and not empty.
-pub(crate) fn first_set<'f>(
-    files: impl Iterator<Item = &'f vistafs_host::KeptFile>,
+/// The first set of `files`, own one first, that is there and not empty.
+pub(crate) fn first_set(
+    cgroup: &Cgroup,
+    files: &[KeptFile],
     text: &mut Vec<u8>,
 ) -> Result<Option<CpuSet>, HostError> {
-    for file in files {
-        if let Some(cpus) = file.parse(text, CpuSet::parse)?
-            && !cpus.is_empty()
-        {
-            return Ok(Some(cpus));
+    for (index, file) in files.iter().enumerate() {
+        let cpus = file.parse(text, CpuSet::parse)?;
+        if cpus.is_none() && index == 0 {
+            cgroup.ensure_alive()?;
+        }
+        if cpus.as_ref().is_some_and(|cpus| !cpus.is_empty()) {
+            return Ok(cpus);
         }
     }
     Ok(None)

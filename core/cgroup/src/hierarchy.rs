@@ -80,36 +80,14 @@ impl Hierarchy {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let readable = rustix::fs::openat(&root, ".", flags, Mode::empty()).map_err(errno)?;
         let root_inode = rustix::fs::fstat(&root).map_err(errno)?.st_ino;
-        let options: Vec<String> = mount
-            .super_options
-            .split(|&b| b == b',')
-            .map(|option| String::from_utf8_lossy(option).into_owned())
-            .collect();
         let (name, controllers, options) = match version {
             Version::V2 => ("unified".to_owned(), Vec::new(), Vec::new()),
             Version::V1 => {
-                // The rest are options of the superblock: `rw`, `xattr`, `noprefix`, `release_agent=`.
-                let kept: Vec<String> = options
-                    .into_iter()
-                    .filter(|o| {
-                        !matches!(o.as_str(), "rw" | "ro") && !o.starts_with("release_agent=")
-                    })
-                    .collect();
-                let controllers: Vec<String> = kept
-                    .iter()
-                    .filter(|o| {
-                        !matches!(
-                            o.as_str(),
-                            "xattr"
-                                | "noprefix"
-                                | "clone_children"
-                                | "cpuset_v2_mode"
-                                | "favordynmods"
-                        )
-                    })
-                    .cloned()
-                    .collect();
-                (controllers.join(","), controllers, kept)
+                let options = v1_options(mount.super_options);
+                let is_flag = |o: &String| FLAGS.contains(&o.as_bytes());
+                let controllers: Vec<String> =
+                    options.iter().filter(|o| !is_flag(o)).cloned().collect();
+                (controllers.join(","), controllers, options)
             }
         };
         Ok(Self {
@@ -122,6 +100,41 @@ impl Hierarchy {
             options,
         })
     }
+}
+
+/// The controllers of v1 (cgroups(7)); a kernel that has one more calls it something else.
+const CONTROLLERS: [&[u8]; 14] = [
+    b"cpu",
+    b"cpuacct",
+    b"cpuset",
+    b"memory",
+    b"devices",
+    b"freezer",
+    b"net_cls",
+    b"blkio",
+    b"perf_event",
+    b"net_prio",
+    b"hugetlb",
+    b"pids",
+    b"rdma",
+    b"misc",
+];
+
+/// Flags of a v1 hierarchy, which a further mount of it has to repeat.
+const FLAGS: [&[u8]; 4] = [b"noprefix", b"xattr", b"cpuset_v2_mode", b"favordynmods"];
+
+/// What of a v1 mount's superblock options names the hierarchy, and mounts it again. The rest is
+/// for the mount alone (`rw`), the host's to set (`release_agent=`), or a security module's
+/// (`seclabel`).
+#[must_use]
+pub fn v1_options(super_options: &[u8]) -> Vec<String> {
+    let names = |option: &&[u8]| {
+        option.starts_with(b"name=") || CONTROLLERS.contains(option) || FLAGS.contains(option)
+    };
+    let options = super_options.split(|&b| b == b',').filter(names);
+    options
+        .map(|option| String::from_utf8_lossy(option).into_owned())
+        .collect()
 }
 
 /// All hierarchies of the host.
@@ -215,6 +228,21 @@ mod tests {
         let names: Vec<_> = all.all().iter().map(|h| h.name()).collect();
         assert_eq!(names, ["unified", "name=systemd", "cpu,cpuacct", "memory"]);
         assert_eq!(all.all()[1].options(), ["xattr", "name=systemd"]);
+    }
+
+    #[test]
+    fn only_what_names_a_hierarchy_is_kept() {
+        for (all, kept) in [
+            ("rw,memory", "memory"),
+            ("rw,seclabel,cpu,cpuacct", "cpu,cpuacct"),
+            (
+                "rw,xattr,release_agent=/lib/agent,name=systemd",
+                "xattr,name=systemd",
+            ),
+            ("ro,cpuset,clone_children,context=a:b", "cpuset"),
+        ] {
+            assert_eq!(v1_options(all.as_bytes()).join(","), kept);
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub struct HugetlbFigures {
 #[derive(Debug)]
 pub struct Hugetlb {
     version: Version,
+    page_size: u64,
     limits: Vec<KeptFile>,
     usage: KeptFile,
 }
@@ -30,7 +31,7 @@ pub struct Hugetlb {
 impl Hugetlb {
     /// For pages of `page_size` bytes. Names the files; none is opened yet.
     #[must_use]
-    pub fn new(cgroup: &Cgroup, page_size: u64) -> Self {
+    pub fn new(cgroup: &Arc<Cgroup>, page_size: u64) -> Self {
         let (limit, usage) = match cgroup.version() {
             Version::V1 => ("limit_in_bytes", "usage_in_bytes"),
             Version::V2 => ("max", "current"),
@@ -45,6 +46,7 @@ impl Hugetlb {
         };
         Self {
             version: cgroup.version(),
+            page_size,
             limits: cgroup.levels().iter().map(|dir| file(dir, limit)).collect(),
             usage: file(cgroup.own(), usage),
         }
@@ -54,16 +56,13 @@ impl Hugetlb {
     ///
     /// # Errors
     /// When a file that is there cannot be read or understood.
-    pub fn figures(
-        &self,
-        page_size: u64,
-        text: &mut Vec<u8>,
-    ) -> Result<Option<HugetlbFigures>, HostError> {
+    pub fn figures(&self, text: &mut Vec<u8>) -> Result<Option<HugetlbFigures>, HostError> {
         let Some(usage) = self.usage.parse(text, single_value::number)? else {
             return Ok(None);
         };
         let parse = |text: &[u8]| match self.version {
-            Version::V1 => single_value::limit_v1(text, page_size),
+            // No limit is the largest number of whole huge pages.
+            Version::V1 => single_value::limit_v1(text, self.page_size),
             Version::V2 => single_value::limit_v2(text),
         };
         let mut limit = Limit::Max;

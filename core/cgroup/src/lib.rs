@@ -31,7 +31,7 @@ mod v2;
 pub use cgroup::Cgroup;
 pub use cpu::{CpuAccounting, CpuQuota, CpuUsage, PerCpu};
 pub use cpuset::Cpuset;
-pub use hierarchy::{Hierarchies, Hierarchy, Version};
+pub use hierarchy::{Hierarchies, Hierarchy, Version, v1_options};
 pub use hugetlb::{Hugetlb, HugetlbFigures};
 pub use locate::Located;
 pub use memory::{Memory, MemoryFigures, MemoryStat, SwapFigures};

@@ -34,16 +34,16 @@ impl Located {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Cgroup>> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cgroup>> {
         self.cgroups.iter().flatten()
     }
 
-    /// The one that tells best which container this is: below a root if there is such a one.
+    /// The one that tells best which container this is: the deepest.
     #[must_use]
     pub fn most_telling(&self) -> Option<&Arc<Cgroup>> {
-        self.iter()
-            .find(|c| !c.is_root())
-            .or_else(|| self.iter().next())
+        let depth = |cgroup: &&Arc<Cgroup>| (!cgroup.is_root(), cgroup.levels().len());
+        // Of equals the first: the order of mounts decides.
+        self.iter().rev().max_by_key(depth)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Memory and swap of a cgroup, whatever the version.
 
+use std::sync::Arc;
+
 use vistafs_host::HostError;
 use vistafs_text::Limit;
 
@@ -98,7 +100,7 @@ pub enum Memory {
 impl Memory {
     /// Names the files; none is opened yet.
     #[must_use]
-    pub fn new(cgroup: &Cgroup) -> Self {
+    pub fn new(cgroup: &Arc<Cgroup>) -> Self {
         match cgroup.version() {
             Version::V1 => Self::V1(v1::memory::Memory::new(cgroup)),
             Version::V2 => Self::V2(v2::memory::Memory::new(cgroup)),

@@ -11,7 +11,7 @@ use vistafs_cgroup::{
 };
 use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
-use vistafs_text::{CpuSet, Limit};
+use vistafs_text::{CpuSet, Limit, ParseError};
 
 use crate::states::States;
 use crate::task_counts::CountedTasks;
@@ -47,9 +47,9 @@ impl Container {
         // controller were not there.
         let of = |controller| located.of(hierarchies, controller).filter(|c| !c.is_root());
         Self {
-            memory: of("memory").map(|c| Memory::new(c)),
-            cpu: CpuAccounting::new(of("cpu").map(|c| &**c), of("cpuacct").map(|c| &**c)),
-            cpuset: of("cpuset").map(|c| Cpuset::new(c)),
+            memory: of("memory").map(Memory::new),
+            cpu: CpuAccounting::new(of("cpu"), of("cpuacct")),
+            cpuset: of("cpuset").map(Cpuset::new),
             tasks: located
                 .most_telling()
                 .filter(|c| !c.is_root())
@@ -118,11 +118,10 @@ impl Container {
         host: &Host,
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
-        let Some(memory) = &self.memory else {
-            return Ok(None);
-        };
-        let figures = memory.figures(host.page_size(), text)?;
-        self.absent_or_gone(figures)
+        match &self.memory {
+            Some(memory) => memory.figures(host.page_size(), text),
+            None => Ok(None),
+        }
     }
 
     /// The effective memory limit in bytes: the least of its own, its ancestors' and `total`.
@@ -156,8 +155,7 @@ impl Container {
         per_cpu: &mut Vec<PerCpu>,
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
-        let usage = self.cpu.usage(per_cpu, text)?;
-        self.absent_or_gone(usage)
+        self.cpu.usage(per_cpu, text)
     }
 
     /// Huge pages of the host's default size. `None`: no hugetlb controller counts for it.
@@ -169,12 +167,17 @@ impl Container {
         host: &Host,
         text: &mut Vec<u8>,
     ) -> Result<Option<HugetlbFigures>, HostError> {
-        let hugetlb = self.hugetlb.get_or_init(|| {
-            let size = host.huge_page_size()?;
-            self.hugetlb_cgroup.as_ref().map(|c| Hugetlb::new(c, size))
-        });
+        let hugetlb = match self.hugetlb.get() {
+            Some(known) => known,
+            None => {
+                let size = host.huge_page_size()?;
+                let new = |cgroup| size.map(|size| Hugetlb::new(cgroup, size));
+                let found = self.hugetlb_cgroup.as_ref().and_then(new);
+                self.hugetlb.get_or_init(|| found)
+            }
+        };
         match hugetlb {
-            Some(hugetlb) => hugetlb.figures(host.page_size(), text),
+            Some(hugetlb) => hugetlb.figures(text),
             None => Ok(None),
         }
     }
@@ -190,10 +193,19 @@ impl Container {
         text: &mut Vec<u8>,
     ) -> Result<CpuSet, HostError> {
         const ONLINE: &str = "sys/devices/system/cpu/online";
-        let online = CpuSet::parse(&host.text(ONLINE)?)
-            .map_err(|e| HostError::malformed(&host.root().path().join(ONLINE), e))?;
+        let text_of_host = host.text(ONLINE)?;
+        let malformed = |e| HostError::malformed(&host.root().path().join(ONLINE), e);
+        let online = CpuSet::parse(&text_of_host).map_err(malformed)?;
+        if online.is_empty() {
+            // Some CPU executes this.
+            return Err(malformed(ParseError::new(
+                "at least one CPU",
+                1,
+                &text_of_host,
+            )));
+        }
         let cpuset = match &self.cpuset {
-            Some(cpuset) => self.absent_or_gone(cpuset.effective(text)?)?,
+            Some(cpuset) => cpuset.effective(text)?,
             None => None,
         };
         let quota = if policy.quota {
@@ -202,15 +214,6 @@ impl Container {
             None
         };
         Ok(visible(policy, &online, cpuset.as_ref(), quota))
-    }
-
-    /// A file that is not there means that its controller is not enabled, or that the whole cgroup
-    /// has been removed: the first is no limit, the second an error.
-    fn absent_or_gone<T>(&self, found: Option<T>) -> Result<Option<T>, HostError> {
-        if found.is_none() && !self.is_alive() {
-            return Err(HostError::NotFound { path: self.path() });
-        }
-        Ok(found)
     }
 
     /// How many of its threads run or are blocked; may be a little old. `None`: no hierarchy tells

@@ -96,10 +96,13 @@ impl Host {
     }
 
     /// Bytes in a huge page of the default size; `None` where the kernel has none.
-    #[must_use]
-    pub fn huge_page_size(&self) -> Option<u64> {
-        let text = self.text("proc/meminfo").ok()?;
-        vistafs_text::meminfo::get(&text, b"Hugepagesize")?.checked_mul(1024)
+    ///
+    /// # Errors
+    /// When /proc/meminfo cannot be read.
+    pub fn huge_page_size(&self) -> Result<Option<u64>, HostError> {
+        let text = self.text("proc/meminfo")?;
+        let kib = vistafs_text::meminfo::get(&text, b"Hugepagesize");
+        Ok(kib.and_then(|kib| kib.checked_mul(1024)))
     }
 
     /// Time since boot, suspend included (CLOCK_BOOTTIME).

@@ -46,7 +46,6 @@ fn sum(host: &Captured) -> Vec<u64> {
 
 /// Somebody must be executing the reader: a host without any CPU is a text that was misread.
 #[test]
-#[ignore = "not so yet: an empty list of online CPUs is taken as it is"]
 fn a_host_without_cpus_is_an_error() {
     let host = usual();
     host.write(ONLINE, "\n");
@@ -55,7 +54,6 @@ fn a_host_without_cpus_is_an_error() {
 
 /// Nothing can be said of a container's share in a host whose memory is unknown.
 #[test]
-#[ignore = "not so yet: MemTotal of the host is taken for 0"]
 fn a_host_without_memory_is_an_error() {
     for text in ["", "MemFree:          163 kB\n", "MemTotal:       163"] {
         let host = usual();
@@ -66,7 +64,6 @@ fn a_host_without_memory_is_an_error() {
 
 /// ps(1) would place every process at the beginning of 1970.
 #[test]
-#[ignore = "not so yet: shows 0"]
 fn a_boot_time_that_cannot_be_read_is_an_error() {
     let host = usual();
     host.write(STAT, "cpu  1 1 1 1\ncpu0 1 1 1 1\nbtime soon\n");
@@ -75,7 +72,6 @@ fn a_boot_time_that_cannot_be_read_is_an_error() {
 
 /// The kernel always tells both; without them a busy container would be shown idle.
 #[test]
-#[ignore = "not so yet: shows an idle container"]
 fn cpu_time_that_is_not_told_is_an_error() {
     for text in [
         "",
@@ -90,7 +86,6 @@ fn cpu_time_that_is_not_told_is_an_error() {
 
 /// A container that is gone is shown neither the host's numbers nor its parent's.
 #[test]
-#[ignore = "not so yet: shows the parent's figures"]
 fn a_removed_cgroup_is_an_error() {
     for parent_limited in [false, true] {
         let mut host = usual();
@@ -109,7 +104,6 @@ fn a_removed_cgroup_is_an_error() {
 
 /// Where the container has no file of its own, the ancestor's limit holds, on v1 as on v2.
 #[test]
-#[ignore = "not so yet: shows the host's memory"]
 fn an_ancestor_s_v1_limit_holds_alone() {
     let mut host = MadeUp::new("/box/app");
     let limit = format!("{}\n", 256 * MIB);
@@ -121,7 +115,6 @@ fn an_ancestor_s_v1_limit_holds_alone() {
 /// The kernel samples time at low priority by ticks, the rest exactly: it may tell more of the part
 /// than of the whole.
 #[test]
-#[ignore = "not so yet: shows more than was used"]
 fn nice_time_is_part_of_the_user_time() {
     let mut host = usual();
     set_cpu_stat(
@@ -134,7 +127,6 @@ fn nice_time_is_part_of_the_user_time() {
 
 /// A cgroup may have worked before the container in it began. Afterwards its CPUs idle as others do.
 #[test]
-#[ignore = "not so yet: CPUs do not idle until it is paid back"]
 fn work_before_the_start_is_not_owed() {
     let mut made_up = usual();
     made_up.facts.start_ticks = 9900;
@@ -150,7 +142,6 @@ fn work_before_the_start_is_not_owed() {
 
 /// A container that moves to another cgroup, or whose v1 counter is reset, begins to count anew.
 #[test]
-#[ignore = "not so yet: shows nothing until the old counter is reached"]
 fn counters_that_begin_anew_are_followed() {
     let mut made_up = usual();
     set_cpu_stat(&mut made_up, "user_usec 50000000\nsystem_usec 0\n");
@@ -169,7 +160,6 @@ fn counters_that_begin_anew_are_followed() {
 
 /// Options of the superblock that a security module adds are no controllers.
 #[test]
-#[ignore = "not so yet: is taken for a controller"]
 fn security_labels_are_no_controllers() {
     let tmp = tempfile::tempdir().unwrap();
     std::fs::create_dir(tmp.path().join("memory")).unwrap();

@@ -38,7 +38,7 @@ impl HostMemory {
         for line in meminfo::lines(text) {
             let line = line?;
             let field = match line.key {
-                b"MemTotal" => &mut host.total,
+                b"MemTotal" if line.kib => &mut host.total,
                 b"MemAvailable" => &mut host.available,
                 b"SwapTotal" => &mut host.swap_total,
                 b"CommitLimit" => &mut host.commit_limit,
@@ -49,6 +49,9 @@ impl HostMemory {
             };
             let factor = if line.kib { 1024 } else { 1 };
             *field = line.value.saturating_mul(factor);
+        }
+        if host.total == 0 {
+            return Err(ParseError::new("MemTotal", 1, text));
         }
         Ok(host)
     }

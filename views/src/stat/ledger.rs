@@ -84,11 +84,13 @@ impl Ledger {
         let Some(first) = reading.visible.first() else {
             return;
         };
-        self.hand_over_hidden(reading.visible, first);
-
+        let first_reading = self.visible.is_empty();
         let age = u64::try_from(reading.age.as_nanos()).unwrap_or(u64::MAX);
-        let passed = age.saturating_sub(self.age);
-        self.age = self.age.max(age);
+        let Some(passed) = age.checked_sub(self.age) else {
+            return;
+        };
+        self.age = age;
+        self.hand_over_hidden(reading.visible, first);
         let cpus = reading.visible.len() as u64;
 
         let user = grown(&mut self.usage.user, reading.usage.user);
@@ -105,15 +107,25 @@ impl Ledger {
         }
         spread(&mut charged, NICE, nice);
 
-        let used: u64 = charged.iter().flatten().sum();
+        let used = charged
+            .iter()
+            .flatten()
+            .fold(0, |sum: u64, ns| sum.saturating_add(*ns));
         let room = passed.saturating_mul(cpus).saturating_sub(used);
         spread(&mut charged, STEAL, throttled.min(room));
 
         for (cpu, charge) in reading.visible.iter().zip(&mut charged) {
             let account = &mut self.accounts[index(cpu)];
-            let busy: u64 = charge.iter().sum::<u64>().saturating_add(account.owed);
+            let busy = charge
+                .iter()
+                .fold(account.owed, |sum, ns| sum.saturating_add(*ns));
             charge[IDLE] = passed.saturating_sub(busy);
-            account.owed = busy.saturating_sub(passed);
+            // What was used before the container began is not owed by it.
+            account.owed = if first_reading {
+                0
+            } else {
+                busy.saturating_sub(passed)
+            };
             for (pending, ns) in account.pending.iter_mut().zip(charge) {
                 *pending = pending.saturating_add(i64::try_from(*ns).unwrap_or(i64::MAX));
             }
@@ -160,8 +172,9 @@ impl Ledger {
             self.accounts[index(cpu)].seen = seen;
             let account = &mut self.accounts[index(heir)];
             for column in 0..COLUMNS {
-                account.shown[column] += left.shown[column];
-                account.pending[column] += left.pending[column];
+                account.shown[column] = account.shown[column].saturating_add(left.shown[column]);
+                account.pending[column] =
+                    account.pending[column].saturating_add(left.pending[column]);
             }
         }
         self.visible = visible.clone();
@@ -184,8 +197,8 @@ impl Ledger {
             };
             match visible.binary_search(&per_cpu.cpu) {
                 Ok(ordinal) => {
-                    charged[ordinal][USER] += user;
-                    charged[ordinal][SYSTEM] += system;
+                    charged[ordinal][USER] = user;
+                    charged[ordinal][SYSTEM] = system;
                 }
                 Err(_) => {
                     hidden[0] = hidden[0].saturating_add(user);
@@ -235,11 +248,10 @@ fn index(cpu: u32) -> usize {
     usize::try_from(cpu).unwrap_or(usize::MAX - 1)
 }
 
-/// How much a counter has grown; one that has not keeps its highest value.
+/// How much a counter has grown. One that has fallen has begun anew, in another cgroup perhaps:
+/// what comes from now on counts.
 fn grown(seen: &mut u64, now: u64) -> u64 {
-    let growth = now.saturating_sub(*seen);
-    *seen = (*seen).max(now);
-    growth
+    now.saturating_sub(std::mem::replace(seen, now))
 }
 
 /// Adds `ns` to a column in equal parts.
@@ -250,7 +262,7 @@ fn spread(charged: &mut [[u64; COLUMNS]], column: usize, ns: u64) {
     };
     let mut rest = ns - each * cpus;
     for charge in charged {
-        charge[column] += each + u64::from(rest > 0);
+        charge[column] = charge[column].saturating_add(each + u64::from(rest > 0));
         rest = rest.saturating_sub(1);
     }
 }

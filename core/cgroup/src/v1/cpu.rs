@@ -20,6 +20,7 @@ struct Level {
 /// The files of a cgroup and the quota files of its ancestors.
 #[derive(Debug)]
 pub(crate) struct Cpu {
+    cgroup: Arc<Cgroup>,
     levels: Vec<Level>,
     stat: KeptFile,
     usage_all: KeptFile,
@@ -27,13 +28,14 @@ pub(crate) struct Cpu {
 }
 
 impl Cpu {
-    pub(crate) fn new(cgroup: &Cgroup) -> Self {
+    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
         let file = |dir: &Arc<Dir>, name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
         let level = |dir| Level {
             quota: file(dir, "cpu.cfs_quota_us"),
             period: file(dir, "cpu.cfs_period_us"),
         };
         Self {
+            cgroup: Arc::clone(cgroup),
             levels: cgroup.levels().iter().map(level).collect(),
             stat: file(cgroup.own(), "cpu.stat"),
             usage_all: file(cgroup.own(), "cpuacct.usage_all"),
@@ -43,13 +45,13 @@ impl Cpu {
 
     pub(crate) fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
         let mut tightest: Option<CpuQuota> = None;
-        for level in &self.levels {
-            let Some(Ok(quota)) = level
-                .quota
-                .parse(text, single_value::signed)?
-                .map(u64::try_from)
-            else {
-                // Absent, or -1: no limit here.
+        for (height, level) in self.levels.iter().enumerate() {
+            let quota = level.quota.parse(text, single_value::signed)?;
+            if quota.is_none() && height == 0 {
+                self.cgroup.ensure_alive()?;
+            }
+            // Absent, or -1: no limit here.
+            let Some(Ok(quota)) = quota.map(u64::try_from) else {
                 continue;
             };
             let period = level.period.parse(text, single_value::number)?.unwrap_or(0);
@@ -67,6 +69,7 @@ impl Cpu {
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
         if !self.usage_percpu.read(text)? {
+            self.cgroup.ensure_alive()?;
             return Ok(None);
         }
         for usage in cpuacct::usage_percpu(text) {

@@ -14,19 +14,21 @@ use crate::cpuset::first_set;
 /// The files of a cgroup and its ancestors.
 #[derive(Debug)]
 pub struct Cpuset {
+    cgroup: Arc<Cgroup>,
     files: Vec<KeptFile>,
 }
 
 impl Cpuset {
-    pub(crate) fn new(cgroup: &Cgroup) -> Self {
+    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
         let names = ["cpuset.effective_cpus", "cpuset.cpus"];
         let at = |dir| names.map(|name| KeptFile::new(Arc::clone(dir), name, Shape::Whole));
         Self {
+            cgroup: Arc::clone(cgroup),
             files: cgroup.levels().iter().flat_map(at).collect(),
         }
     }
 
     pub(crate) fn effective(&self, text: &mut Vec<u8>) -> Result<Option<CpuSet>, HostError> {
-        first_set(self.files.iter(), text)
+        first_set(&self.cgroup, &self.files, text)
     }
 }

@@ -39,12 +39,14 @@ impl Level {
 /// The files of a cgroup and its ancestors.
 #[derive(Debug)]
 pub struct Memory {
+    cgroup: Arc<Cgroup>,
     levels: Vec<Level>,
 }
 
 impl Memory {
-    pub(crate) fn new(cgroup: &Cgroup) -> Self {
+    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
         Self {
+            cgroup: Arc::clone(cgroup),
             levels: cgroup.levels().iter().map(Level::new).collect(),
         }
     }
@@ -54,57 +56,69 @@ impl Memory {
         page_size: u64,
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
-        let Some((own, ancestors)) = self.levels.split_first() else {
-            return Ok(None);
-        };
         let parse_limit = |text: &[u8]| single_value::limit_v1(text, page_size);
-        let Some(mut limit) = own.limit.parse(text, parse_limit)? else {
-            return Ok(None);
-        };
-        let usage = own.usage.parse(text, single_value::number)?.unwrap_or(0);
-        own.stat.read_required(text)?;
-        let stat = stat_of(text).map_err(|e| HostError::malformed(&own.stat.path(), e))?;
-        let mut swap = SwapFigures::NotAccounted;
-        if let Some(limit) = own.pool_limit.parse(text, parse_limit)? {
-            swap = SwapFigures::Pool {
-                limit,
-                usage: own
-                    .pool_usage
-                    .parse(text, single_value::number)?
-                    .unwrap_or(0),
-                swappiness: own.swappiness.parse(text, single_value::number)?,
-            };
-        }
-        let mut ancestors_headroom = Limit::Max;
-        for ancestor in ancestors {
-            let Some(its_limit) = ancestor.limit.parse(text, parse_limit)? else {
+        let mut figures: Option<MemoryFigures> = None;
+        for (height, level) in self.levels.iter().enumerate() {
+            let Some(limit) = level.limit.parse(text, parse_limit)? else {
+                if height == 0 {
+                    self.cgroup.ensure_alive()?;
+                }
                 continue;
             };
-            if its_limit != Limit::Max {
-                limit = limit.min(its_limit);
-                let its_usage = ancestor
-                    .usage
-                    .parse(text, single_value::number)?
-                    .unwrap_or(0);
-                ancestor.stat.read_required(text)?;
-                let its_stat =
-                    stat_of(text).map_err(|e| HostError::malformed(&ancestor.stat.path(), e))?;
-                ancestors_headroom =
-                    ancestors_headroom.min(headroom(its_limit, its_usage, its_stat.reclaimable()));
+            let Some(known) = &mut figures else {
+                figures = Some(level.own_figures(limit, page_size, text)?);
+                continue;
+            };
+            if limit != Limit::Max {
+                known.limit = known.limit.min(limit);
+                let usage = level.usage.parse(text, single_value::number)?.unwrap_or(0);
+                let reclaimable = level.stat(text)?.reclaimable();
+                known.ancestors_headroom =
+                    known
+                        .ancestors_headroom
+                        .min(headroom(limit, usage, reclaimable));
             }
-            if let SwapFigures::Pool { limit: pool, .. } = &mut swap
-                && let Some(its_pool) = ancestor.pool_limit.parse(text, parse_limit)?
+            if let SwapFigures::Pool { limit: pool, .. } = &mut known.swap
+                && let Some(its_pool) = level.pool_limit.parse(text, parse_limit)?
             {
                 *pool = its_pool.min(*pool);
             }
         }
-        Ok(Some(MemoryFigures {
+        Ok(figures)
+    }
+}
+
+impl Level {
+    fn own_figures(
+        &self,
+        limit: Limit,
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<MemoryFigures, HostError> {
+        let parse_limit = |text: &[u8]| single_value::limit_v1(text, page_size);
+        let mut swap = SwapFigures::NotAccounted;
+        if let Some(limit) = self.pool_limit.parse(text, parse_limit)? {
+            swap = SwapFigures::Pool {
+                limit,
+                usage: self
+                    .pool_usage
+                    .parse(text, single_value::number)?
+                    .unwrap_or(0),
+                swappiness: self.swappiness.parse(text, single_value::number)?,
+            };
+        }
+        Ok(MemoryFigures {
             limit,
-            usage,
-            stat,
-            ancestors_headroom,
+            usage: self.usage.parse(text, single_value::number)?.unwrap_or(0),
+            stat: self.stat(text)?,
+            ancestors_headroom: Limit::Max,
             swap,
-        }))
+        })
+    }
+
+    fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError> {
+        self.stat.read_required(text)?;
+        stat_of(text).map_err(|e| HostError::malformed(&self.stat.path(), e))
     }
 }
 

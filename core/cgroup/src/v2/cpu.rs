@@ -14,14 +14,16 @@ use crate::cpu::{CpuQuota, CpuUsage};
 /// The files of a cgroup and the quota files of its ancestors.
 #[derive(Debug)]
 pub(crate) struct Cpu {
+    cgroup: Arc<Cgroup>,
     quotas: Vec<KeptFile>,
     stat: KeptFile,
 }
 
 impl Cpu {
-    pub(crate) fn new(cgroup: &Cgroup) -> Self {
+    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
         let file = |dir: &Arc<Dir>, name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
         Self {
+            cgroup: Arc::clone(cgroup),
             quotas: cgroup
                 .levels()
                 .iter()
@@ -33,10 +35,14 @@ impl Cpu {
 
     pub(crate) fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
         let mut tightest: Option<CpuQuota> = None;
-        for file in &self.quotas {
-            if let Some(max) = file.parse(text, quota::parse)?
-                && let Limit::Value(quota) = max.quota
-            {
+        for (height, file) in self.quotas.iter().enumerate() {
+            let Some(max) = file.parse(text, quota::parse)? else {
+                if height == 0 {
+                    self.cgroup.ensure_alive()?;
+                }
+                continue;
+            };
+            if let Limit::Value(quota) = max.quota {
                 let here = CpuQuota {
                     quota,
                     period: max.period,
@@ -48,26 +54,39 @@ impl Cpu {
     }
 
     pub(crate) fn usage(&self, text: &mut Vec<u8>) -> Result<Option<CpuUsage>, HostError> {
-        self.stat.parse(text, usage_of)
+        let usage = self.stat.parse(text, usage_of)?;
+        if usage.is_none() {
+            self.cgroup.ensure_alive()?;
+        }
+        Ok(usage)
     }
 }
 
 fn usage_of(text: &[u8]) -> Result<CpuUsage, ParseError> {
-    let mut usage = CpuUsage::default();
+    let (mut user, mut system) = (None, None);
+    let (mut nice, mut throttled) = (0, 0);
     for entry in flat_keyed::entries(text) {
         let (key, micros) = entry?;
-        let field = match key {
-            b"user_usec" => &mut usage.user,
-            b"nice_usec" => &mut usage.nice,
-            b"system_usec" => &mut usage.system,
-            b"throttled_usec" => &mut usage.throttled,
-            _ => continue,
-        };
-        *field = micros.saturating_mul(1000);
+        let ns = micros.saturating_mul(1000);
+        match key {
+            b"user_usec" => user = Some(ns),
+            b"system_usec" => system = Some(ns),
+            b"nice_usec" => nice = ns,
+            b"throttled_usec" => throttled = ns,
+            _ => {}
+        }
     }
-    // The kernel's user time includes the nice part.
-    usage.user = usage.user.saturating_sub(usage.nice);
-    Ok(usage)
+    let (Some(user), Some(system)) = (user, system) else {
+        return Err(ParseError::new("user_usec and system_usec", 1, text));
+    };
+    // The kernel's user time includes the nice part, which is sampled at ticks and may seem more.
+    let nice = nice.min(user);
+    Ok(CpuUsage {
+        user: user - nice,
+        nice,
+        system,
+        throttled,
+    })
 }
 
 #[cfg(test)]

@@ -14,18 +14,20 @@ use crate::cpuset::first_set;
 /// The files of a cgroup and its ancestors.
 #[derive(Debug)]
 pub struct Cpuset {
+    cgroup: Arc<Cgroup>,
     files: Vec<KeptFile>,
 }
 
 impl Cpuset {
-    pub(crate) fn new(cgroup: &Cgroup) -> Self {
+    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
         let file = |dir| KeptFile::new(Arc::clone(dir), "cpuset.cpus.effective", Shape::Whole);
         Self {
+            cgroup: Arc::clone(cgroup),
             files: cgroup.levels().iter().map(file).collect(),
         }
     }
 
     pub(crate) fn effective(&self, text: &mut Vec<u8>) -> Result<Option<CpuSet>, HostError> {
-        first_set(self.files.iter(), text)
+        first_set(&self.cgroup, &self.files, text)
     }
 }

@@ -37,20 +37,25 @@ impl Level {
 /// The files of a cgroup and its ancestors.
 #[derive(Debug)]
 pub struct Memory {
+    cgroup: Arc<Cgroup>,
     levels: Vec<Level>,
 }
 
 impl Memory {
-    pub(crate) fn new(cgroup: &Cgroup) -> Self {
+    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
         Self {
+            cgroup: Arc::clone(cgroup),
             levels: cgroup.levels().iter().map(Level::new).collect(),
         }
     }
 
     pub(crate) fn figures(&self, text: &mut Vec<u8>) -> Result<Option<MemoryFigures>, HostError> {
         let mut figures: Option<MemoryFigures> = None;
-        for level in &self.levels {
+        for (height, level) in self.levels.iter().enumerate() {
             let Some(limit) = level.limit.parse(text, single_value::limit_v2)? else {
+                if height == 0 {
+                    self.cgroup.ensure_alive()?;
+                }
                 continue;
             };
             let Some(known) = &mut figures else {

@@ -18,6 +18,7 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
+use vistafs_cgroup::v1_options;
 use vistafs_text::mountinfo;
 
 use super::cgroups;
@@ -96,16 +97,10 @@ fn hide_mounts_from_host() -> Result<()> {
 }
 
 /// Mounts a new instance of a kernel file system in the place of what is mounted there.
-fn replace_mount(point: &Path, fs_type: &str, options: Option<&[u8]>) -> Result<()> {
+fn replace_mount(point: &Path, fs_type: &str, options: Option<&str>) -> Result<()> {
     uncover(point);
-    mount(
-        Some(fs_type),
-        point,
-        Some(fs_type),
-        KERNEL_FS,
-        options.map(OsStr::from_bytes),
-    )
-    .with_context(|| format!("mounting {fs_type} on {}", point.display()))
+    mount(Some(fs_type), point, Some(fs_type), KERNEL_FS, options)
+        .with_context(|| format!("mounting {fs_type} on {}", point.display()))
 }
 
 /// Takes away all that is mounted there, so that nobody finds it below what comes in its place.
@@ -153,11 +148,11 @@ fn replace_cgroup_mounts() -> Result<()> {
     let path = "/proc/self/mountinfo";
     let text = fs::read(path).with_context(|| path.to_owned())?;
     // By mount point, as there may be several on one; the last is the one that is seen.
-    let mut options_at: BTreeMap<PathBuf, Option<Vec<u8>>> = BTreeMap::new();
+    let mut options_at: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
     for mount in mountinfo::mounts(&text) {
         let mount = mount.with_context(|| path.to_owned())?;
         let options = match mount.fs_type {
-            b"cgroup" => Some(v1_options(mount.super_options)),
+            b"cgroup" => Some(v1_options(mount.super_options).join(",")),
             b"cgroup2" => None,
             _ => continue,
         };
@@ -177,36 +172,4 @@ fn replace_cgroup_mounts() -> Result<()> {
         replace_mount(point, fs_type, options.as_deref())?;
     }
     Ok(())
-}
-
-/// What names a v1 hierarchy: its controllers, or its name. The rest is the host's to set.
-fn v1_options(all: &[u8]) -> Vec<u8> {
-    let kept: Vec<&[u8]> = all
-        .split(|byte| *byte == b',')
-        .filter(|option| {
-            !option.starts_with(b"release_agent=")
-                && !matches!(*option, b"rw" | b"ro" | b"clone_children")
-        })
-        .collect();
-    kept.join(&b","[..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hierarchies_are_named_by_their_controllers() {
-        for (all, kept) in [
-            ("rw,memory", "memory"),
-            ("rw,cpu,cpuacct", "cpu,cpuacct"),
-            (
-                "rw,xattr,release_agent=/lib/systemd/systemd-cgroups-agent,name=systemd",
-                "xattr,name=systemd",
-            ),
-            ("ro,cpuset,clone_children", "cpuset"),
-        ] {
-            assert_eq!(v1_options(all.as_bytes()), kept.as_bytes());
-        }
-    }
 }
