@@ -1,6 +1,6 @@
 //! Saying aloud that a test cannot run here.
 //!
-//! A test asks with [`require!`](crate::require); without the thing it prints why, notes it in the
+//! A test asks with [`crate::require!`]; without the thing it prints why, notes it in the
 //! file that `VISTAFS_SKIP_LOG` names, so that skips are counted, and returns. With
 //! `VISTAFS_REQUIRE=1` (CI) it fails instead.
 

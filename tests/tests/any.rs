@@ -49,6 +49,10 @@ mod examples;
 #[path = "any/semantics.rs"]
 mod semantics;
 
+/// The README's table of views.
+#[path = "any/readme.rs"]
+mod readme;
+
 /// contrib/doc/ARCHITECTURE.md names what is there, and only that.
 #[path = "any/architecture.rs"]
 mod architecture;

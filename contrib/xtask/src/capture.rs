@@ -1,7 +1,12 @@
 //! `cargo xtask capture`: a host as the golden tests see it, taken from a running machine.
 //!
-//! What is made and what is copied is in `capture/capture.py`, which runs in the machine; the form of
-//! the result is described in `tests/fixtures`.
+//! `capture/capture.py` runs in the machine: it makes the cgroup `/box/app`, puts a load into it and
+//! copies. A fixture is a directory with
+//!
+//! - `container.toml`: which cgroup is the container, and when its first process started;
+//! - `proc/...` and `sys/devices/system/cpu/...`: the host's files;
+//! - `proc/self/mountinfo`: the cgroup mounts of process 1, and no others;
+//! - the files of the cgroups `/`, `/box` and `/box/app`, below the mount points of the host.
 
 use std::fs;
 use std::process::ExitCode;

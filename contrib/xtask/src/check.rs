@@ -1,5 +1,8 @@
 //! What can be said about the code without running it.
 
+use anyhow::{Context, Result};
+use serde_json::Value;
+
 use crate::run;
 use crate::tally::{Outcome, Report};
 
@@ -20,9 +23,48 @@ pub(crate) fn check(report: &mut Report) {
         ];
         Ok(Outcome::of(run::loud(&mut run::cargo(&args))?.success()))
     });
+    // Packagers choose: each view has to do without the others, and the program without any.
+    report.step("clippy, one view", || {
+        let args = [
+            "clippy",
+            "--package",
+            "vistafs",
+            "--no-default-features",
+            "--features",
+            "meminfo",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        Ok(Outcome::of(run::loud(&mut run::cargo(&args))?.success()))
+    });
+    report.step("rust-version", rust_version);
     report.step("doc", || {
         let mut doc = run::cargo(&["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-Dwarnings");
         Ok(Outcome::of(run::loud(&mut doc)?.success()))
     });
+}
+
+/// No dependency may want a newer compiler than the workspace promises. (That our own code does not
+/// is clippy's `incompatible_msrv`.)
+fn rust_version() -> Result<Outcome> {
+    let text = run::stdout_of(&mut run::cargo(&["metadata", "--format-version", "1"]))?;
+    let metadata: Value = serde_json::from_str(&text)?;
+    let packages = metadata["packages"].as_array().context("no packages")?;
+    let version_of = |package: &Value| -> Vec<u32> {
+        let text = package["rust_version"].as_str().unwrap_or_default();
+        text.split('.').filter_map(|n| n.parse().ok()).collect()
+    };
+    let own = packages
+        .iter()
+        .find(|p| p["name"] == "vistafs")
+        .context("no package vistafs")?;
+    let promised = version_of(own);
+    let mut good = !promised.is_empty();
+    for package in packages.iter().filter(|p| version_of(p) > promised) {
+        println!("{} wants Rust {}", package["name"], package["rust_version"]);
+        good = false;
+    }
+    Ok(Outcome::of(good))
 }

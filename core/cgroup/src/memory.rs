@@ -88,43 +88,123 @@ pub struct MemoryFigures {
     pub swap: SwapFigures,
 }
 
+/// The memory files of one cgroup, as one version spells them.
+pub(crate) trait Level {
+    /// Its own limit; `None`: the controller is not there.
+    fn limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
+    /// Bytes in use; `None`: not counted.
+    fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError>;
+    /// Statistics.
+    fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError>;
+    /// Its own limit of swap, or of memory and swap; `None`: swap is not accounted.
+    fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
+    /// Swap, with the limit given.
+    fn swap(&self, limit: Limit, text: &mut Vec<u8>) -> Result<SwapFigures, HostError>;
+}
+
 /// The memory files of a cgroup and its ancestors.
 #[derive(Debug)]
-pub enum Memory {
-    /// memory.limit_in_bytes and so on.
-    V1(v1::memory::Memory),
-    /// memory.max and so on.
-    V2(v2::memory::Memory),
+pub struct Memory {
+    cgroup: Arc<Cgroup>,
+    levels: Levels,
+}
+
+/// Own one first.
+#[derive(Debug)]
+enum Levels {
+    V1(Vec<v1::memory::Level>),
+    V2(Vec<v2::memory::Level>),
 }
 
 impl Memory {
     /// Names the files; none is opened yet.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
-        match cgroup.version() {
-            Version::V1 => Self::V1(v1::memory::Memory::new(cgroup)),
-            Version::V2 => Self::V2(v2::memory::Memory::new(cgroup)),
+        let dirs = cgroup.levels().iter();
+        Self {
+            levels: match cgroup.version() {
+                Version::V1 => Levels::V1(dirs.map(v1::memory::Level::new).collect()),
+                Version::V2 => Levels::V2(dirs.map(v2::memory::Level::new).collect()),
+            },
+            cgroup: Arc::clone(cgroup),
         }
     }
 
     /// Reads everything. `None`: the controller is not there for this cgroup, nor for an ancestor.
     ///
+    /// A cgroup for which the controller is not enabled is charged to the nearest ancestor that has
+    /// it, whose figures then are the best that is known.
+    ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When a file that is there cannot be read or understood, or the cgroup has been removed.
     pub fn figures(
         &self,
         page_size: u64,
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
-        match self {
-            Self::V1(memory) => memory.figures(page_size, text),
-            Self::V2(memory) => memory.figures(text),
+        match &self.levels {
+            Levels::V1(levels) => self.walk(levels, page_size, text),
+            Levels::V2(levels) => self.walk(levels, page_size, text),
         }
+    }
+
+    /// A file that is missing is no usage, unless the cgroup went while it was read.
+    fn counted(&self, usage: Option<u64>) -> Result<u64, HostError> {
+        if usage.is_none() {
+            self.cgroup.ensure_alive()?;
+        }
+        Ok(usage.unwrap_or(0))
+    }
+
+    fn walk<L: Level>(
+        &self,
+        levels: &[L],
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<MemoryFigures>, HostError> {
+        let mut figures: Option<MemoryFigures> = None;
+        for (height, level) in levels.iter().enumerate() {
+            let Some(limit) = level.limit(page_size, text)? else {
+                if height == 0 {
+                    self.cgroup.ensure_alive()?;
+                }
+                continue;
+            };
+            let Some(known) = &mut figures else {
+                figures = Some(MemoryFigures {
+                    limit,
+                    usage: self.counted(level.usage(text)?)?,
+                    stat: level.stat(text)?,
+                    ancestors_headroom: Limit::Max,
+                    swap: match level.swap_limit(page_size, text)? {
+                        Some(limit) => level.swap(limit, text)?,
+                        None => SwapFigures::NotAccounted,
+                    },
+                });
+                continue;
+            };
+            if limit != Limit::Max {
+                known.limit = known.limit.min(limit);
+                let left = headroom(
+                    limit,
+                    self.counted(level.usage(text)?)?,
+                    level.stat(text)?.reclaimable(),
+                );
+                known.ancestors_headroom = known.ancestors_headroom.min(left);
+            }
+            if let SwapFigures::Apart { limit: swap, .. } | SwapFigures::Pool { limit: swap, .. } =
+                &mut known.swap
+                && let Some(its_swap) = level.swap_limit(page_size, text)?
+            {
+                *swap = its_swap.min(*swap);
+            }
+        }
+        Ok(figures)
     }
 }
 
 /// What an ancestor with this limit can still give.
-pub(crate) fn headroom(limit: Limit, usage: u64, reclaimable: u64) -> Limit {
+fn headroom(limit: Limit, usage: u64, reclaimable: u64) -> Limit {
     match limit {
         Limit::Max => Limit::Max,
         Limit::Value(bytes) => Limit::Value(

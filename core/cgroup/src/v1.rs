@@ -1,5 +1,4 @@
 //! cgroup v1 as the kernel's `Documentation/admin-guide/cgroup-v1/` describes it.
 
 pub(crate) mod cpu;
-pub(crate) mod cpuset;
 pub(crate) mod memory;

@@ -1,5 +1,4 @@
 //! cgroup v2 as the kernel's `Documentation/admin-guide/cgroup-v2.rst` describes it.
 
 pub(crate) mod cpu;
-pub(crate) mod cpuset;
 pub(crate) mod memory;

@@ -449,3 +449,6 @@ impl Dispatcher {
         Ok(listing)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -428,3 +428,14 @@ impl Filesystem for VistaFs {
         reply.error(Errno::EINVAL);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error() {
+        let outcome = guarded(|| -> Result<(), DispatchError> { panic!("on purpose") });
+        assert_eq!(outcome.unwrap_err().code(), libc::EIO);
+    }
+}

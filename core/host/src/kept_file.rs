@@ -118,6 +118,19 @@ impl KeptFile {
             .map_err(|source| HostError::malformed(&self.path(), source))
     }
 
+    /// As [`parse`](Self::parse), where the absence of the file is an error.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied`, `Io`, `Malformed`.
+    pub fn parse_required<T>(
+        &self,
+        text: &mut Vec<u8>,
+        parser: impl FnOnce(&[u8]) -> Result<T, vistafs_text::ParseError>,
+    ) -> Result<T, HostError> {
+        self.parse(text, parser)?
+            .ok_or_else(|| HostError::NotFound { path: self.path() })
+    }
+
     fn read_from(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
         text.clear();
         text.reserve(FIRST_ROOM);

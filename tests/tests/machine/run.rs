@@ -31,6 +31,37 @@ fn assert_nothing_left(name: &str) {
 #[test]
 fn the_readme_s_first_command_shows_a_small_machine() {
     require_privileged!();
+    let readme = include_str!("../../../README.md");
+    let line = readme
+        .lines()
+        .find_map(|l| l.strip_prefix("# cargo run --"))
+        .unwrap();
+    let script = format!("exec \"$VISTAFS\" {line}");
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .env("VISTAFS", binary())
+        .output()
+        .unwrap();
+    let text = printed(&output);
+    let second = |start: &str| {
+        let line = text.lines().find(|l| l.trim_start().starts_with(start));
+        line.unwrap_or_else(|| panic!("no {start}: {text}"))
+            .split_whitespace()
+            .last()
+            .map(str::to_owned)
+    };
+    assert_eq!(field(&text, "Mem:"), 256);
+    assert_eq!(
+        second("On-line CPU(s) list:").as_deref(),
+        Some("0"),
+        "{text}"
+    );
+    assert!(text.contains("up 0 min"), "{text}");
+}
+
+#[test]
+fn tools_show_the_limits() {
+    require_privileged!();
     let text = printed(&run(
         "t-small",
         &["--memory", "256M", "--cpus", "1", "--", "free", "-m"],
@@ -63,6 +94,25 @@ fn the_readme_s_first_command_shows_a_small_machine() {
     ));
     assert!(text.contains("MiB Mem :    256.0 total"), "{text}");
     assert!(text.contains("up 0 min"), "{text}");
+}
+
+#[test]
+fn memory_and_swap_have_a_limit_together() {
+    require_privileged!();
+    let args = ["--memory", "64M", "--memory-swap", "96M", "--"];
+    let script = "cat /sys/fs/cgroup/memory.swap.max /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes 2>/dev/null; true";
+    let output = run("t-swap", &[&args[..], &["sh", "-c", script]].concat());
+    let message = String::from_utf8(output.stderr.clone()).unwrap();
+    // A kernel may come without accounting of swap; then it says so.
+    if output.status.success() {
+        let text = printed(&output);
+        let bytes: u64 = text.trim().parse().unwrap();
+        assert!([32 << 20, 96 << 20].contains(&bytes), "{text}");
+    } else {
+        assert_eq!(output.status.code(), Some(125));
+        assert!(message.contains("swap"), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
 }
 
 #[test]

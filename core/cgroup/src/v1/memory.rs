@@ -9,11 +9,11 @@ use std::sync::Arc;
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
 use vistafs_text::{Limit, flat_keyed, single_value};
 
-use crate::Cgroup;
-use crate::memory::{MemoryFigures, MemoryStat, SwapFigures, headroom};
+use crate::memory::{self, MemoryStat, SwapFigures};
 
+/// The files of one cgroup.
 #[derive(Debug)]
-struct Level {
+pub(crate) struct Level {
     limit: KeptFile,
     usage: KeptFile,
     stat: KeptFile,
@@ -23,7 +23,7 @@ struct Level {
 }
 
 impl Level {
-    fn new(dir: &Arc<Dir>) -> Self {
+    pub(crate) fn new(dir: &Arc<Dir>) -> Self {
         let file = |name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
         Self {
             limit: file("memory.limit_in_bytes"),
@@ -36,89 +36,34 @@ impl Level {
     }
 }
 
-/// The files of a cgroup and its ancestors.
-#[derive(Debug)]
-pub struct Memory {
-    cgroup: Arc<Cgroup>,
-    levels: Vec<Level>,
-}
-
-impl Memory {
-    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
-        Self {
-            cgroup: Arc::clone(cgroup),
-            levels: cgroup.levels().iter().map(Level::new).collect(),
-        }
+impl memory::Level for Level {
+    fn limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
+        self.limit
+            .parse(text, |text| single_value::limit_v1(text, page_size))
     }
 
-    pub(crate) fn figures(
-        &self,
-        page_size: u64,
-        text: &mut Vec<u8>,
-    ) -> Result<Option<MemoryFigures>, HostError> {
-        let parse_limit = |text: &[u8]| single_value::limit_v1(text, page_size);
-        let mut figures: Option<MemoryFigures> = None;
-        for (height, level) in self.levels.iter().enumerate() {
-            let Some(limit) = level.limit.parse(text, parse_limit)? else {
-                if height == 0 {
-                    self.cgroup.ensure_alive()?;
-                }
-                continue;
-            };
-            let Some(known) = &mut figures else {
-                figures = Some(level.own_figures(limit, page_size, text)?);
-                continue;
-            };
-            if limit != Limit::Max {
-                known.limit = known.limit.min(limit);
-                let usage = level.usage.parse(text, single_value::number)?.unwrap_or(0);
-                let reclaimable = level.stat(text)?.reclaimable();
-                known.ancestors_headroom =
-                    known
-                        .ancestors_headroom
-                        .min(headroom(limit, usage, reclaimable));
-            }
-            if let SwapFigures::Pool { limit: pool, .. } = &mut known.swap
-                && let Some(its_pool) = level.pool_limit.parse(text, parse_limit)?
-            {
-                *pool = its_pool.min(*pool);
-            }
-        }
-        Ok(figures)
-    }
-}
-
-impl Level {
-    fn own_figures(
-        &self,
-        limit: Limit,
-        page_size: u64,
-        text: &mut Vec<u8>,
-    ) -> Result<MemoryFigures, HostError> {
-        let parse_limit = |text: &[u8]| single_value::limit_v1(text, page_size);
-        let mut swap = SwapFigures::NotAccounted;
-        if let Some(limit) = self.pool_limit.parse(text, parse_limit)? {
-            swap = SwapFigures::Pool {
-                limit,
-                usage: self
-                    .pool_usage
-                    .parse(text, single_value::number)?
-                    .unwrap_or(0),
-                swappiness: self.swappiness.parse(text, single_value::number)?,
-            };
-        }
-        Ok(MemoryFigures {
-            limit,
-            usage: self.usage.parse(text, single_value::number)?.unwrap_or(0),
-            stat: self.stat(text)?,
-            ancestors_headroom: Limit::Max,
-            swap,
-        })
+    fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError> {
+        self.usage.parse(text, single_value::number)
     }
 
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError> {
-        self.stat.read_required(text)?;
-        stat_of(text).map_err(|e| HostError::malformed(&self.stat.path(), e))
+        self.stat.parse_required(text, stat_of)
+    }
+
+    fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
+        self.pool_limit
+            .parse(text, |text| single_value::limit_v1(text, page_size))
+    }
+
+    fn swap(&self, limit: Limit, text: &mut Vec<u8>) -> Result<SwapFigures, HostError> {
+        Ok(SwapFigures::Pool {
+            limit,
+            usage: self
+                .pool_usage
+                .parse(text, single_value::number)?
+                .unwrap_or(0),
+            swappiness: self.swappiness.parse(text, single_value::number)?,
+        })
     }
 }
 

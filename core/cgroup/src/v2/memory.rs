@@ -1,19 +1,17 @@
 //! v2 memory controller, `cgroup-v2.rst`, "Memory Interface Files".
 //!
-//! A cgroup for which the controller is not enabled has none of the files; it is charged to the
-//! nearest ancestor that has, whose usage and statistics then are the best that is known. The root
-//! has no limit and no usage file.
+//! A cgroup for which the controller is not enabled has none of the files, nor has the root.
 
 use std::sync::Arc;
 
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
 use vistafs_text::{Limit, flat_keyed, single_value};
 
-use crate::Cgroup;
-use crate::memory::{MemoryFigures, MemoryStat, SwapFigures, headroom};
+use crate::memory::{self, MemoryStat, SwapFigures};
 
+/// The files of one cgroup.
 #[derive(Debug)]
-struct Level {
+pub(crate) struct Level {
     limit: KeptFile,
     usage: KeptFile,
     stat: KeptFile,
@@ -22,7 +20,7 @@ struct Level {
 }
 
 impl Level {
-    fn new(dir: &Arc<Dir>) -> Self {
+    pub(crate) fn new(dir: &Arc<Dir>) -> Self {
         let file = |name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
         Self {
             limit: file("memory.max"),
@@ -34,77 +32,31 @@ impl Level {
     }
 }
 
-/// The files of a cgroup and its ancestors.
-#[derive(Debug)]
-pub struct Memory {
-    cgroup: Arc<Cgroup>,
-    levels: Vec<Level>,
-}
-
-impl Memory {
-    pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
-        Self {
-            cgroup: Arc::clone(cgroup),
-            levels: cgroup.levels().iter().map(Level::new).collect(),
-        }
+impl memory::Level for Level {
+    fn limit(&self, _page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
+        self.limit.parse(text, single_value::limit_v2)
     }
 
-    pub(crate) fn figures(&self, text: &mut Vec<u8>) -> Result<Option<MemoryFigures>, HostError> {
-        let mut figures: Option<MemoryFigures> = None;
-        for (height, level) in self.levels.iter().enumerate() {
-            let Some(limit) = level.limit.parse(text, single_value::limit_v2)? else {
-                if height == 0 {
-                    self.cgroup.ensure_alive()?;
-                }
-                continue;
-            };
-            let Some(known) = &mut figures else {
-                figures = Some(level.own_figures(limit, text)?);
-                continue;
-            };
-            if limit != Limit::Max {
-                known.limit = known.limit.min(limit);
-                let usage = level.usage.parse(text, single_value::number)?.unwrap_or(0);
-                let reclaimable = level.stat(text)?.reclaimable();
-                known.ancestors_headroom =
-                    known
-                        .ancestors_headroom
-                        .min(headroom(limit, usage, reclaimable));
-            }
-            if let SwapFigures::Apart { limit: swap, .. } = &mut known.swap
-                && let Some(its_swap) = level.swap_limit.parse(text, single_value::limit_v2)?
-            {
-                *swap = its_swap.min(*swap);
-            }
-        }
-        Ok(figures)
-    }
-}
-
-impl Level {
-    fn own_figures(&self, limit: Limit, text: &mut Vec<u8>) -> Result<MemoryFigures, HostError> {
-        let mut swap = SwapFigures::NotAccounted;
-        if let Some(limit) = self.swap_limit.parse(text, single_value::limit_v2)? {
-            swap = SwapFigures::Apart {
-                limit,
-                usage: self
-                    .swap_usage
-                    .parse(text, single_value::number)?
-                    .unwrap_or(0),
-            };
-        }
-        Ok(MemoryFigures {
-            limit,
-            usage: self.usage.parse(text, single_value::number)?.unwrap_or(0),
-            stat: self.stat(text)?,
-            ancestors_headroom: Limit::Max,
-            swap,
-        })
+    fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError> {
+        self.usage.parse(text, single_value::number)
     }
 
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError> {
-        self.stat.read_required(text)?;
-        stat_of(text).map_err(|e| HostError::malformed(&self.stat.path(), e))
+        self.stat.parse_required(text, stat_of)
+    }
+
+    fn swap_limit(&self, _page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
+        self.swap_limit.parse(text, single_value::limit_v2)
+    }
+
+    fn swap(&self, limit: Limit, text: &mut Vec<u8>) -> Result<SwapFigures, HostError> {
+        Ok(SwapFigures::Apart {
+            limit,
+            usage: self
+                .swap_usage
+                .parse(text, single_value::number)?
+                .unwrap_or(0),
+        })
     }
 }
 
