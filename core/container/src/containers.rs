@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use vistafs_cgroup::{Hierarchies, Located, Tasks};
+use vistafs_cgroup::Hierarchies;
 use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, Process};
 use vistafs_text::time_offsets::Offset;
 
+use crate::eldest::eldest;
 use crate::lifetime::Lifetimes;
 use crate::{Container, ContainerError};
 
@@ -32,6 +33,8 @@ pub enum Caller {
 #[derive(Debug)]
 struct Known {
     container: Arc<Container>,
+    // Else its eldest process stands in for it.
+    has_own_init: bool,
     // Keep the inode numbers of the key from being given to other namespaces.
     _held: [HeldNamespace; 2],
     follows: Option<FollowedInit>,
@@ -62,13 +65,14 @@ impl Containers {
     /// When vistafs's own namespaces cannot be read.
     pub fn new(host: Arc<Host>, hierarchies: Arc<Hierarchies>) -> Result<Arc<Self>, HostError> {
         let own = NamespaceKey::of_self(&host)?;
+        let watched = Lifetimes::new_set()?;
         Ok(Arc::new_cyclic(|containers| Self {
             host,
             hierarchies,
             own,
             known: RwLock::default(),
             by_path: RwLock::default(),
-            lifetimes: Lifetimes::new(containers.clone()),
+            lifetimes: Lifetimes::new(containers.clone(), watched),
         }))
     }
 
@@ -119,9 +123,8 @@ impl Containers {
             return Ok(Arc::clone(container));
         }
         let located = self.hierarchies.locate_path(path)?;
-        let start = self
-            .eldest(&located)
-            .unwrap_or_else(|| self.host.boottime());
+        let start = eldest(&self.host, &located, None)
+            .map_or_else(|| self.host.boottime(), |(_, start)| start);
         let container = Arc::new(Container::new(
             &self.hierarchies,
             located,
@@ -150,23 +153,20 @@ impl Containers {
         &self.lifetimes
     }
 
-    pub(crate) fn forget(&self, key: &NamespaceKey) {
-        let forgotten = self.known.write().remove(key);
-        if let Some(known) = forgotten {
-            log::debug!("container {} has ended", known.container.path().display());
+    /// The process that a container was watched by has ended.
+    pub(crate) fn ended(&self, key: &NamespaceKey) {
+        let Some(known) = self.known.read().get(key).cloned() else {
+            return;
+        };
+        if !known.has_own_init
+            && let Some((next, _)) = eldest(&self.host, known.container.cgroups(), Some(*key))
+            && let Ok(pidfd) = next.pidfd()
+            && self.lifetimes.watch(*key, pidfd).is_ok()
+        {
+            return;
         }
-    }
-
-    /// Forgets those of `unwatched` whose cgroup is gone, and keeps the rest.
-    pub(crate) fn sweep(&self, unwatched: &mut Vec<NamespaceKey>) {
-        unwatched.retain(|key| {
-            let known = self.known.read().get(key).cloned();
-            let alive = known.is_some_and(|known| known.container.is_alive());
-            if !alive {
-                self.forget(key);
-            }
-            alive
-        });
+        self.known.write().remove(key);
+        log::debug!("container {} has ended", known.container.path().display());
     }
 
     fn find_out(&self, key: NamespaceKey, tid: u32) -> Result<Arc<Container>, ContainerError> {
@@ -194,16 +194,20 @@ impl Containers {
             let text = init.cgroup_text()?;
             (self.hierarchies.locate_process(&text)?, Some(text))
         };
-        let start = match own_init {
-            Some(init) => init.start(&self.host)?,
-            None => match self.eldest(&located) {
-                Some(start) => start,
-                None => member.start(&self.host)?,
-            },
+        let stand_in = match own_init {
+            Some(_) => None,
+            None => eldest(&self.host, &located, Some(key)),
         };
-        let offset = own_init.unwrap_or(&member).boottime_offset()?;
-        let pidfd = own_init.map(Process::pidfd).transpose()?;
-        let container = Arc::new(Container::new(&self.hierarchies, located, start, offset));
+        let (watched, start) = match (own_init, &stand_in) {
+            (Some(init), _) => (init, init.start(&self.host)?),
+            (None, Some((process, start))) => (process, *start),
+            // Nobody of it is inside: it lasts as long as the one who looks in from outside.
+            (None, None) => (&member, member.start(&self.host)?),
+        };
+        let offset = watched.boottime_offset()?;
+        let pidfd = watched.pidfd();
+        let has_own_init = own_init.is_some();
+        let container = Container::new(&self.hierarchies, located, start, offset);
         let follows = followed.and_then(|text| {
             Some(FollowedInit {
                 init: init?,
@@ -211,7 +215,8 @@ impl Containers {
             })
         });
         let fresh = Arc::new(Known {
-            container,
+            container: Arc::new(container),
+            has_own_init,
             _held: [pid_namespace, cgroup_namespace],
             follows,
         });
@@ -221,7 +226,11 @@ impl Containers {
         };
         if Arc::ptr_eq(&kept, &fresh) {
             log::debug!("container {} has asked", kept.container.path().display());
-            self.lifetimes.watch(key, pidfd);
+            // Who cannot be watched must not be kept: it is found out anew the next time.
+            if let Err(error) = pidfd.and_then(|pidfd| self.lifetimes.watch(key, pidfd)) {
+                log::debug!("cannot watch it: {error}");
+                self.known.write().remove(&key);
+            }
         }
         Ok(Arc::clone(&kept.container))
     }
@@ -251,6 +260,7 @@ impl Containers {
         let init = Process::open(&self.host, followed.init.pid())?;
         let moved = Arc::new(Known {
             container: Arc::clone(&container),
+            has_own_init: known.has_own_init,
             _held: [
                 init.hold_namespace(NamespaceKind::Pid)?,
                 init.hold_namespace(NamespaceKind::Cgroup)?,
@@ -264,22 +274,5 @@ impl Containers {
             *entry = moved;
         }
         Ok(container)
-    }
-
-    /// The start of the eldest process in the cgroups, since boot.
-    fn eldest(&self, located: &Located) -> Option<Duration> {
-        let mut eldest: Option<Duration> = None;
-        let listed = Tasks::new(located.most_telling()?).processes(&mut |pid| {
-            if let Ok(start) = Process::open(&self.host, pid).and_then(|p| p.start(&self.host)) {
-                eldest = Some(eldest.map_or(start, |known| known.min(start)));
-            }
-        });
-        if let Err(error) = listed {
-            log::debug!(
-                "cannot list the processes of {:?}: {error}",
-                located.most_telling()
-            );
-        }
-        eldest
     }
 }

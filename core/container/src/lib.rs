@@ -13,6 +13,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `containers.rs` | from a caller to its container; the cache of containers |
+//! | `eldest.rs` | who stands in for an init |
 //! | `lifetime.rs` | forgetting containers that have ended |
 //! | `container.rs` | one container: its cgroups, age and limits |
 //! | `visible_cpus.rs` | the one list of CPUs that a container is shown |
@@ -21,6 +22,7 @@
 
 mod container;
 mod containers;
+mod eldest;
 mod error;
 mod lifetime;
 mod states;

@@ -297,6 +297,39 @@ fn a_caller_that_is_not_visible_gets_an_error_and_not_the_host() {
     wait_until("it is unmounted", || !mounted.path("proc").exists());
 }
 
+/// Where a container has no init, its eldest process decides how long it lasts.
+#[test]
+fn a_container_without_an_init_is_forgotten_with_its_last_process() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = limited(64);
+    let container = TestContainer::with(&mounted, &cgroup, Namespaces::Cgroup);
+    let _ = container.run("cat /proc/meminfo /proc/uptime");
+    let _ = mounted.read("proc/uptime");
+    wait_until("the first is forgotten", || {
+        kept_open(&mounted, &cgroup) == 0
+    });
+    // The one that asks first ends first: the other stands in for it.
+    let script = "sleep 0.3 & cat /proc/meminfo >/dev/null; exec sleep 1";
+    let mut child = container.spawn(script);
+    wait_until("it has asked", || kept_open(&mounted, &cgroup) > 0);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    assert!(kept_open(&mounted, &cgroup) > 0, "one process is left");
+    child.wait().unwrap();
+    wait_until("it is forgotten", || kept_open(&mounted, &cgroup) == 0);
+}
+
+/// How many descriptors the server has below a cgroup.
+fn kept_open(mounted: &Mounted, cgroup: &TestCgroup) -> usize {
+    let below = cgroup.directory("memory");
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", mounted.pid())).unwrap();
+    let target = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).unwrap_or_default();
+    fds.flatten()
+        .map(target)
+        .filter(|path| path.starts_with(&below))
+        .count()
+}
+
 #[test]
 fn many_containers_at_once_each_see_their_own() {
     require_privileged!();

@@ -1,0 +1,42 @@
+//! The eldest process of a container: it stands in for an init where the container has none of its
+//! own.
+
+use std::time::Duration;
+
+use vistafs_cgroup::{Located, Tasks};
+use vistafs_host::{Host, HostError, NamespaceKey, Process};
+
+/// The eldest process in the cgroups, of certain namespaces if so asked, and its start since boot.
+/// At the root of a hierarchy there is none: all of the host's would have to be looked at.
+pub(crate) fn eldest(
+    host: &Host,
+    located: &Located,
+    of: Option<NamespaceKey>,
+) -> Option<(Process, Duration)> {
+    let consider = |pid: u32| -> Result<Option<(Process, Duration)>, HostError> {
+        let process = Process::open(host, pid)?;
+        let start = process.start(host)?;
+        let fits = match of {
+            Some(key) => process.namespaces()? == key,
+            None => true,
+        };
+        Ok(fits.then_some((process, start)))
+    };
+    let cgroup = located.most_telling().filter(|cgroup| !cgroup.is_root())?;
+    let mut eldest: Option<(Process, Duration)> = None;
+    let listed = Tasks::new(cgroup).processes(&mut |pid| {
+        // Those that end meanwhile are none.
+        if let Ok(Some(found)) = consider(pid)
+            && eldest.as_ref().is_none_or(|known| found.1 < known.1)
+        {
+            eldest = Some(found);
+        }
+    });
+    if let Err(error) = listed {
+        log::debug!(
+            "cannot list the processes of {}: {error}",
+            cgroup.path().display()
+        );
+    }
+    eldest
+}
