@@ -1,8 +1,8 @@
 //! From a caller to its container, and the cache of containers.
 //!
 //! # Synchronization
-//! `known` is write-locked for an insertion or a removal only, never over a system call. Two
-//! callers of a new container may both find it out; the first one's answer is kept.
+//! The two tables are locked for a look-up, an insertion or a removal only, never over a system
+//! call. Two callers of a new container may both find it out; the first one's answer is kept.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -117,10 +117,9 @@ impl Containers {
     /// # Errors
     /// `NotFound` when no hierarchy has it.
     pub fn at_path(&self, path: &Path) -> Result<Arc<Container>, ContainerError> {
-        if let Some(container) = self.by_path.read().get(path)
-            && container.is_alive()
-        {
-            return Ok(Arc::clone(container));
+        let known = self.by_path.read().get(path).cloned();
+        if let Some(container) = known.filter(|container| container.is_alive()) {
+            return Ok(container);
         }
         let located = self.hierarchies.locate_path(path)?;
         let start = eldest(&self.host, &located, None)
@@ -131,9 +130,20 @@ impl Containers {
             start,
             Offset::default(),
         ));
+        let kept: Vec<_> = self
+            .by_path
+            .read()
+            .iter()
+            .map(|(p, c)| (p.clone(), Arc::clone(c)))
+            .collect();
+        let gone = kept.iter().filter(|(_, kept)| !kept.is_alive());
+        let gone: Vec<&PathBuf> = gone.map(|(path, _)| path).collect();
         let mut by_path = self.by_path.write();
-        by_path.retain(|_, kept| kept.is_alive());
+        for path in gone {
+            by_path.remove(path);
+        }
         by_path.insert(path.to_owned(), Arc::clone(&container));
+        drop(by_path);
         Ok(container)
     }
 
