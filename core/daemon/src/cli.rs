@@ -4,16 +4,20 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::config;
 use crate::run::{InitArgs, RunArgs};
 
 /// Gives every container the truth about itself: its own /proc/meminfo, cpuinfo, stat, uptime.
 #[derive(Parser, Debug)]
 #[command(name = "vistafs", version, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Configuration file; need not exist.
-    #[arg(long, global = true, help_heading = "Options of every command", value_name = "FILE", default_value = config::DEFAULT_PATH)]
-    pub(crate) config: PathBuf,
+    /// Configuration file [default: /etc/vistafs/config.toml, which need not exist]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Options of every command",
+        value_name = "FILE"
+    )]
+    pub(crate) config: Option<PathBuf>,
     /// Tell more: the whole chain of an error, and debug messages (-vv: each request of FUSE).
     #[arg(short, long, global = true, help_heading = "Options of every command", action = ArgAction::Count)]
     pub(crate) verbose: u8,

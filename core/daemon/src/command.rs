@@ -13,7 +13,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
     if let Command::RunInit(args) = &cli.command {
         return run::init(args);
     }
-    let config = Config::read(&cli.config)?;
+    let config = Config::read(cli.config.as_deref())?;
     match &cli.command {
         Command::Mount(args) => mount::mount(args, &config),
         Command::Run(args) => run::run(args, &config),

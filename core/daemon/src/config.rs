@@ -19,9 +19,10 @@
 //! threads = 4            # serving threads; absent: one per CPU, 2 to 8
 //! ```
 //!
-//! An unknown key is an error, with its line; a file that is absent is an empty one.
+//! An unknown key is an error, with its line. The default file need not exist.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use vistafs_container::CpuPolicy;
 use vistafs_view::{OptionValue, Selection};
 
 /// Where it is looked for.
-pub(crate) const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
+const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
 
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -91,11 +92,12 @@ struct Fuse {
 }
 
 impl Config {
-    /// Reads the file; absent is empty.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+    /// Reads the file that was asked for, which must be there, or the default one, which need not.
+    pub(crate) fn read(asked: Option<&Path>) -> anyhow::Result<Self> {
+        let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if asked.is_none() && error.kind() == ErrorKind::NotFound => {
                 return Ok(Self::default());
             }
             Err(error) => {
@@ -214,8 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_file_is_an_empty_one() {
-        let config = Config::read(Path::new("/no/such/file.toml")).unwrap();
+    fn a_file_that_was_asked_for_must_be_there() {
+        let error = Config::read(Some(Path::new("/no/such/file.toml"))).unwrap_err();
+        assert!(error.to_string().contains("/no/such/file.toml"), "{error}");
+        let config = Config::default();
         assert!(config.cpu_policy().quota);
         assert!(config.threads() >= 2);
     }
