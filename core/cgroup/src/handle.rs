@@ -6,6 +6,8 @@
 //! can be walked. No path text takes part, so neither odd names nor a process that was moved out
 //! of its namespace's root can lead astray. open_by_handle_at(2); needs CAP_DAC_READ_SEARCH.
 
+#![allow(unsafe_code, reason = "no library that we use has file handles")]
+
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;

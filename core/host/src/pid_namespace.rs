@@ -4,6 +4,8 @@
 //! the caller's parents, which nearly always reach it, else in all of `/proc`. The result is for
 //! the caller to keep: it is asked for once per container.
 
+#![allow(unsafe_code, reason = "no library has this ioctl yet")]
+
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::fs::{Dir as DirStream, Mode, OFlags};
