@@ -81,7 +81,10 @@ impl Hierarchy {
         let readable = rustix::fs::openat(&root, ".", flags, Mode::empty()).map_err(errno)?;
         let root_inode = rustix::fs::fstat(&root).map_err(errno)?.st_ino;
         let (name, controllers, options) = match version {
-            Version::V2 => ("unified".to_owned(), Vec::new(), Vec::new()),
+            Version::V2 => {
+                let flags = known(mount.super_options, |option| V2_FLAGS.contains(&option));
+                ("unified".to_owned(), Vec::new(), flags)
+            }
             Version::V1 => {
                 let options = v1_options(mount.super_options);
                 let is_flag = |o: &String| FLAGS.contains(&o.as_bytes());
@@ -128,10 +131,27 @@ const FLAGS: [&[u8]; 4] = [b"noprefix", b"xattr", b"cpuset_v2_mode", b"favordynm
 /// (`seclabel`).
 #[must_use]
 pub fn v1_options(super_options: &[u8]) -> Vec<String> {
-    let names = |option: &&[u8]| {
-        option.starts_with(b"name=") || CONTROLLERS.contains(option) || FLAGS.contains(option)
+    let names = |option: &[u8]| {
+        option.starts_with(b"name=") || CONTROLLERS.contains(&option) || FLAGS.contains(&option)
     };
-    let options = super_options.split(|&b| b == b',').filter(names);
+    known(super_options, names)
+}
+
+/// The flags of the v2 hierarchy. They belong to the whole machine: a mount in the initial cgroup
+/// namespace that did not repeat them would take them away.
+const V2_FLAGS: [&[u8]; 6] = [
+    b"nsdelegate",
+    b"favordynmods",
+    b"memory_localevents",
+    b"memory_recursiveprot",
+    b"memory_hugetlb_accounting",
+    b"pids_localevents",
+];
+
+fn known(super_options: &[u8], is_known: impl Fn(&[u8]) -> bool) -> Vec<String> {
+    let options = super_options
+        .split(|&b| b == b',')
+        .filter(|option| is_known(option));
     options
         .map(|option| String::from_utf8_lossy(option).into_owned())
         .collect()

@@ -25,6 +25,9 @@ pub enum DispatchError {
     /// A write into a file that takes none.
     #[error("not writable")]
     NotWritable,
+    /// A read for the page cache, which containers share.
+    #[error("cannot be read by way of the page cache")]
+    NotCacheable,
     /// The caller's container could not be found out.
     #[error(transparent)]
     Caller(#[from] ContainerError),
@@ -58,6 +61,8 @@ impl DispatchError {
             Self::ReadOnly => libc::EPERM,
             // As procfs answers a write to a file that has no write operation.
             Self::NotWritable => libc::EIO,
+            // Upon which programs that try sendfile(2) first fall back to read(2).
+            Self::NotCacheable => libc::EINVAL,
             Self::Caller(ContainerError::CallerGone) => libc::ESRCH,
             Self::Caller(ContainerError::Invisible) => libc::EACCES,
             Self::Caller(ContainerError::Kernel(error)) => kernel(error),
@@ -110,6 +115,7 @@ mod tests {
             (DispatchError::IsDirectory, libc::EISDIR),
             (DispatchError::ReadOnly, libc::EPERM),
             (DispatchError::NotWritable, libc::EIO),
+            (DispatchError::NotCacheable, libc::EINVAL),
             (DispatchError::ContainerGone, libc::ENODEV),
             (DispatchError::Panic, libc::EIO),
             (ContainerError::CallerGone.into(), libc::ESRCH),

@@ -172,9 +172,15 @@ impl Filesystem for VistaFs {
         offset: u64,
         size: u32,
         _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
+        lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        // sendfile(2), splice(2), mmap(2) and read-ahead go by the page cache in spite of direct
+        // I/O, and that is one for all containers. Their reads name no owner; read(2)'s always do.
+        if lock_owner.is_none() {
+            reply.error(errno(&DispatchError::NotCacheable));
+            return;
+        }
         let mut reply = Some(reply);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let outcome = guarded(|| {

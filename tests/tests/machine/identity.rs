@@ -310,11 +310,12 @@ fn a_container_without_an_init_is_forgotten_with_its_last_process() {
         kept_open(&mounted, &cgroup) == 0
     });
     // The one that asks first ends first: the other stands in for it.
-    let script = "sleep 0.3 & cat /proc/meminfo >/dev/null; exec sleep 1";
+    let script = "sleep 0.3 & cat /proc/meminfo >/dev/null; exec sleep 60";
     let mut child = container.spawn(script);
     wait_until("it has asked", || kept_open(&mounted, &cgroup) > 0);
     std::thread::sleep(std::time::Duration::from_millis(500));
     assert!(kept_open(&mounted, &cgroup) > 0, "one process is left");
+    cgroup.kill();
     child.wait().unwrap();
     wait_until("it is forgotten", || kept_open(&mounted, &cgroup) == 0);
 }

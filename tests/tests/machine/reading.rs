@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags};
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{TestContainer, field};
-use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{Mounted, printed, wait_until};
+use vistafs_tests::{require, require_privileged};
 
 const MIB: u64 = 1 << 20;
 
@@ -233,4 +233,45 @@ fn a_text_that_is_half_read_stays_as_it_was() {
         64 * 1024,
         "the rest of the same text"
     );
+}
+
+/// The page cache is one for all containers, so nothing may be served by way of it.
+#[test]
+fn no_text_goes_by_way_of_the_page_cache() {
+    require_privileged!();
+    require!(vistafs_tests::require::program("python3"), "needs python3");
+    let mounted = Mounted::new();
+    let (first, second) = (TestCgroup::new(), TestCgroup::new());
+    first.limit_memory(96 * MIB);
+    second.limit_memory(48 * MIB);
+    let script = "python3 -c '
+import mmap, os
+fd = os.open(os.environ[\"M\"] + \"/proc/meminfo\", os.O_RDONLY)
+os.posix_fadvise(fd, 0, 4096, os.POSIX_FADV_WILLNEED)
+r, w = os.pipe()
+for name, way in ((\"sendfile\", lambda: os.sendfile(w, fd, 0, 4096)), (\"splice\", lambda: os.splice(fd, w, 4096, 0))):
+    try:
+        way()
+        print(name, os.read(r, 27).decode())
+    except (OSError, AttributeError) as error:
+        print(name, \"refused\")
+print(os.pread(fd, 27, 0).decode())'; cp $M/proc/meminfo /dev/stdout | head -1";
+    for _ in 0..2 {
+        for (cgroup, kib) in [(&first, 96 * 1024), (&second, 48 * 1024)] {
+            let text = TestContainer::new(&mounted, cgroup).run(script);
+            let totals: Vec<u64> = text
+                .lines()
+                .filter(|l| l.contains("MemTotal:"))
+                .map(|l| {
+                    l.split_whitespace()
+                        .find_map(|word| word.parse().ok())
+                        .unwrap()
+                })
+                .collect();
+            assert!(
+                totals.len() >= 2 && totals.iter().all(|total| *total == kib),
+                "{kib}: {text}"
+            );
+        }
+    }
 }
