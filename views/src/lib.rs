@@ -5,6 +5,8 @@
 
 #[cfg(feature = "cpu-online")]
 mod cpu_online;
+#[cfg(any(feature = "stat", feature = "uptime"))]
+mod cpu_time;
 #[cfg(feature = "cpuinfo")]
 mod cpuinfo;
 #[cfg(feature = "meminfo")]

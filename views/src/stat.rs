@@ -12,18 +12,15 @@
 //! - `steal`: time that the container wanted and its quota did not give (option `steal`);
 //! - `idle`: the rest of the time since the container's start;
 //! - iowait, irq, softirq, guest: zero;
-//! - `cpu` is the exact sum of the lines below it, and no counter ever goes down ([`ledger`]);
+//! - `cpu` is the exact sum of the lines below it, and no counter ever goes down ([`cpu_time`]);
 //! - `btime`: the host's, less the offset of the container's time namespace, so that `ps` may add
 //!   process start times to it;
 //! - `procs_running`, `procs_blocked`: the container's threads; every other line: the host's.
 //!
 //! All times in USER_HZ ticks. proc_stat(5).
 
-mod ledger;
-
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use vistafs_text::cpuinfo::Numbering;
 use vistafs_text::stat::{self, CpuTimes};
 use vistafs_text::{CpuSet, ParseError, number};
@@ -32,7 +29,7 @@ use vistafs_view::{
     inventory,
 };
 
-use ledger::{Ledger, Reading};
+use crate::cpu_time;
 
 inventory::submit! {
     ViewSpec {
@@ -74,33 +71,33 @@ impl View for Stat {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let host = cx.host_text("proc/stat")?;
         let visible = cx.visible_cpus()?;
-        // Before the counters: of two readings the later one then has the higher counters.
-        let age = cx.age();
-        let mut per_cpu = Vec::new();
-        let Some(mut usage) = cx.cpu_usage(&mut per_cpu)? else {
-            push_host_cpus(&host, &visible, cx.numbering(), out)?;
-            return push_rest(cx, &host, out);
-        };
-        if !self.steal {
-            usage.throttled = 0;
-        }
-        let ledger = cx.container().state::<Mutex<Ledger>>();
-        {
-            let mut ledger = ledger.lock();
-            ledger.enter(&Reading {
-                age,
-                usage,
-                per_cpu: &per_cpu,
-                visible: &visible,
-                ticks_per_second: cx.host().clk_tck(),
-            });
-            stat::push_cpu_line(out, stat::Label::Sum, &ledger.sum());
-            for (ordinal, cpu) in (0..).zip(&visible) {
-                let label = label(cx.numbering(), cpu, ordinal);
-                stat::push_cpu_line(out, label, &ledger.of(cpu));
+        let numbering = cx.numbering();
+        let line = |times: CpuTimes| {
+            if self.steal {
+                times
+            } else {
+                without_steal(times)
             }
+        };
+        let shown = cpu_time::read(cx, &visible, |ledger| {
+            stat::push_cpu_line(out, stat::Label::Sum, &line(ledger.sum()));
+            for (ordinal, cpu) in (0..).zip(&visible) {
+                let label = label(numbering, cpu, ordinal);
+                stat::push_cpu_line(out, label, &line(ledger.of(cpu)));
+            }
+        })?;
+        if shown.is_none() {
+            push_host_cpus(&host, &visible, numbering, out)?;
         }
         push_rest(cx, &host, out)
+    }
+}
+
+fn without_steal(times: CpuTimes) -> CpuTimes {
+    CpuTimes {
+        idle: times.idle.saturating_add(times.steal),
+        steal: 0,
+        ..times
     }
 }
 

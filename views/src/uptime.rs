@@ -7,7 +7,8 @@
 //!
 //! First: now (CLOCK_BOOTTIME) - start of the container's init. Offsets of a time namespace are in
 //! both and cancel out.
-//! Second: visible CPUs x first - CPU time that the container used, not below 0.
+//! Second: the idle time of the visible CPUs as `proc/stat` shows it: visible CPUs x first - CPU time
+//! that the container used - time that its quota held back.
 //! Both in seconds, cut to hundredths. proc_uptime(5).
 
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use vistafs_text::uptime;
 use vistafs_view::{Context, Provider, Source, View, ViewError, ViewSpec, inventory};
+
+use crate::cpu_time;
 
 inventory::submit! {
     ViewSpec {
@@ -35,11 +38,16 @@ struct Uptime;
 impl View for Uptime {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let up = cx.age();
-        let cpus = u32::try_from(cx.visible_cpus()?.len()).unwrap_or(u32::MAX);
-        let used = cx.cpu_usage(&mut Vec::new())?.unwrap_or_default().total();
-        let idle = up
-            .saturating_mul(cpus)
-            .saturating_sub(Duration::from_nanos(used));
+        let visible = cx.visible_cpus()?;
+        let ticks = cpu_time::read(cx, &visible, |ledger| ledger.sum().idle)?;
+        let idle = match ticks {
+            Some(ticks) => {
+                let ns = u128::from(ticks) * 1_000_000_000 / u128::from(cx.host().clk_tck());
+                Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
+            }
+            // Nobody counts what it used: as far as can be told, nothing.
+            None => up.saturating_mul(u32::try_from(visible.len()).unwrap_or(u32::MAX)),
+        };
         uptime::push(out, up, idle);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! CPU quota and CPU time of a cgroup, whatever the version.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vistafs_host::HostError;
 
@@ -22,37 +23,57 @@ impl CpuQuota {
         usize::try_from(self.quota.div_ceil(self.period.max(1)).max(1)).unwrap_or(usize::MAX)
     }
 
-    /// The tighter of two.
-    pub(crate) fn tighter(self, other: Self) -> Self {
-        let weigh = |a: Self, b: Self| u128::from(a.quota) * u128::from(b.period);
-        if weigh(other, self) < weigh(self, other) {
-            other
-        } else {
-            self
-        }
+    /// Whether it is the tighter of two.
+    fn is_tighter_than(self, other: Self) -> bool {
+        u128::from(self.quota) * u128::from(other.period)
+            < u128::from(other.quota) * u128::from(self.period)
     }
 }
 
-/// CPU time since the cgroup was made, in ns. `user` is without `nice`.
+/// The tightest of some quotas, and at which level it is.
+#[derive(Debug, Default)]
+pub(crate) struct Tightest {
+    found: Option<(usize, CpuQuota)>,
+}
+
+impl Tightest {
+    pub(crate) fn consider(&mut self, level: usize, quota: CpuQuota) {
+        if self
+            .found
+            .is_none_or(|(_, known)| quota.is_tighter_than(known))
+        {
+            self.found = Some((level, quota));
+        }
+    }
+
+    /// The quota; its level is noted in `level`.
+    pub(crate) fn note(self, level: &AtomicUsize) -> Option<CpuQuota> {
+        level.store(self.found.map_or(0, |(level, _)| level), Ordering::Relaxed);
+        self.found.map(|(_, quota)| quota)
+    }
+}
+
+/// CPU time since the cgroup was made, in ns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuUsage {
-    /// In user mode.
+    /// In user mode, low priority included.
     pub user: u64,
-    /// In user mode at low priority; 0 where the kernel keeps no such number.
+    /// The part of `user` at low priority; 0 where the kernel keeps no such number. The kernel
+    /// samples it at ticks, so it grows in leaps and may be ahead of `user`.
     pub nice: u64,
     /// In the kernel.
     pub system: u64,
-    /// Runnable but held back by the cgroup's own quota.
+    /// Runnable but held back by a quota.
     pub throttled: u64,
+    /// Whose quota that is: 0 for the cgroup's own, n for that of its nth ancestor.
+    pub throttled_by: usize,
 }
 
 impl CpuUsage {
     /// All time used.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.user
-            .saturating_add(self.nice)
-            .saturating_add(self.system)
+        self.user.saturating_add(self.system)
     }
 }
 
@@ -119,7 +140,8 @@ impl CpuAccounting {
         }
     }
 
-    /// The tightest quota of the cgroup and its ancestors; `None`: no limit.
+    /// The tightest quota of the cgroup and its ancestors; `None`: no limit. [`usage`](Self::usage)
+    /// then tells the time that this one held back.
     ///
     /// # Errors
     /// When a file that is there cannot be read or understood.
@@ -149,10 +171,14 @@ impl CpuAccounting {
         };
         // In v1 the throttled time is counted by `cpu`, not by `cpuacct`.
         match (usage, &self.quota) {
-            (Some(usage), Some(Files::V1(cpu))) => Ok(Some(CpuUsage {
-                throttled: cpu.throttled(text)?,
-                ..usage
-            })),
+            (Some(usage), Some(Files::V1(cpu))) => {
+                let (throttled_by, throttled) = cpu.throttled(text)?;
+                Ok(Some(CpuUsage {
+                    throttled,
+                    throttled_by,
+                    ..usage
+                }))
+            }
             (usage, _) => Ok(usage),
         }
     }
@@ -189,8 +215,14 @@ mod tests {
             quota: 1000,
             period: 3000,
         };
-        assert_eq!(half.tighter(third), third);
-        assert_eq!(third.tighter(half), third);
-        assert_eq!(half.tighter(half), half);
+        let level = AtomicUsize::new(7);
+        let mut tightest = Tightest::default();
+        for (index, quota) in [half, third, half].into_iter().enumerate() {
+            tightest.consider(index, quota);
+        }
+        assert_eq!(tightest.note(&level), Some(third));
+        assert_eq!(level.load(Ordering::Relaxed), 1);
+        assert_eq!(Tightest::default().note(&level), None);
+        assert_eq!(level.load(Ordering::Relaxed), 0);
     }
 }

@@ -31,6 +31,7 @@ pub struct Container {
     start: Duration,
     boottime_offset: Offset,
     states: Arc<States>,
+    moves: u64,
     counted: CountedTasks,
 }
 
@@ -60,6 +61,7 @@ impl Container {
             start,
             boottime_offset,
             states: Arc::default(),
+            moves: 0,
             counted: CountedTasks::default(),
         }
     }
@@ -68,6 +70,7 @@ impl Container {
     pub(crate) fn moved_to(&self, hierarchies: &Hierarchies, located: Located) -> Self {
         Self {
             states: Arc::clone(&self.states),
+            moves: self.moves + 1,
             ..Self::new(hierarchies, located, self.start, self.boottime_offset)
         }
     }
@@ -95,6 +98,13 @@ impl Container {
     #[must_use]
     pub fn start(&self) -> Duration {
         self.start
+    }
+
+    /// How often it was found in other cgroups than before, whose counters have nothing to do with
+    /// those of the earlier ones.
+    #[must_use]
+    pub fn moves(&self) -> u64 {
+        self.moves
     }
 
     /// How long it has been running.

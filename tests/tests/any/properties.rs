@@ -208,7 +208,8 @@ fn the_rest_of_stat_is_the_host_s() {
     }
 }
 
-/// Uptime is the age of the container; its CPUs were idle for what they did not work.
+/// Uptime is the age of the container; its CPUs were idle for what they neither worked nor were held
+/// back.
 #[test]
 fn uptime_is_the_age() {
     for (name, host) in fixtures() {
@@ -217,9 +218,11 @@ fn uptime_is_the_age() {
         let hundredths = |text: &str| text.replace('.', "").parse::<u64>().unwrap();
         let age = u64::try_from(host.facts.age().as_millis() / 10).unwrap();
         assert_eq!(hundredths(up), age, "{name}");
-        let cpus = split_sum(&host).1.len() as u64;
+        let (sum, lines) = split_sum(&host);
+        let cpus = lines.len() as u64;
+        let stolen = sum[7];
         let per_tick = 100 / host.facts.clk_tck.min(100);
-        let expected = age * cpus - used_ticks(&host) * per_tick;
+        let expected = age * cpus - (used_ticks(&host) + stolen) * per_tick;
         assert!(hundredths(idle).abs_diff(expected) <= 5, "{name}: {idle}");
     }
 }

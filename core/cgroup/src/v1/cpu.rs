@@ -4,17 +4,19 @@
 //! mode and in the kernel, at each tick. The two differ by some per cent.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
 use vistafs_text::{cpuacct, flat_keyed, single_value};
 
 use crate::Cgroup;
-use crate::cpu::{CpuQuota, CpuUsage, PerCpu};
+use crate::cpu::{CpuQuota, CpuUsage, PerCpu, Tightest};
 
 #[derive(Debug)]
 struct Level {
     quota: KeptFile,
     period: KeptFile,
+    stat: KeptFile,
 }
 
 /// The files of a cgroup and the quota files of its ancestors.
@@ -22,7 +24,7 @@ struct Level {
 pub(crate) struct Cpu {
     cgroup: Arc<Cgroup>,
     levels: Vec<Level>,
-    stat: KeptFile,
+    tightest: AtomicUsize,
     usage_all: KeptFile,
     usage_percpu: KeptFile,
 }
@@ -33,18 +35,19 @@ impl Cpu {
         let level = |dir| Level {
             quota: file(dir, "cpu.cfs_quota_us"),
             period: file(dir, "cpu.cfs_period_us"),
+            stat: file(dir, "cpu.stat"),
         };
         Self {
             cgroup: Arc::clone(cgroup),
             levels: cgroup.levels().iter().map(level).collect(),
-            stat: file(cgroup.own(), "cpu.stat"),
+            tightest: AtomicUsize::new(0),
             usage_all: file(cgroup.own(), "cpuacct.usage_all"),
             usage_percpu: file(cgroup.own(), "cpuacct.usage_percpu"),
         }
     }
 
     pub(crate) fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
-        let mut tightest: Option<CpuQuota> = None;
+        let mut tightest = Tightest::default();
         for (height, level) in self.levels.iter().enumerate() {
             let quota = level.quota.parse(text, single_value::signed)?;
             if quota.is_none() && height == 0 {
@@ -57,10 +60,10 @@ impl Cpu {
             let period = level.period.parse(text, single_value::number)?.unwrap_or(0);
             if period > 0 {
                 let here = CpuQuota { quota, period };
-                tightest = Some(tightest.map_or(here, |known| known.tighter(here)));
+                tightest.consider(height, here);
             }
         }
-        Ok(tightest)
+        Ok(tightest.note(&self.tightest))
     }
 
     pub(crate) fn usage(
@@ -102,9 +105,13 @@ impl Cpu {
         }))
     }
 
-    /// ns; 0 where the kernel has no bandwidth control.
-    pub(crate) fn throttled(&self, text: &mut Vec<u8>) -> Result<u64, HostError> {
+    /// Whose quota held back, and for how many ns; 0 where the kernel has no bandwidth control.
+    pub(crate) fn throttled(&self, text: &mut Vec<u8>) -> Result<(usize, u64), HostError> {
         let find = |text: &[u8]| flat_keyed::find(text, b"throttled_time");
-        Ok(self.stat.parse(text, find)?.flatten().unwrap_or(0))
+        let by = self.tightest.load(Ordering::Relaxed);
+        let Some(level) = self.levels.get(by) else {
+            return Ok((0, 0));
+        };
+        Ok((by, level.stat.parse(text, find)?.flatten().unwrap_or(0)))
     }
 }

@@ -4,19 +4,22 @@
 //! is, and never in the root. No number is kept per CPU.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
 use vistafs_text::{Limit, ParseError, flat_keyed, quota};
 
 use crate::Cgroup;
-use crate::cpu::{CpuQuota, CpuUsage};
+use crate::cpu::{CpuQuota, CpuUsage, Tightest};
 
 /// The files of a cgroup and the quota files of its ancestors.
 #[derive(Debug)]
 pub(crate) struct Cpu {
     cgroup: Arc<Cgroup>,
+    // Own ones first.
     quotas: Vec<KeptFile>,
-    stat: KeptFile,
+    stats: Vec<KeptFile>,
+    tightest: AtomicUsize,
 }
 
 impl Cpu {
@@ -29,12 +32,17 @@ impl Cpu {
                 .iter()
                 .map(|dir| file(dir, "cpu.max"))
                 .collect(),
-            stat: file(cgroup.own(), "cpu.stat"),
+            stats: cgroup
+                .levels()
+                .iter()
+                .map(|dir| file(dir, "cpu.stat"))
+                .collect(),
+            tightest: AtomicUsize::new(0),
         }
     }
 
     pub(crate) fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
-        let mut tightest: Option<CpuQuota> = None;
+        let mut tightest = Tightest::default();
         for (height, file) in self.quotas.iter().enumerate() {
             let Some(max) = file.parse(text, quota::parse)? else {
                 if height == 0 {
@@ -47,18 +55,30 @@ impl Cpu {
                     quota,
                     period: max.period,
                 };
-                tightest = Some(tightest.map_or(here, |known| known.tighter(here)));
+                tightest.consider(height, here);
             }
         }
-        Ok(tightest)
+        Ok(tightest.note(&self.tightest))
     }
 
     pub(crate) fn usage(&self, text: &mut Vec<u8>) -> Result<Option<CpuUsage>, HostError> {
-        let usage = self.stat.parse(text, usage_of)?;
-        if usage.is_none() {
+        let own = match self.stats.first() {
+            Some(stat) => stat.parse(text, usage_of)?,
+            None => None,
+        };
+        let Some(mut usage) = own else {
             self.cgroup.ensure_alive()?;
+            return Ok(None);
+        };
+        let level = self.tightest.load(Ordering::Relaxed);
+        if level > 0
+            && let Some(stat) = self.stats.get(level)
+            && let Some(held_back) = stat.parse(text, usage_of)?
+        {
+            usage.throttled = held_back.throttled;
+            usage.throttled_by = level;
         }
-        Ok(usage)
+        Ok(Some(usage))
     }
 }
 
@@ -79,13 +99,12 @@ fn usage_of(text: &[u8]) -> Result<CpuUsage, ParseError> {
     let (Some(user), Some(system)) = (user, system) else {
         return Err(ParseError::new("user_usec and system_usec", 1, text));
     };
-    // The kernel's user time includes the nice part, which is sampled at ticks and may seem more.
-    let nice = nice.min(user);
     Ok(CpuUsage {
-        user: user - nice,
+        user,
         nice,
         system,
         throttled,
+        throttled_by: 0,
     })
 }
 
@@ -94,13 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nice_is_taken_out_of_user() {
+    fn user_and_system_are_the_usage() {
         let usage =
             usage_of(b"usage_usec 30\nuser_usec 20\nsystem_usec 10\nnice_usec 5\n").unwrap();
         assert_eq!(
             (usage.user, usage.nice, usage.system),
-            (15_000, 5_000, 10_000)
+            (20_000, 5_000, 10_000)
         );
         assert_eq!(usage.total(), 30_000);
+        assert!(usage_of(b"usage_usec 30\n").is_err());
     }
 }

@@ -3,10 +3,14 @@
 //! The kernel's sums only grow, but what is shown of them depends on which CPUs are visible, and
 //! that changes with quota and cpuset. So each reading enters what has come *since the last one*:
 //!
-//! - time used and time stolen go to the visible CPUs;
-//! - each visible CPU idles for the rest of the time that has passed. One that was charged more
-//!   than has passed owes it and idles less later;
+//! - time that was used on a visible CPU is charged to it; time of which that is not known (v2), or
+//!   that was used on a CPU that is not visible, to the visible ones by the room that they have left
+//!   of the time that has passed;
+//! - time that a quota held back is charged as stolen, as far as there is room for it;
+//! - the rest is idle. What was used beyond all room is owed, and taken off later idle time;
 //! - a CPU that is no longer visible leaves its counters to the first visible one: the sum stays.
+//!
+//! So the columns of all CPUs together grow by visible CPUs x time passed.
 //!
 //! Kept in ns, shown in whole ticks: of each column, the ticks shown on all CPUs together are the
 //! column's time cut to ticks, not a tick less per CPU.
@@ -28,17 +32,19 @@ const IDLE: usize = 4;
 
 /// One look at the kernel's counters.
 #[derive(Debug)]
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     /// The container's age.
-    pub(super) age: Duration,
+    pub(crate) age: Duration,
     /// Sums since the container's start, ns.
-    pub(super) usage: CpuUsage,
+    pub(crate) usage: CpuUsage,
     /// The same per CPU, or empty where only sums are known.
-    pub(super) per_cpu: &'a [PerCpu],
+    pub(crate) per_cpu: &'a [PerCpu],
     /// The CPUs that are shown.
-    pub(super) visible: &'a CpuSet,
+    pub(crate) visible: &'a CpuSet,
+    /// How often the container was found in other cgroups: then the sums are of other things.
+    pub(crate) moves: u64,
     /// USER_HZ.
-    pub(super) ticks_per_second: u64,
+    pub(crate) ticks_per_second: u64,
 }
 
 /// What one CPU was shown.
@@ -48,8 +54,6 @@ struct Account {
     shown: [u64; COLUMNS],
     /// ns not shown yet; negative where a tick was shown early for the sake of the sum.
     pending: [i64; COLUMNS],
-    /// ns charged beyond the time that has passed.
-    owed: u64,
     /// The kernel's counters at the last reading (total, user, system), ns.
     seen: [u64; 3],
 }
@@ -64,17 +68,22 @@ impl Account {
 
 /// The counters of one container.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     accounts: Vec<Account>,
     visible: CpuSet,
     age: u64,
     usage: CpuUsage,
+    moves: u64,
+    /// ns at low priority that were told before the user time that they are part of.
+    early_nice: u64,
+    /// ns charged beyond the time that had passed.
+    owed: u64,
     order: Vec<(u32, bool)>,
 }
 
 impl Ledger {
     /// Enters what has come since the last reading. An older reading than the last changes nothing.
-    pub(super) fn enter(&mut self, reading: &Reading<'_>) {
+    pub(crate) fn enter(&mut self, reading: &Reading<'_>) {
         let highest = reading.visible.iter().last().unwrap_or(0);
         let known = reading.per_cpu.iter().map(|p| p.cpu).max().unwrap_or(0);
         let wanted = index(highest.max(known)) + 1;
@@ -84,48 +93,46 @@ impl Ledger {
         let Some(first) = reading.visible.first() else {
             return;
         };
-        let first_reading = self.visible.is_empty();
         let age = u64::try_from(reading.age.as_nanos()).unwrap_or(u64::MAX);
         let Some(passed) = age.checked_sub(self.age) else {
             return;
         };
         self.age = age;
+        let first_reading = self.visible.is_empty();
         self.hand_over_hidden(reading.visible, first);
-        let cpus = reading.visible.len() as u64;
-
-        let user = grown(&mut self.usage.user, reading.usage.user);
-        let nice = grown(&mut self.usage.nice, reading.usage.nice);
-        let system = grown(&mut self.usage.system, reading.usage.system);
-        let throttled = grown(&mut self.usage.throttled, reading.usage.throttled);
-
-        let mut charged = vec![[0u64; COLUMNS]; usize::try_from(cpus).unwrap_or(0)];
-        if reading.per_cpu.is_empty() {
-            spread(&mut charged, USER, user);
-            spread(&mut charged, SYSTEM, system);
-        } else {
-            self.charge_per_cpu(reading, &mut charged);
+        if self.moves != reading.moves {
+            self.begin_anew(reading);
         }
-        spread(&mut charged, NICE, nice);
+        let mut throttled = self.held_back(reading, first_reading);
 
-        let used = charged
-            .iter()
-            .flatten()
-            .fold(0, |sum: u64, ns| sum.saturating_add(*ns));
-        let room = passed.saturating_mul(cpus).saturating_sub(used);
-        spread(&mut charged, STEAL, throttled.min(room));
+        let all_user = grown(&mut self.usage.user, reading.usage.user);
+        let system = grown(&mut self.usage.system, reading.usage.system);
+        let told_nice =
+            grown(&mut self.usage.nice, reading.usage.nice).saturating_add(self.early_nice);
+        let nice = told_nice.min(all_user);
+        self.early_nice = told_nice - nice;
 
-        for (cpu, charge) in reading.visible.iter().zip(&mut charged) {
-            let account = &mut self.accounts[index(cpu)];
-            let busy = charge
-                .iter()
-                .fold(account.owed, |sum, ns| sum.saturating_add(*ns));
-            charge[IDLE] = passed.saturating_sub(busy);
+        let cpus = reading.visible.len();
+        let mut charges = Charges::new(passed, cpus);
+        if reading.per_cpu.is_empty() {
+            charges.spread(USER, all_user - nice);
+            charges.spread(NICE, nice);
+            charges.spread(SYSTEM, system);
+        } else {
+            self.charge_per_cpu(reading, &mut charges);
+        }
+        if reading.usage.throttled_by > 0 && charges.total() == 0 {
+            // An ancestor's quota held others back.
+            throttled = 0;
+        }
+        charges.spread(STEAL, throttled.min(charges.room()));
+        self.owed = charges.idle_the_rest(self.owed);
+        if first_reading {
             // What was used before the container began is not owed by it.
-            account.owed = if first_reading {
-                0
-            } else {
-                busy.saturating_sub(passed)
-            };
+            self.owed = 0;
+        }
+        for (cpu, charge) in reading.visible.iter().zip(&charges.columns) {
+            let account = &mut self.accounts[index(cpu)];
             for (pending, ns) in account.pending.iter_mut().zip(charge) {
                 *pending = pending.saturating_add(i64::try_from(*ns).unwrap_or(i64::MAX));
             }
@@ -136,8 +143,27 @@ impl Ledger {
         }
     }
 
+    /// Takes the sums of other cgroups for what they are: where to count from.
+    fn begin_anew(&mut self, reading: &Reading<'_>) {
+        self.moves = reading.moves;
+        self.usage = reading.usage;
+        self.early_nice = 0;
+        for now in reading.per_cpu {
+            self.accounts[index(now.cpu)].seen = [now.total, now.user, now.system];
+        }
+    }
+
+    /// How much more a quota has held back. What an ancestor's did before is not the container's.
+    fn held_back(&mut self, reading: &Reading<'_>, first_reading: bool) -> u64 {
+        let by = reading.usage.throttled_by;
+        let other = by != self.usage.throttled_by || (first_reading && by > 0);
+        self.usage.throttled_by = by;
+        let growth = grown(&mut self.usage.throttled, reading.usage.throttled);
+        if other { 0 } else { growth }
+    }
+
     /// The line of a visible CPU.
-    pub(super) fn of(&self, cpu: u32) -> CpuTimes {
+    pub(crate) fn of(&self, cpu: u32) -> CpuTimes {
         let shown = self
             .accounts
             .get(index(cpu))
@@ -154,7 +180,7 @@ impl Ledger {
     }
 
     /// The exact sum of the lines of the visible CPUs.
-    pub(super) fn sum(&self) -> CpuTimes {
+    pub(crate) fn sum(&self) -> CpuTimes {
         let lines = self.visible.iter().map(|cpu| self.of(cpu));
         lines.fold(CpuTimes::default(), CpuTimes::add)
     }
@@ -181,7 +207,7 @@ impl Ledger {
     }
 
     /// v1: each CPU's own time to it, the time on hidden CPUs to all visible ones.
-    fn charge_per_cpu(&mut self, reading: &Reading<'_>, charged: &mut [[u64; COLUMNS]]) {
+    fn charge_per_cpu(&mut self, reading: &Reading<'_>, charges: &mut Charges) {
         let visible: Vec<u32> = reading.visible.iter().collect();
         let mut hidden = [0u64; 2];
         for per_cpu in reading.per_cpu {
@@ -197,8 +223,8 @@ impl Ledger {
             };
             match visible.binary_search(&per_cpu.cpu) {
                 Ok(ordinal) => {
-                    charged[ordinal][USER] = user;
-                    charged[ordinal][SYSTEM] = system;
+                    charges.columns[ordinal][USER] = user;
+                    charges.columns[ordinal][SYSTEM] = system;
                 }
                 Err(_) => {
                     hidden[0] = hidden[0].saturating_add(user);
@@ -206,8 +232,8 @@ impl Ledger {
                 }
             }
         }
-        spread(charged, USER, hidden[0]);
-        spread(charged, SYSTEM, hidden[1]);
+        charges.spread(USER, hidden[0]);
+        charges.spread(SYSTEM, hidden[1]);
     }
 
     /// Turns pending time into ticks: as many as the column's sum has, to whom most is pending.
@@ -254,17 +280,93 @@ fn grown(seen: &mut u64, now: u64) -> u64 {
     now.saturating_sub(std::mem::replace(seen, now))
 }
 
-/// Adds `ns` to a column in equal parts.
-fn spread(charged: &mut [[u64; COLUMNS]], column: usize, ns: u64) {
-    let cpus = charged.len() as u64;
-    let Some(each) = ns.checked_div(cpus) else {
-        return;
-    };
-    let mut rest = ns - each * cpus;
-    for charge in charged {
-        charge[column] = charge[column].saturating_add(each + u64::from(rest > 0));
-        rest = rest.saturating_sub(1);
+/// What a reading charges to each visible CPU, ns.
+#[derive(Debug)]
+struct Charges {
+    passed: u64,
+    columns: Vec<[u64; COLUMNS]>,
+}
+
+impl Charges {
+    fn new(passed: u64, cpus: usize) -> Self {
+        Self {
+            passed,
+            columns: vec![[0; COLUMNS]; cpus],
+        }
     }
+
+    fn room_of(&self, ordinal: usize) -> u64 {
+        self.passed
+            .saturating_sub(sum(self.columns[ordinal].iter()))
+    }
+
+    /// What is left of the time that has passed, on all CPUs.
+    fn room(&self) -> u64 {
+        (0..self.columns.len()).fold(0, |room, ordinal| {
+            room.saturating_add(self.room_of(ordinal))
+        })
+    }
+
+    fn total(&self) -> u64 {
+        sum(self.columns.iter().flatten())
+    }
+
+    /// Charges `ns` to the CPUs by the room that they have; what finds no room, in equal parts.
+    fn spread(&mut self, column: usize, ns: u64) {
+        let rooms: Vec<u64> = (0..self.columns.len())
+            .map(|ordinal| self.room_of(ordinal))
+            .collect();
+        let room = rooms
+            .iter()
+            .fold(0, |all: u128, room| all + u128::from(*room));
+        let fits = ns.min(u64::try_from(room).unwrap_or(u64::MAX));
+        let mut left = fits;
+        for (charge, room_of) in self.columns.iter_mut().zip(&rooms) {
+            let share = (u128::from(fits) * u128::from(*room_of))
+                .checked_div(room)
+                .unwrap_or(0);
+            let share = u64::try_from(share).unwrap_or(0).min(left);
+            charge[column] = charge[column].saturating_add(share);
+            left -= share;
+        }
+        // Parts of a ns that the division left, and what has no room.
+        let mut left = left.saturating_add(ns - fits);
+        let cpus = self.columns.len() as u64;
+        let each = left.checked_div(cpus).unwrap_or(0);
+        for charge in &mut self.columns {
+            let share = if left % cpus.max(1) > 0 {
+                each + 1
+            } else {
+                each
+            }
+            .min(left);
+            charge[column] = charge[column].saturating_add(share);
+            left -= share;
+            if left == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Charges the rest of the time as idle, less what is owed; what is owed then.
+    fn idle_the_rest(&mut self, owed: u64) -> u64 {
+        let beyond = |charge: &[u64; COLUMNS]| sum(charge.iter()).saturating_sub(self.passed);
+        let mut owed = self
+            .columns
+            .iter()
+            .fold(owed, |owed, charge| owed.saturating_add(beyond(charge)));
+        for ordinal in 0..self.columns.len() {
+            let room = self.room_of(ordinal);
+            let paid = room.min(owed);
+            owed -= paid;
+            self.columns[ordinal][IDLE] = room - paid;
+        }
+        owed
+    }
+}
+
+fn sum<'n>(numbers: impl Iterator<Item = &'n u64>) -> u64 {
+    numbers.fold(0, |sum, ns| sum.saturating_add(*ns))
 }
 
 #[cfg(test)]

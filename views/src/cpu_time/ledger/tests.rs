@@ -27,6 +27,7 @@ fn enter(ledger: &mut Ledger, seconds: u64, user: u64, throttled: u64, visible: 
         },
         per_cpu: &[],
         visible: &cpus(visible),
+        moves: 0,
         ticks_per_second: 100,
     });
 }
@@ -79,6 +80,7 @@ fn v1_shows_each_cpu_s_own_time_and_spreads_the_hidden() {
         },
         per_cpu: &per_cpu,
         visible: &cpus("0-1"),
+        moves: 0,
         ticks_per_second: 100,
     });
     assert_eq!((ledger.of(0).user, ledger.of(0).system), (200, 0));
@@ -95,6 +97,109 @@ fn a_cpu_that_is_hidden_leaves_its_counters_behind() {
     assert_eq!(ledger.of(2), before);
     enter(&mut ledger, 20, 8 * SECOND, 0, "0-3");
     assert_eq!(ledger.sum().idle, before.idle + 4000);
+}
+
+#[test]
+fn hidden_time_goes_where_there_is_room() {
+    let mut ledger = Ledger::default();
+    for second in 1..=10 {
+        // One thread on visible CPU 0, one on hidden CPU 3.
+        let per_cpu = [
+            used_on(0, second * SECOND, 0),
+            used_on(1, 0, 0),
+            used_on(2, 0, 0),
+            used_on(3, second * SECOND, 0),
+        ];
+        ledger.enter(&Reading {
+            age: Duration::from_secs(second),
+            usage: CpuUsage {
+                user: 2 * second * SECOND,
+                ..CpuUsage::default()
+            },
+            per_cpu: &per_cpu,
+            visible: &cpus("0-1"),
+            moves: 0,
+            ticks_per_second: 100,
+        });
+        assert_eq!(
+            (ledger.of(0).user, ledger.of(1).user),
+            (second * 100, second * 100)
+        );
+        assert_eq!(ledger.sum().idle, 0);
+    }
+}
+
+#[test]
+fn time_at_low_priority_is_not_counted_twice() {
+    let mut ledger = Ledger::default();
+    // The nice part is told in leaps of 4 ms, the user time exactly.
+    for ms in 0..4000u64 {
+        ledger.enter(&Reading {
+            age: Duration::from_millis(ms),
+            usage: CpuUsage {
+                user: ms * 1_000_000,
+                nice: ms.div_ceil(4) * 4_000_000,
+                ..CpuUsage::default()
+            },
+            per_cpu: &[],
+            visible: &cpus("0"),
+            moves: 0,
+            ticks_per_second: 100,
+        });
+    }
+    let sum = ledger.sum();
+    assert_eq!(sum.user + sum.nice, 399);
+    assert_eq!(sum.idle, 0);
+}
+
+#[test]
+fn other_cgroups_begin_anew() {
+    let mut ledger = Ledger::default();
+    enter(&mut ledger, 10, SECOND, 0, "0");
+    let mut reading = |seconds: u64, user: u64| {
+        ledger.enter(&Reading {
+            age: Duration::from_secs(seconds),
+            usage: CpuUsage {
+                user,
+                ..CpuUsage::default()
+            },
+            per_cpu: &[],
+            visible: &cpus("0"),
+            moves: 1,
+            ticks_per_second: 100,
+        });
+        (ledger.sum().user, ledger.sum().idle)
+    };
+    assert_eq!(reading(11, 3600 * SECOND), (100, 1000));
+    assert_eq!(reading(12, 3601 * SECOND), (200, 1000));
+}
+
+#[test]
+fn what_an_ancestor_held_back_is_the_container_s_while_it_works() {
+    let mut ledger = Ledger::default();
+    let mut reading = |seconds: u64, user: u64, throttled: u64| {
+        ledger.enter(&Reading {
+            age: Duration::from_secs(seconds),
+            usage: CpuUsage {
+                user,
+                throttled,
+                throttled_by: 1,
+                ..CpuUsage::default()
+            },
+            per_cpu: &[],
+            visible: &cpus("0"),
+            moves: 0,
+            ticks_per_second: 100,
+        });
+        ledger.sum().steal
+    };
+    assert_eq!(reading(1, SECOND / 2, 1000 * SECOND), 0, "before");
+    assert_eq!(
+        reading(2, SECOND, 1001 * SECOND),
+        50,
+        "as much as there was room for"
+    );
+    assert_eq!(reading(3, SECOND, 1002 * SECOND), 50, "it did nothing");
 }
 
 fn columns(times: &CpuTimes) -> [u64; 5] {
@@ -119,6 +224,7 @@ proptest! {
         let mut per_cpu: Vec<PerCpu> = (0..4).map(|cpu| used_on(cpu, 0, 0)).collect();
         let mut last: Option<(CpuSet, Vec<[u64; 5]>, [u64; 5])> = None;
         let v1 = steps[0].5;
+        let mut shown_before = 0;
         for (passed, user, system, throttled, mask, odd) in steps {
             age += passed;
             usage.user += user;
@@ -134,7 +240,8 @@ proptest! {
                 usage,
                 per_cpu: if v1 { &per_cpu } else { &[] },
                 visible: &visible,
-                ticks_per_second: 100,
+                moves: 0,
+        ticks_per_second: 100,
             });
             let lines: Vec<_> = (0..4).map(|cpu| columns(&ledger.of(cpu))).collect();
             let sum = columns(&ledger.sum());
@@ -144,6 +251,9 @@ proptest! {
             }
             prop_assert_eq!(sum[USER], usage.user / 10_000_000);
             prop_assert_eq!(sum[SYSTEM], usage.system / 10_000_000);
+            // Nothing is lost: all columns together are at least the time that has passed.
+            prop_assert!(sum.iter().sum::<u64>() + 5 >= shown_before);
+            shown_before = sum.iter().sum();
             if let Some((was_visible, was, was_sum)) = &last {
                 for column in 0..5 {
                     prop_assert!(sum[column] >= was_sum[column]);

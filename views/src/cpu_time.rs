@@ -1,0 +1,37 @@
+//! The container's CPU time as its visible CPUs' counters: what `proc/stat` and `proc/uptime` show.
+//!
+//! Both enter their readings into the one [`Ledger`] of the container, so that they agree.
+
+pub(crate) mod ledger;
+
+use parking_lot::Mutex;
+use vistafs_text::CpuSet;
+use vistafs_view::{Context, ViewError};
+
+use ledger::{Ledger, Reading};
+
+/// Takes a reading and calls `show` with the counters. `None`: nobody counts the container's CPU
+/// time.
+pub(crate) fn read<T>(
+    cx: &mut Context<'_>,
+    visible: &CpuSet,
+    show: impl FnOnce(&Ledger) -> T,
+) -> Result<Option<T>, ViewError> {
+    // Before the counters: of two readings the later one then has the higher counters.
+    let age = cx.age();
+    let mut per_cpu = Vec::new();
+    let Some(usage) = cx.cpu_usage(&mut per_cpu)? else {
+        return Ok(None);
+    };
+    let ledger = cx.container().state::<Mutex<Ledger>>();
+    let mut ledger = ledger.lock();
+    ledger.enter(&Reading {
+        age,
+        usage,
+        per_cpu: &per_cpu,
+        visible,
+        moves: cx.container().moves(),
+        ticks_per_second: cx.host().clk_tck(),
+    });
+    Ok(Some(show(&ledger)))
+}
