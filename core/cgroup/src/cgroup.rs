@@ -12,8 +12,9 @@ use vistafs_host::{Dir, HostError};
 
 use crate::{Hierarchy, Version};
 
-/// More levels than any kernel lets anyone make with sense; ends a walk that would not end.
-const DEEPEST: usize = 1000;
+/// Deeper than any runtime goes. A tenant decides how deep its tree is, and each level is held: at
+/// some depth it is its own problem.
+const DEEPEST: usize = 128;
 
 /// A cgroup, from itself up to the child of the hierarchy's root.
 #[derive(Debug)]
@@ -22,6 +23,7 @@ pub struct Cgroup {
     // Own directory first. The root of the hierarchy is in it only when it is the cgroup itself.
     levels: Vec<Arc<Dir>>,
     is_root: bool,
+    inode: u64,
     path: PathBuf,
 }
 
@@ -36,6 +38,7 @@ impl Cgroup {
     ) -> Result<Self, HostError> {
         let top = hierarchy.root().path();
         let failed = |errno| HostError::from_errno(errno, top);
+        let inode = rustix::fs::fstat(&directory).map_err(failed)?.st_ino;
         let mut fds = vec![directory];
         loop {
             let here = &fds[fds.len() - 1];
@@ -69,6 +72,7 @@ impl Cgroup {
             hierarchy: Arc::clone(hierarchy),
             levels,
             is_root,
+            inode,
             path,
         })
     }
@@ -100,6 +104,11 @@ impl Cgroup {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Inode number of its own directory: its kernfs id, never given again while it is mounted.
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
     }
 
     /// Its own directory.

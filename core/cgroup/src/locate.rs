@@ -33,6 +33,15 @@ impl Located {
             .as_ref()
     }
 
+    /// Which cgroups these are: two of equal identity are the same ones.
+    #[must_use]
+    pub fn identity(&self) -> Vec<Option<u64>> {
+        self.cgroups
+            .iter()
+            .map(|cgroup| cgroup.as_ref().map(|c| c.inode()))
+            .collect()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cgroup>> {
         self.cgroups.iter().flatten()

@@ -6,15 +6,15 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use vistafs_cgroup::Hierarchies;
+use vistafs_cgroup::{Hierarchies, Located};
 use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, Process};
 use vistafs_text::time_offsets::Offset;
 
-use crate::eldest::eldest;
+use crate::eldest::{eldest, outermost_start};
 use crate::lifetime::Lifetimes;
 use crate::{Container, ContainerError};
 
@@ -55,6 +55,8 @@ pub struct Containers {
     own: NamespaceKey,
     known: RwLock<HashMap<NamespaceKey, Arc<Known>>>,
     by_path: RwLock<HashMap<PathBuf, Arc<Container>>>,
+    // Of cgroup namespaces: callers in several pid namespaces may be in one.
+    by_cgroups: RwLock<HashMap<Vec<Option<u64>>, Weak<Container>>>,
     lifetimes: Lifetimes,
 }
 
@@ -72,6 +74,7 @@ impl Containers {
             own,
             known: RwLock::default(),
             by_path: RwLock::default(),
+            by_cgroups: RwLock::default(),
             lifetimes: Lifetimes::new(containers.clone(), watched),
         }))
     }
@@ -122,14 +125,19 @@ impl Containers {
             return Ok(container);
         }
         let located = self.hierarchies.locate_path(path)?;
-        let start = eldest(&self.host, &located, None)
-            .map_or_else(|| self.host.boottime(), |(_, start)| start);
+        let eldest = eldest(&self.host, &located, None);
+        let has_processes = eldest.is_some();
+        let start = eldest.map_or_else(|| self.host.boottime(), |(_, start)| start);
         let container = Arc::new(Container::new(
             &self.hierarchies,
             located,
             start,
             Offset::default(),
         ));
+        if !has_processes {
+            // When it begins, nobody can tell yet.
+            return Ok(container);
+        }
         let kept: Vec<_> = self
             .by_path
             .read()
@@ -168,12 +176,18 @@ impl Containers {
         let Some(known) = self.known.read().get(key).cloned() else {
             return;
         };
-        if !known.has_own_init
+        // The next one may end while it is being looked for.
+        while !known.has_own_init
             && let Some((next, _)) = eldest(&self.host, known.container.cgroups(), Some(*key))
-            && let Ok(pidfd) = next.pidfd()
-            && self.lifetimes.watch(*key, pidfd).is_ok()
         {
-            return;
+            let watched = next
+                .pidfd()
+                .and_then(|pidfd| self.lifetimes.watch(*key, pidfd));
+            match watched {
+                Ok(()) => return,
+                Err(error) if error.is_not_found() => {}
+                Err(_) => break,
+            }
         }
         self.known.write().remove(key);
         log::debug!("container {} has ended", known.container.path().display());
@@ -192,11 +206,12 @@ impl Containers {
         } else {
             Some(pid_namespace.init_process(&self.host, &member)?)
         };
-        // The init of a pod's shared pid namespace is the pod's, not this container's.
-        let own_init = match &init {
-            Some(init) if init.namespaces()?.cgroup == key.cgroup => Some(init),
-            _ => None,
-        };
+        // The init of a pod's shared pid namespace is the pod's, not this container's; that of one
+        // whose main thread has ended tells nothing.
+        let own_init = init.as_ref().filter(|init| {
+            init.namespaces()
+                .is_ok_and(|namespaces| namespaces.cgroup == key.cgroup)
+        });
         let (located, followed) = if key.cgroup != self.own.cgroup {
             (self.hierarchies.locate_namespace(&cgroup_namespace)?, None)
         } else {
@@ -206,18 +221,21 @@ impl Containers {
         };
         let stand_in = match own_init {
             Some(_) => None,
-            None => eldest(&self.host, &located, Some(key)),
+            None => eldest(&self.host, &located, Some(key)).map(|(process, _)| process),
         };
-        let (watched, start) = match (own_init, &stand_in) {
-            (Some(init), _) => (init, init.start(&self.host)?),
-            (None, Some((process, start))) => (process, *start),
-            // Nobody of it is inside: it lasts as long as the one who looks in from outside.
-            (None, None) => (&member, member.start(&self.host)?),
-        };
-        let offset = watched.boottime_offset()?;
+        // Nobody of it inside: it lasts as long as the one who looks in from outside.
+        let leader = member.leader(&self.host)?;
+        let watched = own_init.or(stand_in.as_ref()).unwrap_or(&leader);
         let pidfd = watched.pidfd();
         let has_own_init = own_init.is_some();
-        let container = Container::new(&self.hierarchies, located, start, offset);
+        let container = match &followed {
+            // Where the cgroup namespace decides, all pid namespaces in it are one container.
+            None => self.of_cgroups(key, located, watched)?,
+            Some(_) => {
+                let (start, offset) = (watched.start(&self.host)?, watched.boottime_offset()?);
+                Arc::new(Container::new(&self.hierarchies, located, start, offset))
+            }
+        };
         let follows = followed.and_then(|text| {
             Some(FollowedInit {
                 init: init?,
@@ -225,7 +243,7 @@ impl Containers {
             })
         });
         let fresh = Arc::new(Known {
-            container: Arc::new(container),
+            container,
             has_own_init,
             _held: [pid_namespace, cgroup_namespace],
             follows,
@@ -243,6 +261,40 @@ impl Containers {
             }
         }
         Ok(Arc::clone(&kept.container))
+    }
+
+    /// The container that is at these roots of a cgroup namespace, `first` being one of it.
+    fn of_cgroups(
+        &self,
+        key: NamespaceKey,
+        located: Located,
+        first: &Process,
+    ) -> Result<Arc<Container>, HostError> {
+        let identity = located.identity();
+        if let Some(known) = self
+            .by_cgroups
+            .read()
+            .get(&identity)
+            .and_then(Weak::upgrade)
+        {
+            return Ok(known);
+        }
+        let is_the_host_s = located.most_telling().is_none_or(|cgroup| cgroup.is_root());
+        let start = if is_the_host_s {
+            // Nothing tells it from the host, which began at its boot.
+            Duration::ZERO
+        } else {
+            outermost_start(&self.host, key, first)?
+        };
+        let container = Container::new(&self.hierarchies, located, start, first.boottime_offset()?);
+        let container = Arc::new(container);
+        let mut by_cgroups = self.by_cgroups.write();
+        by_cgroups.retain(|_, kept| kept.strong_count() > 0);
+        if let Some(known) = by_cgroups.get(&identity).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        by_cgroups.insert(identity, Arc::downgrade(&container));
+        Ok(container)
     }
 
     /// A known container; if it is where its init is, and that has moved, the same one there.

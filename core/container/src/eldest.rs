@@ -1,5 +1,5 @@
-//! The eldest process of a container: it stands in for an init where the container has none of its
-//! own.
+//! When a container began, and who stands in for an init where it has none of its own: its eldest
+//! process.
 
 use std::time::Duration;
 
@@ -39,4 +39,27 @@ pub(crate) fn eldest(
         );
     }
     eldest
+}
+
+/// The start of the first of a process's ancestors, itself included, that is in its cgroup
+/// namespace: of the container's own init, where the process is one of a sandbox inside it.
+pub(crate) fn outermost_start(
+    host: &Host,
+    key: NamespaceKey,
+    process: &Process,
+) -> Result<Duration, HostError> {
+    let mut start = process.start(host)?;
+    let mut parent = process.parent()?;
+    while parent > 1 {
+        let ancestor = Process::open(host, parent)?;
+        if ancestor
+            .namespaces()
+            .is_ok_and(|namespaces| namespaces.cgroup != key.cgroup)
+        {
+            break;
+        }
+        start = ancestor.start(host)?;
+        parent = ancestor.parent()?;
+    }
+    Ok(start)
 }

@@ -73,6 +73,17 @@ impl Process {
             .map_err(|e| HostError::malformed(&self.path("status"), e))
     }
 
+    /// The process that this thread is one of.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn leader(&self, host: &Host) -> Result<Self, HostError> {
+        let text = self.text("status")?;
+        let tgid =
+            pid_status::tgid(&text).map_err(|e| HostError::malformed(&self.path("status"), e))?;
+        Self::open(host, tgid.unwrap_or(self.pid))
+    }
+
     /// Whether it is process 1 of its own pid namespace.
     ///
     /// # Errors
