@@ -151,7 +151,7 @@ impl Mounted {
 
     /// Sends a signal, waits for the end; exit status and messages.
     pub fn end(&mut self, signal: Signal) -> (std::process::ExitStatus, String) {
-        let mut child = self.child.take().unwrap();
+        let child = self.child.as_ref().unwrap();
         // A wrapper that stays (`unshare --fork`) ends with its child.
         let children = format!("/proc/{0}/task/{0}/children", child.id());
         let children = std::fs::read_to_string(children).unwrap_or_default();
@@ -161,6 +161,12 @@ impl Mounted {
             .and_then(|pid| pid.parse().ok());
         let server = server.unwrap_or(child.id().cast_signed());
         kill(Pid::from_raw(server), signal).unwrap();
+        self.wait()
+    }
+
+    /// Waits for the server's own end; exit status and messages.
+    pub fn wait(&mut self) -> (std::process::ExitStatus, String) {
+        let mut child = self.child.take().unwrap();
         let mut messages = String::new();
         child
             .stderr

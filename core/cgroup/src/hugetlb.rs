@@ -24,8 +24,9 @@ pub struct HugetlbFigures {
 pub struct Hugetlb {
     version: Version,
     page_size: u64,
+    // Own ones first.
     limits: Vec<KeptFile>,
-    usage: KeptFile,
+    usages: Vec<KeptFile>,
 }
 
 impl Hugetlb {
@@ -48,16 +49,24 @@ impl Hugetlb {
             version: cgroup.version(),
             page_size,
             limits: cgroup.levels().iter().map(|dir| file(dir, limit)).collect(),
-            usage: file(cgroup.own(), usage),
+            usages: cgroup.levels().iter().map(|dir| file(dir, usage)).collect(),
         }
     }
 
-    /// Reads them. `None`: the controller is not there for this cgroup.
+    /// Reads them. `None`: the controller is not there for this cgroup, nor for an ancestor.
     ///
     /// # Errors
     /// When a file that is there cannot be read or understood.
     pub fn figures(&self, text: &mut Vec<u8>) -> Result<Option<HugetlbFigures>, HostError> {
-        let Some(usage) = self.usage.parse(text, single_value::number)? else {
+        // Where the controller is not enabled for it, it is charged to the nearest ancestor.
+        let mut usage = None;
+        for file in &self.usages {
+            usage = file.parse(text, single_value::number)?;
+            if usage.is_some() {
+                break;
+            }
+        }
+        let Some(usage) = usage else {
             return Ok(None);
         };
         let parse = |text: &[u8]| match self.version {

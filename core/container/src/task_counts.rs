@@ -34,15 +34,32 @@ struct Counted {
 #[derive(Debug, Default)]
 pub(crate) struct CountedTasks {
     last: Mutex<Option<Counted>>,
+    // Held while one reader counts; the others of the container are served the last count.
+    counting: Mutex<()>,
 }
 
 impl CountedTasks {
     pub(crate) fn get(&self, host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
         let started = Instant::now();
-        if let Some(counted) = &*self.last.lock()
-            && started < counted.valid_until
-        {
-            return Ok(counted.counts);
+        let last = |even_if_old: bool| {
+            let last = self.last.lock();
+            let usable = last
+                .as_ref()
+                .filter(|c| even_if_old || started < c.valid_until);
+            usable.map(|counted| counted.counts)
+        };
+        if let Some(counts) = last(false) {
+            return Ok(counts);
+        }
+        let _counting = match self.counting.try_lock() {
+            Some(alone) => alone,
+            None => match last(true) {
+                Some(counts) => return Ok(counts),
+                None => self.counting.lock(),
+            },
+        };
+        if let Some(counts) = last(false) {
+            return Ok(counts);
         }
         let counts = count(host, tasks)?;
         let fresh = started.elapsed().saturating_mul(100).max(FRESH_AT_LEAST);

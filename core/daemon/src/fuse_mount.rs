@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
 
-/// A mount; unmounted at drop.
+/// A mount; unmounted at drop, if it is still there.
 #[derive(Debug)]
 pub(crate) struct FuseMount {
     mount_point: PathBuf,
+    // Which one it is among those that may come to stand there; known once it is served.
+    device: Option<u64>,
 }
 
 impl FuseMount {
@@ -46,13 +48,42 @@ impl FuseMount {
         })?;
         let mount = Self {
             mount_point: mount_point.to_owned(),
+            device: None,
         };
         Ok((mount, device.into()))
+    }
+
+    /// Remembers which mount it is; the server has to answer by now.
+    pub(crate) fn recognise(&mut self) -> anyhow::Result<()> {
+        let metadata = std::fs::metadata(&self.mount_point);
+        let metadata =
+            metadata.with_context(|| format!("{} does not answer", self.mount_point.display()))?;
+        self.device = Some(metadata.dev());
+        Ok(())
+    }
+
+    /// What is seen at the mount point is this mount, and not one that was made over it or after it.
+    fn is_there(&self) -> bool {
+        let Some(device) = self.device else {
+            return true;
+        };
+        match std::fs::metadata(&self.mount_point) {
+            Ok(metadata) => metadata.dev() == device,
+            // A connection that was aborted is ours to clear away.
+            Err(error) => error.raw_os_error() == Some(libc::ENOTCONN),
+        }
     }
 }
 
 impl Drop for FuseMount {
     fn drop(&mut self) {
+        if !self.is_there() {
+            log::warn!(
+                "{} is not ours any more: not unmounted",
+                self.mount_point.display()
+            );
+            return;
+        }
         // Detached: whoever still has a file open keeps it until the server is gone.
         if let Err(errno) = nix::mount::umount2(&self.mount_point, MntFlags::MNT_DETACH) {
             log::warn!("cannot unmount {}: {errno}", self.mount_point.display());

@@ -21,17 +21,28 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Mounts and serves in background threads; the mount answers when this returns.
-    pub(crate) fn start(mount_point: &Path, config: &Config) -> anyhow::Result<Self> {
+    /// Mounts and serves in background threads; the mount answers when this returns. `at_end` is
+    /// called when serving ends by itself: somebody else has unmounted it.
+    pub(crate) fn start(
+        mount_point: &Path,
+        config: &Config,
+        at_end: impl FnOnce() + Send + 'static,
+    ) -> anyhow::Result<Self> {
         raise_open_files_limit();
         let engine = Engine::start(config)?;
-        let (mount, device) = FuseMount::new(mount_point)?;
-        serve(device, &engine, config.threads())?;
+        let (mut mount, device) = FuseMount::new(mount_point)?;
+        serve(device, &engine, config.threads(), at_end)?;
+        mount.recognise()?;
         Ok(Self { _mount: mount })
     }
 }
 
-fn serve(device: OwnedFd, engine: &Engine, threads: usize) -> anyhow::Result<()> {
+fn serve(
+    device: OwnedFd,
+    engine: &Engine,
+    threads: usize,
+    at_end: impl FnOnce() + Send + 'static,
+) -> anyhow::Result<()> {
     let mut config = fuser::Config::default();
     config.n_threads = Some(threads);
     config.acl = SessionACL::All;
@@ -44,6 +55,7 @@ fn serve(device: OwnedFd, engine: &Engine, threads: usize) -> anyhow::Result<()>
         if let Err(error) = session.run() {
             log::error!("serving ended: {error}");
         }
+        at_end();
     };
     std::thread::Builder::new()
         .name("serve".into())

@@ -206,17 +206,31 @@ impl Dispatcher {
             }
         };
         let mut text = file.text.lock();
+        if offset > 0 && text.ended_at.is_some_and(|end| offset >= end) {
+            reply(&[]);
+            return Ok(());
+        }
         if offset == 0 || !text.rendered {
-            text.bytes.clear();
+            let mut bytes = std::mem::take(&mut text.bytes);
+            if bytes.capacity() == 0 {
+                bytes = self.open_files.buffer();
+            }
+            bytes.clear();
             text.rendered = false;
-            self.render(&file, &mut text.bytes)?;
+            text.ended_at = None;
+            self.render(&file, &mut bytes)?;
+            text.bytes = bytes;
             text.rendered = true;
         }
-        let from = usize::try_from(offset)
-            .unwrap_or(usize::MAX)
-            .min(text.bytes.len());
-        let to = from.saturating_add(size).min(text.bytes.len());
+        let length = text.bytes.len();
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(length);
+        let to = from.saturating_add(size).min(length);
         reply(&text.bytes[from..to]);
+        if from == length {
+            text.ended_at = Some(length as u64);
+            text.rendered = false;
+            self.open_files.give_back(std::mem::take(&mut text.bytes));
+        }
         Ok(())
     }
 

@@ -28,6 +28,9 @@ pub(crate) struct Text {
     pub(crate) bytes: Vec<u8>,
     /// Whether there was one.
     pub(crate) rendered: bool,
+    /// Where it ended, if it was read to its end. The bytes are then given back: a tenant may keep
+    /// thousands of descriptors that it has read.
+    pub(crate) ended_at: Option<u64>,
 }
 
 /// An open file.
@@ -80,14 +83,10 @@ impl OpenFiles {
 
     /// Opens a file under a handle that another worker gave out.
     pub(crate) fn adopt(&self, handle: u64, view: usize, shows: Shows) -> Arc<OpenFile> {
-        let bytes = self.buffers.lock().pop().unwrap_or_default();
         let file = Arc::new(OpenFile {
             view,
             shows,
-            text: Mutex::new(Text {
-                bytes,
-                rendered: false,
-            }),
+            text: Mutex::default(),
         });
         let mut shard = self.shard(handle).write();
         Arc::clone(shard.entry(handle).or_insert(file))
@@ -98,19 +97,28 @@ impl OpenFiles {
         self.shard(handle).read().get(&handle).cloned()
     }
 
-    /// Closes a file; its buffer serves another.
+    /// Closes a file.
     pub(crate) fn close(&self, handle: u64) {
         let closed = self.shard(handle).write().remove(&handle);
         if let Some(file) = closed.and_then(Arc::into_inner) {
-            let mut bytes = file.text.into_inner().bytes;
-            if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE {
-                bytes.clear();
-                let mut buffers = self.buffers.lock();
-                if buffers.len() < KEPT_BUFFERS {
-                    buffers.push(bytes);
-                }
+            self.give_back(file.text.into_inner().bytes);
+        }
+    }
+
+    /// Keeps a buffer for another file.
+    pub(crate) fn give_back(&self, mut bytes: Vec<u8>) {
+        if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE {
+            bytes.clear();
+            let mut buffers = self.buffers.lock();
+            if buffers.len() < KEPT_BUFFERS {
+                buffers.push(bytes);
             }
         }
+    }
+
+    /// A buffer that was given back, or a new one.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.buffers.lock().pop().unwrap_or_default()
     }
 
     /// Opens a directory with what it lists; its handle.

@@ -197,3 +197,44 @@ fn a_view_that_is_disabled_is_not_there() {
     assert!(!mounted.path("proc/stat").exists());
     assert!(!mounted.path("sys").exists());
 }
+
+#[test]
+fn unmounted_from_outside_it_ends_and_leaves_others_alone() {
+    require_privileged!();
+    let mut mounted = Mounted::new();
+    let root = mounted.root();
+    let umount = |path: &std::path::Path| Command::new("umount").arg(path).status().unwrap();
+    assert!(umount(&root).success());
+    let (status, messages) = mounted.wait();
+    assert!(!status.success(), "{messages}");
+    assert!(
+        messages.contains("was unmounted by somebody else"),
+        "{messages}"
+    );
+
+    // Something else is mounted over it: that is not ours to unmount.
+    let mut mounted = Mounted::new();
+    let root = mounted.root();
+    let over = Command::new("mount")
+        .args(["-t", "tmpfs", "none"])
+        .arg(&root)
+        .status()
+        .unwrap();
+    assert!(over.success());
+    std::fs::write(root.join("theirs"), "x").unwrap();
+    let (status, messages) = mounted.end(Signal::SIGTERM);
+    assert!(
+        status.success() && messages.contains("is not ours any more"),
+        "{messages}"
+    );
+    assert!(root.join("theirs").exists());
+    assert!(umount(&root).success());
+    assert!(
+        Command::new("umount")
+            .arg("-l")
+            .arg(&root)
+            .status()
+            .unwrap()
+            .success()
+    );
+}
