@@ -245,7 +245,7 @@ fn no_text_goes_by_way_of_the_page_cache() {
     first.limit_memory(96 * MIB);
     second.limit_memory(48 * MIB);
     let script = "python3 -c '
-import mmap, os
+import os
 fd = os.open(os.environ[\"M\"] + \"/proc/meminfo\", os.O_RDONLY)
 os.posix_fadvise(fd, 0, 4096, os.POSIX_FADV_WILLNEED)
 r, w = os.pipe()
@@ -255,7 +255,7 @@ for name, way in ((\"sendfile\", lambda: os.sendfile(w, fd, 0, 4096)), (\"splice
         print(name, os.read(r, 27).decode())
     except (OSError, AttributeError) as error:
         print(name, \"refused\")
-print(os.pread(fd, 27, 0).decode())'; cp $M/proc/meminfo /dev/stdout | head -1";
+print(os.pread(fd, 27, 0).decode())' && cp $M/proc/meminfo /dev/stdout | head -1";
     for _ in 0..2 {
         for (cgroup, kib) in [(&first, 96 * 1024), (&second, 48 * 1024)] {
             let text = TestContainer::new(&mounted, cgroup).run(script);
