@@ -67,7 +67,12 @@ impl Vm {
         prepare(self.layout)?;
         let work = WorkDir::new()?;
         let console = work.path.join("console.log");
-        match self.run_in(&work.path, job, &console, &mut on_line) {
+        let mut outcome = self.run_in(&work.path, job, &console, &mut on_line);
+        if outcome.is_err() && boot::is_fault_of_emulator(&console) {
+            eprintln!("vm: the emulated processor has failed the guest's kernel: once more");
+            outcome = self.run_in(&work.path, job, &console, &mut on_line);
+        }
+        match outcome {
             Ok(status) => {
                 work.remove();
                 Ok(status)

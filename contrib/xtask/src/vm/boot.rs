@@ -176,6 +176,12 @@ fn contains(text: &[u8], part: &str) -> bool {
         .any(|window| window == part.as_bytes())
 }
 
+/// Whether the guest's kernel died of a breakpoint that it had set for a moment to patch its own code:
+/// with several threads the emulator may execute the old code after the patching is over.
+pub(super) fn is_fault_of_emulator(console: &Path) -> bool {
+    fs::read(console).is_ok_and(|log| contains(&log, "Oops: int3"))
+}
+
 /// The end of the console log, for a report.
 pub(super) fn console_tail(console: &Path) -> String {
     let bytes = fs::read(console).unwrap_or_default();
