@@ -69,14 +69,6 @@ pub struct CpuUsage {
     pub throttled_by: usize,
 }
 
-impl CpuUsage {
-    /// All time used.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.user.saturating_add(self.system)
-    }
-}
-
 /// CPU time used on one CPU, in ns.
 ///
 /// The kernel measures `total` and samples how much of it was `user` and `system` at each tick, so

@@ -155,18 +155,6 @@ impl Containers {
         Ok(container)
     }
 
-    /// How many containers are known.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.known.read().len()
-    }
-
-    /// Whether none is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     pub(crate) fn lifetimes(&self) -> &Lifetimes {
         &self.lifetimes
     }

