@@ -25,6 +25,7 @@ impl Engine {
         let registry =
             Registry::collect(&config.selection()).context("the configuration cannot be used")?;
         let host = Arc::new(Host::running(config.epoch())?);
+        let registry = registry.on(&host);
         let hierarchies = hierarchies()?;
         if hierarchies.all().is_empty() {
             log::warn!(

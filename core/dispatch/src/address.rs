@@ -13,51 +13,28 @@ use vistafs_container::Containers;
 use vistafs_host::Dir;
 
 use crate::number;
+use crate::place::Place;
 use crate::tree::{TOP, Tree};
 
 /// The directory that holds all addresses.
 pub(crate) const NAME: &str = "at";
 
-/// A node of the tree, for a named container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
-    /// The container's cgroup path, `/` first.
-    pub(crate) cgroup: PathBuf,
-    /// The node in the fixed tree; its top is the cgroup's own directory.
-    pub(crate) node: usize,
-}
-
-impl Address {
-    /// `at` itself.
-    pub(crate) fn top() -> Self {
-        Self {
-            cgroup: PathBuf::from("/"),
-            node: TOP,
-        }
-    }
-
-    /// The node number.
-    pub(crate) fn number(&self, tree: &Tree) -> u64 {
-        number::of(tree.path(self.node), Some(&self.cgroup))
-    }
-}
-
 /// The addresses that the kernel remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     // Number to address and how often the kernel was told of it.
-    known: Mutex<HashMap<u64, (Address, u64)>>,
+    known: Mutex<HashMap<u64, (Place, u64)>>,
 }
 
 impl Addresses {
     /// The address of a node number.
-    pub(crate) fn get(&self, number: u64) -> Option<Address> {
+    pub(crate) fn get(&self, number: u64) -> Option<Place> {
         let known = self.known.lock();
         known.get(&number).map(|(address, _)| address.clone())
     }
 
     /// Notes that the kernel is told of `address`. `None`: another one has its number.
-    pub(crate) fn remember(&self, address: &Address, tree: &Tree) -> Option<u64> {
+    pub(crate) fn remember(&self, address: &Place, tree: &Tree) -> Option<u64> {
         let number = address.number(tree);
         if number == number::ROOT || tree.by_number(number).is_some() {
             return None;
@@ -88,25 +65,28 @@ impl Addresses {
     }
 }
 
-/// The child of an address: of the fixed tree if it has that name, else a cgroup.
+/// `at` itself.
+pub(crate) fn top() -> Place {
+    Place::at(PathBuf::from("/"), TOP)
+}
+
+/// The child of the fixed tree's `node` for a named cgroup; at its top also the cgroups below it.
 pub(crate) fn child(
     containers: &Containers,
     tree: &Tree,
-    parent: &Address,
+    cgroup: &Path,
+    node: usize,
     name: &OsStr,
-) -> Option<Address> {
-    if let Some(node) = tree.child(parent.node, name) {
-        return Some(Address {
-            cgroup: parent.cgroup.clone(),
-            node,
-        });
+) -> Option<Place> {
+    if let Some(child) = tree.child(node, name) {
+        return Some(Place::at(cgroup.to_owned(), child));
     }
-    if parent.node != TOP {
+    if node != TOP {
         return None;
     }
-    let cgroup = parent.cgroup.join(name);
-    let exists = directories(containers, &cgroup).next().is_some();
-    exists.then_some(Address { cgroup, node: TOP })
+    let below = cgroup.join(name);
+    let exists = directories(containers, &below).next().is_some();
+    exists.then(|| Place::at(below, TOP))
 }
 
 /// The names of the cgroups below `cgroup`, in any hierarchy.

@@ -3,45 +3,39 @@
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::Arc;
 
 use vistafs_container::{Caller, Container, Containers, CpuPolicy};
-use vistafs_view::{Context, Provider, Registered, Registry, View};
+use vistafs_view::{Asker, NodeAttributes, NodeKind, Provider, Registered, Registry, ViewError};
 
-use crate::address::{self, Address, Addresses};
+use crate::address::{self, Addresses};
+use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
 use crate::number;
-use crate::open_files::{Listing, OpenFile, OpenFiles, Shows};
+use crate::open_files::{Listing, OpenFiles, Shows};
+use crate::place::Place;
 use crate::tree::{Node, TOP, Tree};
 
-/// Who sent a request.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker {
-    /// Thread number in vistafs's pid namespace; 0 when it is not visible there.
-    pub tid: u32,
-    /// User number in vistafs's user namespace.
-    pub uid: u32,
-}
+mod files;
+mod trees;
 
-/// File or directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A directory.
-    Directory,
-    /// A regular file.
-    File,
-}
+pub(crate) use files::Poll;
 
 /// What stat(2) shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attributes {
     /// Node number.
     pub number: u64,
-    /// File or directory.
-    pub kind: Kind,
+    /// File, directory or link.
+    pub kind: NodeKind,
     /// Permission bits.
     pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// Bytes: the length of the host's file when vistafs started.
     pub size: u64,
 }
@@ -62,7 +56,7 @@ thread_local! {
 
 #[derive(Debug)]
 struct Served {
-    view: Arc<dyn View>,
+    provider: Provider,
     path: &'static str,
     mode: u16,
     size: u64,
@@ -76,51 +70,37 @@ pub struct Dispatcher {
     tree: Tree,
     addresses: Addresses,
     open_files: OpenFiles,
+    waiting: Waiting,
     complaints: Complaints,
     cpu_policy: CpuPolicy,
-}
-
-/// A node number, understood.
-#[derive(Debug)]
-enum Place {
-    Fixed(usize),
-    At(Address),
-}
-
-impl Place {
-    fn node(&self) -> usize {
-        match self {
-            Self::Fixed(node) => *node,
-            Self::At(address) => address.node,
-        }
-    }
 }
 
 impl Dispatcher {
     /// Serves the registry's views that are on.
     #[must_use]
     pub fn new(containers: Arc<Containers>, registry: &Registry, cpu_policy: CpuPolicy) -> Self {
-        let served = |registered: &Registered| -> Option<Served> {
-            let Provider::File(view) = &registered.provider else {
-                return None;
-            };
+        let served = |registered: &Registered| {
             let mut text = Vec::new();
-            // A host without the file (no /proc/pressure, say) just has no length to tell.
-            let _ = containers.host().read_now(registered.spec.path, &mut text);
-            Some(Served {
-                view: Arc::clone(view),
+            if matches!(registered.provider, Provider::File(_)) {
+                // A view that the host has no file for just has no length to tell.
+                let _ = containers.host().read_now(registered.spec.path, &mut text);
+            }
+            Served {
+                provider: registered.provider.clone(),
                 path: registered.spec.path,
                 mode: registered.spec.mode,
                 size: text.len() as u64,
-            })
+            }
         };
-        let views: Vec<Served> = registry.serving().filter_map(served).collect();
+        let views: Vec<Served> = registry.serving().map(served).collect();
+        let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
         Self {
-            tree: Tree::new(views.iter().map(|view| view.path)),
+            tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,
             addresses: Addresses::default(),
             open_files: OpenFiles::new(),
+            waiting: Waiting::default(),
             complaints: Complaints::default(),
             cpu_policy,
         }
@@ -132,33 +112,46 @@ impl Dispatcher {
     /// `NoEntry`, `NotDirectory`, `Stale`.
     pub fn lookup(&self, parent: u64, name: &OsStr, asker: Asker) -> Result<Entry, DispatchError> {
         let place = self.place(parent)?;
-        if matches!(self.tree.node(place.node()), Node::File(_)) {
-            return Err(DispatchError::NotDirectory);
+        if place.cgroup.is_some() {
+            self.only_host_root(asker)?;
         }
-        let found = match place {
-            Place::Fixed(TOP) if name == address::NAME => Address::top(),
-            Place::Fixed(node) => {
-                let child = self.tree.child(node, name).ok_or(DispatchError::NoEntry)?;
-                let attributes = self.attributes_of(&Place::Fixed(child));
-                return Ok(Entry {
-                    attributes,
-                    lasting: true,
-                });
+        let (found, attributes, lasting) = match (self.tree.node(place.node), &place.cgroup) {
+            (Node::View(view), _) => {
+                let node = self.lookup_in_tree(*view, &place, name, asker)?;
+                let child = place.sibling(node.id);
+                let attributes = self.node_attributes(&child, &node);
+                (child, attributes, node.lasting)
             }
-            Place::At(parent) => {
+            (Node::Directory(_), Some(cgroup)) => {
+                let child = address::child(&self.containers, &self.tree, cgroup, place.node, name)
+                    .ok_or(DispatchError::NoEntry)?;
+                let attributes = self.attributes_of(&child, asker)?;
+                (child, attributes, false)
+            }
+            (Node::Directory(_), None) if place.node == TOP && name == address::NAME => {
                 self.only_host_root(asker)?;
-                let child = address::child(&self.containers, &self.tree, &parent, name);
-                child.ok_or(DispatchError::NoEntry)?
+                let top = address::top();
+                let attributes = self.attributes_of(&top, asker)?;
+                (top, attributes, false)
+            }
+            (Node::Directory(_), None) => {
+                let child = self
+                    .tree
+                    .child(place.node, name)
+                    .ok_or(DispatchError::NoEntry)?;
+                let child = Place::fixed(child);
+                let attributes = self.attributes_of(&child, asker)?;
+                (child, attributes, true)
             }
         };
-        self.only_host_root(asker)?;
-        self.addresses
-            .remember(&found, &self.tree)
-            .ok_or(DispatchError::NoEntry)?;
-        let attributes = self.attributes_of(&Place::At(found));
+        if found.cgroup.is_some() {
+            self.addresses
+                .remember(&found, &self.tree)
+                .ok_or(DispatchError::NoEntry)?;
+        }
         Ok(Entry {
             attributes,
-            lasting: false,
+            lasting: lasting && found.cgroup.is_none(),
         })
     }
 
@@ -170,73 +163,9 @@ impl Dispatcher {
     /// Attributes of a node.
     ///
     /// # Errors
-    /// `Stale`.
-    pub fn attributes(&self, number: u64) -> Result<Attributes, DispatchError> {
-        Ok(self.attributes_of(&self.place(number)?))
-    }
-
-    /// Opens a file for the caller's container; its handle.
-    ///
-    /// # Errors
-    /// `IsDirectory`, `Stale`, `Caller`.
-    pub fn open(&self, number: u64, asker: Asker) -> Result<u64, DispatchError> {
-        let (view, shows) = self.shown_to(number, asker)?;
-        Ok(self.open_files.open(view, shows))
-    }
-
-    /// Calls `reply` with up to `size` bytes from `offset` of an open file. At offset 0 the text is
-    /// rendered afresh; further on it is the rest of the same text.
-    ///
-    /// # Errors
-    /// `View`, `ContainerGone`; for a handle of another worker also those of `open`.
-    pub fn read(
-        &self,
-        number: u64,
-        handle: u64,
-        offset: u64,
-        size: usize,
-        asker: Asker,
-        reply: impl FnOnce(&[u8]),
-    ) -> Result<(), DispatchError> {
-        let file = match self.open_files.get(handle) {
-            Some(file) => file,
-            None => {
-                let (view, shows) = self.shown_to(number, asker)?;
-                self.open_files.adopt(handle, view, shows)
-            }
-        };
-        let mut text = file.text.lock();
-        if offset > 0 && text.ended_at.is_some_and(|end| offset >= end) {
-            reply(&[]);
-            return Ok(());
-        }
-        if offset == 0 || !text.rendered {
-            let mut bytes = std::mem::take(&mut text.bytes);
-            if bytes.capacity() == 0 {
-                bytes = self.open_files.buffer();
-            }
-            bytes.clear();
-            text.rendered = false;
-            text.ended_at = None;
-            self.render(&file, &mut bytes)?;
-            text.bytes = bytes;
-            text.rendered = true;
-        }
-        let length = text.bytes.len();
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(length);
-        let to = from.saturating_add(size).min(length);
-        reply(&text.bytes[from..to]);
-        if from == length {
-            text.ended_at = Some(length as u64);
-            text.rendered = false;
-            self.open_files.give_back(std::mem::take(&mut text.bytes));
-        }
-        Ok(())
-    }
-
-    /// Closes a file.
-    pub fn close(&self, handle: u64) {
-        self.open_files.close(handle);
+    /// `Stale`; for a tree view also `Caller` and what the view answers.
+    pub fn attributes(&self, number: u64, asker: Asker) -> Result<Attributes, DispatchError> {
+        self.attributes_of(&self.place(number)?, asker)
     }
 
     /// Opens a directory; its handle.
@@ -258,20 +187,15 @@ impl Dispatcher {
         handle: u64,
         offset: u64,
         asker: Asker,
-        mut add: impl FnMut(u64, u64, Kind, &OsStr) -> bool,
+        mut add: impl FnMut(u64, u64, NodeKind, &OsStr) -> bool,
     ) -> Result<(), DispatchError> {
         let listing = match self.open_files.listing(handle) {
             Some(listing) => listing,
             None => Arc::new(self.list(number, asker)?),
         };
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (index, (name, number, directory)) in listing.iter().enumerate().skip(from) {
-            let kind = if *directory {
-                Kind::Directory
-            } else {
-                Kind::File
-            };
-            if add(index as u64 + 1, *number, kind, name) {
+        for (index, (name, number, kind)) in listing.iter().enumerate().skip(from) {
+            if add(index as u64 + 1, *number, *kind, name) {
                 break;
             }
         }
@@ -283,91 +207,71 @@ impl Dispatcher {
         self.open_files.close_listing(handle);
     }
 
-    /// Renders a view for a container, without a mount.
-    ///
-    /// # Errors
-    /// `View`, `ContainerGone`.
-    pub fn show(
-        &self,
-        view: &dyn View,
-        container: &Container,
-        out: &mut Vec<u8>,
-    ) -> Result<(), DispatchError> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut cx = Context::new(container, self.containers.host(), self.cpu_policy, scratch);
-            view.render(&mut cx, out).map_err(|error| {
-                if container.is_alive() {
-                    error.into()
-                } else {
-                    DispatchError::ContainerGone
-                }
-            })
-        })
-    }
-
-    /// How many files are open and how many addresses are remembered.
+    /// How many files are open, how many addresses are remembered, and how many open files are
+    /// waited for.
     #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
-        (self.open_files.len(), self.addresses.len())
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (
+            self.open_files.len(),
+            self.addresses.len(),
+            self.waiting.len(),
+        )
     }
 
     fn place(&self, number: u64) -> Result<Place, DispatchError> {
+        if let Some((tag, within)) = number::split(number) {
+            let node = self.tree.by_tag(tag).ok_or(DispatchError::Stale)?;
+            return Ok(Place::fixed(node).sibling(within));
+        }
         if let Some(node) = self.tree.by_number(number) {
-            return Ok(Place::Fixed(node));
+            return Ok(Place::fixed(node));
         }
-        self.addresses
-            .get(number)
-            .map(Place::At)
-            .ok_or(DispatchError::Stale)
+        self.addresses.get(number).ok_or(DispatchError::Stale)
     }
 
-    fn attributes_of(&self, place: &Place) -> Attributes {
-        let number = match place {
-            Place::Fixed(node) => number::of(self.tree.path(*node), None),
-            Place::At(address) => address.number(&self.tree),
-        };
-        match (self.tree.node(place.node()), place) {
-            (Node::File(view), _) => {
+    fn attributes_of(&self, place: &Place, asker: Asker) -> Result<Attributes, DispatchError> {
+        let (kind, mode, size) = match (self.tree.node(place.node), &place.cgroup) {
+            (Node::View(view), _) => {
                 let served = &self.views[*view];
-                Attributes {
-                    number,
-                    kind: Kind::File,
-                    mode: served.mode,
-                    size: served.size,
+                if matches!(served.provider, Provider::Tree(_)) {
+                    let node = self.attributes_in_tree(*view, place, asker)?;
+                    return Ok(self.node_attributes(place, &node));
                 }
+                (NodeKind::File, served.mode, served.size)
             }
-            (Node::Directory(_), Place::Fixed(TOP)) => Attributes {
-                number,
-                kind: Kind::Directory,
-                mode: 0o755,
-                size: 0,
-            },
-            (Node::Directory(_), Place::Fixed(_)) => Attributes {
-                number,
-                kind: Kind::Directory,
-                mode: 0o555,
-                size: 0,
-            },
-            (Node::Directory(_), Place::At(_)) => Attributes {
-                number,
-                kind: Kind::Directory,
-                mode: 0o700,
-                size: 0,
-            },
+            (Node::Directory(_), None) if place.node == TOP => (NodeKind::Directory, 0o755, 0),
+            (Node::Directory(_), None) => (NodeKind::Directory, 0o555, 0),
+            (Node::Directory(_), Some(_)) => (NodeKind::Directory, 0o700, 0),
+        };
+        Ok(Attributes {
+            number: place.number(&self.tree),
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            size,
+        })
+    }
+
+    fn node_attributes(&self, place: &Place, node: &NodeAttributes) -> Attributes {
+        Attributes {
+            number: place.number(&self.tree),
+            kind: node.kind,
+            mode: node.mode,
+            uid: node.uid,
+            gid: node.gid,
+            size: node.size,
         }
     }
 
-    fn shown_to(&self, number: u64, asker: Asker) -> Result<(usize, Shows), DispatchError> {
-        let place = self.place(number)?;
-        let Node::File(view) = *self.tree.node(place.node()) else {
-            return Err(DispatchError::IsDirectory);
-        };
-        let shows = match &place {
-            Place::At(address) => match self.containers.at_path(&address.cgroup) {
+    /// Whose numbers a place shows to a caller.
+    fn shows(&self, view: usize, place: &Place, asker: Asker) -> Result<Shows, DispatchError> {
+        let shows = match &place.cgroup {
+            Some(cgroup) => match self.containers.at_path(cgroup) {
                 Ok(container) => Ok(Shows::Container(container)),
                 Err(_) => return Err(DispatchError::Stale),
             },
-            Place::Fixed(_) => self
+            None => self
                 .containers
                 .caller(asker.tid)
                 .map(|caller| match caller {
@@ -375,37 +279,25 @@ impl Dispatcher {
                     Caller::Inside(container) => Shows::Container(container),
                 }),
         };
+        shows.map_err(|error| {
+            let thread = format_args!("thread {}", asker.tid).to_string();
+            self.told(view, &thread, error.into())
+        })
+    }
+
+    /// What a failed rendering or request means, the log having been told.
+    fn failed(&self, view: usize, shows: &Shows, error: ViewError) -> DispatchError {
         match shows {
-            Ok(shows) => Ok((view, shows)),
-            Err(error) => {
-                let error = error.into();
-                self.complaints.tell(
-                    self.views[view].path,
-                    &format_args!("thread {}", asker.tid),
-                    &error,
-                );
-                Err(error)
+            Shows::Host => self.told(view, &"the host", error.into()),
+            Shows::Container(container) => {
+                let error = alive_or_gone(container, error);
+                self.told(view, &container.path().display(), error)
             }
         }
     }
 
-    fn render(&self, file: &OpenFile, out: &mut Vec<u8>) -> Result<(), DispatchError> {
-        let served = &self.views[file.view];
-        let outcome = match &file.shows {
-            Shows::Host => {
-                let read = self.containers.host().read_now(served.path, out);
-                return read.map_err(|error| self.told(served, &"the host", error.into()));
-            }
-            Shows::Container(container) => self.show(&*served.view, container, out),
-        };
-        outcome.map_err(|error| match &file.shows {
-            Shows::Container(container) => self.told(served, &container.path().display(), error),
-            Shows::Host => error,
-        })
-    }
-
-    fn told(&self, served: &Served, whom: &dyn Display, error: DispatchError) -> DispatchError {
-        self.complaints.tell(served.path, whom, &error);
+    fn told(&self, view: usize, whom: &dyn Display, error: DispatchError) -> DispatchError {
+        self.complaints.tell(self.views[view].path, whom, &error);
         error
     }
 
@@ -420,47 +312,63 @@ impl Dispatcher {
 
     fn list(&self, number: u64, asker: Asker) -> Result<Listing, DispatchError> {
         let place = self.place(number)?;
-        let Node::Directory(children) = self.tree.node(place.node()) else {
-            return Err(DispatchError::NotDirectory);
-        };
-        let mut listing: Listing = vec![(".".into(), number, true), ("..".into(), number, true)];
-        for (name, child) in children {
-            let directory = matches!(self.tree.node(*child), Node::Directory(_));
-            let number = match &place {
-                Place::Fixed(_) => number::of(self.tree.path(*child), None),
-                Place::At(at) => Address {
-                    cgroup: at.cgroup.clone(),
-                    node: *child,
-                }
-                .number(&self.tree),
-            };
-            listing.push(((*name).into(), number, directory));
+        if place.cgroup.is_some() {
+            self.only_host_root(asker)?;
         }
-        match &place {
-            Place::Fixed(TOP) if self.only_host_root(asker).is_ok() => {
-                listing.push((
-                    address::NAME.into(),
-                    Address::top().number(&self.tree),
-                    true,
-                ));
+        let mut listing: Listing = vec![
+            (".".into(), number, NodeKind::Directory),
+            ("..".into(), number, NodeKind::Directory),
+        ];
+        let children = match self.tree.node(place.node) {
+            Node::Directory(children) => children,
+            Node::View(view) => {
+                self.list_tree(*view, &place, asker, &mut listing)?;
+                return Ok(listing);
             }
-            Place::Fixed(_) => {}
-            Place::At(at) => {
-                self.only_host_root(asker)?;
-                if at.node == TOP {
-                    for name in address::child_cgroups(&self.containers, &at.cgroup) {
-                        let child = Address {
-                            cgroup: at.cgroup.join(&name),
-                            node: TOP,
-                        };
-                        if self.tree.child(TOP, &name).is_none() {
-                            listing.push((name, child.number(&self.tree), true));
-                        }
-                    }
+        };
+        for (name, child) in children {
+            let kind = match self.tree.node(*child) {
+                Node::View(view) if matches!(self.views[*view].provider, Provider::File(_)) => {
+                    NodeKind::File
                 }
+                _ => NodeKind::Directory,
+            };
+            let child = Place {
+                node: *child,
+                ..place.clone()
+            };
+            listing.push(((*name).into(), child.number(&self.tree), kind));
+        }
+        if place.node == TOP {
+            match &place.cgroup {
+                None if self.only_host_root(asker).is_ok() => {
+                    let at = address::top().number(&self.tree);
+                    listing.push((address::NAME.into(), at, NodeKind::Directory));
+                }
+                None => {}
+                Some(cgroup) => self.list_child_cgroups(cgroup, &mut listing),
             }
         }
         Ok(listing)
+    }
+
+    fn list_child_cgroups(&self, cgroup: &Path, listing: &mut Listing) {
+        for name in address::child_cgroups(&self.containers, cgroup) {
+            if self.tree.child(TOP, &name).is_none() {
+                let child = Place::at(cgroup.join(&name), TOP);
+                listing.push((name, child.number(&self.tree), NodeKind::Directory));
+            }
+        }
+    }
+}
+
+/// An error of a container whose cgroup has been removed is that alone.
+fn alive_or_gone(container: &Container, error: ViewError) -> DispatchError {
+    let is_answer = matches!(error, ViewError::Answer(_));
+    if is_answer || container.is_alive() {
+        error.into()
+    } else {
+        DispatchError::ContainerGone
     }
 }
 

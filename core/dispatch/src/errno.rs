@@ -19,6 +19,9 @@ pub enum DispatchError {
     /// A file operation on a directory.
     #[error("is a directory")]
     IsDirectory,
+    /// Not a symbolic link.
+    #[error("not a symbolic link")]
+    NotLink,
     /// A change to what cannot be changed.
     #[error("read-only view")]
     ReadOnly,
@@ -57,6 +60,7 @@ impl DispatchError {
             Self::Stale => libc::ESTALE,
             Self::NotDirectory => libc::ENOTDIR,
             Self::IsDirectory => libc::EISDIR,
+            Self::NotLink => libc::EINVAL,
             // As procfs answers chmod, unlink, mkdir and the like.
             Self::ReadOnly => libc::EPERM,
             // As procfs answers a write to a file that has no write operation.
@@ -68,6 +72,7 @@ impl DispatchError {
             Self::Caller(ContainerError::Kernel(error)) => kernel(error),
             Self::View(ViewError::Kernel(error)) => kernel(error),
             Self::View(ViewError::Host { .. }) => libc::EIO,
+            Self::View(ViewError::Answer(errno)) => errno.raw_os_error(),
             // As a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
             Self::Panic => libc::EIO,
@@ -80,7 +85,7 @@ impl DispatchError {
     pub fn is_worth_telling(&self) -> bool {
         matches!(
             self,
-            Self::View(_)
+            Self::View(ViewError::Kernel(_) | ViewError::Host { .. })
                 | Self::Panic
                 | Self::Caller(ContainerError::Kernel(_) | ContainerError::Invisible)
         )
@@ -99,6 +104,7 @@ fn kernel(error: &HostError) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
     use vistafs_text::ParseError;
 
     use super::*;
@@ -113,11 +119,13 @@ mod tests {
             (DispatchError::Stale, libc::ESTALE),
             (DispatchError::NotDirectory, libc::ENOTDIR),
             (DispatchError::IsDirectory, libc::EISDIR),
+            (DispatchError::NotLink, libc::EINVAL),
             (DispatchError::ReadOnly, libc::EPERM),
             (DispatchError::NotWritable, libc::EIO),
             (DispatchError::NotCacheable, libc::EINVAL),
             (DispatchError::ContainerGone, libc::ENODEV),
             (DispatchError::Panic, libc::EIO),
+            (ViewError::Answer(Errno::BUSY).into(), libc::EBUSY),
             (ContainerError::CallerGone.into(), libc::ESRCH),
             (ContainerError::Invisible.into(), libc::EACCES),
             (

@@ -10,13 +10,17 @@ use std::time::{Duration, SystemTime};
 
 use fuser::{
     Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
-    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
-    ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr, Request,
-    TimeOrNow, WriteFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenAccMode, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, TimeOrNow, WriteFlags,
 };
 
-use crate::{Asker, Attributes, DispatchError, Dispatcher, Kind};
+use vistafs_view::{Access, Asker, Change, NodeKind};
+
+use crate::channel::Wake;
+use crate::dispatcher::Poll;
+use crate::{Attributes, DispatchError, Dispatcher, Entry};
 
 /// How long the kernel may keep a name that never changes.
 const LASTING: Duration = Duration::from_secs(3600);
@@ -56,13 +60,15 @@ fn asker(request: &Request) -> Asker {
     Asker {
         tid: request.pid(),
         uid: request.uid(),
+        gid: request.gid(),
     }
 }
 
-fn file_type(kind: Kind) -> FileType {
+fn file_type(kind: NodeKind) -> FileType {
     match kind {
-        Kind::Directory => FileType::Directory,
-        Kind::File => FileType::RegularFile,
+        NodeKind::Directory => FileType::Directory,
+        NodeKind::File => FileType::RegularFile,
+        NodeKind::Link => FileType::Symlink,
     }
 }
 
@@ -79,14 +85,32 @@ fn attr(attributes: &Attributes) -> FileAttr {
         kind: file_type(attributes.kind),
         perm: attributes.mode,
         nlink: match attributes.kind {
-            Kind::Directory => 2,
-            Kind::File => 1,
+            NodeKind::Directory => 2,
+            NodeKind::File | NodeKind::Link => 1,
         },
-        uid: 0,
-        gid: 0,
+        uid: attributes.uid,
+        gid: attributes.gid,
         rdev: 0,
         blksize: 4096,
         flags: 0,
+    }
+}
+
+fn reply_entry(found: Result<Entry, Errno>, reply: ReplyEntry) {
+    match found {
+        Ok(entry) => {
+            let name_ttl = if entry.lasting { LASTING } else { NOT_AT_ALL };
+            let attr = attr(&entry.attributes);
+            reply.entry_with_ttls(&ATTRIBUTES, &name_ttl, &attr, Generation(0));
+        }
+        Err(errno) => reply.error(errno),
+    }
+}
+
+fn reply_empty(outcome: Result<(), Errno>, reply: ReplyEmpty) {
+    match outcome {
+        Ok(()) => reply.ok(),
+        Err(errno) => reply.error(errno),
     }
 }
 
@@ -104,32 +128,22 @@ impl Filesystem for VistaFs {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match guarded(|| self.dispatcher.lookup(parent.0, name, asker(req))) {
-            Ok(entry) => {
-                let name_ttl = if entry.lasting { LASTING } else { NOT_AT_ALL };
-                reply.entry_with_ttls(
-                    &ATTRIBUTES,
-                    &name_ttl,
-                    &attr(&entry.attributes),
-                    Generation(0),
-                );
-            }
-            Err(errno) => reply.error(errno),
-        }
+        let found = guarded(|| self.dispatcher.lookup(parent.0, name, asker(req)));
+        reply_entry(found, reply);
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, nlookup: u64) {
         self.dispatcher.forget(ino.0, nlookup);
     }
 
-    fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        match guarded(|| self.dispatcher.attributes(ino.0)) {
+    fn getattr(&self, req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        match guarded(|| self.dispatcher.attributes(ino.0, asker(req))) {
             Ok(attributes) => reply.attr(&ATTRIBUTES, &attr(&attributes)),
             Err(errno) => reply.error(errno),
         }
     }
 
-    /// O_TRUNC and setting times have no effect, as on procfs; the rest is refused.
+    /// O_TRUNC and setting times have no effect, as on procfs.
     fn setattr(
         &self,
         req: &Request,
@@ -148,18 +162,26 @@ impl Filesystem for VistaFs {
         _flags: Option<fuser::BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        if mode.is_some() || uid.is_some() || gid.is_some() {
-            reply.error(errno(&DispatchError::ReadOnly));
-        } else {
+        let change = Change { mode, uid, gid };
+        if change == Change::default() {
             self.getattr(req, ino, fh, reply);
+            return;
+        }
+        match guarded(|| self.dispatcher.change(ino.0, change, asker(req))) {
+            Ok(attributes) => reply.attr(&ATTRIBUTES, &attr(&attributes)),
+            Err(errno) => reply.error(errno),
         }
     }
 
-    fn open(&self, req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        // Direct I/O: no page cache that two containers could share. No flush: nothing to write.
-        let flags = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
-        match guarded(|| self.dispatcher.open(ino.0, asker(req))) {
-            Ok(handle) => reply.opened(FileHandle(handle), flags),
+    fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        // Direct I/O: no page cache that two containers could share. No flush: no write is kept back.
+        let answer = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+        let access = Access {
+            read: flags.acc_mode() != OpenAccMode::O_WRONLY,
+            write: flags.acc_mode() != OpenAccMode::O_RDONLY,
+        };
+        match guarded(|| self.dispatcher.open(ino.0, access, asker(req))) {
+            Ok(handle) => reply.opened(FileHandle(handle), answer),
             Err(errno) => reply.error(errno),
         }
     }
@@ -198,17 +220,20 @@ impl Filesystem for VistaFs {
 
     fn write(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
         _offset: u64,
-        _data: &[u8],
+        data: &[u8],
         _write_flags: WriteFlags,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        reply.error(errno(&DispatchError::NotWritable));
+        match guarded(|| self.dispatcher.write(ino.0, fh.0, data, asker(req))) {
+            Ok(taken) => reply.written(u32::try_from(taken).unwrap_or(u32::MAX)),
+            Err(errno) => reply.error(errno),
+        }
     }
 
     fn flush(
@@ -305,23 +330,35 @@ impl Filesystem for VistaFs {
         reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
     }
 
-    /// Always ready, as a /proc file without a poll operation. Never ENOSYS: that would switch
-    /// polling off for every file of the mount.
+    /// Never ENOSYS: that would switch polling off for every file of the mount.
     fn poll(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _ph: PollNotifier,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        ph: PollNotifier,
         events: PollEvents,
-        _flags: PollFlags,
+        flags: PollFlags,
         reply: ReplyPoll,
     ) {
-        let ready = PollEvents::POLLIN
-            | PollEvents::POLLOUT
-            | PollEvents::POLLRDNORM
-            | PollEvents::POLLWRNORM;
-        reply.poll(events & ready);
+        let wake = || -> Wake {
+            Box::new(move || {
+                // ENOENT: nobody waits any more.
+                if let Err(error) = ph.notify() {
+                    log::debug!("waking who polls: {error}");
+                }
+            })
+        };
+        let poll = Poll {
+            events: events.bits(),
+            wake: flags
+                .contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY)
+                .then(wake),
+        };
+        match guarded(|| self.dispatcher.poll(ino.0, fh.0, poll, asker(req))) {
+            Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
+            Err(errno) => reply.error(errno),
+        }
     }
 
     fn ioctl(
@@ -412,22 +449,28 @@ impl Filesystem for VistaFs {
 
     fn mkdir(
         &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _mode: u32,
-        _umask: u32,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        umask: u32,
         reply: ReplyEntry,
     ) {
-        reply.error(errno(&DispatchError::ReadOnly));
+        let mode = mode & !umask;
+        let made = guarded(|| {
+            self.dispatcher
+                .make_directory(parent.0, name, mode, asker(req))
+        });
+        reply_entry(made, reply);
     }
 
     fn unlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
-    fn rmdir(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(errno(&DispatchError::ReadOnly));
+    fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let removed = guarded(|| self.dispatcher.remove_directory(parent.0, name, asker(req)));
+        reply_empty(removed, reply);
     }
 
     fn rename(
@@ -443,8 +486,12 @@ impl Filesystem for VistaFs {
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
-    fn readlink(&self, _req: &Request, _ino: INodeNo, reply: ReplyData) {
-        reply.error(Errno::EINVAL);
+    fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
+        let mut target = Vec::new();
+        match guarded(|| self.dispatcher.read_link(ino.0, asker(req), &mut target)) {
+            Ok(()) => reply.data(&target),
+            Err(errno) => reply.error(errno),
+        }
     }
 }
 

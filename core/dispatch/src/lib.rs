@@ -7,27 +7,34 @@
 //! | `fuse.rs` | converts requests and replies; catches panics; nothing else |
 //! | `dispatcher.rs` | what each operation does |
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
+//! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
+//! | `dispatcher/trees.rs` | the same for what tree views serve |
 //! | `address.rs` | `at/<cgroup path>/...`: the same tree for a named container |
+//! | `place.rs` | what a node number stands for |
 //! | `number.rs` | node numbers: functions of (view path, container) |
 //! | `open_files.rs` | open handles: view, container and text |
+//! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `errno.rs` | the one place that maps errors to errno |
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
 //! # Synchronization
 //! The tree never changes. `open_files` and `address` lock a table for a look-up, an insertion or a
 //! removal. Each open file has a lock of its own around its text: it is held while a view renders,
-//! so nobody but readers of that very descriptor waits for it. Order: a table, then nothing; an
-//! open file's text, then nothing of this crate.
+//! so nobody but readers of that very descriptor waits for it; and one around its channel, held while
+//! that is opened. Order: a table, then nothing; an open file's text or channel, then nothing of this
+//! crate.
 
 mod address;
+mod channel;
 mod complaints;
 mod dispatcher;
 mod errno;
 mod fuse;
 mod number;
 mod open_files;
+mod place;
 mod tree;
 
-pub use dispatcher::{Asker, Attributes, Dispatcher, Entry, Kind};
+pub use dispatcher::{Attributes, Dispatcher, Entry};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;

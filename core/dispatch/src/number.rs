@@ -2,21 +2,70 @@
 //!
 //! A worker that takes over from another gives the same node the same number, so what the kernel
 //! remembers stays true. SipHash-1-3 with fixed keys is the same function in every release.
+//!
+//! ```text
+//! 0 | 63 bits of a hash of (path, container, node)    the fixed tree; anything of a named container
+//! 1 | 7 bits: which tree view | 56 bits: NodeId       below a tree view
+//! ```
+//! So a node of a tree view is understood from its number alone.
 
 use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use siphasher::sip::SipHasher13;
+use vistafs_view::NodeId;
 
 /// The root of a FUSE mount is always 1.
 pub(crate) const ROOT: u64 = 1;
 
-/// The number of `path` below the mount; `container` for a node that stands for a named one.
-pub(crate) fn of(path: &str, container: Option<&Path>) -> u64 {
-    if path.is_empty() && container.is_none() {
+const IN_TREE: u64 = 1 << 63;
+
+/// The number of `path` below the mount.
+pub(crate) fn of(path: &str) -> u64 {
+    if path.is_empty() {
         return ROOT;
     }
+    hash(path, None, NodeId::TOP)
+}
+
+/// The number of a node for a named container: of a view at `path`, `node` within it.
+pub(crate) fn at(path: &str, container: &Path, node: NodeId) -> u64 {
+    hash(path, Some(container), node)
+}
+
+/// The number of a node of the tree view with this tag.
+pub(crate) fn within(tag: u8, node: NodeId) -> u64 {
+    IN_TREE | u64::from(tag & TAGS) << NodeId::BITS | node.get()
+}
+
+/// Which tree view a number belongs to, and the node in it.
+pub(crate) fn split(number: u64) -> Option<(u8, NodeId)> {
+    if number & IN_TREE == 0 {
+        return None;
+    }
+    let tag = u8::try_from((number >> NodeId::BITS) & u64::from(TAGS)).ok()?;
+    let node = NodeId::new(number & ((1 << NodeId::BITS) - 1))?;
+    Some((tag, node))
+}
+
+const TAGS: u8 = 0x7f;
+
+/// Tags of tree views by their paths, all different. A tag depends on the path alone unless two of
+/// them meet by chance.
+pub(crate) fn tags<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
+    let mut tags: Vec<u8> = Vec::new();
+    for path in paths {
+        let mut tag = hash(path, None, NodeId::TOP).to_le_bytes()[0] & TAGS;
+        while tags.contains(&tag) && tags.len() <= usize::from(TAGS) {
+            tag = (tag + 1) & TAGS;
+        }
+        tags.push(tag);
+    }
+    tags
+}
+
+fn hash(path: &str, container: Option<&Path>, node: NodeId) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(path.as_bytes());
     // Neither a view's path nor a cgroup's has a NUL in it.
@@ -25,8 +74,12 @@ pub(crate) fn of(path: &str, container: Option<&Path>) -> u64 {
         hasher.write(&[1]);
         hasher.write(container.as_os_str().as_bytes());
     }
+    if node != NodeId::TOP {
+        hasher.write(&[0]);
+        hasher.write(&node.get().to_le_bytes());
+    }
     // 0 means "no node", 1 the root.
-    hasher.finish().max(2)
+    (hasher.finish() & !IN_TREE).max(2)
 }
 
 #[cfg(test)]
@@ -36,11 +89,32 @@ mod tests {
     /// A change here breaks the hand-over from an older worker.
     #[test]
     fn numbers_are_for_ever() {
-        assert_eq!(of("", None), 1);
-        assert_eq!(of("proc/meminfo", None), 2_509_726_886_885_025_025);
+        let node = NodeId::new(7).unwrap();
+        assert_eq!(of(""), 1);
+        assert_eq!(of("proc/meminfo"), 2_509_726_886_885_025_025);
         assert_eq!(
-            of("proc/meminfo", Some(Path::new("/a"))),
+            at("proc/meminfo", Path::new("/a"), NodeId::TOP),
             1_432_770_294_759_396_931
         );
+        assert_eq!(at("sys", Path::new("/a"), node), 44_677_515_758_068_471);
+        assert_eq!(tags(["sys/devices/system/cpu", "cgroup"]), [36, 31]);
+        assert_eq!(within(5, node), 0x8500_0000_0000_0007);
+    }
+
+    #[test]
+    fn a_number_in_a_tree_tells_which() {
+        let node = NodeId::from_hash(u64::MAX);
+        assert_eq!(split(within(127, node)), Some((127, node)));
+        assert_eq!(split(of("proc/meminfo")), None);
+        assert_eq!(split(at("proc", Path::new("/a"), node)), None);
+    }
+
+    #[test]
+    fn tags_differ() {
+        let paths: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        let mut tags = tags(paths.iter().map(String::as_str));
+        tags.sort_unstable();
+        tags.dedup();
+        assert_eq!(tags.len(), 100);
     }
 }

@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use vistafs_container::Container;
+use vistafs_view::{NodeId, NodeKind};
+
+use crate::channel::Channel;
 
 /// Whose numbers an open file shows; fixed at open.
 #[derive(Debug, Clone)]
@@ -38,14 +41,31 @@ pub(crate) struct Text {
 pub(crate) struct OpenFile {
     /// Index of the view among the serving ones.
     pub(crate) view: usize,
+    /// The node within it, if it is a tree.
+    pub(crate) within: NodeId,
     /// Whose numbers.
     pub(crate) shows: Shows,
     /// Held while a view renders and while a reply is sent from it.
     pub(crate) text: Mutex<Text>,
+    /// What stands behind it; opened at the first write or poll, under the lock.
+    pub(crate) channel: Mutex<Option<Arc<Channel>>>,
 }
 
-/// A directory listing: name, node number, whether it is a directory.
-pub(crate) type Listing = Vec<(std::ffi::OsString, u64, bool)>;
+impl OpenFile {
+    /// A file of `view` that nobody has read yet.
+    pub(crate) fn new(view: usize, within: NodeId, shows: Shows) -> Self {
+        Self {
+            view,
+            within,
+            shows,
+            text: Mutex::default(),
+            channel: Mutex::default(),
+        }
+    }
+}
+
+/// A directory listing: name, node number, kind.
+pub(crate) type Listing = Vec<(std::ffi::OsString, u64, NodeKind)>;
 
 const SHARDS: usize = 16;
 const KEPT_BUFFERS: usize = 64;
@@ -75,21 +95,16 @@ impl OpenFiles {
     }
 
     /// Opens a file; its handle.
-    pub(crate) fn open(&self, view: usize, shows: Shows) -> u64 {
+    pub(crate) fn open(&self, file: OpenFile) -> u64 {
         let handle = self.fresh();
-        self.adopt(handle, view, shows);
+        self.adopt(handle, file);
         handle
     }
 
     /// Opens a file under a handle that another worker gave out.
-    pub(crate) fn adopt(&self, handle: u64, view: usize, shows: Shows) -> Arc<OpenFile> {
-        let file = Arc::new(OpenFile {
-            view,
-            shows,
-            text: Mutex::default(),
-        });
+    pub(crate) fn adopt(&self, handle: u64, file: OpenFile) -> Arc<OpenFile> {
         let mut shard = self.shard(handle).write();
-        Arc::clone(shard.entry(handle).or_insert(file))
+        Arc::clone(shard.entry(handle).or_insert_with(|| Arc::new(file)))
     }
 
     /// The file of a handle.

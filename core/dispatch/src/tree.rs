@@ -1,4 +1,4 @@
-//! The fixed tree below the mount: the directories and files of the registered views.
+//! The fixed tree below the mount: the directories of the registered views, and where each stands.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -11,8 +11,8 @@ use crate::number;
 pub(crate) enum Node {
     /// Names and node indices, sorted by name.
     Directory(BTreeMap<&'static str, usize>),
-    /// Index of the view among the serving ones.
-    File(usize),
+    /// Index of a view among the serving ones, which is a file or the top of a tree of its own.
+    View(usize),
 }
 
 /// The tree; never changes.
@@ -20,27 +20,36 @@ pub(crate) enum Node {
 pub(crate) struct Tree {
     nodes: Vec<(String, Node)>,
     by_number: HashMap<u64, usize>,
+    // Of the nodes where a tree view stands.
+    tags: Vec<(u8, usize)>,
 }
 
 /// Index of the root.
 pub(crate) const TOP: usize = 0;
 
 impl Tree {
-    /// A tree of the files at `paths`, which the registry has checked.
-    pub(crate) fn new(paths: impl IntoIterator<Item = &'static str>) -> Self {
+    /// A tree of the views at `paths`, which the registry has checked.
+    /// `true`: a tree view.
+    pub(crate) fn new(paths: impl IntoIterator<Item = (&'static str, bool)>) -> Self {
         let mut tree = Self {
             nodes: vec![(String::new(), Node::Directory(BTreeMap::new()))],
             by_number: HashMap::new(),
+            tags: Vec::new(),
         };
-        for (view, path) in paths.into_iter().enumerate() {
-            tree.insert(path, view);
+        let mut tops = Vec::new();
+        for (view, (path, is_tree)) in paths.into_iter().enumerate() {
+            let node = tree.insert(path, view);
+            tops.extend(is_tree.then_some(node));
         }
-        let number = |(index, (path, _)): (usize, &(String, Node))| (number::of(path, None), index);
+        let number = |(index, (path, _)): (usize, &(String, Node))| (number::of(path), index);
         tree.by_number = tree.nodes.iter().enumerate().map(number).collect();
+        let tags = number::tags(tops.iter().map(|top| tree.path(*top)));
+        tree.tags = tags.into_iter().zip(tops).collect();
         tree
     }
 
-    fn insert(&mut self, path: &'static str, view: usize) {
+    /// The index of the view's node.
+    fn insert(&mut self, path: &'static str, view: usize) -> usize {
         let mut here = TOP;
         let mut end = 0;
         for component in path.split('/') {
@@ -49,23 +58,36 @@ impl Tree {
             end += 1;
             let next = self.nodes.len();
             let Node::Directory(children) = &mut self.nodes[here].1 else {
-                return;
+                return here;
             };
             here = *children.entry(component).or_insert(next);
             if here == next {
                 let node = if so_far == path {
-                    Node::File(view)
+                    Node::View(view)
                 } else {
                     Node::Directory(BTreeMap::new())
                 };
                 self.nodes.push((so_far.to_owned(), node));
             }
         }
+        here
     }
 
     /// The node of a number.
     pub(crate) fn by_number(&self, number: u64) -> Option<usize> {
         self.by_number.get(&number).copied()
+    }
+
+    /// The node where the tree view with this tag stands.
+    pub(crate) fn by_tag(&self, tag: u8) -> Option<usize> {
+        let found = self.tags.iter().find(|(known, _)| *known == tag);
+        found.map(|(_, node)| *node)
+    }
+
+    /// The tag of the tree view that stands at an index.
+    pub(crate) fn tag(&self, index: usize) -> u8 {
+        let found = self.tags.iter().find(|(_, node)| *node == index);
+        found.map_or(0, |(tag, _)| *tag)
     }
 
     /// The node at an index.
@@ -94,8 +116,9 @@ mod tests {
 
     #[test]
     fn directories_are_made_once() {
-        let tree = Tree::new(["proc/meminfo", "proc/stat", "sys/devices/system/cpu/online"]);
-        let find = |path: &str| tree.by_number(number::of(path, None));
+        let files = ["proc/meminfo", "proc/stat", "sys/devices/system/cpu/online"];
+        let tree = Tree::new(files.map(|path| (path, false)));
+        let find = |path: &str| tree.by_number(number::of(path));
         assert_eq!(find(""), Some(TOP));
         for path in ["proc", "sys/devices", "sys/devices/system/cpu"] {
             let index = find(path).unwrap();
@@ -105,9 +128,19 @@ mod tests {
         let stat = tree
             .child(find("proc").unwrap(), OsStr::new("stat"))
             .unwrap();
-        assert!(matches!(tree.node(stat), Node::File(1)));
+        assert!(matches!(tree.node(stat), Node::View(1)));
         assert_eq!(tree.child(stat, OsStr::new("x")), None);
         assert_eq!(tree.child(TOP, OsStr::from_bytes(b"\xff")), None);
         assert_eq!(find("proc/cpuinfo"), None);
+    }
+
+    #[test]
+    fn tree_views_have_tags() {
+        let tree = Tree::new([("proc/stat", false), ("cgroup", true), ("sys/x", true)]);
+        for path in ["cgroup", "sys/x"] {
+            let node = tree.by_number(number::of(path)).unwrap();
+            assert_eq!(tree.by_tag(tree.tag(node)), Some(node));
+        }
+        assert_eq!(tree.tags.len(), 2);
     }
 }

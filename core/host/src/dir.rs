@@ -68,6 +68,12 @@ impl Dir {
         self.open_beneath(relative, OFlags::RDONLY)
     }
 
+    /// Whether there is something at `relative`.
+    #[must_use]
+    pub fn has(&self, relative: &Path) -> bool {
+        self.open_beneath(relative, OFlags::PATH).is_ok()
+    }
+
     /// The names of the directories in it, unsorted.
     ///
     /// # Errors
@@ -120,6 +126,8 @@ mod tests {
         assert!(dir.open_file(Path::new("../secret")).is_err());
         assert!(dir.subdir(Path::new("..")).is_err());
         assert!(dir.open_file(Path::new("/etc/passwd")).is_err());
+        assert!(!dir.has(Path::new("../secret")));
+        assert!(!dir.has(Path::new("link")));
     }
 
     #[test]

@@ -145,6 +145,12 @@ impl Host {
         Ok(text)
     }
 
+    /// Whether there is a file or directory at a path such as `proc/pressure/irq`.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        self.root.has(Path::new(path))
+    }
+
     /// The host's file as it is this instant, byte for byte, into `text`.
     ///
     /// # Errors

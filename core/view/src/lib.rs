@@ -1,34 +1,40 @@
 //! The contract of a view, and the registry of all views.
 //!
-//! A *view* is the provider of one file at a path below the mount. Its crate or plugin registers a
+//! A *view* is the provider of one file or one tree at a path below the mount. Its crate or plugin registers a
 //! [`ViewSpec`]; the [`Registry`] checks all of them once at start and never changes afterwards;
 //! for each reading the dispatcher gives the view a [`Context`].
 //!
-//! # Adding a kind of view
-//! What a view can do beyond being read (be written, be polled, be a tree) is reached through
-//! default methods of [`View`] and further variants of [`Provider`], which is not exhaustive, so
-//! that a new kind changes no view that exists.
+//! # Kinds of views
+//! A [`View`] renders the text of one file, for containers only; by its default methods it may also
+//! be written and polled. A [`TreeView`] serves a directory and all below it, for the host as well.
+//! [`Provider`] is not exhaustive, so that a further kind changes no view that exists.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `view.rs` | [`View`], and what can go wrong in one |
 //! | `spec.rs` | [`ViewSpec`], [`Provider`], and where a view gets its numbers from |
 //! | `options.rs` | a view's options, with their defaults |
+//! | `tree.rs` | [`TreeView`], and the nodes of a tree |
 //! | `context.rs` | [`Context`]: the container, the host and scratch space |
+//! | `request.rs` | [`Request`]: who asks, and whose numbers he is shown |
 //! | `registry.rs` | [`Registry`] |
 //! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
 
 mod context;
 mod options;
 mod registry;
+mod request;
 mod selection;
 mod spec;
+mod tree;
 mod view;
 
 pub use context::Context;
 pub use inventory;
 pub use options::{OptionError, OptionSpec, OptionValue, Options};
 pub use registry::{Registered, Registry, RegistryError, Status};
+pub use request::{Asker, Request};
 pub use selection::Selection;
 pub use spec::{Provider, Source, ViewSpec};
+pub use tree::{Access, Change, NodeAttributes, NodeId, NodeKind, TreeView};
 pub use view::{View, ViewError};

@@ -4,7 +4,9 @@
 //! linker; so the registry sorts, checks each registration, and the daemon's tests compare its
 //! names with the enabled features.
 
-use crate::{OptionError, Options, Provider, Selection, ViewSpec};
+use vistafs_host::Host;
+
+use crate::{OptionError, Options, Provider, Selection, Source, ViewSpec};
 
 /// Whether a view serves, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum Status {
     OffByDefault,
     /// The configuration switches it off.
     Disabled,
+    /// It is made from a file that this host does not have.
+    NotOnHost,
 }
 
 /// A view in the registry.
@@ -113,6 +117,18 @@ impl Registry {
             });
         }
         Ok(Self { views })
+    }
+
+    /// Leaves out the views that are made from a file which the host lacks.
+    #[must_use]
+    pub fn on(mut self, host: &Host) -> Self {
+        for view in &mut self.views {
+            let needs_file = view.spec.sources.contains(&Source::Host);
+            if view.status == Status::On && needs_file && !host.has(view.spec.path) {
+                view.status = Status::NotOnHost;
+            }
+        }
+        self
     }
 
     /// Every view, by path.

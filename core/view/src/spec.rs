@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vistafs_cgroup::{Hierarchies, Version};
 
-use crate::{OptionSpec, Options, View};
+use crate::{OptionSpec, Options, TreeView, View};
 
 /// Where a view gets the container's numbers from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Source {
     Controller(&'static str),
     /// The container's processes.
     Processes,
-    /// The host's own file.
+    /// The host's own file: a host that lacks it has no such view.
     Host,
 }
 
@@ -40,6 +40,8 @@ impl Source {
 pub enum Provider {
     /// One file.
     File(Arc<dyn View>),
+    /// A directory and all below it.
+    Tree(Arc<dyn TreeView>),
 }
 
 /// The registration of a view.
@@ -50,7 +52,7 @@ pub struct ViewSpec {
     pub path: &'static str,
     /// One line for people.
     pub summary: &'static str,
-    /// Permission bits, those of the host's file.
+    /// Permission bits, those of the host's file; a tree says for itself what its nodes have.
     pub mode: u16,
     /// Whether it is on when nothing is configured.
     pub on_by_default: bool,

@@ -1,11 +1,13 @@
 //! What a view is, and what can go wrong in one.
 
 use std::fmt::Debug;
+use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use vistafs_host::HostError;
 use vistafs_text::ParseError;
 
-use crate::Context;
+use crate::{Context, Request};
 
 /// Why a view could not be rendered. The dispatcher maps it to an errno, in one place.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum ViewError {
         /// Where in it.
         source: ParseError,
     },
+    /// What the caller is to be answered, as the kernel answers; no fault of anybody's.
+    #[error("{0}")]
+    Answer(Errno),
 }
 
 /// Renders one file for one container.
@@ -33,4 +38,25 @@ pub trait View: Debug + Send + Sync + 'static {
     /// An error reaches the reader as such. A view never makes a number up for one that it could
     /// not read.
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError>;
+
+    /// Opens what stands behind the file for callers that write to it or poll it: what they write
+    /// goes to this descriptor, and the file is ready when the descriptor is. It is opened at the
+    /// first such call on an open file and kept as long as that is open. Callers on the host are
+    /// asked for as well. `None`: not writable, always ready.
+    ///
+    /// # Errors
+    /// [`ViewError::Answer`] with what the kernel's own file would answer.
+    fn channel(&self, request: &mut Request<'_>) -> Result<Option<OwnedFd>, ViewError> {
+        let _ = request;
+        Ok(None)
+    }
+
+    /// Whether the caller may write `data` into the channel.
+    ///
+    /// # Errors
+    /// [`ViewError::Answer`] with what the kernel's own file would answer.
+    fn check_write(&self, request: &mut Request<'_>, data: &[u8]) -> Result<(), ViewError> {
+        let _ = (request, data);
+        Ok(())
+    }
 }

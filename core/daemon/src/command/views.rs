@@ -6,6 +6,7 @@ use std::io::Write as _;
 use anyhow::Context as _;
 use serde::Serialize;
 use vistafs_cgroup::Hierarchies;
+use vistafs_host::Host;
 use vistafs_view::{Registered, Registry, Status};
 
 use crate::cli::ViewsArgs;
@@ -34,6 +35,7 @@ struct OptionRow {
 pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
     let registry =
         Registry::collect(&config.selection()).context("the configuration cannot be used")?;
+    let registry = registry.on(&Host::running(config.epoch())?);
     let hierarchies = engine::hierarchies()?;
     let rows: Vec<Row> = registry
         .all()
@@ -68,6 +70,7 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
             Status::On => "enabled in the configuration",
             Status::OffByDefault => "by default",
             Status::Disabled => "disabled in the configuration",
+            Status::NotOnHost => "the host has no such file",
         },
         from: "built in",
         sources: view

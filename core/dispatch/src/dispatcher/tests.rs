@@ -1,9 +1,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use vistafs_cgroup::Hierarchies;
 use vistafs_host::Host;
-use vistafs_view::{Options, Selection, ViewError, ViewSpec};
+use vistafs_view::{
+    Access, Change, Context, NodeAttributes, NodeId, Options, Request, Selection, TreeView, View,
+    ViewError, ViewSpec,
+};
 
 use super::*;
 
@@ -15,6 +19,11 @@ impl View for Unused {
         Ok(())
     }
 }
+
+const READ: Access = Access {
+    read: true,
+    write: false,
+};
 
 const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
     ViewSpec {
@@ -29,6 +38,86 @@ const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
     }
 }
 
+/// A tree with one file, and a directory that is shown to root alone.
+#[derive(Debug)]
+struct Small;
+
+const FILE: NodeId = NodeId::from_hash(5);
+const ROOTS: NodeId = NodeId::from_hash(6);
+
+impl Small {
+    fn node(id: NodeId) -> NodeAttributes {
+        let kind = if id == FILE {
+            NodeKind::File
+        } else {
+            NodeKind::Directory
+        };
+        NodeAttributes {
+            id,
+            kind,
+            mode: 0o444,
+            uid: 7,
+            gid: 8,
+            size: 4,
+            lasting: id == FILE,
+        }
+    }
+}
+
+impl TreeView for Small {
+    fn lookup(
+        &self,
+        request: &mut Request<'_>,
+        parent: NodeId,
+        name: &OsStr,
+    ) -> Result<NodeAttributes, ViewError> {
+        match (parent, name.to_str()) {
+            (NodeId::TOP, Some("file")) => Ok(Self::node(FILE)),
+            (NodeId::TOP, Some("root")) if request.asker().uid == 0 => Ok(Self::node(ROOTS)),
+            _ => Err(ViewError::Answer(Errno::NOENT)),
+        }
+    }
+
+    fn attributes(&self, _: &mut Request<'_>, node: NodeId) -> Result<NodeAttributes, ViewError> {
+        match node {
+            NodeId::TOP | FILE | ROOTS => Ok(Self::node(node)),
+            _ => Err(ViewError::Answer(Errno::STALE)),
+        }
+    }
+
+    fn list(
+        &self,
+        _: &mut Request<'_>,
+        _: NodeId,
+        found: &mut dyn FnMut(&OsStr, NodeId, NodeKind),
+    ) -> Result<(), ViewError> {
+        found(OsStr::new("file"), FILE, NodeKind::File);
+        Ok(())
+    }
+
+    fn open(&self, _: &mut Request<'_>, _: NodeId, access: Access) -> Result<(), ViewError> {
+        if access.write {
+            return Err(ViewError::Answer(Errno::ACCESS));
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        assert_eq!((node, request.container().is_none()), (FILE, true));
+        out.extend_from_slice(b"text");
+        Ok(())
+    }
+}
+
+static SMALL: ViewSpec = ViewSpec {
+    build: |_: &Options| Provider::Tree(Arc::new(Small)),
+    ..spec("small", "sys/small")
+};
 static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
 static MISSING: ViewSpec = spec("missing", "proc/no-such-file");
 
@@ -36,7 +125,7 @@ fn dispatcher() -> Dispatcher {
     let host = Arc::new(Host::running(Duration::ZERO).unwrap());
     let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
     let containers = Containers::new(host, none).unwrap();
-    let registry = Registry::new([&UPTIME, &MISSING], &Selection::default()).unwrap();
+    let registry = Registry::new([&UPTIME, &MISSING, &SMALL], &Selection::default()).unwrap();
     Dispatcher::new(containers, &registry, CpuPolicy::default())
 }
 
@@ -45,12 +134,13 @@ fn host(uid: u32) -> Asker {
     Asker {
         tid: std::process::id(),
         uid,
+        gid: 0,
     }
 }
 
 fn find(dispatcher: &Dispatcher, path: &str) -> Attributes {
     let mut number = number::ROOT;
-    let mut found = dispatcher.attributes(number).unwrap();
+    let mut found = dispatcher.attributes(number, host(0)).unwrap();
     for name in path.split('/') {
         let entry = dispatcher
             .lookup(number, OsStr::new(name), host(0))
@@ -80,7 +170,7 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
     let (first, second) = (dispatcher(), dispatcher());
     let file = find(&first, "proc/uptime");
     assert_eq!(file.number, find(&second, "proc/uptime").number);
-    let handle = first.open(file.number, host(0)).unwrap();
+    let handle = first.open(file.number, READ, host(0)).unwrap();
     assert!(!read(&first, file.number, handle, 0).unwrap().is_empty());
     let afresh = read(&second, file.number, handle, 3).unwrap();
     assert!(
@@ -89,14 +179,14 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
     );
     second.close(handle);
     first.close(handle);
-    assert_eq!((first.counts(), second.counts()), ((0, 0), (0, 0)));
+    assert_eq!((first.counts(), second.counts()), ((0, 0, 0), (0, 0, 0)));
 }
 
 #[test]
 fn a_host_file_that_is_missing_is_an_error() {
     let dispatcher = dispatcher();
     let file = find(&dispatcher, "proc/no-such-file");
-    let handle = dispatcher.open(file.number, host(0)).unwrap();
+    let handle = dispatcher.open(file.number, READ, host(0)).unwrap();
     let error = read(&dispatcher, file.number, handle, 0).unwrap_err();
     assert_eq!(error.errno(), libc::EIO);
 }
@@ -109,16 +199,16 @@ fn directories_are_no_files_and_files_no_directories() {
         find(&dispatcher, "proc/uptime").number,
     );
     let errno = |result: Result<u64, DispatchError>| result.unwrap_err().errno();
-    assert_eq!(errno(dispatcher.open(proc, host(0))), libc::EISDIR);
+    assert_eq!(errno(dispatcher.open(proc, READ, host(0))), libc::EISDIR);
     assert_eq!(
         errno(dispatcher.open_directory(file, host(0))),
         libc::ENOTDIR
     );
     let below = dispatcher.lookup(file, OsStr::new("x"), host(0));
     assert_eq!(below.unwrap_err().errno(), libc::ENOTDIR);
-    assert_eq!(errno(dispatcher.open(0xdead, host(0))), libc::ESTALE);
+    assert_eq!(errno(dispatcher.open(0xdead, READ, host(0))), libc::ESTALE);
     assert_eq!(
-        errno(dispatcher.open(file, Asker { tid: 0, uid: 0 })),
+        errno(dispatcher.open(file, READ, Asker { tid: 0, ..host(0) })),
         libc::EACCES
     );
 }
@@ -135,10 +225,10 @@ fn addresses_are_for_root_and_are_forgotten() {
     let number = entry.attributes.number;
     assert_eq!(dispatcher.counts().1, 1);
     dispatcher.forget(number, 1);
-    assert!(dispatcher.attributes(number).is_ok());
+    assert!(dispatcher.attributes(number, host(0)).is_ok());
     dispatcher.forget(number, 1);
     assert_eq!(
-        dispatcher.attributes(number).unwrap_err().errno(),
+        dispatcher.attributes(number, host(0)).unwrap_err().errno(),
         libc::ESTALE
     );
     assert_eq!(dispatcher.counts().1, 0);
@@ -154,7 +244,7 @@ fn listings_go_on_where_they_stopped() {
         // One entry a call, each from where the last one ended.
         let mut found = None;
         let offset = names.len() as u64;
-        let add = |next: u64, _: u64, _: Kind, name: &OsStr| {
+        let add = |next: u64, _: u64, _: NodeKind, name: &OsStr| {
             found = Some((next, name.to_owned()));
             true
         };
@@ -169,4 +259,111 @@ fn listings_go_on_where_they_stopped() {
     }
     assert_eq!(names, [".", "..", "no-such-file", "uptime"]);
     dispatcher.close_directory(handle);
+}
+
+#[test]
+fn nodes_of_a_tree_view_are_known_by_their_numbers_alone() {
+    let (first, second) = (dispatcher(), dispatcher());
+    let top = find(&first, "sys/small");
+    assert_eq!((top.kind, top.uid, top.gid), (NodeKind::Directory, 7, 8));
+    let file = first
+        .lookup(top.number, OsStr::new("file"), host(0))
+        .unwrap();
+    assert!(file.lasting);
+    let number = file.attributes.number;
+    assert_eq!(number, find(&second, "sys/small/file").number);
+    let handle = first.open(number, READ, host(0)).unwrap();
+    assert_eq!(read(&first, number, handle, 0).unwrap(), b"text");
+    assert_eq!(read(&second, number, handle, 2).unwrap(), b"xt");
+    let listed = second.list(top.number, host(0)).unwrap();
+    assert_eq!(listed[2], ("file".into(), number, NodeKind::File));
+    let errno = |error: DispatchError| error.errno();
+    assert_eq!(
+        first.attributes(number ^ 1, host(0)).map_err(errno),
+        Err(libc::ESTALE)
+    );
+    assert_eq!(
+        first.open(top.number, READ, host(0)).map_err(errno),
+        Err(libc::EISDIR)
+    );
+}
+
+#[test]
+fn a_tree_view_decides_who_sees_what() {
+    let dispatcher = dispatcher();
+    let top = find(&dispatcher, "sys/small").number;
+    let lookup = |uid| dispatcher.lookup(top, OsStr::new("root"), host(uid));
+    assert!(!lookup(0).unwrap().lasting);
+    assert_eq!(lookup(1).unwrap_err().errno(), libc::ENOENT);
+}
+
+#[test]
+fn what_cannot_be_changed_says_so() {
+    let dispatcher = dispatcher();
+    let (top, uptime) = (
+        find(&dispatcher, "sys/small").number,
+        find(&dispatcher, "proc/uptime"),
+    );
+    let file = find(&dispatcher, "sys/small/file").number;
+    let write = Access {
+        read: false,
+        write: true,
+    };
+    let name = OsStr::new("x");
+    let mode = Change {
+        mode: Some(0o777),
+        ..Change::default()
+    };
+    let errors = [
+        (dispatcher.open(file, write, host(0)).err(), libc::EACCES),
+        (dispatcher.write(file, 1, b"x", host(0)).err(), libc::EACCES),
+        (
+            dispatcher.write(uptime.number, 1, b"x", host(0)).err(),
+            libc::EIO,
+        ),
+        (
+            dispatcher.make_directory(top, name, 0, host(0)).err(),
+            libc::EPERM,
+        ),
+        (
+            dispatcher
+                .make_directory(number::ROOT, name, 0, host(0))
+                .err(),
+            libc::EPERM,
+        ),
+        (
+            dispatcher.remove_directory(top, name, host(0)).err(),
+            libc::EPERM,
+        ),
+        (dispatcher.change(file, mode, host(0)).err(), libc::EPERM),
+        (
+            dispatcher.change(uptime.number, mode, host(0)).err(),
+            libc::EPERM,
+        ),
+        (
+            dispatcher.read_link(file, host(0), &mut Vec::new()).err(),
+            libc::EINVAL,
+        ),
+        (
+            dispatcher
+                .read_link(uptime.number, host(0), &mut Vec::new())
+                .err(),
+            libc::EINVAL,
+        ),
+    ];
+    for (index, (error, errno)) in errors.into_iter().enumerate() {
+        assert_eq!(error.map(|e| e.errno()), Some(errno), "{index}");
+    }
+}
+
+#[test]
+fn a_file_without_a_channel_is_always_ready() {
+    let dispatcher = dispatcher();
+    let number = find(&dispatcher, "proc/uptime").number;
+    let poll = Poll {
+        events: u32::MAX,
+        wake: None,
+    };
+    let ready = dispatcher.poll(number, 1, poll, host(0)).unwrap();
+    assert_eq!(ready & 0b111, 0b101, "POLLIN and POLLOUT, not POLLPRI");
 }

@@ -1,0 +1,267 @@
+//! Open files: reading, writing, polling.
+
+use std::sync::Arc;
+
+use vistafs_container::Container;
+use vistafs_view::{Access, Asker, Context, NodeId, Provider, Request, View, ViewError};
+
+use super::{Dispatcher, SCRATCH, alive_or_gone};
+use crate::channel::{Channel, Wake};
+use crate::errno::DispatchError;
+use crate::open_files::{OpenFile, Shows};
+use crate::tree::Node;
+
+/// Ready for everything, as a /proc file without a poll operation.
+const ALWAYS_READY: u32 =
+    (libc::POLLIN | libc::POLLOUT | libc::POLLRDNORM | libc::POLLWRNORM) as u32;
+
+/// What a caller of poll(2) wants to know.
+pub(crate) struct Poll {
+    /// poll(2) events that it asks for.
+    pub(crate) events: u32,
+    /// Tells the kernel to ask again, if somebody waits.
+    pub(crate) wake: Option<Wake>,
+}
+
+impl Dispatcher {
+    /// Opens a file for the caller's container; its handle.
+    ///
+    /// # Errors
+    /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers.
+    pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
+        let file = self.file(number, asker)?;
+        self.open_in_tree(&file, access, asker)?;
+        Ok(self.open_files.open(file))
+    }
+
+    /// Calls `reply` with up to `size` bytes from `offset` of an open file. At offset 0 the text is
+    /// rendered afresh; further on it is the rest of the same text.
+    ///
+    /// # Errors
+    /// `View`, `ContainerGone`; for a handle of another worker also those of `open`.
+    pub fn read(
+        &self,
+        number: u64,
+        handle: u64,
+        offset: u64,
+        size: usize,
+        asker: Asker,
+        reply: impl FnOnce(&[u8]),
+    ) -> Result<(), DispatchError> {
+        let access = Access {
+            read: true,
+            write: false,
+        };
+        let file = self.opened(number, handle, access, asker)?;
+        let mut text = file.text.lock();
+        if offset > 0 && text.ended_at.is_some_and(|end| offset >= end) {
+            reply(&[]);
+            return Ok(());
+        }
+        if offset == 0 || !text.rendered {
+            let mut bytes = std::mem::take(&mut text.bytes);
+            if bytes.capacity() == 0 {
+                bytes = self.open_files.buffer();
+            }
+            bytes.clear();
+            text.rendered = false;
+            text.ended_at = None;
+            self.render(&file, asker, &mut bytes)?;
+            text.bytes = bytes;
+            text.rendered = true;
+        }
+        let length = text.bytes.len();
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(length);
+        let to = from.saturating_add(size).min(length);
+        reply(&text.bytes[from..to]);
+        if from == length {
+            text.ended_at = Some(length as u64);
+            text.rendered = false;
+            self.open_files.give_back(std::mem::take(&mut text.bytes));
+        }
+        Ok(())
+    }
+
+    /// Writes into an open file; how many bytes were taken.
+    ///
+    /// # Errors
+    /// `NotWritable`; what the view or the kernel answers.
+    pub fn write(
+        &self,
+        number: u64,
+        handle: u64,
+        data: &[u8],
+        asker: Asker,
+    ) -> Result<usize, DispatchError> {
+        let access = Access {
+            read: false,
+            write: true,
+        };
+        let file = self.opened(number, handle, access, asker)?;
+        let view = match &self.views[file.view].provider {
+            Provider::File(view) => view,
+            _ => return self.write_in_tree(&file, data, asker),
+        };
+        let channel = self
+            .channel(&file, asker)?
+            .ok_or(DispatchError::NotWritable)?;
+        self.requested(file.view, &file.shows, asker, |request| {
+            view.check_write(request, data)?;
+            channel.write(data).map_err(ViewError::Answer)
+        })
+    }
+
+    /// Which of the events that a caller polls for are there; if none is, it is woken later.
+    ///
+    /// # Errors
+    /// As the view's channel.
+    pub(crate) fn poll(
+        &self,
+        number: u64,
+        handle: u64,
+        poll: Poll,
+        asker: Asker,
+    ) -> Result<u32, DispatchError> {
+        let access = Access {
+            read: true,
+            write: false,
+        };
+        let file = self.opened(number, handle, access, asker)?;
+        let Some(channel) = self.channel(&file, asker)? else {
+            return Ok(ALWAYS_READY & poll.events);
+        };
+        let ready = channel.ready(poll.events).map_err(ViewError::Answer)?;
+        if let (0, Some(wake)) = (ready, poll.wake) {
+            self.waiting
+                .arm(handle, &channel, poll.events, wake)
+                .map_err(ViewError::Answer)?;
+        }
+        Ok(ready)
+    }
+
+    /// Closes a file.
+    pub fn close(&self, handle: u64) {
+        self.waiting.forget(handle);
+        self.open_files.close(handle);
+    }
+
+    /// Renders a view for a container, without a mount.
+    ///
+    /// # Errors
+    /// `View`, `ContainerGone`.
+    pub fn show(
+        &self,
+        view: &dyn View,
+        container: &Container,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DispatchError> {
+        self.rendered(view, container, out)
+            .map_err(|error| alive_or_gone(container, error))
+    }
+
+    fn rendered(
+        &self,
+        view: &dyn View,
+        container: &Container,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut cx = Context::new(container, self.containers.host(), self.cpu_policy, scratch);
+            view.render(&mut cx, out)
+        })
+    }
+
+    /// The file that a handle stands for; one of another worker's is opened again.
+    fn opened(
+        &self,
+        number: u64,
+        handle: u64,
+        access: Access,
+        asker: Asker,
+    ) -> Result<Arc<OpenFile>, DispatchError> {
+        if let Some(file) = self.open_files.get(handle) {
+            return Ok(file);
+        }
+        let file = self.file(number, asker)?;
+        self.open_in_tree(&file, access, asker)?;
+        Ok(self.open_files.adopt(handle, file))
+    }
+
+    fn file(&self, number: u64, asker: Asker) -> Result<OpenFile, DispatchError> {
+        let place = self.place(number)?;
+        let Node::View(view) = *self.tree.node(place.node) else {
+            return Err(DispatchError::IsDirectory);
+        };
+        let is_tree = matches!(self.views[view].provider, Provider::Tree(_));
+        if is_tree && place.within == NodeId::TOP {
+            return Err(DispatchError::IsDirectory);
+        }
+        let shows = self.shows(view, &place, asker)?;
+        Ok(OpenFile::new(view, place.within, shows))
+    }
+
+    fn render(
+        &self,
+        file: &OpenFile,
+        asker: Asker,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DispatchError> {
+        let served = &self.views[file.view];
+        let outcome = match (&served.provider, &file.shows) {
+            (Provider::File(_), Shows::Host) => {
+                let read = self.containers.host().read_now(served.path, out);
+                read.map_err(ViewError::from)
+            }
+            (Provider::File(view), Shows::Container(container)) => {
+                self.rendered(&**view, container, out)
+            }
+            _ => return self.read_in_tree(file, asker, out),
+        };
+        outcome.map_err(|error| self.failed(file.view, &file.shows, error))
+    }
+
+    /// What stands behind an open file; `None`: nothing does.
+    fn channel(
+        &self,
+        file: &OpenFile,
+        asker: Asker,
+    ) -> Result<Option<Arc<Channel>>, DispatchError> {
+        let Provider::File(view) = &self.views[file.view].provider else {
+            return Ok(None);
+        };
+        let mut channel = file.channel.lock();
+        if channel.is_none() {
+            let opened = self.requested(file.view, &file.shows, asker, |request| {
+                view.channel(request)
+            })?;
+            *channel = opened.map(|fd| Arc::new(Channel::new(fd)));
+        }
+        Ok(channel.clone())
+    }
+
+    /// Has a view answer a request.
+    pub(super) fn requested<T>(
+        &self,
+        view: usize,
+        shows: &Shows,
+        asker: Asker,
+        answer: impl FnOnce(&mut Request<'_>) -> Result<T, ViewError>,
+    ) -> Result<T, DispatchError> {
+        let container = match shows {
+            Shows::Host => None,
+            Shows::Container(container) => Some(&**container),
+        };
+        SCRATCH
+            .with_borrow_mut(|scratch| {
+                let host = self.containers.host();
+                answer(&mut Request::new(
+                    asker,
+                    container,
+                    host,
+                    self.cpu_policy,
+                    scratch,
+                ))
+            })
+            .map_err(|error| self.failed(view, shows, error))
+    }
+}

@@ -1,0 +1,199 @@
+//! What tree views serve.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use vistafs_view::{Access, Asker, Change, NodeAttributes, Provider, Request, TreeView, ViewError};
+
+use super::{Attributes, Dispatcher, Entry};
+use crate::errno::DispatchError;
+use crate::open_files::{Listing, OpenFile};
+use crate::place::Place;
+use crate::tree::Node;
+
+impl Dispatcher {
+    /// Appends where a symbolic link leads.
+    ///
+    /// # Errors
+    /// EINVAL for what is no link; `Stale`, `Caller`.
+    pub fn read_link(
+        &self,
+        number: u64,
+        asker: Asker,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DispatchError> {
+        let (view, place) = self.tree_place(number)?.ok_or(DispatchError::NotLink)?;
+        self.in_tree(view, &place, asker, |tree, request| {
+            tree.read_link(request, place.within, out)
+        })
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// `ReadOnly` where there is no tree view; what the view answers.
+    pub fn make_directory(
+        &self,
+        parent: u64,
+        name: &OsStr,
+        mode: u32,
+        asker: Asker,
+    ) -> Result<Entry, DispatchError> {
+        let (view, place) = self.tree_place(parent)?.ok_or(DispatchError::ReadOnly)?;
+        let node = self.in_tree(view, &place, asker, |tree, request| {
+            tree.make_directory(request, place.within, name, mode)
+        })?;
+        let child = place.sibling(node.id);
+        if child.cgroup.is_some() {
+            self.addresses
+                .remember(&child, &self.tree)
+                .ok_or(DispatchError::NoEntry)?;
+        }
+        Ok(Entry {
+            attributes: self.node_attributes(&child, &node),
+            lasting: node.lasting && child.cgroup.is_none(),
+        })
+    }
+
+    /// Removes a directory.
+    ///
+    /// # Errors
+    /// As [`make_directory`](Self::make_directory).
+    pub fn remove_directory(
+        &self,
+        parent: u64,
+        name: &OsStr,
+        asker: Asker,
+    ) -> Result<(), DispatchError> {
+        let (view, place) = self.tree_place(parent)?.ok_or(DispatchError::ReadOnly)?;
+        self.in_tree(view, &place, asker, |tree, request| {
+            tree.remove_directory(request, place.within, name)
+        })
+    }
+
+    /// Changes mode or owner; the attributes then.
+    ///
+    /// # Errors
+    /// As [`make_directory`](Self::make_directory).
+    pub fn change(
+        &self,
+        number: u64,
+        change: Change,
+        asker: Asker,
+    ) -> Result<Attributes, DispatchError> {
+        let (view, place) = self.tree_place(number)?.ok_or(DispatchError::ReadOnly)?;
+        self.in_tree(view, &place, asker, |tree, request| {
+            tree.change(request, place.within, change)
+        })?;
+        self.attributes_of(&place, asker)
+    }
+
+    pub(super) fn lookup_in_tree(
+        &self,
+        view: usize,
+        parent: &Place,
+        name: &OsStr,
+        asker: Asker,
+    ) -> Result<NodeAttributes, DispatchError> {
+        self.in_tree(view, parent, asker, |tree, request| {
+            tree.lookup(request, parent.within, name)
+        })
+    }
+
+    pub(super) fn attributes_in_tree(
+        &self,
+        view: usize,
+        place: &Place,
+        asker: Asker,
+    ) -> Result<NodeAttributes, DispatchError> {
+        self.in_tree(view, place, asker, |tree, request| {
+            tree.attributes(request, place.within)
+        })
+    }
+
+    pub(super) fn list_tree(
+        &self,
+        view: usize,
+        place: &Place,
+        asker: Asker,
+        listing: &mut Listing,
+    ) -> Result<(), DispatchError> {
+        self.in_tree(view, place, asker, |tree, request| {
+            tree.list(request, place.within, &mut |name, node, kind| {
+                let number = place.sibling(node).number(&self.tree);
+                listing.push((name.to_owned(), number, kind));
+            })
+        })
+    }
+
+    /// Whether the file may be opened; a file that is no tree's was judged by its mode.
+    pub(super) fn open_in_tree(
+        &self,
+        file: &OpenFile,
+        access: Access,
+        asker: Asker,
+    ) -> Result<(), DispatchError> {
+        let Provider::Tree(tree) = &self.views[file.view].provider else {
+            return Ok(());
+        };
+        self.requested(file.view, &file.shows, asker, |request| {
+            tree.open(request, file.within, access)
+        })
+    }
+
+    pub(super) fn read_in_tree(
+        &self,
+        file: &OpenFile,
+        asker: Asker,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DispatchError> {
+        let tree = self.tree_view(file.view)?;
+        self.requested(file.view, &file.shows, asker, |request| {
+            tree.read(request, file.within, out)
+        })
+    }
+
+    pub(super) fn write_in_tree(
+        &self,
+        file: &OpenFile,
+        data: &[u8],
+        asker: Asker,
+    ) -> Result<usize, DispatchError> {
+        let tree = self.tree_view(file.view)?;
+        self.requested(file.view, &file.shows, asker, |request| {
+            tree.write(request, file.within, data)
+        })
+    }
+
+    /// The tree view that a number belongs to. `None`: to none.
+    fn tree_place(&self, number: u64) -> Result<Option<(usize, Place)>, DispatchError> {
+        let place = self.place(number)?;
+        let Node::View(view) = *self.tree.node(place.node) else {
+            return Ok(None);
+        };
+        let is_tree = matches!(self.views[view].provider, Provider::Tree(_));
+        Ok(is_tree.then_some((view, place)))
+    }
+
+    fn tree_view(&self, view: usize) -> Result<&Arc<dyn TreeView>, DispatchError> {
+        match &self.views[view].provider {
+            Provider::Tree(tree) => Ok(tree),
+            _ => Err(DispatchError::NotDirectory),
+        }
+    }
+
+    fn in_tree<T>(
+        &self,
+        view: usize,
+        place: &Place,
+        asker: Asker,
+        answer: impl FnOnce(&dyn TreeView, &mut Request<'_>) -> Result<T, ViewError>,
+    ) -> Result<T, DispatchError> {
+        let tree = self.tree_view(view)?;
+        if place.cgroup.is_some() {
+            self.only_host_root(asker)?;
+        }
+        let shows = self.shows(view, place, asker)?;
+        self.requested(view, &shows, asker, |request| answer(&**tree, request))
+    }
+}
