@@ -151,7 +151,10 @@ fn copy_all(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
+        if let Ok(aim) = std::fs::read_link(&path) {
+            // CPUs and nodes link to one another, and to what was not captured.
+            std::os::unix::fs::symlink(aim, &target).unwrap();
+        } else if path.is_dir() {
             std::fs::create_dir(&target).unwrap();
             copy_all(&path, &target);
         } else {
