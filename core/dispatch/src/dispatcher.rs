@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use vistafs_container::{Caller, Container, Containers, CpuPolicy};
-use vistafs_view::{Context, Provider, Registered, Registry, View};
+use vistafs_container::{Caller, Container, Containers};
+use vistafs_view::{Context, Policy, Provider, Registered, Registry, View};
 
 use crate::address::{self, Address, Addresses};
 use crate::complaints::Complaints;
@@ -77,7 +77,7 @@ pub struct Dispatcher {
     addresses: Addresses,
     open_files: OpenFiles,
     complaints: Complaints,
-    cpu_policy: CpuPolicy,
+    policy: Policy,
 }
 
 /// A node number, understood.
@@ -99,7 +99,7 @@ impl Place {
 impl Dispatcher {
     /// Serves the registry's views that are on.
     #[must_use]
-    pub fn new(containers: Arc<Containers>, registry: &Registry, cpu_policy: CpuPolicy) -> Self {
+    pub fn new(containers: Arc<Containers>, registry: &Registry, policy: Policy) -> Self {
         let served = |registered: &Registered| -> Option<Served> {
             let Provider::File(view) = &registered.provider else {
                 return None;
@@ -122,7 +122,7 @@ impl Dispatcher {
             addresses: Addresses::default(),
             open_files: OpenFiles::new(),
             complaints: Complaints::default(),
-            cpu_policy,
+            policy,
         }
     }
 
@@ -294,7 +294,7 @@ impl Dispatcher {
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut cx = Context::new(container, self.containers.host(), self.cpu_policy, scratch);
+            let mut cx = Context::new(container, self.containers.host(), self.policy, scratch);
             view.render(&mut cx, out).map_err(|error| {
                 if container.is_alive() {
                     error.into()

@@ -15,11 +15,13 @@
 //! | `spec.rs` | [`ViewSpec`], [`Provider`], and where a view gets its numbers from |
 //! | `options.rs` | a view's options, with their defaults |
 //! | `context.rs` | [`Context`]: the container, the host and scratch space |
+//! | `policy.rs` | [`Policy`]: what holds for all views alike |
 //! | `registry.rs` | [`Registry`] |
 //! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
 
 mod context;
 mod options;
+mod policy;
 mod registry;
 mod selection;
 mod spec;
@@ -28,6 +30,7 @@ mod view;
 pub use context::Context;
 pub use inventory;
 pub use options::{OptionError, OptionSpec, OptionValue, Options};
+pub use policy::Policy;
 pub use registry::{Registered, Registry, RegistryError, Status};
 pub use selection::Selection;
 pub use spec::{Provider, Source, ViewSpec};
