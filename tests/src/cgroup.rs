@@ -28,7 +28,14 @@ pub fn hierarchies() -> Hierarchies {
 }
 
 fn matters(hierarchy: &Hierarchy) -> bool {
-    let wanted = ["memory", "cpu", "cpuacct", "cpuset", "name=systemd"];
+    let wanted = [
+        "memory",
+        "cpu",
+        "cpuacct",
+        "cpuset",
+        "blkio",
+        "name=systemd",
+    ];
     hierarchy.version() == Version::V2 || hierarchy.name().split(',').any(|c| wanted.contains(&c))
 }
 
@@ -253,7 +260,7 @@ fn enable_controllers(dir: &Path) {
     };
     for controller in offered
         .split_whitespace()
-        .filter(|c| ["memory", "cpu", "cpuset"].contains(c))
+        .filter(|c| ["memory", "cpu", "cpuset", "io"].contains(c))
     {
         let file = dir.join("cgroup.subtree_control");
         std::fs::write(&file, format!("+{controller}"))

@@ -29,6 +29,10 @@ mod identity;
 #[path = "machine/views.rs"]
 mod views;
 
+/// Block I/O, on a disk made of a file.
+#[path = "machine/disks.rs"]
+mod disks;
+
 /// CPU time: exact, and never backwards.
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;

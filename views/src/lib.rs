@@ -9,12 +9,36 @@ mod cpu_online;
 mod cpu_time;
 #[cfg(feature = "cpuinfo")]
 mod cpuinfo;
+#[cfg(any(feature = "diskstats", feature = "partitions"))]
+mod device_io;
+#[cfg(feature = "diskstats")]
+mod diskstats;
+#[cfg(any(feature = "swaps", feature = "vmstat"))]
+mod host_memory;
+#[cfg(feature = "interrupts")]
+mod interrupts;
 #[cfg(feature = "meminfo")]
 mod meminfo;
+#[cfg(feature = "partitions")]
+mod partitions;
+#[cfg(feature = "schedstat")]
+mod schedstat;
+#[cfg(feature = "slabinfo")]
+mod slabinfo;
+#[cfg(feature = "softirqs")]
+mod softirqs;
 #[cfg(feature = "stat")]
 mod stat;
+#[cfg(any(feature = "meminfo", feature = "swaps"))]
+mod swap;
+#[cfg(feature = "swaps")]
+mod swaps;
 #[cfg(feature = "uptime")]
 mod uptime;
+#[cfg(feature = "vmstat")]
+mod vmstat;
+#[cfg(feature = "zoneinfo")]
+mod zoneinfo;
 
 /// The names of the views that are compiled in, sorted.
 pub const ENABLED: &[&str] = &[
@@ -22,10 +46,28 @@ pub const ENABLED: &[&str] = &[
     "cpu-online",
     #[cfg(feature = "cpuinfo")]
     "cpuinfo",
+    #[cfg(feature = "diskstats")]
+    "diskstats",
+    #[cfg(feature = "interrupts")]
+    "interrupts",
     #[cfg(feature = "meminfo")]
     "meminfo",
+    #[cfg(feature = "partitions")]
+    "partitions",
+    #[cfg(feature = "schedstat")]
+    "schedstat",
+    #[cfg(feature = "slabinfo")]
+    "slabinfo",
+    #[cfg(feature = "softirqs")]
+    "softirqs",
     #[cfg(feature = "stat")]
     "stat",
+    #[cfg(feature = "swaps")]
+    "swaps",
     #[cfg(feature = "uptime")]
     "uptime",
+    #[cfg(feature = "vmstat")]
+    "vmstat",
+    #[cfg(feature = "zoneinfo")]
+    "zoneinfo",
 ];

@@ -13,7 +13,7 @@
 //! - `MemFree` = limit - usage;
 //! - `MemAvailable` = `MemFree` + what can be taken back (file pages and reclaimable slab), no more
 //!   than any ancestor or the host can still give;
-//! - swap: see [`shown`];
+//! - swap: see [`swap`](crate::swap);
 //! - statistics: the container's memory.stat;
 //! - sizes of address space and page sizes: the host's;
 //! - what the kernel does not keep per container: zero. A field that is new to us is zero as well,
@@ -45,11 +45,6 @@ inventory::submit! {
         sources: &[Source::Controller("memory"), Source::Controller("hugetlb"), Source::Host],
         options: &[
             OptionSpec {
-                name: "swap",
-                default: OptionValue::Bool(true),
-                summary: "show the container's swap; false shows none",
-            },
-            OptionSpec {
                 name: "zswap",
                 default: OptionValue::Bool(true),
                 summary: "show the container's use of zswap; false shows none",
@@ -61,7 +56,6 @@ inventory::submit! {
 
 #[derive(Debug)]
 struct Meminfo {
-    swap: bool,
     zswap: bool,
     // Fields that were logged as unknown; locked only when there is one.
     unknown: Mutex<HashSet<Vec<u8>>>,
@@ -70,7 +64,6 @@ struct Meminfo {
 impl Meminfo {
     fn new(options: &Options) -> Self {
         Self {
-            swap: options.flag("swap"),
             zswap: options.flag("zswap"),
             unknown: Mutex::default(),
         }
@@ -97,7 +90,7 @@ impl View for Meminfo {
         };
         let malformed = |source| ViewError::Host { file: FILE, source };
         let host = HostMemory::read(&text).map_err(malformed)?;
-        let shown = Shown::new(&figures, &host, self.swap);
+        let shown = Shown::new(&figures, &host, cx.shows_swap());
         let huge_pages = cx.huge_pages()?;
         for line in meminfo::lines(&text) {
             let line = line.map_err(malformed)?;

@@ -4,7 +4,7 @@
 //! copies. A fixture is a directory with
 //!
 //! - `container.toml`: which cgroup is the container, and when its first process started;
-//! - `proc/...` and `sys/devices/system/cpu/...`: the host's files;
+//! - `proc/...` and `sys/devices/system/{cpu,node}/...`: the host's files;
 //! - `proc/self/mountinfo`: the cgroup mounts of process 1, and no others;
 //! - the files of the cgroups `/`, `/box` and `/box/app`, below the mount points of the host.
 

@@ -10,7 +10,14 @@ use crate::run;
 use crate::tally::Outcome;
 
 /// Called by the tests on this machine.
-const FOR_TESTS: &[&str] = &["fuse3", "procps", "python3-minimal", "runc", "util-linux"];
+const FOR_TESTS: &[&str] = &[
+    "fuse3",
+    "procps",
+    "python3-minimal",
+    "runc",
+    "sysstat",
+    "util-linux",
+];
 
 /// Called to build and boot virtual machines.
 const FOR_VMS: &[&str] = &[

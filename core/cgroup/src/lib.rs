@@ -1,4 +1,4 @@
-//! Control groups as quantities: limits, usage, quota, CPU sets.
+//! Control groups as quantities: limits, usage, quota, CPU sets, block I/O.
 //!
 //! The layout (v1, hybrid, v2) is decided *per controller*: each quantity comes from the hierarchy
 //! that has its controller, v1 before v2. What v1 and v2 spell differently is in the two sibling
@@ -10,7 +10,7 @@
 //! | `cgroup.rs` | one cgroup in one hierarchy: its directory and those of its ancestors |
 //! | `locate.rs` | finding the cgroups of a container: by namespace, by path |
 //! | `handle.rs` | from a directory of a private mount to the same one in the host's mount |
-//! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `tasks.rs` | the quantities, whatever the version |
+//! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `io.rs`, `tasks.rs` | the quantities, whatever the version |
 //! | `v1/`, `v2/` | the files of each version |
 //!
 //! A file that is absent means that the controller is not there or not enabled: no limit. A file
@@ -22,6 +22,7 @@ mod cpuset;
 mod handle;
 mod hierarchy;
 mod hugetlb;
+mod io;
 mod locate;
 mod memory;
 mod tasks;
@@ -33,6 +34,7 @@ pub use cpu::{CpuAccounting, CpuQuota, CpuUsage, PerCpu};
 pub use cpuset::Cpuset;
 pub use hierarchy::{Hierarchies, Hierarchy, Version, v1_options};
 pub use hugetlb::{Hugetlb, HugetlbFigures};
+pub use io::{DeviceIo, Io};
 pub use locate::Located;
-pub use memory::{Memory, MemoryFigures, MemoryStat, SwapFigures};
+pub use memory::{Memory, MemoryCounters, MemoryFigures, MemoryStat, SwapFigures};
 pub use tasks::Tasks;

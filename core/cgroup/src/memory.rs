@@ -1,9 +1,13 @@
 //! Memory and swap of a cgroup, whatever the version.
 
+mod counters;
+
 use std::sync::Arc;
 
-use vistafs_host::HostError;
+use vistafs_host::{HostError, KeptFile};
 use vistafs_text::Limit;
+
+pub use counters::MemoryCounters;
 
 use crate::{Cgroup, Version, v1, v2};
 
@@ -88,6 +92,14 @@ pub struct MemoryFigures {
     pub swap: SwapFigures,
 }
 
+impl MemoryFigures {
+    /// What is left of the limit, or of `host_total` bytes where there is none.
+    #[must_use]
+    pub fn free(&self, host_total: u64) -> u64 {
+        self.limit.or_total(host_total).saturating_sub(self.usage)
+    }
+}
+
 /// The memory files of one cgroup, as one version spells them.
 pub(crate) trait Level {
     /// Its own limit; `None`: the controller is not there.
@@ -98,6 +110,12 @@ pub(crate) trait Level {
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError>;
     /// Its own limit of swap, or of memory and swap; `None`: swap is not accounted.
     fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
+    /// The file of statistics.
+    fn stat_file(&self) -> &KeptFile;
+    /// The name in /proc/vmstat of a counter of the statistics; `None`: it is no such counter.
+    fn counter(key: &[u8]) -> Option<&[u8]>;
+    /// How often a process was killed for want of memory.
+    fn oom_kills(&self, text: &mut Vec<u8>) -> Result<u64, HostError>;
     /// Swap, with the limit given.
     fn swap(&self, limit: Limit, text: &mut Vec<u8>) -> Result<SwapFigures, HostError>;
 }
@@ -146,6 +164,56 @@ impl Memory {
             Levels::V1(levels) => self.walk(levels, page_size, text),
             Levels::V2(levels) => self.walk(levels, page_size, text),
         }
+    }
+
+    /// Counts of events. `None`: as for [`figures`](Self::figures).
+    ///
+    /// # Errors
+    /// As [`figures`](Self::figures).
+    pub fn counters<'t>(
+        &self,
+        text: &'t mut Vec<u8>,
+    ) -> Result<Option<MemoryCounters<'t>>, HostError> {
+        match &self.levels {
+            Levels::V1(levels) => self.count(levels, text),
+            Levels::V2(levels) => self.count(levels, text),
+        }
+    }
+
+    /// Appends the rows of `memory.kmem.slabinfo`; none where the kernel keeps none per cgroup.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn push_slabs(&self, out: &mut Vec<u8>, text: &mut Vec<u8>) -> Result<(), HostError> {
+        match &self.levels {
+            Levels::V1(levels) => levels
+                .first()
+                .map_or(Ok(()), |own| own.push_slabs(out, text)),
+            Levels::V2(_) => Ok(()),
+        }
+    }
+
+    fn count<'t, L: Level>(
+        &self,
+        levels: &[L],
+        text: &'t mut Vec<u8>,
+    ) -> Result<Option<MemoryCounters<'t>>, HostError> {
+        let mut found = None;
+        for level in levels {
+            if level.stat_file().read(text)? {
+                found = Some(level);
+                break;
+            }
+        }
+        let Some(level) = found else {
+            self.cgroup.ensure_alive()?;
+            return Ok(None);
+        };
+        let oom_kills = level.oom_kills(text)?;
+        level.stat_file().read_required(text)?;
+        MemoryCounters::parse(text, oom_kills, L::counter)
+            .map(Some)
+            .map_err(|source| HostError::malformed(&level.stat_file().path(), source))
     }
 
     /// A file that is missing is no usage, unless the cgroup went while it was read.

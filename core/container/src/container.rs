@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use vistafs_cgroup::{
-    Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, Hierarchies, Hugetlb, HugetlbFigures,
-    Located, Memory, MemoryFigures, PerCpu, Tasks,
+    Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Hierarchies, Hugetlb,
+    HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, PerCpu, Tasks,
 };
 use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
@@ -25,6 +25,7 @@ pub struct Container {
     memory: Option<Memory>,
     cpu: CpuAccounting,
     cpuset: Option<Cpuset>,
+    io: Option<Io>,
     tasks: Option<Tasks>,
     hugetlb: OnceLock<Option<Hugetlb>>,
     hugetlb_cgroup: Option<Arc<Cgroup>>,
@@ -51,6 +52,7 @@ impl Container {
             memory: of("memory").map(Memory::new),
             cpu: CpuAccounting::new(of("cpu"), of("cpuacct")),
             cpuset: of("cpuset").map(Cpuset::new),
+            io: of("blkio").map(Io::new),
             tasks: located
                 .most_telling()
                 .filter(|c| !c.is_root())
@@ -134,6 +136,29 @@ impl Container {
         }
     }
 
+    /// Events about its memory. `None`: no memory controller counts for it.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn memory_counters<'t>(
+        &self,
+        text: &'t mut Vec<u8>,
+    ) -> Result<Option<MemoryCounters<'t>>, HostError> {
+        match &self.memory {
+            Some(memory) => memory.counters(text),
+            None => Ok(None),
+        }
+    }
+
+    /// Appends rows of slabs that are the container's alone; none where the kernel keeps none.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn push_slabs(&self, out: &mut Vec<u8>, text: &mut Vec<u8>) -> Result<(), HostError> {
+        let memory = self.memory.as_ref();
+        memory.map_or(Ok(()), |memory| memory.push_slabs(out, text))
+    }
+
     /// The effective memory limit in bytes: the least of its own, its ancestors' and `total`.
     ///
     /// # Errors
@@ -166,6 +191,21 @@ impl Container {
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
         self.cpu.usage(per_cpu, text)
+    }
+
+    /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn device_io(
+        &self,
+        devices: &mut Vec<DeviceIo>,
+        text: &mut Vec<u8>,
+    ) -> Result<bool, HostError> {
+        match &self.io {
+            Some(io) => io.usage(devices, text),
+            None => Ok(false),
+        }
     }
 
     /// Huge pages of the host's default size. `None`: no hugetlb controller counts for it.

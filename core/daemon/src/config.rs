@@ -6,7 +6,10 @@
 //! disable = []           # names of views to leave out, such as "stat"
 //!
 //! [view.meminfo]         # options of one view; `vistafs views --json` lists them
-//! swap = true
+//! zswap = true
+//!
+//! [memory]
+//! swap = true            # show containers their swap, in every view
 //!
 //! [cpus]
 //! quota = true           # a CPU quota cuts the list of visible CPUs
@@ -29,7 +32,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Deserialize;
 use vistafs_container::CpuPolicy;
-use vistafs_view::{OptionValue, Selection};
+use vistafs_view::{OptionValue, Policy, Selection};
 
 /// Where it is looked for.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
@@ -41,6 +44,7 @@ pub(crate) struct Config {
     views: Views,
     view: BTreeMap<String, BTreeMap<String, Value>>,
     cpus: Cpus,
+    memory: Memory,
     host: HostSection,
     fuse: Fuse,
 }
@@ -70,6 +74,20 @@ impl Default for Cpus {
     fn default() -> Self {
         let CpuPolicy { quota, renumber } = CpuPolicy::default();
         Self { quota, renumber }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Memory {
+    swap: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            swap: Policy::default().swap,
+        }
     }
 }
 
@@ -144,11 +162,14 @@ impl Config {
         }
     }
 
-    /// Which CPUs are visible.
-    pub(crate) fn cpu_policy(&self) -> CpuPolicy {
-        CpuPolicy {
-            quota: self.cpus.quota,
-            renumber: self.cpus.renumber,
+    /// What holds for all views alike.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            cpus: CpuPolicy {
+                quota: self.cpus.quota,
+                renumber: self.cpus.renumber,
+            },
+            swap: self.memory.swap,
         }
     }
 
@@ -185,10 +206,10 @@ mod tests {
         let config = Config::parse(&documented.join("\n")).unwrap();
         assert!(config.selection().disable.is_empty());
         assert_eq!(
-            config.selection().options["meminfo"]["swap"],
+            config.selection().options["meminfo"]["zswap"],
             OptionValue::Bool(true)
         );
-        assert_eq!(config.cpu_policy(), CpuPolicy::default());
+        assert_eq!(config.policy(), Policy::default());
         assert_eq!(config.epoch(), Config::default().epoch());
         assert_eq!(config.threads(), 4);
     }
@@ -220,7 +241,7 @@ mod tests {
         let error = Config::read(Some(Path::new("/no/such/file.toml"))).unwrap_err();
         assert!(error.to_string().contains("/no/such/file.toml"), "{error}");
         let config = Config::default();
-        assert!(config.cpu_policy().quota);
+        assert!(config.policy().cpus.quota);
         assert!(config.threads() >= 2);
     }
 }

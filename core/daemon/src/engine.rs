@@ -33,7 +33,7 @@ impl Engine {
             );
         }
         let containers = Containers::new(host, Arc::new(hierarchies))?;
-        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, config.cpu_policy());
+        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, config.policy());
         Ok(Self {
             containers,
             registry,

@@ -6,8 +6,10 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
-use vistafs_container::{Caller, Container, Containers, CpuPolicy};
-use vistafs_view::{Asker, NodeAttributes, NodeKind, Provider, Registered, Registry, ViewError};
+use vistafs_container::{Caller, Container, Containers};
+use vistafs_view::{
+    Asker, NodeAttributes, NodeKind, Policy, Provider, Registered, Registry, ViewError,
+};
 
 use crate::address::{self, Addresses};
 use crate::channel::Waiting;
@@ -72,13 +74,13 @@ pub struct Dispatcher {
     open_files: OpenFiles,
     waiting: Waiting,
     complaints: Complaints,
-    cpu_policy: CpuPolicy,
+    policy: Policy,
 }
 
 impl Dispatcher {
     /// Serves the registry's views that are on.
     #[must_use]
-    pub fn new(containers: Arc<Containers>, registry: &Registry, cpu_policy: CpuPolicy) -> Self {
+    pub fn new(containers: Arc<Containers>, registry: &Registry, policy: Policy) -> Self {
         let served = |registered: &Registered| {
             let mut text = Vec::new();
             if matches!(registered.provider, Provider::File(_)) {
@@ -102,7 +104,7 @@ impl Dispatcher {
             open_files: OpenFiles::new(),
             waiting: Waiting::default(),
             complaints: Complaints::default(),
-            cpu_policy,
+            policy,
         }
     }
 

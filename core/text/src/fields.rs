@@ -45,6 +45,11 @@ impl<'a> Fields<'a> {
         self.parse(expected, number::parse_u32)
     }
 
+    /// What follows the columns that were taken, blanks included.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Nothing may follow.
     pub(crate) fn end(mut self) -> Result<(), ParseError> {
         match self.next() {

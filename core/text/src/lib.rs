@@ -15,12 +15,17 @@
 //! file; kernel documents by their path in the kernel tree.
 #![forbid(unsafe_code)]
 
+pub mod blkio;
+pub mod cpu_columns;
 pub mod cpu_set;
 pub mod cpuacct;
 pub mod cpuinfo;
+pub mod device;
+pub mod diskstats;
 pub mod error;
 mod fields;
 pub mod flat_keyed;
+pub mod io_stat;
 pub mod limit;
 mod line_reader;
 pub mod meminfo;
@@ -28,15 +33,21 @@ pub mod mountinfo;
 #[cfg(test)]
 mod never_panics;
 pub mod number;
+pub mod partitions;
 pub mod pid_cgroup;
 pub mod pid_stat;
 pub mod pid_status;
 pub mod quota;
+pub mod schedstat;
 pub mod single_value;
+pub mod slabinfo;
 pub mod stat;
+pub mod swaps;
 pub mod time_offsets;
 pub mod uptime;
+pub mod zoneinfo;
 
 pub use cpu_set::CpuSet;
+pub use device::{Device, IoCounts};
 pub use error::ParseError;
 pub use limit::Limit;

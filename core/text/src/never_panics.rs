@@ -9,8 +9,9 @@ use proptest::sample::{Index, select};
 
 use crate::cpuinfo::Numbering;
 use crate::{
-    CpuSet, cpuacct, cpuinfo, flat_keyed, meminfo, mountinfo, number, pid_cgroup, pid_stat,
-    pid_status, quota, single_value, stat, time_offsets, uptime,
+    CpuSet, IoCounts, blkio, cpu_columns, cpuacct, cpuinfo, diskstats, flat_keyed, io_stat,
+    meminfo, mountinfo, number, partitions, pid_cgroup, pid_stat, pid_status, quota, schedstat,
+    single_value, slabinfo, stat, swaps, time_offsets, uptime, zoneinfo,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -29,6 +30,15 @@ const SAMPLES: &[&[u8]] = &[
     b"30 22 0:26 /a\\040b /mnt\\134 rw master:1 - cgroup none rw,cpu\n",
     b"monotonic 0 0\nboottime -86400 999999999\n",
     b"cpu user system\n0 10 20\n1 30 40\n",
+    b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/a  file\t\t1\t\t0\t\t-2\n",
+    b"7:7 254:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n(unknown) rbytes=7\n",
+    b"254:0 Read 1\n254:0 Sync 1\n(unknown) Write 2\nTotal 1\n",
+    b" 254       0 vda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n",
+    b"major minor  #blocks  name\n\n 254        0    4194304 vda\n",
+    b"   CPU0  CPU2  \n 1:  5  6  timer\nERR:  0\n",
+    b"version 17\ntimestamp 1\ncpu0 1 2\ndomain0 SMT 3 0\ncpu1 1 2\n",
+    b"Node 0, zone DMA\n  pages free 1\n min 2\n pagesets\n cpu: 1\n count: 3\n high: 4\n",
+    b"slabinfo - version: 2.1\n# name\ndentry 1 2 3 4 5 : tunables 0 0 0\n",
 ];
 
 fn read_with_everything(text: &[u8]) {
@@ -66,6 +76,11 @@ fn read_with_everything(text: &[u8]) {
     }
     black_box(cpuacct::usage_all(text).count());
     black_box(cpuacct::usage_percpu(text).count());
+    black_box(io_stat::devices(text).count());
+    black_box(blkio::counters(text).count());
+    black_box(partitions::lines(text).count());
+    black_box(slabinfo::heading(text).is_ok());
+    black_box(slabinfo::rows(text).count());
 
     let mut out = Vec::new();
     black_box(meminfo::get(text, b"MemTotal"));
@@ -73,10 +88,30 @@ fn read_with_everything(text: &[u8]) {
         line.push_with(u64::MAX, &mut out);
         line.push_with(0, &mut out);
     }
-    let set = CpuSet::parse(text).unwrap_or_default();
+    for line in diskstats::lines(text).flatten() {
+        line.push_with(&IoCounts::default(), &mut out);
+    }
+    if let Ok(header) = swaps::header(text) {
+        let (name, kind) = (text, text);
+        let (size, used, priority) = (u64::MAX, 0, 0);
+        let area = swaps::Area {
+            name,
+            kind,
+            size,
+            used,
+            priority,
+        };
+        header.push_area(&area, &mut out);
+    }
+    let set = CpuSet::parse(text).unwrap_or_else(|_| [0, 2].into_iter().collect());
     set.push_list(&mut out);
     for numbering in [Numbering::Physical, Numbering::Renumbered] {
         cpuinfo::filter(text, &set, numbering, &mut out);
+        black_box(cpu_columns::filter(text, &set, numbering, &mut out).is_ok());
+        black_box(schedstat::filter(text, &set, numbering, &mut out).is_ok());
+        for counts in [zoneinfo::Counts::Kept, zoneinfo::Counts::Zero] {
+            black_box(zoneinfo::filter(text, &set, numbering, counts, &mut out).is_ok());
+        }
         cpuinfo::filter(text, &cpuinfo::cpus(text), numbering, &mut out);
     }
     black_box(out);

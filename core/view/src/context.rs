@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vistafs_cgroup::{CpuUsage, HugetlbFigures, MemoryFigures, PerCpu};
-use vistafs_container::{Container, CpuPolicy, TaskCounts};
+use vistafs_cgroup::{CpuUsage, DeviceIo, HugetlbFigures, MemoryCounters, MemoryFigures, PerCpu};
+use vistafs_container::{Container, TaskCounts};
 use vistafs_host::Host;
 use vistafs_text::CpuSet;
 use vistafs_text::cpuinfo::Numbering;
 
-use crate::ViewError;
+use crate::{Policy, ViewError};
 
 /// The container, the host and scratch space.
 #[derive(Debug)]
 pub struct Context<'a> {
     container: &'a Container,
     host: &'a Host,
-    cpu_policy: CpuPolicy,
+    policy: Policy,
     scratch: &'a mut Vec<u8>,
 }
 
@@ -26,13 +26,13 @@ impl<'a> Context<'a> {
     pub fn new(
         container: &'a Container,
         host: &'a Host,
-        cpu_policy: CpuPolicy,
+        policy: Policy,
         scratch: &'a mut Vec<u8>,
     ) -> Self {
         Self {
             container,
             host,
-            cpu_policy,
+            policy,
             scratch,
         }
     }
@@ -65,6 +65,27 @@ impl<'a> Context<'a> {
         Ok(self.container.memory(self.host, self.scratch)?)
     }
 
+    /// Events about the container's memory, read into `text`. `None`: no memory controller counts
+    /// for it.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn memory_counters<'t>(
+        &self,
+        text: &'t mut Vec<u8>,
+    ) -> Result<Option<MemoryCounters<'t>>, ViewError> {
+        Ok(self.container.memory_counters(text)?)
+    }
+
+    /// Appends the rows of `proc/slabinfo` that are the container's alone; none where the kernel
+    /// keeps none per container.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn push_slabs(&mut self, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        Ok(self.container.push_slabs(out, self.scratch)?)
+    }
+
     /// The CPUs that the container is shown; never empty.
     ///
     /// # Errors
@@ -72,17 +93,23 @@ impl<'a> Context<'a> {
     pub fn visible_cpus(&mut self) -> Result<CpuSet, ViewError> {
         Ok(self
             .container
-            .visible_cpus(self.host, self.cpu_policy, self.scratch)?)
+            .visible_cpus(self.host, self.policy.cpus, self.scratch)?)
     }
 
     /// By which numbers CPUs are shown, alike in every view.
     #[must_use]
     pub fn numbering(&self) -> Numbering {
-        if self.cpu_policy.renumber {
+        if self.policy.cpus.renumber {
             Numbering::Renumbered
         } else {
             Numbering::Physical
         }
+    }
+
+    /// Whether swap is shown, alike in every view.
+    #[must_use]
+    pub fn shows_swap(&self) -> bool {
+        self.policy.swap
     }
 
     /// CPU time used, ns; `per_cpu` is filled where the kernel counts per CPU (v1).
@@ -92,6 +119,15 @@ impl<'a> Context<'a> {
     /// When a file that is there cannot be read or understood.
     pub fn cpu_usage(&mut self, per_cpu: &mut Vec<PerCpu>) -> Result<Option<CpuUsage>, ViewError> {
         Ok(self.container.cpu_usage(per_cpu, self.scratch)?)
+    }
+
+    /// Block I/O by device, in the place of what `devices` held. `false`: the kernel does not count
+    /// it for the container.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn device_io(&mut self, devices: &mut Vec<DeviceIo>) -> Result<bool, ViewError> {
+        Ok(self.container.device_io(devices, self.scratch)?)
     }
 
     /// How many of its threads run or are blocked. `None`: nothing tells them from the host's.

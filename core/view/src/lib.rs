@@ -17,11 +17,13 @@
 //! | `tree.rs` | [`TreeView`], and the nodes of a tree |
 //! | `context.rs` | [`Context`]: the container, the host and scratch space |
 //! | `request.rs` | [`Request`]: who asks, and whose numbers he is shown |
+//! | `policy.rs` | [`Policy`]: what holds for all views alike |
 //! | `registry.rs` | [`Registry`] |
 //! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
 
 mod context;
 mod options;
+mod policy;
 mod registry;
 mod request;
 mod selection;
@@ -32,6 +34,7 @@ mod view;
 pub use context::Context;
 pub use inventory;
 pub use options::{OptionError, OptionSpec, OptionValue, Options};
+pub use policy::Policy;
 pub use registry::{Registered, Registry, RegistryError, Status};
 pub use request::{Asker, Request};
 pub use selection::Selection;

@@ -1,9 +1,9 @@
 //! One request of a caller: who asks, and whose numbers it is shown.
 
-use vistafs_container::{Container, CpuPolicy};
+use vistafs_container::Container;
 use vistafs_host::Host;
 
-use crate::Context;
+use crate::{Context, Policy};
 
 /// Who sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Request<'a> {
     asker: Asker,
     container: Option<&'a Container>,
     host: &'a Host,
-    cpu_policy: CpuPolicy,
+    policy: Policy,
     scratch: &'a mut Vec<u8>,
 }
 
@@ -36,14 +36,14 @@ impl<'a> Request<'a> {
         asker: Asker,
         container: Option<&'a Container>,
         host: &'a Host,
-        cpu_policy: CpuPolicy,
+        policy: Policy,
         scratch: &'a mut Vec<u8>,
     ) -> Self {
         Self {
             asker,
             container,
             host,
-            cpu_policy,
+            policy,
             scratch,
         }
     }
@@ -72,7 +72,7 @@ impl<'a> Request<'a> {
         Some(Context::new(
             container,
             self.host,
-            self.cpu_policy,
+            self.policy,
             self.scratch,
         ))
     }

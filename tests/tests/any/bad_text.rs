@@ -17,9 +17,26 @@ const STAT: &str = "proc/stat";
 const UPTIME: &str = "proc/uptime";
 const CPUINFO: &str = "proc/cpuinfo";
 const ONLINE: &str = "sys/devices/system/cpu/online";
+const DISKSTATS: &str = "proc/diskstats";
+const INTERRUPTS: &str = "proc/interrupts";
+const PARTITIONS: &str = "proc/partitions";
+const SCHEDSTAT: &str = "proc/schedstat";
+const SLABINFO: &str = "proc/slabinfo";
+const SOFTIRQS: &str = "proc/softirqs";
+const SWAPS: &str = "proc/swaps";
+const VMSTAT: &str = "proc/vmstat";
+const ZONEINFO: &str = "proc/zoneinfo";
 
 /// The views that show the visible CPUs, or count them.
-const OF_CPUS: &[&str] = &[CPUINFO, STAT, UPTIME, ONLINE];
+const OF_CPUS: &[&str] = &[
+    CPUINFO, STAT, UPTIME, ONLINE, INTERRUPTS, SCHEDSTAT, SOFTIRQS, ZONEINFO,
+];
+
+/// The views that show the container's memory, or whether somebody counts it.
+const OF_MEMORY: &[&str] = &[MEMINFO, SLABINFO, SWAPS, VMSTAT, ZONEINFO];
+
+/// The views of its block I/O.
+const OF_IO: &[&str] = &[DISKSTATS, PARTITIONS];
 
 /// (file, the views that must fail when it is not what the kernel documents).
 ///
@@ -27,19 +44,25 @@ const OF_CPUS: &[&str] = &[CPUINFO, STAT, UPTIME, ONLINE];
 /// over, as a newer kernel may have them.
 const FILES: &[(&str, &[&str])] = &[
     // v2
-    ("memory.max", &[MEMINFO]),
-    ("memory.current", &[MEMINFO]),
-    ("memory.stat", &[MEMINFO]),
-    ("memory.swap.max", &[MEMINFO]),
-    ("memory.swap.current", &[MEMINFO]),
+    ("memory.max", OF_MEMORY),
+    ("memory.current", OF_MEMORY),
+    ("memory.stat", OF_MEMORY),
+    ("memory.swap.max", OF_MEMORY),
+    ("memory.swap.current", OF_MEMORY),
+    ("memory.events", &[]),
+    ("io.stat", OF_IO),
     ("cpu.max", OF_CPUS),
     ("cpuset.cpus.effective", OF_CPUS),
     // v1
-    ("memory.limit_in_bytes", &[MEMINFO]),
-    ("memory.usage_in_bytes", &[MEMINFO]),
-    ("memory.memsw.limit_in_bytes", &[MEMINFO]),
-    ("memory.memsw.usage_in_bytes", &[MEMINFO]),
-    ("memory.swappiness", &[MEMINFO]),
+    ("memory.limit_in_bytes", OF_MEMORY),
+    ("memory.usage_in_bytes", OF_MEMORY),
+    ("memory.memsw.limit_in_bytes", OF_MEMORY),
+    ("memory.memsw.usage_in_bytes", OF_MEMORY),
+    ("memory.swappiness", OF_MEMORY),
+    ("memory.oom_control", &[]),
+    ("memory.kmem.slabinfo", &[]),
+    ("blkio.throttle.io_service_bytes_recursive", OF_IO),
+    ("blkio.throttle.io_serviced_recursive", OF_IO),
     ("hugetlb.2MB.limit_in_bytes", &[MEMINFO]),
     ("cpuset.effective_cpus", OF_CPUS),
     ("cpuset.cpus", &[]),
@@ -54,6 +77,15 @@ const FILES: &[(&str, &[&str])] = &[
 /// The files of the host itself, alike.
 const HOST_FILES: &[(&str, &[&str])] = &[
     (MEMINFO, &[MEMINFO]),
+    (DISKSTATS, &[DISKSTATS]),
+    (INTERRUPTS, &[INTERRUPTS]),
+    (PARTITIONS, &[PARTITIONS]),
+    (SCHEDSTAT, &[SCHEDSTAT]),
+    (SLABINFO, &[]),
+    (SOFTIRQS, &[SOFTIRQS]),
+    (SWAPS, &[]),
+    (VMSTAT, &[VMSTAT]),
+    (ZONEINFO, &[ZONEINFO]),
     (STAT, &[]),
     (CPUINFO, &[]),
     (ONLINE, OF_CPUS),
@@ -116,13 +148,19 @@ impl Copy {
                 all.push((path, if is_own { *must_fail } else { &[] }));
             }
         }
-        // Where no controller limits memory, meminfo is the host's, whatever that says.
-        let limits = ["memory.max", "memory.limit_in_bytes"];
-        let limited = limits
-            .iter()
-            .any(|name| !self.cgroup_files(name).is_empty());
+        // Where a controller is missing the host's text is shown, whatever that says.
+        let is_there = |names: [&str; 2]| {
+            let mut names = names.into_iter();
+            names.any(|name| !self.cgroup_files(name).is_empty())
+        };
+        let limited = is_there(["memory.max", "memory.limit_in_bytes"]);
+        let counted = is_there(["io.stat", "blkio.throttle.io_service_bytes_recursive"]);
         for (name, must_fail) in HOST_FILES {
-            let passed_on = *name == MEMINFO && !limited;
+            let passed_on = match *name {
+                MEMINFO | VMSTAT => !limited,
+                DISKSTATS | PARTITIONS => !counted,
+                _ => false,
+            };
             let must_fail = if passed_on { &[] } else { *must_fail };
             all.push((self.dir.path().join(name), must_fail));
         }
@@ -151,7 +189,10 @@ fn copy_all(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
+        if let Ok(aim) = std::fs::read_link(&path) {
+            // CPUs and nodes link to one another, and to what was not captured.
+            std::os::unix::fs::symlink(aim, &target).unwrap();
+        } else if path.is_dir() {
             std::fs::create_dir(&target).unwrap();
             copy_all(&path, &target);
         } else {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use vistafs_cgroup::Hierarchies;
-use vistafs_container::{Container, CpuPolicy};
+use vistafs_container::Container;
 use vistafs_host::{FixedFacts, Host};
-use vistafs_view::{Context, Provider, Registry, Selection, ViewError};
+use vistafs_view::{Context, Policy, Provider, Registry, Selection, ViewError};
 use vistafs_views as _;
 
 /// `container.toml`: which cgroup is the container, and the facts that no file of the host tells.
@@ -49,6 +49,7 @@ pub(crate) struct Captured {
     pub(crate) host: Host,
     pub(crate) container: Container,
     registry: Registry,
+    pub(crate) policy: Policy,
 }
 
 impl Captured {
@@ -75,6 +76,7 @@ impl Captured {
             facts,
             host,
             registry: Registry::collect(&Selection::default()).unwrap(),
+            policy: Policy::default(),
         }
     }
 
@@ -89,8 +91,7 @@ impl Captured {
             panic!("{path} is no file");
         };
         let mut scratch = Vec::new();
-        let policy = CpuPolicy::default();
-        let mut cx = Context::new(&self.container, &self.host, policy, &mut scratch);
+        let mut cx = Context::new(&self.container, &self.host, self.policy, &mut scratch);
         let mut out = Vec::new();
         view.render(&mut cx, &mut out).map(|()| out)
     }

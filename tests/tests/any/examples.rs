@@ -1,18 +1,23 @@
 //! The examples of contrib/doc/SEMANTICS.md, run.
 //!
 //! A block that is fenced as `example` is a small host, and what its container is shown. One
-//! statement a line, `#` begins a remark:
+//! statement a line; a line that begins with `#` is a remark:
 //!
 //! ```text
 //! v1|v2 FILE CGROUP = TEXT     a cgroup's file; `;` stands for a newline
 //! host FIELD = N kB            a field of the host's /proc/meminfo
+//! host PATH = TEXT             a file of the host, if PATH has a `/`; `;` stands for a newline
 //! host cpus = LIST             the CPUs that are online
 //! host now = SECONDS           time since boot
 //! container start = SECONDS    when it began, since boot
 //! container cgroup = PATH      box/app when nothing is said
+//! config KEY = TEXT            memory.swap or cpus.renumber, as in the configuration
 //! shows VIEW LINE              the view has this line, whatever its blanks
+//! lacks VIEW WORD              no line of the view has this word
 //! fails VIEW                   the view is an error to the reader
 //! ```
+
+use vistafs_view::Policy;
 
 use crate::captured::{Captured, cpu_list, workspace};
 use crate::made_up::{Layout, MadeUp};
@@ -36,8 +41,8 @@ fn examples(document: &str) -> Vec<Example> {
                 statements: Vec::new(),
             });
         } else if inside {
-            let statement = line.split('#').next().unwrap().trim();
-            if !statement.is_empty() {
+            let statement = line.trim();
+            if !statement.is_empty() && !statement.starts_with('#') {
                 all.last_mut()
                     .unwrap()
                     .statements
@@ -59,28 +64,51 @@ impl Example {
         let cgroup = after("container cgroup =").unwrap_or("box/app");
         let mut host = MadeUp::new(&format!("/{}", cgroup.trim_start_matches('/')));
         let mut expectations = Vec::new();
+        let mut policy = Policy::default();
         for statement in &self.statements {
             let (verb, rest) = statement.split_once(' ').ok_or("a lonely word")?;
             match verb {
-                "shows" | "fails" => expectations.push((verb, rest)),
+                "shows" | "lacks" | "fails" => expectations.push((verb, rest)),
+                "config" => configure(&mut policy, rest).ok_or("no such key")?,
                 _ => set(&mut host, verb, rest).ok_or(format!("what is {statement:?}?"))?,
             }
         }
         if expectations.is_empty() {
             return Err("it shows nothing".to_owned());
         }
-        let host = host.open();
+        let mut host = host.open();
+        host.policy = policy;
         expectations
             .into_iter()
             .try_for_each(|(verb, rest)| check(&host, verb, rest))
     }
 }
 
+/// Sets a key of the configuration; `None`: there is no such key.
+fn configure(policy: &mut Policy, rest: &str) -> Option<()> {
+    let (key, value) = rest.split_once('=')?;
+    let value = value.trim().parse().ok()?;
+    match key.trim() {
+        "memory.swap" => policy.swap = value,
+        "cpus.renumber" => policy.cpus.renumber = value,
+        _ => return None,
+    }
+    Some(())
+}
+
 /// Carries out a statement about the host or its cgroups; `None`: not understood.
 fn set(host: &mut MadeUp, verb: &str, rest: &str) -> Option<()> {
     let (what, value) = rest.split_once('=')?;
     let (what, value) = (what.trim(), value.trim());
+    let text = |value: &str| -> String {
+        let lines = value.split(';').map(|line| format!("{}\n", line.trim()));
+        lines.collect()
+    };
     let layout = match (verb, what) {
+        ("host", path) if path.contains('/') => {
+            host.write(path, text(value));
+            return Some(());
+        }
         ("host", "cpus") => {
             host.set_cpus(&cpu_list(value));
             return Some(());
@@ -103,13 +131,7 @@ fn set(host: &mut MadeUp, verb: &str, rest: &str) -> Option<()> {
         _ => return None,
     };
     let (file, cgroup) = what.split_once(' ')?;
-    let lines = value.split(';').map(|line| format!("{}\n", line.trim()));
-    host.set(
-        layout,
-        cgroup.trim_start_matches('/'),
-        file,
-        &lines.collect::<String>(),
-    );
+    host.set(layout, cgroup.trim_start_matches('/'), file, &text(value));
     Some(())
 }
 
@@ -134,6 +156,14 @@ fn check(host: &Captured, verb: &str, rest: &str) -> Result<(), String> {
                     .collect::<Vec<_>>()
             };
             let found = text.lines().any(|shown| words(shown) == words(line));
+            if verb == "lacks" {
+                let has = text.split_whitespace().any(|word| word == line);
+                return if has {
+                    Err(format!("{view} has {line:?}:\n{text}"))
+                } else {
+                    Ok(())
+                };
+            }
             let missing = || Err(format!("{view} does not show {line:?} but\n{text}"));
             if found { Ok(()) } else { missing() }
         }

@@ -55,6 +55,24 @@ impl MadeUp {
             },
         };
         host.set_cpus(&[0, 1, 2, 3]);
+        host.write(
+            "proc/diskstats",
+            "   8       0 sda 1 2 3 4 5 6 7 8 9 10 11\n",
+        );
+        host.write(
+            "proc/partitions",
+            "major minor  #blocks  name\n\n   8        0 1000 sda\n",
+        );
+        host.write(
+            "proc/swaps",
+            "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
+        );
+        host.write(
+            "proc/slabinfo",
+            "slabinfo - version: 2.1\n# name\ndentry 1 2 3 4 5\n",
+        );
+        host.write("proc/vmstat", "nr_free_pages 1\npgfault 2\n");
+        host.write("proc/zoneinfo", "Node 0, zone Normal\n  pages free 1\n");
         host.write_meminfo();
         host.make_cgroup("unified");
         host
@@ -80,6 +98,21 @@ impl MadeUp {
         stat += "intr 1\nctxt 2\nbtime 1700000000\nprocesses 3\nprocs_running 1\nprocs_blocked 0\n";
         self.write("proc/stat", stat);
         self.write("proc/cpuinfo", cpuinfo);
+        let names: String = cpus.iter().map(|cpu| format!("CPU{cpu} ")).collect();
+        let numbers: String = cpus.iter().map(|cpu| format!(" {}", cpu + 100)).collect();
+        self.write(
+            "proc/interrupts",
+            format!("   {names}\n 1:{numbers} timer\nERR: 7\n"),
+        );
+        self.write("proc/softirqs", format!("   {names}\nTIMER:{numbers}\n"));
+        let lines: String = cpus
+            .iter()
+            .map(|cpu| format!("cpu{cpu} 1 2 3\ndomain0 f 0\n"))
+            .collect();
+        self.write(
+            "proc/schedstat",
+            format!("version 15\ntimestamp 1\n{lines}"),
+        );
     }
 
     /// A field of the host's meminfo, KiB.
@@ -129,6 +162,7 @@ impl MadeUp {
             "memory" => "memory",
             "cpuset" => "cpuset",
             "hugetlb" => "hugetlb",
+            "blkio" => "blkio",
             "cpu" | "cpuacct" => "cpu,cpuacct",
             other => panic!("no v1 controller has {other}.*"),
         };

@@ -106,6 +106,127 @@ fn the_same_cpus_everywhere() {
     }
 }
 
+/// The optional views of CPUs show them too.
+#[test]
+fn the_same_cpus_in_tables_of_cpus() {
+    for (name, host) in fixtures() {
+        let online = cpu_list(&host.show("sys/devices/system/cpu/online"));
+        let number = |prefix: &str, word: &str| -> u32 {
+            word.strip_prefix(prefix).unwrap().parse().unwrap()
+        };
+        for view in ["proc/interrupts", "proc/softirqs"] {
+            let text = host.show(view);
+            let heading = text.lines().next().unwrap();
+            let columns = heading.split_whitespace().map(|word| number("CPU", word));
+            assert_eq!(columns.collect::<Vec<_>>(), online, "{name}: {view}");
+            let of_host = host.host_file(view);
+            assert_eq!(
+                text.lines().count(),
+                of_host.lines().count(),
+                "{name}: {view}"
+            );
+        }
+        let text = host.show("proc/schedstat");
+        let cpus = text.lines().filter(|line| line.starts_with("cpu"));
+        let cpus = cpus.map(|line| number("cpu", line.split(' ').next().unwrap()));
+        assert_eq!(cpus.collect::<Vec<_>>(), online, "{name}: schedstat");
+        let mut lists: Vec<u32> = host
+            .show("proc/zoneinfo")
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("cpu: ")?.parse().ok())
+            .collect();
+        lists.sort_unstable();
+        lists.dedup();
+        assert_eq!(lists, online, "{name}: zoneinfo");
+    }
+}
+
+/// Swap is the same in both files that show it.
+#[test]
+fn swaps_has_meminfo_s_totals() {
+    for (name, host) in fixtures() {
+        let meminfo = host.show("proc/meminfo");
+        let total = meminfo_field(&meminfo, "SwapTotal").unwrap();
+        let free = meminfo_field(&meminfo, "SwapFree").unwrap();
+        let swaps = host.show("proc/swaps");
+        let mut lines = swaps.lines();
+        let heading = host.host_file("proc/swaps");
+        assert_eq!(lines.next(), heading.lines().next(), "{name}");
+        let columns = |line: &str| -> Vec<u64> {
+            let numbers = line.split_whitespace().skip(2);
+            numbers.map(|word| word.parse().unwrap()).collect()
+        };
+        let shown: Vec<_> = lines.map(columns).collect();
+        let expected = [vec![total, total - free, 0]];
+        assert_eq!(shown, expected[..usize::from(total > 0)], "{name}");
+    }
+}
+
+/// vmstat has the host's fields, and what it has in common with meminfo is the same.
+#[test]
+fn vmstat_agrees_with_meminfo() {
+    let names = |text: &str| -> Vec<String> {
+        let name = |line: &str| line.split(' ').next().unwrap().to_owned();
+        text.lines().map(name).collect()
+    };
+    for (name, host) in fixtures() {
+        let vmstat = host.show("proc/vmstat");
+        assert_eq!(
+            names(&vmstat),
+            names(&host.host_file("proc/vmstat")),
+            "{name}"
+        );
+        let limits = ["memory.max", "memory/box/app/memory.limit_in_bytes"];
+        let limited = chain(&host, "")[0].join(limits[0]).exists()
+            || host.root.join("sys/fs/cgroup").join(limits[1]).exists();
+        if !limited {
+            assert_eq!(vmstat, host.host_file("proc/vmstat"), "{name}");
+            continue;
+        }
+        let meminfo = host.show("proc/meminfo");
+        for (pages, field) in [
+            ("nr_free_pages", "MemFree"),
+            ("nr_anon_pages", "AnonPages"),
+            ("nr_mapped", "Mapped"),
+            ("nr_shmem", "Shmem"),
+            ("nr_inactive_file", "Inactive(file)"),
+            ("nr_slab_reclaimable", "SReclaimable"),
+            ("nr_page_table_pages", "PageTables"),
+        ] {
+            let page = host.facts.page_size / 1024;
+            let kib = meminfo_field(&meminfo, field).unwrap();
+            assert_eq!(keyed(&vmstat, pages), Some(kib / page), "{name}: {pages}");
+        }
+        let stack = meminfo_field(&meminfo, "KernelStack");
+        assert_eq!(keyed(&vmstat, "nr_kernel_stack"), stack, "{name}");
+    }
+}
+
+/// Each device that the v2 cgroup has used, and that the host has, with its numbers.
+#[test]
+fn diskstats_are_those_of_the_v2_cgroup() {
+    for (name, host) in fixtures() {
+        let Some(io) = read(chain(&host, "")[0].join("io.stat")) else {
+            continue;
+        };
+        let mut shown = Vec::new();
+        for line in host.show("proc/diskstats").lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let at = |column: usize| words[column].parse::<u64>().unwrap();
+            let device = format!("{}:{}", words[0], words[1]);
+            let (read, written) = (at(5) * 512, at(9) * 512);
+            let reads = format!("{device} rbytes={read} wbytes={written} rios={}", at(3));
+            assert!(io.contains(&reads), "{name}: {reads}");
+            shown.push(words[2].to_owned());
+        }
+        assert!(!shown.is_empty(), "{name}");
+        let partitions = host.show("proc/partitions");
+        let disks = partitions.lines().skip(2);
+        let disks: Vec<_> = disks.filter_map(|l| l.split_whitespace().last()).collect();
+        assert_eq!(disks, shown, "{name}");
+    }
+}
+
 /// The CPUs that a cpuinfo text has a paragraph for.
 fn processors(text: &str) -> Vec<u32> {
     let number = |line: &str| {

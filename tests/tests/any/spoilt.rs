@@ -57,7 +57,7 @@ impl Spoilt {
 /// `text` with each number that stands by itself, or "max", replaced.
 fn with_numbers(text: &[u8], new: impl Fn(&str) -> String) -> Vec<u8> {
     let text = String::from_utf8(text.to_vec()).unwrap();
-    let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | '-');
+    let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | '-' | '=');
     let mut out = String::new();
     for word in text.split_inclusive(is_end) {
         let number = word.trim_end_matches(is_end);

@@ -65,7 +65,17 @@ fn listings_agree_with_look_ups() {
         names
     };
     assert_eq!(names(""), ["at", "proc", "sys"]);
-    assert_eq!(names("proc"), ["cpuinfo", "meminfo", "stat", "uptime"]);
+    let on_by_default = [
+        "cpuinfo",
+        "diskstats",
+        "meminfo",
+        "slabinfo",
+        "stat",
+        "swaps",
+        "uptime",
+        "vmstat",
+    ];
+    assert_eq!(names("proc"), on_by_default);
     assert_eq!(names("sys/devices/system/cpu"), ["online"]);
 }
 

@@ -146,6 +146,83 @@ fn top_and_vmstat_run_on_it() {
 }
 
 #[test]
+fn vmstat_counts_what_the_cgroup_counts() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(256 * MIB);
+    // 64 MiB that are touched are that many faults, or fewer if huge pages serve them.
+    let script = "cat /proc/vmstat; python3 -c 'x = bytearray(64 << 20)'; sleep 3; cat /proc/vmstat; vmstat -s";
+    let text = TestContainer::new(&mounted, &cgroup).run(script);
+    let counted = cgroup.read("memory", "memory.stat");
+    let (before, after) = text.split_at(text.rfind("nr_free_pages ").unwrap());
+    let key = if cgroup.is_v2("memory") {
+        "pgfault "
+    } else {
+        "total_pgfault "
+    };
+    let faults = field(after, "pgfault ");
+    assert!(field(before, "pgfault ") < faults, "{text}");
+    assert!(faults <= field(&counted, key), "{counted}{text}");
+    let host = std::fs::read_to_string("/proc/vmstat").unwrap();
+    let names = |text: &str| -> Vec<String> {
+        let name = |line: &str| line.split(' ').next().unwrap().to_owned();
+        text.lines().map(name).collect()
+    };
+    let shown = names(after);
+    assert!(shown.starts_with(&names(&host)), "{text}");
+    let page = rustix::param::page_size() as u64 / 1024;
+    let free = field(after, "nr_free_pages ") * page;
+    assert!((128 * 1024..=256 * 1024).contains(&free), "{text}");
+    let witness = after
+        .lines()
+        .find(|l| l.ends_with(" K free memory"))
+        .unwrap();
+    let witness: u64 = witness.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(witness.abs_diff(free) < 8 * 1024, "{text}");
+}
+
+#[test]
+fn every_tool_sees_the_same_swap() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(256 * MIB);
+    let container = TestContainer::new(&mounted, &cgroup);
+    let swaps = container.run("cat /proc/swaps");
+    let mut lines = swaps.lines();
+    assert!(lines.next().unwrap().starts_with("Filename"), "{swaps}");
+    let size = |line: &str| -> u64 { line.split_whitespace().nth(2).unwrap().parse().unwrap() };
+    let total: u64 = lines.map(size).sum();
+    let text = container.run("free -k; swapon --show=NAME,SIZE --bytes --noheadings");
+    assert_eq!(field(&text, "Swap:"), total, "{text}");
+    let named = text.lines().find_map(|line| line.strip_prefix("none "));
+    let named = named.map_or(0, |bytes| bytes.trim().parse().unwrap());
+    assert_eq!(named, total * 1024, "{text}");
+}
+
+#[test]
+fn optional_views_show_the_visible_cpus() {
+    require_privileged!();
+    require!(
+        std::thread::available_parallelism().unwrap().get() >= 2,
+        "needs 2 CPUs"
+    );
+    let mounted = Mounted::with(&MountOptions {
+        config: "[views]\nenable = [\"interrupts\", \"softirqs\", \"zoneinfo\"]\n".into(),
+        ..MountOptions::default()
+    });
+    let cgroup = TestCgroup::new();
+    cgroup.limit_cpus("1");
+    let script = "head -qn1 /proc/interrupts /proc/softirqs; grep -c 'cpu: 1' /proc/zoneinfo; grep 'cpu: 0' /proc/zoneinfo";
+    let text = TestContainer::new(&mounted, &cgroup).run(&format!("{script} || true"));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert_eq!(words[..2], ["CPU1", "CPU1"], "{text}");
+    assert_eq!(words.len(), 3, "{text}");
+    assert_ne!(words[2], "0", "{text}");
+}
+
+#[test]
 fn lines_are_in_the_host_s_layout() {
     require_privileged!();
     let mounted = Mounted::new();

@@ -1,13 +1,9 @@
 //! The arithmetic of `/proc/meminfo`: from the cgroup's figures and the host's to what is shown.
-//!
-//! Swap, v2: total = min(limit, host's), used = memory.swap.current.
-//! Swap, v1: memory and swap are one pool; total = min(pool's limit, host's), used = the pool's
-//! usage - memory's usage. Where the pool is no larger than the memory limit, or swappiness is 0,
-//! the container cannot swap: total = used. In both, total is never less than used, and neither is
-//! more than the host's.
 
-use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryStat, SwapFigures};
+use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryStat};
 use vistafs_text::{Limit, ParseError, meminfo};
+
+use crate::swap::Swap;
 
 /// What a line shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,23 +59,22 @@ pub(super) struct Shown {
     pub(super) total: u64,
     pub(super) free: u64,
     pub(super) available: u64,
-    pub(super) swap_total: u64,
-    pub(super) swap_used: u64,
+    pub(super) swap: Swap,
     commit_limit: u64,
 }
 
 impl Shown {
     pub(super) fn new(figures: &MemoryFigures, host: &HostMemory, show_swap: bool) -> Self {
         let total = figures.limit.or_total(host.total);
-        let free = total.saturating_sub(figures.usage);
+        let free = figures.free(host.total);
         let available = free
             .saturating_add(figures.stat.reclaimable())
             .min(figures.ancestors_headroom.or_total(host.available))
             .min(total);
-        let (swap_total, swap_used) = if show_swap {
-            swap(figures, host.swap_total)
+        let swap = if show_swap {
+            Swap::of(figures, host.swap_total)
         } else {
-            (0, 0)
+            Swap::default()
         };
         // The host's share of memory that may be promised, taken of the container's total.
         let promised = u128::from(host.commit_limit.saturating_sub(host.swap_total));
@@ -88,11 +83,10 @@ impl Shown {
             total,
             free,
             available,
-            swap_total,
-            swap_used,
+            swap,
             commit_limit: u64::try_from(share)
                 .unwrap_or(u64::MAX)
-                .saturating_add(swap_total),
+                .saturating_add(swap.total),
         }
     }
 
@@ -111,8 +105,8 @@ impl Shown {
             b"Active(file)" => stat.active_file,
             b"Inactive(file)" => stat.inactive_file,
             b"Unevictable" | b"Mlocked" => stat.unevictable,
-            b"SwapTotal" => self.swap_total,
-            b"SwapFree" => self.swap_total - self.swap_used,
+            b"SwapTotal" => self.swap.total,
+            b"SwapFree" => self.swap.free(),
             b"Zswap" => stat.zswap,
             b"Zswapped" => stat.zswapped,
             b"Dirty" => stat.file_dirty,
@@ -133,7 +127,7 @@ impl Shown {
             b"Committed_AS" => stat
                 .anon
                 .saturating_add(stat.shmem)
-                .saturating_add(self.swap_used),
+                .saturating_add(self.swap.used),
             b"Percpu" => stat.percpu,
             b"AnonHugePages" => stat.anon_thp,
             b"ShmemHugePages" => stat.shmem_thp,
@@ -190,32 +184,6 @@ pub(super) fn without_zswap(stat: MemoryStat) -> MemoryStat {
         zswapped: 0,
         ..stat
     }
-}
-
-/// Total and used, bytes.
-fn swap(figures: &MemoryFigures, host_total: u64) -> (u64, u64) {
-    let (total, used) = match figures.swap {
-        SwapFigures::NotAccounted => (0, 0),
-        SwapFigures::Apart { limit, usage } => (limit.or_total(host_total), usage),
-        SwapFigures::Pool {
-            limit,
-            usage,
-            swappiness,
-        } => {
-            let used = usage.saturating_sub(figures.usage);
-            let cannot = swappiness == Some(0) || (limit != Limit::Max && limit <= figures.limit);
-            (
-                if cannot {
-                    used
-                } else {
-                    limit.or_total(host_total)
-                },
-                used,
-            )
-        }
-    };
-    let used = used.min(host_total);
-    (total.clamp(used, host_total.max(used)), used)
 }
 
 #[cfg(test)]

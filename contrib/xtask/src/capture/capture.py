@@ -35,8 +35,16 @@ LIMITS_V2 = {
     },
     "/box/app": {"memory.max": 512 * MIB, "cpuset.cpus": CPUS},
 }
-PROC = "meminfo cpuinfo stat uptime loadavg diskstats swaps vmstat cgroups version partitions"
-CPU_LISTS = "online present possible offline"
+PROC = (
+    "meminfo cpuinfo stat uptime loadavg diskstats swaps vmstat cgroups version partitions "
+    "interrupts softirqs schedstat zoneinfo slabinfo "
+    "pressure/cpu pressure/memory pressure/io pressure/irq"
+)
+# Trees that views restrict to the container's CPUs and nodes.
+TREES = "/sys/devices/system/cpu", "/sys/devices/system/node"
+# Of the host's hardware alone, many of them, or addresses that differ at each boot.
+LEFT_OUT = {"power", "hotplug", "crash_notes", "crash_notes_size"}
+DEEPEST = 5
 LARGEST = 64 * 1024
 
 
@@ -152,12 +160,27 @@ def copy(path, root):
             file.write(data)
 
 
+def copy_tree(path, root, depth=0):
+    """Files that can be read, and links as they are, wherever they lead."""
+    for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
+        if entry.name in LEFT_OUT:
+            continue
+        if entry.is_symlink():
+            os.makedirs(root + path, exist_ok=True)
+            os.symlink(os.readlink(entry.path), root + entry.path)
+        elif entry.is_dir():
+            if depth < DEEPEST:
+                copy_tree(entry.path, root, depth + 1)
+        else:
+            copy(entry.path, root)
+
+
 def capture(hierarchies, pid, root):
     for name in PROC.split():
         copy("/proc/" + name, root)
     boottime = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    for name in CPU_LISTS.split():
-        copy("/sys/devices/system/cpu/" + name, root)
+    for tree in TREES:
+        copy_tree(tree, root)
     for mount, _, _ in hierarchies:
         for path in ("", "/box", "/box/app"):
             directory = mount + path

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
-use vistafs_text::{Limit, flat_keyed, single_value};
+use vistafs_text::{Limit, flat_keyed, single_value, slabinfo};
 
 use crate::memory::{self, MemoryStat, SwapFigures};
 
@@ -20,6 +20,8 @@ pub(crate) struct Level {
     pool_limit: KeptFile,
     pool_usage: KeptFile,
     swappiness: KeptFile,
+    oom_control: KeptFile,
+    slabinfo: KeptFile,
 }
 
 impl Level {
@@ -32,7 +34,25 @@ impl Level {
             pool_limit: file("memory.memsw.limit_in_bytes"),
             pool_usage: file("memory.memsw.usage_in_bytes"),
             swappiness: file("memory.swappiness"),
+            oom_control: file("memory.oom_control"),
+            slabinfo: KeptFile::new(Arc::clone(dir), "memory.kmem.slabinfo", Shape::Records),
         }
+    }
+
+    /// Rows of slabs that belong to the cgroup alone: before Linux 5.9, with kernel memory
+    /// accounting.
+    pub(crate) fn push_slabs(
+        &self,
+        out: &mut Vec<u8>,
+        text: &mut Vec<u8>,
+    ) -> Result<(), HostError> {
+        if self.slabinfo.read(text)? {
+            for row in slabinfo::rows(text) {
+                let malformed = |e| HostError::malformed(&self.slabinfo.path(), e);
+                out.extend_from_slice(row.map_err(malformed)?);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -48,6 +68,22 @@ impl memory::Level for Level {
 
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError> {
         self.stat.parse_required(text, stat_of)
+    }
+
+    fn stat_file(&self) -> &KeptFile {
+        &self.stat
+    }
+
+    fn counter(key: &[u8]) -> Option<&[u8]> {
+        let name = key.strip_prefix(b"total_")?;
+        // These count what is charged and uncharged, not what goes to and from disks.
+        (!matches!(name, b"pgpgin" | b"pgpgout")).then_some(name)
+    }
+
+    fn oom_kills(&self, text: &mut Vec<u8>) -> Result<u64, HostError> {
+        // Of this cgroup alone: v1 keeps no sum with those below.
+        let find = |text: &[u8]| flat_keyed::find(text, b"oom_kill");
+        Ok(self.oom_control.parse(text, find)?.flatten().unwrap_or(0))
     }
 
     fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {

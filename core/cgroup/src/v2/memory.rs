@@ -17,6 +17,7 @@ pub(crate) struct Level {
     stat: KeptFile,
     swap_limit: KeptFile,
     swap_usage: KeptFile,
+    events: KeptFile,
 }
 
 impl Level {
@@ -28,6 +29,7 @@ impl Level {
             stat: file("memory.stat"),
             swap_limit: file("memory.swap.max"),
             swap_usage: file("memory.swap.current"),
+            events: file("memory.events"),
         }
     }
 }
@@ -43,6 +45,20 @@ impl memory::Level for Level {
 
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError> {
         self.stat.parse_required(text, stat_of)
+    }
+
+    fn stat_file(&self) -> &KeptFile {
+        &self.stat
+    }
+
+    fn counter(key: &[u8]) -> Option<&[u8]> {
+        // The others are bytes, under names that /proc/vmstat does not have.
+        Some(key)
+    }
+
+    fn oom_kills(&self, text: &mut Vec<u8>) -> Result<u64, HostError> {
+        let find = |text: &[u8]| flat_keyed::find(text, b"oom_kill");
+        Ok(self.events.parse(text, find)?.flatten().unwrap_or(0))
     }
 
     fn swap_limit(&self, _page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {

@@ -166,7 +166,7 @@ impl Dispatcher {
         out: &mut Vec<u8>,
     ) -> Result<(), ViewError> {
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut cx = Context::new(container, self.containers.host(), self.cpu_policy, scratch);
+            let mut cx = Context::new(container, self.containers.host(), self.policy, scratch);
             view.render(&mut cx, out)
         })
     }
@@ -258,7 +258,7 @@ impl Dispatcher {
                     asker,
                     container,
                     host,
-                    self.cpu_policy,
+                    self.policy,
                     scratch,
                 ))
             })

@@ -126,7 +126,7 @@ fn dispatcher() -> Dispatcher {
     let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
     let containers = Containers::new(host, none).unwrap();
     let registry = Registry::new([&UPTIME, &MISSING, &SMALL], &Selection::default()).unwrap();
-    Dispatcher::new(containers, &registry, CpuPolicy::default())
+    Dispatcher::new(containers, &registry, Policy::default())
 }
 
 /// This very process, which is in no container as far as the dispatcher can tell.

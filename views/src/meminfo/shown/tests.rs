@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use vistafs_cgroup::SwapFigures;
+
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -62,55 +64,25 @@ fn available_is_no_more_than_anybody_can_give() {
 }
 
 #[test]
-fn swap_of_each_kind() {
-    let apart = |limit, usage| SwapFigures::Apart { limit, usage };
-    let pool = |limit, usage, swappiness| SwapFigures::Pool {
-        limit: Limit::Value(limit),
-        usage,
-        swappiness,
+fn hidden_swap_is_none() {
+    let swap = SwapFigures::Apart {
+        limit: Limit::Max,
+        usage: 28 * MIB,
     };
-    let memory = Limit::Value(256 * MIB);
-    let rows = [
-        ("none", SwapFigures::NotAccounted, (0, 0)),
-        (
-            "v2 limit",
-            apart(Limit::Value(128 * MIB), 28 * MIB),
-            (128, 28),
-        ),
-        ("v2 max", apart(Limit::Max, 28 * MIB), (300, 28)),
-        (
-            "v2 lowered below use",
-            apart(Limit::Value(8 * MIB), 28 * MIB),
-            (28, 28),
-        ),
-        ("v1 pool", pool(512 * MIB, 150 * MIB, Some(60)), (300, 50)),
-        ("v1 small pool", pool(280 * MIB, 150 * MIB, None), (280, 50)),
-        (
-            "v1 pool = memory",
-            pool(256 * MIB, 100 * MIB, Some(60)),
-            (0, 0),
-        ),
-        (
-            "v1 swappiness 0",
-            pool(512 * MIB, 150 * MIB, Some(0)),
-            (50, 50),
-        ),
-        (
-            "v1 pool usage below memory's",
-            pool(512 * MIB, 90 * MIB, Some(60)),
-            (300, 0),
-        ),
-    ];
-    for (name, swap, (total, used)) in rows {
-        let shown = Shown::new(&figures(memory, 100 * MIB, swap), &host(), true);
-        assert_eq!(
-            (shown.swap_total / MIB, shown.swap_used / MIB),
-            (total, used),
-            "{name}"
-        );
-        let hidden = Shown::new(&figures(memory, 100 * MIB, swap), &host(), false);
-        assert_eq!((hidden.swap_total, hidden.swap_used), (0, 0), "{name}");
-    }
+    let figures = figures(Limit::Max, MIB, swap);
+    assert_eq!(
+        Shown::new(&figures, &host(), true).swap.total,
+        300 * MIB,
+        "shown"
+    );
+    let hidden = Shown::new(&figures, &host(), false);
+    assert_eq!(hidden.swap, Swap::default());
+    let bytes = |bytes| Some(Value::Bytes(bytes));
+    assert_eq!(
+        hidden.field(b"CommitLimit", &figures.stat),
+        bytes(500 * MIB)
+    );
+    assert_eq!(hidden.field(b"Committed_AS", &figures.stat), bytes(0));
 }
 
 #[test]
@@ -153,8 +125,8 @@ proptest! {
         prop_assert!(shown.total <= total.min(limit));
         prop_assert!(shown.free <= shown.total);
         prop_assert!(shown.available <= shown.total.min(available).min(headroom));
-        prop_assert!(shown.swap_used <= shown.swap_total);
-        prop_assert!(shown.swap_total <= swap_total);
+        prop_assert!(shown.swap.used <= shown.swap.total);
+        prop_assert!(shown.swap.total <= swap_total);
         let _ = shown.field(b"SwapFree", &figures.stat);
     }
 }

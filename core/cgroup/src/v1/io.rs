@@ -1,0 +1,203 @@
+//! v1 blkio controller, `blkio-controller.rst`.
+//!
+//! Two policies count, each in files of its own:
+//! - `blkio.throttle.*` counts the I/O that goes through it. On newer kernels that is none until a
+//!   first limit is set for the device, for any cgroup; a cgroup's counts are lost to its ancestors
+//!   when it is removed.
+//! - `blkio.bfq.*` counts the I/O of devices that have the scheduler bfq.
+//!
+//! Where both have counted a device it is the same I/O, so the one that has seen more of it is right.
+//! `_recursive` files count the cgroups below as well; kernels before 5.0 lack them for throttle.
+
+use std::sync::Arc;
+
+use vistafs_host::{Dir, HostError, KeptFile, Shape};
+use vistafs_text::blkio::{self, Kind};
+use vistafs_text::{Device, IoCounts};
+
+use crate::DeviceIo;
+
+/// The files of one cgroup.
+#[derive(Debug)]
+pub(crate) struct Files {
+    throttle: Policy,
+    bfq: Policy,
+}
+
+impl Files {
+    pub(crate) fn new(dir: &Arc<Dir>) -> Self {
+        Self {
+            throttle: Policy::new(dir, "throttle"),
+            bfq: Policy::new(dir, "bfq"),
+        }
+    }
+
+    pub(crate) fn usage(
+        &self,
+        devices: &mut Vec<DeviceIo>,
+        text: &mut Vec<u8>,
+    ) -> Result<bool, HostError> {
+        let throttle = self.throttle.usage(devices, text)?;
+        let mut by_bfq = Vec::new();
+        let bfq = self.bfq.usage(&mut by_bfq, text)?;
+        for other in by_bfq {
+            let known = &mut entry(devices, other.device).done;
+            if bytes(&other.done) > bytes(known) {
+                *known = other.done;
+            }
+        }
+        Ok(throttle || bfq)
+    }
+}
+
+/// The files of one policy: with and without the cgroups below.
+#[derive(Debug)]
+struct Policy {
+    recursive: Counters,
+    own: Counters,
+}
+
+impl Policy {
+    fn new(dir: &Arc<Dir>, name: &str) -> Self {
+        Self {
+            recursive: Counters::new(dir, name, "_recursive"),
+            own: Counters::new(dir, name, ""),
+        }
+    }
+
+    fn usage(&self, devices: &mut Vec<DeviceIo>, text: &mut Vec<u8>) -> Result<bool, HostError> {
+        Ok(self.recursive.usage(devices, text)? || self.own.usage(devices, text)?)
+    }
+}
+
+#[derive(Debug)]
+struct Counters {
+    bytes: KeptFile,
+    ios: KeptFile,
+}
+
+impl Counters {
+    fn new(dir: &Arc<Dir>, policy: &str, suffix: &str) -> Self {
+        let file = |what| {
+            let name = format!("blkio.{policy}.{what}{suffix}");
+            KeptFile::new(Arc::clone(dir), name, Shape::Records)
+        };
+        Self {
+            bytes: file("io_service_bytes"),
+            ios: file("io_serviced"),
+        }
+    }
+
+    fn usage(&self, devices: &mut Vec<DeviceIo>, text: &mut Vec<u8>) -> Result<bool, HostError> {
+        if !self.bytes.read(text)? {
+            return Ok(false);
+        }
+        for counter in blkio::counters(text) {
+            let (device, kind, bytes) =
+                counter.map_err(|e| HostError::malformed(&self.bytes.path(), e))?;
+            let done = &mut entry(devices, device).done;
+            match kind {
+                Kind::Read => done.read_bytes = bytes,
+                Kind::Write => done.write_bytes = bytes,
+                Kind::Discard => done.discard_bytes = bytes,
+            }
+        }
+        self.ios.read_required(text)?;
+        for counter in blkio::counters(text) {
+            let (device, kind, ios) =
+                counter.map_err(|e| HostError::malformed(&self.ios.path(), e))?;
+            let done = &mut entry(devices, device).done;
+            match kind {
+                Kind::Read => done.reads = ios,
+                Kind::Write => done.writes = ios,
+                Kind::Discard => done.discards = ios,
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn bytes(done: &IoCounts) -> u64 {
+    done.read_bytes
+        .saturating_add(done.write_bytes)
+        .saturating_add(done.discard_bytes)
+}
+
+/// The one of that device, made if there is none.
+fn entry(devices: &mut Vec<DeviceIo>, device: Device) -> &mut DeviceIo {
+    let at = devices.iter().position(|known| known.device == device);
+    let at = at.unwrap_or_else(|| {
+        devices.push(DeviceIo {
+            device,
+            done: IoCounts::default(),
+        });
+        devices.len() - 1
+    });
+    &mut devices[at]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Minor number, reads and bytes that were read.
+    type Read = (u32, u64, u64);
+
+    fn reads(files: &[(&str, &str)]) -> Result<Option<Vec<Read>>, HostError> {
+        let tmp = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(tmp.path().join(format!("blkio.{name}")), text).unwrap();
+        }
+        let files = Files::new(&Arc::new(Dir::open(tmp.path()).unwrap()));
+        let mut devices = Vec::new();
+        let counted = files.usage(&mut devices, &mut Vec::new())?;
+        let found = devices
+            .iter()
+            .map(|io| (io.device.minor, io.done.reads, io.done.read_bytes));
+        Ok(counted.then(|| found.collect()))
+    }
+
+    #[test]
+    fn the_policy_that_saw_more_of_a_device_counts() {
+        let files = [
+            (
+                "throttle.io_service_bytes_recursive",
+                "7:0 Read 10\n7:1 Read 50\nTotal 60\n",
+            ),
+            (
+                "throttle.io_serviced_recursive",
+                "7:0 Read 1\n7:1 Read 5\nTotal 6\n",
+            ),
+            (
+                "bfq.io_service_bytes_recursive",
+                "7:0 Read 40\n7:1 Read 20\n7:2 Read 8\nTotal 68\n",
+            ),
+            (
+                "bfq.io_serviced_recursive",
+                "7:0 Read 4\n7:1 Read 2\n7:2 Read 3\nTotal 9\n",
+            ),
+        ];
+        let found = reads(&files).unwrap();
+        assert_eq!(found, Some(vec![(0, 4, 40), (1, 5, 50), (2, 3, 8)]));
+    }
+
+    #[test]
+    fn counters_of_the_cgroup_itself_stand_in() {
+        let files = [
+            ("throttle.io_service_bytes", "7:0 Read 10\n"),
+            ("throttle.io_serviced", "7:0 Read 1\n"),
+        ];
+        assert_eq!(reads(&files).unwrap(), Some(vec![(0, 1, 10)]));
+    }
+
+    #[test]
+    fn nothing_is_made_up() {
+        assert_eq!(reads(&[]).unwrap(), None);
+        assert!(reads(&[("throttle.io_service_bytes", "7:0 Read 10\n")]).is_err());
+        let bad = [
+            ("throttle.io_service_bytes", "7:0 Read 10\n"),
+            ("throttle.io_serviced", "7:0 Read many\n"),
+        ];
+        assert!(reads(&bad).is_err());
+    }
+}

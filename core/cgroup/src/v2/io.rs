@@ -1,0 +1,39 @@
+//! v2 io controller, `cgroup-v2.rst`, "IO Interface Files".
+//!
+//! `io.stat` counts a cgroup with those below it, also those that were removed since.
+
+use std::sync::Arc;
+
+use vistafs_host::{Dir, HostError, KeptFile, Shape};
+use vistafs_text::io_stat;
+
+use crate::DeviceIo;
+
+/// The files of one cgroup.
+#[derive(Debug)]
+pub(crate) struct Files {
+    stat: KeptFile,
+}
+
+impl Files {
+    pub(crate) fn new(dir: &Arc<Dir>) -> Self {
+        Self {
+            stat: KeptFile::new(Arc::clone(dir), "io.stat", Shape::Whole),
+        }
+    }
+
+    pub(crate) fn usage(
+        &self,
+        devices: &mut Vec<DeviceIo>,
+        text: &mut Vec<u8>,
+    ) -> Result<bool, HostError> {
+        if !self.stat.read(text)? {
+            return Ok(false);
+        }
+        for device in io_stat::devices(text) {
+            let (device, done) = device.map_err(|e| HostError::malformed(&self.stat.path(), e))?;
+            devices.push(DeviceIo { device, done });
+        }
+        Ok(true)
+    }
+}
