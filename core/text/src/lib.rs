@@ -23,6 +23,7 @@ mod fields;
 pub mod flat_keyed;
 pub mod limit;
 mod line_reader;
+pub mod loadavg;
 pub mod meminfo;
 pub mod mountinfo;
 #[cfg(test)]
