@@ -1,4 +1,5 @@
 //! cgroup v1 as the kernel's `Documentation/admin-guide/cgroup-v1/` describes it.
 
+pub(crate) mod cgroupstats;
 pub(crate) mod cpu;
 pub(crate) mod memory;

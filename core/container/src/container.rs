@@ -6,15 +6,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use vistafs_cgroup::{
-    Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, Hierarchies, Hugetlb, HugetlbFigures,
-    Located, Memory, MemoryFigures, PerCpu, Tasks,
+    Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, Freezer, Hierarchies, Hugetlb,
+    HugetlbFigures, Located, Memory, MemoryFigures, PerCpu, Tasks,
 };
 use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
 use vistafs_text::{CpuSet, Limit, ParseError};
 
 use crate::states::States;
-use crate::task_counts::CountedTasks;
+use crate::task_counts::{self, CountedTasks};
 use crate::visible_cpus::visible;
 use crate::{CpuPolicy, TaskCounts};
 
@@ -26,6 +26,7 @@ pub struct Container {
     cpu: CpuAccounting,
     cpuset: Option<Cpuset>,
     tasks: Option<Tasks>,
+    freezer: Option<Freezer>,
     hugetlb: OnceLock<Option<Hugetlb>>,
     hugetlb_cgroup: Option<Arc<Cgroup>>,
     start: Duration,
@@ -55,6 +56,7 @@ impl Container {
                 .most_telling()
                 .filter(|c| !c.is_root())
                 .map(|c| Tasks::new(c)),
+            freezer: of("freezer").and_then(|c| Freezer::new(c)),
             hugetlb_cgroup: of("hugetlb").cloned(),
             hugetlb: OnceLock::new(),
             located,
@@ -232,8 +234,23 @@ impl Container {
     /// # Errors
     /// When its cgroup cannot be read.
     pub fn task_counts(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
-        let counts = |tasks| self.counted.get(host, tasks);
+        let counts = |tasks| self.counted.get(|| self.count(host, tasks));
         self.tasks.as_ref().map(counts).transpose()
+    }
+
+    fn count(&self, host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
+        let mut counts = task_counts::count(host, tasks)?;
+        if counts.total == 0 && !self.is_alive() {
+            return Err(HostError::NotFound { path: self.path() });
+        }
+        // Linux shows threads that the v1 freezer has stopped in state D, but they wait for nothing.
+        if counts.blocked > 0
+            && let Some(freezer) = &self.freezer
+            && freezer.is_frozen()?
+        {
+            counts.blocked = 0;
+        }
+        Ok(counts)
     }
 
     /// What a view remembers about this container: one `T` for all its readings.
