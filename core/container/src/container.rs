@@ -238,6 +238,17 @@ impl Container {
         self.tasks.as_ref().map(counts).transpose()
     }
 
+    /// As [`task_counts`](Self::task_counts), of this instant.
+    pub(crate) fn task_counts_now(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
+        let counts = |tasks| self.counted.refresh(|| self.count(host, tasks));
+        self.tasks.as_ref().map(counts).transpose()
+    }
+
+    /// The last count, if it was ever counted.
+    pub(crate) fn last_task_counts(&self) -> Option<TaskCounts> {
+        self.counted.last()
+    }
+
     fn count(&self, host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
         let mut counts = task_counts::count(host, tasks)?;
         if counts.total == 0 && !self.is_alive() {
