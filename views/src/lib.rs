@@ -9,6 +9,8 @@ mod cpu_online;
 mod cpu_time;
 #[cfg(feature = "cpuinfo")]
 mod cpuinfo;
+#[cfg(feature = "loadavg")]
+mod loadavg;
 #[cfg(feature = "meminfo")]
 mod meminfo;
 #[cfg(feature = "stat")]
@@ -22,6 +24,8 @@ pub const ENABLED: &[&str] = &[
     "cpu-online",
     #[cfg(feature = "cpuinfo")]
     "cpuinfo",
+    #[cfg(feature = "loadavg")]
+    "loadavg",
     #[cfg(feature = "meminfo")]
     "meminfo",
     #[cfg(feature = "stat")]

@@ -47,11 +47,13 @@ inventory::submit! {
             OptionSpec {
                 name: "swap",
                 default: OptionValue::Bool(true),
+                range: None,
                 summary: "show the container's swap; false shows none",
             },
             OptionSpec {
                 name: "zswap",
                 default: OptionValue::Bool(true),
+                range: None,
                 summary: "show the container's use of zswap; false shows none",
             },
         ],

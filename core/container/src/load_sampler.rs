@@ -89,19 +89,20 @@ impl LoadSampler {
     }
 
     fn list(&self, series: Arc<Series>, host: &Arc<Host>) {
-        let mut joining = self.shared.joining.lock();
-        joining.series.push(series);
-        if joining.is_running {
-            return;
+        {
+            let mut joining = self.shared.joining.lock();
+            joining.series.push(series);
+            if std::mem::replace(&mut joining.is_running, true) {
+                return;
+            }
         }
         let (shared, host) = (Arc::downgrade(&self.shared), Arc::clone(host));
         let thread = std::thread::Builder::new().name("load-sampler".into());
-        match thread.spawn(move || run(&shared, &host)) {
-            Ok(_) => joining.is_running = true,
-            Err(error) => {
-                log::warn!("cannot start a thread: {error}; loads are not sampled");
-                joining.series.drain(..).for_each(|s| s.is_left_alone());
-            }
+        if let Err(error) = thread.spawn(move || run(&shared, &host)) {
+            log::warn!("cannot start a thread: {error}; loads are not sampled");
+            let mut joining = self.shared.joining.lock();
+            joining.is_running = false;
+            joining.series.drain(..).for_each(|s| s.is_left_alone());
         }
     }
 }

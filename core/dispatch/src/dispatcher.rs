@@ -290,7 +290,7 @@ impl Dispatcher {
     pub fn show(
         &self,
         view: &dyn View,
-        container: &Container,
+        container: &Arc<Container>,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
         SCRATCH.with_borrow_mut(|scratch| {

@@ -8,6 +8,7 @@ use crate::made_up::{Layout, MadeUp};
 const MEMINFO: &str = "proc/meminfo";
 const STAT: &str = "proc/stat";
 const UPTIME: &str = "proc/uptime";
+const LOADAVG: &str = "proc/loadavg";
 const CPUINFO: &str = "proc/cpuinfo";
 const ONLINE: &str = "sys/devices/system/cpu/online";
 
@@ -98,7 +99,7 @@ fn a_removed_cgroup_is_an_error() {
         let host = host.open();
         let cgroup = host.root.join("sys/fs/cgroup/unified/box/app");
         std::fs::remove_dir_all(cgroup).unwrap();
-        assert_fail(&host, &[MEMINFO, STAT, UPTIME]);
+        assert_fail(&host, &[MEMINFO, STAT, UPTIME, LOADAVG]);
     }
 }
 
@@ -156,6 +157,22 @@ fn counters_that_begin_anew_are_followed() {
     assert_eq!(used(&mut made_up, 50), 5000);
     assert_eq!(used(&mut made_up, 1), 5000);
     assert_eq!(used(&mut made_up, 3), 5200);
+}
+
+/// Threads in the cgroups below the container's are its own, and the newest one may be among them.
+#[test]
+fn threads_of_all_cgroups_below_are_counted() {
+    let mut host = usual();
+    for (cgroup, tid, state) in [
+        ("box/app", 150, 'R'),
+        ("box/app/a", 180, 'D'),
+        ("box/app/a/b", 160, 'S'),
+        ("box/other", 190, 'R'),
+    ] {
+        host.set(Layout::V2, cgroup, "cgroup.threads", &format!("{tid}\n"));
+        host.set_thread(tid, state, tid - 100);
+    }
+    assert_eq!(host.open().show(LOADAVG), "2.00 2.00 2.00 1/3 80\n");
 }
 
 /// Options of the superblock that a security module adds are no controllers.

@@ -8,6 +8,8 @@
 //! host FIELD = N kB            a field of the host's /proc/meminfo
 //! host cpus = LIST             the CPUs that are online
 //! host now = SECONDS           time since boot
+//! host last pid = N            the number that a task was given last
+//! thread N = STATE M           a thread, with the number M in its own pid namespace
 //! container start = SECONDS    when it began, since boot
 //! container cgroup = PATH      box/app when nothing is said
 //! shows VIEW LINE              the view has this line, whatever its blanks
@@ -87,6 +89,16 @@ fn set(host: &mut MadeUp, verb: &str, rest: &str) -> Option<()> {
         }
         ("host", "now") => {
             host.facts.boottime_ns = hundredths(value)? * 10_000_000;
+            return Some(());
+        }
+        ("host", "last pid") => {
+            host.set_last_pid(value.parse().ok()?);
+            return Some(());
+        }
+        ("thread", tid) => {
+            let (state, inside) = value.split_once(' ')?;
+            let (tid, inside) = (tid.parse().ok()?, inside.parse().ok()?);
+            host.set_thread(tid, state.parse().ok()?, inside);
             return Some(());
         }
         ("host", field) => {

@@ -56,6 +56,7 @@ impl MadeUp {
         };
         host.set_cpus(&[0, 1, 2, 3]);
         host.write_meminfo();
+        host.set_last_pid(200);
         host.make_cgroup("unified");
         host
     }
@@ -80,6 +81,19 @@ impl MadeUp {
         stat += "intr 1\nctxt 2\nbtime 1700000000\nprocesses 3\nprocs_running 1\nprocs_blocked 0\n";
         self.write("proc/stat", stat);
         self.write("proc/cpuinfo", cpuinfo);
+    }
+
+    /// The number that a task of the host was given last.
+    pub(crate) fn set_last_pid(&self, pid: u32) {
+        self.write("proc/loadavg", format!("0.52 0.58 0.59 1/100 {pid}\n"));
+    }
+
+    /// A thread in this state, `inside` being its number in its own pid namespace.
+    pub(crate) fn set_thread(&self, tid: u32, state: char, inside: u32) {
+        let stat = format!("{tid} (made up) {state} 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0\n");
+        self.write(format!("proc/{tid}/task/{tid}/stat"), stat);
+        let status = format!("Name:\tmade up\nNSpid:\t{tid}\t{inside}\n");
+        self.write(format!("proc/{tid}/status"), status);
     }
 
     /// A field of the host's meminfo, KiB.
