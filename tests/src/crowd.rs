@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+const SCRIPT: &str = include_str!("crowd.sh");
+
 /// Processes that do nothing until this is dropped.
 #[derive(Debug)]
 pub struct Crowd {
@@ -13,12 +15,8 @@ impl Crowd {
     /// Starts them; they are there when this returns.
     #[must_use]
     pub fn new(processes: u32) -> Self {
-        // A fork without an exec, that waits for the end of a pipe: there is nothing smaller.
-        let script = "exec 3<&0; i=0\n\
-             while [ $i -lt $0 ]; do (read _ <&3) & i=$((i+1)); done\n\
-             echo; read _ <&3; wait";
         let mut shell = Command::new("sh")
-            .args(["-c", script, &processes.to_string()])
+            .args(["-c", SCRIPT, &processes.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
