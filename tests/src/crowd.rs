@@ -22,9 +22,10 @@ impl Crowd {
             .spawn()
             .unwrap();
         let output = shell.stdout.take().unwrap();
-        BufReader::new(output)
-            .read_line(&mut String::new())
-            .unwrap();
+        // One line for each hundred.
+        let hundreds = BufReader::new(output).lines().map(Result::unwrap);
+        let there = hundreds.take(processes.div_ceil(100) as usize).count();
+        assert_eq!(there, processes.div_ceil(100) as usize);
         Self { shell }
     }
 }
