@@ -56,6 +56,16 @@ impl Tasks {
         })
     }
 
+    /// How many threads there are.
+    ///
+    /// # Errors
+    /// When the top one cannot be read.
+    pub(crate) fn count(&self) -> Result<usize, HostError> {
+        let mut threads = 0;
+        walk(&self.top, self.list(), &mut |_, tids| threads += tids.len())?;
+        Ok(threads)
+    }
+
     /// Calls `found` with the threads of each cgroup, and with their states where the kernel has
     /// counted *all* of them (v1). Cgroups that go meanwhile are passed over.
     ///
@@ -65,11 +75,11 @@ impl Tasks {
         &self,
         found: &mut dyn FnMut(&[u32], Option<ThreadStates>),
     ) -> Result<(), HostError> {
-        let (name, stats) = match self.version {
-            Version::V1 => ("tasks", CgroupStats::open()),
-            Version::V2 => ("cgroup.threads", None),
+        let stats = match self.version {
+            Version::V1 => CgroupStats::open(),
+            Version::V2 => None,
         };
-        walk(&self.top, name, &mut |dir, tids| {
+        walk(&self.top, self.list(), &mut |dir, tids| {
             if tids.is_empty() {
                 return;
             }
@@ -79,6 +89,13 @@ impl Tasks {
                 told.filter(|told| told.threads() >= tids.len() as u64),
             );
         })
+    }
+
+    fn list(&self) -> &'static str {
+        match self.version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.threads",
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Container {
     memory: Option<Memory>,
     cpu: CpuAccounting,
     cpuset: Option<Cpuset>,
-    tasks: Option<Tasks>,
+    tasks: OnceLock<Option<Tasks>>,
     freezer: Option<Freezer>,
     hugetlb: OnceLock<Option<Hugetlb>>,
     hugetlb_cgroup: Option<Arc<Cgroup>>,
@@ -52,10 +52,7 @@ impl Container {
             memory: of("memory").map(Memory::new),
             cpu: CpuAccounting::new(of("cpu"), of("cpuacct")),
             cpuset: of("cpuset").map(Cpuset::new),
-            tasks: located
-                .most_telling()
-                .filter(|c| !c.is_root())
-                .map(|c| Tasks::new(c)),
+            tasks: OnceLock::new(),
             freezer: of("freezer").and_then(|c| Freezer::new(c)),
             hugetlb_cgroup: of("hugetlb").cloned(),
             hugetlb: OnceLock::new(),
@@ -235,18 +232,22 @@ impl Container {
     /// When its cgroup cannot be read.
     pub fn task_counts(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
         let counts = |tasks| self.counted.get(|| self.count(host, tasks));
-        self.tasks.as_ref().map(counts).transpose()
+        self.tasks().map(counts).transpose()
     }
 
     /// As [`task_counts`](Self::task_counts), of this instant.
     pub(crate) fn task_counts_now(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
         let counts = |tasks| self.counted.refresh(|| self.count(host, tasks));
-        self.tasks.as_ref().map(counts).transpose()
+        self.tasks().map(counts).transpose()
     }
 
     /// The last count, if it was ever counted.
     pub(crate) fn last_task_counts(&self) -> Option<TaskCounts> {
         self.counted.last()
+    }
+
+    fn tasks(&self) -> Option<&Tasks> {
+        self.tasks.get_or_init(|| self.located.tasks()).as_ref()
     }
 
     fn count(&self, host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {

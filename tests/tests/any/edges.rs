@@ -175,6 +175,35 @@ fn threads_of_all_cgroups_below_are_counted() {
     assert_eq!(host.open().show(LOADAVG), "2.00 2.00 2.00 1/3 80\n");
 }
 
+/// A container that has no cgroup of its own in a hierarchy shares one with others there.
+#[test]
+fn a_cgroup_that_is_shared_does_not_count() {
+    let host = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = host.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let mut mounts = String::new();
+    for (number, controller, cgroup, tasks) in [
+        (30, "pids", "/a/long/slice", "7\n8\n9\n"),
+        (31, "memory", "/box", "8\n"),
+        (32, "devices", "/", "7\n8\n9\n10\n"),
+    ] {
+        mounts +=
+            &format!("{number} 1 0:{number} / /{controller} rw - cgroup cgroup rw,{controller}\n");
+        write(&format!("{controller}{cgroup}/tasks"), tasks);
+        write(&format!("{controller}/tasks"), "7\n8\n9\n10\n");
+    }
+    let all = Hierarchies::discover(mounts.as_bytes(), host.path()).unwrap();
+    let memberships = b"3:pids:/a/long/slice\n2:memory:/box\n1:devices:/\n";
+    let tasks = all.locate_process(memberships).unwrap().tasks().unwrap();
+    let mut found = Vec::new();
+    let add = &mut |tids: &[u32], _| found.extend_from_slice(tids);
+    tasks.threads(add).unwrap();
+    assert_eq!(found, [8]);
+}
+
 /// Options of the superblock that a security module adds are no controllers.
 #[test]
 fn security_labels_are_no_controllers() {

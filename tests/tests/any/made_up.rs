@@ -140,7 +140,7 @@ impl MadeUp {
     /// Mounts the v1 hierarchy that has `file`.
     fn mount_v1(&mut self, file: &str) -> &'static str {
         let mount = match file.split('.').next().unwrap() {
-            "memory" => "memory",
+            "memory" | "tasks" => "memory",
             "cpuset" => "cpuset",
             "hugetlb" => "hugetlb",
             "cpu" | "cpuacct" => "cpu,cpuacct",

@@ -77,8 +77,6 @@ fn the_averages_follow_the_running_threads() {
     let script = format!("{BUSY} & A=$!; {BUSY} & B=$!; read _; kill $A $B; read _");
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
     wait_until("two threads run", || running(&mounted, &cgroup) == 2);
-    // Whatever else ran to start them has ended by then, and a fresh count is made.
-    std::thread::sleep(Duration::from_millis(500));
     let first = load(&mounted, &cgroup);
     assert_eq!(first.averages, "2.00 2.00 2.00");
     let there = cgroup.read("cpu", "cgroup.procs").lines().count() as u64;
@@ -125,8 +123,8 @@ fn threads_in_uninterruptible_sleep_count() {
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
     let stat = |key| field(&mounted.read(&cgroup.address("proc/stat")), key);
     wait_until("one thread is blocked", || stat("procs_blocked ") == 1);
-    wait_until("nothing else runs", || running(&mounted, &cgroup) == 1);
-    std::thread::sleep(Duration::from_millis(500));
+    // Python has come to rest by then, and what was counted before is too old.
+    std::thread::sleep(Duration::from_secs(3));
     assert_eq!(load(&mounted, &cgroup).averages, "1.00 1.00 1.00");
     cgroup.kill();
     child.wait().unwrap();
@@ -153,8 +151,9 @@ fn a_frozen_container_has_no_load() {
     wait_until("it is frozen", || {
         std::fs::read_to_string(frozen.0.join("freezer.state")).unwrap() == "FROZEN\n"
     });
-    // The count from before is too old by then.
-    std::thread::sleep(Duration::from_millis(500));
+    wait_until("the count from before is too old", || {
+        running(&mounted, &cgroup) < 2
+    });
     let load = load(&mounted, &cgroup);
     let blocked = field(
         &mounted.read(&cgroup.address("proc/stat")),
