@@ -50,8 +50,12 @@ struct Kept {
     averages: Averages,
     /// The last tick that is in the averages.
     tick: u64,
-    /// The tick at which to count next.
+    /// What was counted last.
+    load: u64,
+    /// The tick at which to count next; until then the last count stands.
     due: u64,
+    /// What counting took.
+    cost: Duration,
     asked: Instant,
     container: Weak<Container>,
     /// On the sampler's list.
@@ -89,7 +93,7 @@ impl Series {
         rules: Rules,
     ) -> (Averages, bool) {
         let mut slot = self.kept.lock();
-        let threads = load_of(counts);
+        let load = load_of(counts);
         let recent = |kept: &Kept| {
             let gap = u32::try_from(now.tick.saturating_sub(kept.tick)).unwrap_or(u32::MAX);
             rules.period.saturating_mul(gap) <= rules.idle
@@ -98,15 +102,17 @@ impl Series {
             Some(kept) if kept.is_sampled => return (kept.averages, false),
             // Between two cgroups.
             Some(kept) if recent(kept) => {
-                kept.add(now.tick, threads);
+                kept.add(now.tick, load);
                 kept.averages
             }
-            _ => Averages::steady(threads),
+            _ => Averages::steady(load),
         };
         *slot = Some(Kept {
             averages,
             tick: now.tick,
+            load,
             due: now.tick + 1,
+            cost: Duration::ZERO,
             asked: now.instant,
             container: Arc::downgrade(container),
             is_sampled: true,
@@ -139,6 +145,7 @@ impl Series {
                 return Sampled::Leaves;
             }
             if now.tick < kept.due {
+                kept.add(now.tick, kept.load);
                 return Sampled::Stays;
             }
             let Some(container) = kept.container.upgrade() else {
@@ -154,8 +161,11 @@ impl Series {
         let mut slot = self.kept.lock();
         match (counts, slot.as_mut()) {
             (Ok(Some(counts)), Some(kept)) => {
-                kept.add(now.tick, load_of(counts));
-                kept.due = now.tick + rules.ticks_between(cost);
+                kept.load = load_of(counts);
+                kept.add(now.tick, kept.load);
+                // Twice: once may have been another's fault.
+                kept.due = now.tick + rules.ticks_between(cost.min(kept.cost));
+                kept.cost = cost;
                 Sampled::Stays
             }
             (counts, _) => {
@@ -174,9 +184,9 @@ impl Series {
 }
 
 impl Kept {
-    /// As if all ticks since the last count had found as many.
-    fn add(&mut self, tick: u64, threads: u64) {
-        self.averages.add(tick.saturating_sub(self.tick), threads);
+    /// Up to this tick, as if every one since the last had found as many.
+    fn add(&mut self, tick: u64, load: u64) {
+        self.averages.add(tick.saturating_sub(self.tick), load);
         self.tick = tick.max(self.tick);
     }
 }

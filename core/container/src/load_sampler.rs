@@ -6,8 +6,9 @@
 //! nobody asks, nothing is done.
 //!
 //! Only the containers on the list are looked at, never the host's processes. Each may take a
-//! hundredth of a CPU, all together a tenth: then ticks are passed over, and made up for at the
-//! next count. Time stands still while the machine is suspended, as it does for the kernel's load.
+//! hundredth of a CPU, all together a tenth. Where that is not enough for a count at every tick, the
+//! last one stands for the ticks between; ticks that come too late are made up for. Time stands
+//! still while the machine is suspended, as it does for the kernel's load.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};

@@ -130,6 +130,64 @@ fn a_reader_is_served_the_last_sample() {
     assert_eq!(load(), first, "nothing is counted for it");
 }
 
+/// Nothing is counted while that would take more than a hundredth of a CPU, but time goes on.
+#[test]
+fn where_counting_is_dear_the_last_count_stands() {
+    let small = Small::new();
+    small.set_threads("RR");
+    let container = small.container();
+    let counts = || container.task_counts_now(&small.host).unwrap().unwrap();
+    let rules = Rules {
+        period: Duration::from_secs(5),
+        idle: NEVER,
+    };
+    let at = |tick| Now {
+        instant: Instant::now(),
+        tick,
+    };
+    let series = Series::default();
+    assert!(series.begin(&container, counts(), at(0), rules).1);
+    let spent = std::cell::Cell::new(Duration::ZERO);
+    // Each count takes as much.
+    let sample = |tick, cost: u64| {
+        let clock = || {
+            let now = spent.get();
+            spent.set(now + Duration::from_millis(cost));
+            now
+        };
+        assert_eq!(
+            series.sample(&small.host, at(tick), rules, clock),
+            Sampled::Stays
+        );
+        series.ask(&container, at(tick)).unwrap()
+    };
+    let averages = |samples: &[(u64, u64)]| {
+        let mut averages = Averages::steady(2);
+        samples
+            .iter()
+            .for_each(|(n, threads)| averages.add(*n, *threads));
+        averages
+    };
+    small.set_threads("S");
+    assert_eq!(sample(1, 500), averages(&[(1, 0)]));
+    small.set_threads("RRRR");
+    assert_eq!(
+        sample(2, 500),
+        averages(&[(1, 0), (1, 4)]),
+        "once does not matter"
+    );
+    small.set_threads("S");
+    assert_eq!(sample(5, 500), averages(&[(1, 0), (4, 4)]));
+    assert_eq!(sample(11, 500), averages(&[(1, 0), (10, 4)]));
+    assert_eq!(
+        sample(12, 1),
+        averages(&[(1, 0), (10, 4), (1, 0)]),
+        "ten ticks"
+    );
+    small.set_threads("R");
+    assert_eq!(sample(13, 1), averages(&[(1, 0), (10, 4), (1, 0), (1, 1)]));
+}
+
 #[test]
 fn one_that_has_ended_leaves() {
     let small = Small::new();
