@@ -65,7 +65,10 @@ fn listings_agree_with_look_ups() {
         names
     };
     assert_eq!(names(""), ["at", "proc", "sys"]);
-    assert_eq!(names("proc"), ["cpuinfo", "meminfo", "stat", "uptime"]);
+    assert_eq!(
+        names("proc"),
+        ["cpuinfo", "loadavg", "meminfo", "stat", "uptime"]
+    );
     assert_eq!(names("sys/devices/system/cpu"), ["online"]);
 }
 
