@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use vistafs_cgroup::{Tasks, ThreadStates, Version};
@@ -13,7 +14,8 @@ use vistafs_tests::{require, require_privileged};
 
 const VIEW: &str = "proc/loadavg";
 const SAMPLER: &str = "load-sampler";
-const BUSY: &str = "sh -c 'while :; do :; done'";
+/// Ends by itself, should the test not live to end it.
+const BUSY: &str = "timeout 60 sh -c 'while :; do :; done'";
 
 /// A loadavg text.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +63,13 @@ fn next(mounted: &Mounted, cgroup: &TestCgroup, last: &Load) -> Load {
     found
 }
 
+/// The script has said a line, and all that it has started does what it will go on doing.
+fn settled(child: &mut Child) {
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+}
+
 fn with_idle_seconds(seconds: u32) -> Mounted {
     Mounted::with(&MountOptions {
         config: format!("[view.loadavg]\nidle_seconds = {seconds}\n"),
@@ -74,9 +83,9 @@ fn the_averages_follow_the_running_threads() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    let script = format!("{BUSY} & A=$!; {BUSY} & B=$!; read _; kill $A $B; read _");
+    let script = format!("{BUSY} & A=$!; {BUSY} & B=$!; echo; read _; kill $A $B; read _");
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
-    wait_until("two threads run", || running(&mounted, &cgroup) == 2);
+    settled(&mut child);
     let first = load(&mounted, &cgroup);
     assert_eq!(first.averages, "2.00 2.00 2.00");
     let there = cgroup.read("cpu", "cgroup.procs").lines().count() as u64;
@@ -84,7 +93,7 @@ fn the_averages_follow_the_running_threads() {
     child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     let second = next(&mounted, &cgroup, &first);
     assert_eq!(second.averages, "1.84 1.97 1.99");
-    assert_eq!((second.runnable, second.total), (1, there - 2));
+    assert_eq!((second.runnable, second.total), (1, there - 4));
     let third = next(&mounted, &cgroup, &second);
     assert_eq!(third.averages, "1.69 1.93 1.98");
     drop(child.stdin.take());
@@ -142,8 +151,10 @@ fn a_frozen_container_has_no_load() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let frozen = FreezerDir::new(&cgroup);
-    let mut child = TestContainer::new(&mounted, &cgroup).spawn(&format!("{BUSY} & {BUSY} & wait"));
-    wait_until("two threads run", || running(&mounted, &cgroup) == 2);
+    let script = format!("{BUSY} & {BUSY} & echo; wait");
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
+    settled(&mut child);
+    assert_eq!(running(&mounted, &cgroup), 2);
     for pid in cgroup.read("cpu", "cgroup.procs").lines() {
         std::fs::write(frozen.0.join("cgroup.procs"), pid).unwrap();
     }
@@ -206,12 +217,12 @@ fn the_kernel_s_own_count_is_taken_when_it_is_complete() {
     };
     assert_eq!(told(), (0, None));
     let spawn = |program: &str| {
-        let mut command = std::process::Command::new("sh");
+        let mut command = Command::new("sh");
         let child = command.args(["-c", program]).spawn().unwrap();
         cgroup.add(child.id());
         child
     };
-    let mut busy = spawn("while :; do :; done");
+    let mut busy = spawn("i=0; while [ $i -lt 100000000 ]; do i=$((i + 1)); done");
     let running = ThreadStates {
         running: 1,
         ..ThreadStates::default()
@@ -290,7 +301,7 @@ fn two_hundred_containers_ask() {
     let mut sleepers = Vec::new();
     for number in 0..200 {
         let cgroup = slice.child(format!("c{number}"));
-        let mut command = std::process::Command::new("sleep");
+        let mut command = Command::new("sleep");
         let sleeper = command.arg("600").spawn().unwrap();
         cgroup.add(sleeper.id());
         sleepers.push((cgroup, sleeper));
@@ -328,11 +339,8 @@ fn processes_outside_cost_nothing() {
     );
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    let mut child = TestContainer::new(&mounted, &cgroup).spawn("cat /proc/loadavg; echo; read _");
-    let mut output = BufReader::new(child.stdout.take().unwrap());
-    for _ in 0..2 {
-        output.read_line(&mut String::new()).unwrap();
-    }
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn("cat /proc/loadavg; read _");
+    settled(&mut child);
     let mut threads = Vec::new();
     wait_until("the sampler has its name", || {
         threads = mounted.threads(Some(SAMPLER));
