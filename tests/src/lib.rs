@@ -5,6 +5,7 @@
 //! | `require.rs` | saying aloud that a test cannot run here |
 //! | `vistafs.rs` | the program under test: commands, and a mount that unmounts itself |
 //! | `cgroup.rs` | a cgroup in every hierarchy, whatever the layout, that removes itself |
+//! | `crowd.rs` | idle processes in no container |
 //! | `container.rs` | processes in namespaces and cgroups of their own |
 
 #![allow(
@@ -16,5 +17,6 @@
 
 pub mod cgroup;
 pub mod container;
+pub mod crowd;
 pub mod require;
 pub mod vistafs;

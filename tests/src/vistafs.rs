@@ -149,6 +149,20 @@ impl Mounted {
             .count()
     }
 
+    /// The directories in `/proc` of the server's threads, or of those of one name.
+    #[must_use]
+    pub fn threads(&self, name: Option<&str>) -> Vec<PathBuf> {
+        let all = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let fits = |dir: &PathBuf| {
+            // One that ends meanwhile has no name.
+            let comm = std::fs::read_to_string(dir.join("comm")).unwrap_or_default();
+            name.is_none_or(|name| comm.trim_end() == name)
+        };
+        all.map(|entry| entry.unwrap().path())
+            .filter(fits)
+            .collect()
+    }
+
     /// Sends a signal, waits for the end; exit status and messages.
     pub fn end(&mut self, signal: Signal) -> (std::process::ExitStatus, String) {
         let child = self.child.as_ref().unwrap();

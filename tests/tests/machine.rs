@@ -37,6 +37,14 @@ mod disks;
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;
 
+/// Load averages, and what sampling them costs.
+#[path = "machine/loadavg.rs"]
+mod loadavg;
+
+/// What needs a machine that nothing else loads; run by itself in the VMs.
+#[path = "machine/alone.rs"]
+mod alone;
+
 /// `at/`, `vistafs show` and `vistafs views`.
 #[path = "machine/address.rs"]
 mod address;

@@ -17,6 +17,8 @@ mod diskstats;
 mod host_memory;
 #[cfg(feature = "interrupts")]
 mod interrupts;
+#[cfg(feature = "loadavg")]
+mod loadavg;
 #[cfg(feature = "meminfo")]
 mod meminfo;
 #[cfg(feature = "partitions")]
@@ -50,6 +52,8 @@ pub const ENABLED: &[&str] = &[
     "diskstats",
     #[cfg(feature = "interrupts")]
     "interrupts",
+    #[cfg(feature = "loadavg")]
+    "loadavg",
     #[cfg(feature = "meminfo")]
     "meminfo",
     #[cfg(feature = "partitions")]

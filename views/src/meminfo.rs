@@ -47,6 +47,7 @@ inventory::submit! {
             OptionSpec {
                 name: "zswap",
                 default: OptionValue::Bool(true),
+                range: None,
                 summary: "show the container's use of zswap; false shows none",
             },
         ],

@@ -48,6 +48,7 @@ inventory::submit! {
         options: &[OptionSpec {
             name: "steal",
             default: OptionValue::Bool(true),
+            range: None,
             summary: "show time that the quota held back as steal; false shows it as idle",
         }],
         build: |options| Provider::File(Arc::new(Stat::new(options))),

@@ -1,11 +1,13 @@
 //! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
 //!
-//! `test` is the whole proof on a bare Debian 12; `vm` is one command in a virtual machine; and
-//! `capture` makes the fixtures that the golden tests render.
+//! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
+//! command in a virtual machine; and `capture` makes the fixtures that the golden tests render.
 
+mod bench;
 mod capture;
 mod check;
 mod packages;
+mod program;
 mod run;
 mod tally;
 mod test;
@@ -26,6 +28,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Test(test::TestArgs),
+    Bench(bench::BenchArgs),
     Capture(capture::CaptureArgs),
     Vm(vm::VmArgs),
 }
@@ -33,6 +36,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Task::Test(args) => args.run(),
+        Task::Bench(args) => args.run(),
         Task::Capture(args) => args.run(),
         Task::Vm(args) => args.run(),
     };

@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use serde_json::Value;
 
+use crate::program::{DAEMON, MACHINE_TESTS};
 use crate::run;
 use crate::tally::{Outcome, Report};
 use crate::vm::{self, Job, Layout, Vm};
@@ -68,11 +68,11 @@ impl TestArgs {
         }
         if wants(Step::Machine) {
             report.step("tests on this machine", || {
-                let daemon = executable(&DAEMON)?;
-                cargo_test(
-                    &["--package", "vistafs-tests", "--test", "machine"],
-                    Some(daemon),
-                )
+                let daemon = DAEMON.build()?;
+                let tests = ["--package", "vistafs-tests", "--test", "machine"];
+                // What needs a machine of its own has one in the VMs.
+                let others = ["--", "--skip", ALONE];
+                cargo_test(&[&tests[..], &others].concat(), Some(daemon))
             });
         }
         if wants(Step::Vm) {
@@ -91,41 +91,6 @@ impl TestArgs {
             ExitCode::FAILURE
         })
     }
-}
-
-/// A call of cargo that builds one program, and the name of its target.
-struct Target {
-    cargo: &'static [&'static str],
-    name: &'static str,
-}
-
-const DAEMON: Target = Target {
-    cargo: &["build", "--package", "vistafs"],
-    name: "vistafs",
-};
-const MACHINE_TESTS: Target = Target {
-    cargo: &[
-        "test",
-        "--package",
-        "vistafs-tests",
-        "--test",
-        "machine",
-        "--no-run",
-    ],
-    name: "machine",
-};
-
-/// Builds the program and returns its path, which cargo alone knows.
-fn executable(target: &Target) -> Result<PathBuf> {
-    let mut command = run::cargo(target.cargo);
-    command.arg("--message-format=json-render-diagnostics");
-    let messages = run::stdout_of(&mut command)?;
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == target.name)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .with_context(|| format!("cargo made no program {}", target.name))
 }
 
 /// Runs tests with cargo; `daemon` is the program that they start.
@@ -163,8 +128,8 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
     let mut job = Job {
         command: guest_script(layout, directory),
         put: vec![
-            (executable(&DAEMON)?, "/vistafs/vistafs".into()),
-            (executable(&MACHINE_TESTS)?, "/vistafs/machine".into()),
+            (DAEMON.build()?, "/vistafs/vistafs".into()),
+            (MACHINE_TESTS.build()?, "/vistafs/machine".into()),
         ],
         get: vec![("/vistafs/skipped".into(), skip_log.clone())],
     };
@@ -198,6 +163,9 @@ for top in /sys/fs/cgroup /sys/fs/cgroup/cpu,cpuacct /sys/fs/cgroup/cpuset; do
 done
 ";
 
+/// The tests that nothing else may run beside.
+const ALONE: &str = "alone::";
+
 /// What cargo would do around the test program.
 fn guest_script(layout: Layout, directory: &str) -> String {
     let require = if run::is_ci() {
@@ -212,7 +180,11 @@ fn guest_script(layout: Layout, directory: &str) -> String {
          {require}\
          {HOLD}\
          : >\"$VISTAFS_SKIP_LOG\"\n\
-         mkdir -p {directory} && cd {directory} && exec /vistafs/machine\n",
+         mkdir -p {directory} && cd {directory} || exit\n\
+         status=0\n\
+         /vistafs/machine --skip {ALONE} || status=$?\n\
+         VISTAFS_ALONE=1 /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
+         exit $status\n",
         layout.name()
     )
 }

@@ -10,7 +10,7 @@
 //! | `cgroup.rs` | one cgroup in one hierarchy: its directory and those of its ancestors |
 //! | `locate.rs` | finding the cgroups of a container: by namespace, by path |
 //! | `handle.rs` | from a directory of a private mount to the same one in the host's mount |
-//! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `io.rs`, `tasks.rs` | the quantities, whatever the version |
+//! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `io.rs`, `tasks.rs`, `freezer.rs` | the quantities, whatever the version |
 //! | `v1/`, `v2/` | the files of each version |
 //!
 //! A file that is absent means that the controller is not there or not enabled: no limit. A file
@@ -19,6 +19,7 @@
 mod cgroup;
 mod cpu;
 mod cpuset;
+mod freezer;
 mod handle;
 mod hierarchy;
 mod hugetlb;
@@ -32,9 +33,10 @@ mod v2;
 pub use cgroup::Cgroup;
 pub use cpu::{CpuAccounting, CpuQuota, CpuUsage, PerCpu};
 pub use cpuset::Cpuset;
+pub use freezer::Freezer;
 pub use hierarchy::{Hierarchies, Hierarchy, Version, v1_options};
 pub use hugetlb::{Hugetlb, HugetlbFigures};
 pub use io::{DeviceIo, Io};
 pub use locate::Located;
 pub use memory::{Memory, MemoryCounters, MemoryFigures, MemoryStat, SwapFigures};
-pub use tasks::Tasks;
+pub use tasks::{Tasks, ThreadStates};

@@ -16,7 +16,7 @@ use vistafs_host::{HeldNamespace, HostError};
 use vistafs_text::pid_cgroup::{self, Membership};
 
 use crate::handle::reopen_in;
-use crate::{Cgroup, Hierarchies, Hierarchy, Version};
+use crate::{Cgroup, Hierarchies, Hierarchy, Tasks, Version};
 
 /// A container's cgroup in each hierarchy, in the order of [`Hierarchies::all`].
 #[derive(Debug)]
@@ -53,6 +53,27 @@ impl Located {
         let depth = |cgroup: &&Arc<Cgroup>| (!cgroup.is_root(), cgroup.levels().len());
         // Of equals the first: the order of mounts decides.
         self.iter().rev().max_by_key(depth)
+    }
+}
+
+impl Located {
+    /// The container's tasks; `None` if no hierarchy tells them from the host's.
+    ///
+    /// Usually its cgroup is of one path in all hierarchies. Where it is not, it has none of its own
+    /// in some of them and is in one that it shares with others; then the cgroup with the fewest
+    /// tasks is taken.
+    #[must_use]
+    pub fn tasks(&self) -> Option<Tasks> {
+        let mut own: Vec<&Arc<Cgroup>> = self.iter().filter(|c| !c.is_root()).collect();
+        // v1 first, where the kernel may count for us.
+        own.sort_by_key(|cgroup| cgroup.version() == Version::V2);
+        let first = own.first()?;
+        if own.iter().all(|cgroup| cgroup.path() == first.path()) {
+            return Some(Tasks::new(first));
+        }
+        own.into_iter()
+            .map(|cgroup| Tasks::new(cgroup))
+            .min_by_key(|tasks| tasks.count().unwrap_or(usize::MAX))
     }
 }
 

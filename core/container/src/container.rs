@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use vistafs_cgroup::{
-    Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Hierarchies, Hugetlb,
+    Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Freezer, Hierarchies, Hugetlb,
     HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, PerCpu, Tasks,
 };
 use vistafs_host::{Host, HostError};
@@ -14,7 +14,7 @@ use vistafs_text::time_offsets::Offset;
 use vistafs_text::{CpuSet, Limit, ParseError};
 
 use crate::states::States;
-use crate::task_counts::CountedTasks;
+use crate::task_counts::{self, CountedTasks};
 use crate::visible_cpus::visible;
 use crate::{CpuPolicy, TaskCounts};
 
@@ -26,7 +26,8 @@ pub struct Container {
     cpu: CpuAccounting,
     cpuset: Option<Cpuset>,
     io: Option<Io>,
-    tasks: Option<Tasks>,
+    tasks: OnceLock<Option<Tasks>>,
+    freezer: Option<Freezer>,
     hugetlb: OnceLock<Option<Hugetlb>>,
     hugetlb_cgroup: Option<Arc<Cgroup>>,
     start: Duration,
@@ -53,10 +54,8 @@ impl Container {
             cpu: CpuAccounting::new(of("cpu"), of("cpuacct")),
             cpuset: of("cpuset").map(Cpuset::new),
             io: of("blkio").map(Io::new),
-            tasks: located
-                .most_telling()
-                .filter(|c| !c.is_root())
-                .map(|c| Tasks::new(c)),
+            tasks: OnceLock::new(),
+            freezer: of("freezer").and_then(|c| Freezer::new(c)),
             hugetlb_cgroup: of("hugetlb").cloned(),
             hugetlb: OnceLock::new(),
             located,
@@ -272,8 +271,38 @@ impl Container {
     /// # Errors
     /// When its cgroup cannot be read.
     pub fn task_counts(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
-        let counts = |tasks| self.counted.get(host, tasks);
-        self.tasks.as_ref().map(counts).transpose()
+        let counts = |tasks| self.counted.get(|| self.count(host, tasks));
+        self.tasks().map(counts).transpose()
+    }
+
+    /// As [`task_counts`](Self::task_counts), of this instant.
+    pub(crate) fn task_counts_now(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
+        let counts = |tasks| self.counted.refresh(|| self.count(host, tasks));
+        self.tasks().map(counts).transpose()
+    }
+
+    /// The last count, if it was ever counted.
+    pub(crate) fn last_task_counts(&self) -> Option<TaskCounts> {
+        self.counted.last()
+    }
+
+    fn tasks(&self) -> Option<&Tasks> {
+        self.tasks.get_or_init(|| self.located.tasks()).as_ref()
+    }
+
+    fn count(&self, host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
+        let mut counts = task_counts::count(host, tasks)?;
+        if counts.total == 0 && !self.is_alive() {
+            return Err(HostError::NotFound { path: self.path() });
+        }
+        // Linux shows threads that the v1 freezer has stopped in state D, but they wait for nothing.
+        if counts.blocked > 0
+            && let Some(freezer) = &self.freezer
+            && freezer.is_frozen()?
+        {
+            counts.blocked = 0;
+        }
+        Ok(counts)
     }
 
     /// What a view remembers about this container: one `T` for all its readings.

@@ -18,6 +18,8 @@
 //! | `container.rs` | one container: its cgroups, age and limits |
 //! | `visible_cpus.rs` | the one list of CPUs that a container is shown |
 //! | `task_counts.rs` | how many of its threads run or wait |
+//! | `load.rs` | its load: that number, averaged |
+//! | `load_sampler.rs` | the thread that samples the loads that are asked for |
 //! | `states.rs` | what views remember about a container |
 
 mod container;
@@ -25,6 +27,8 @@ mod containers;
 mod eldest;
 mod error;
 mod lifetime;
+mod load;
+mod load_sampler;
 mod states;
 mod task_counts;
 mod visible_cpus;
@@ -32,5 +36,7 @@ mod visible_cpus;
 pub use container::Container;
 pub use containers::{Caller, Containers};
 pub use error::ContainerError;
+pub use load::Load;
+pub use load_sampler::LoadSampler;
 pub use task_counts::TaskCounts;
 pub use visible_cpus::CpuPolicy;

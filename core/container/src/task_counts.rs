@@ -1,14 +1,15 @@
-//! How many threads of a container run or wait for a disk.
+//! How many threads of a container run or wait for a disk, and which is the newest.
 //!
-//! Only the container's own threads are looked at. The kernel keeps no such count for a v2 cgroup,
-//! so each thread's state is read; a container with many threads is therefore counted less often
-//! (the last count is served for 100 times as long as it took, at least 200 ms).
+//! Only the container's own threads are looked at. Where the kernel tells of all threads of a v1
+//! cgroup at once, that is taken; elsewhere each thread's state is read. A container with many
+//! threads is therefore counted less often (for whoever asks, the last count is served for 100
+//! times as long as it took, at least 200 ms).
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use vistafs_cgroup::Tasks;
-use vistafs_host::{Host, HostError};
+use vistafs_cgroup::{Tasks, ThreadStates};
+use vistafs_host::{Host, HostError, Process};
 use vistafs_text::pid_stat;
 
 /// Threads by state.
@@ -20,11 +21,13 @@ pub struct TaskCounts {
     pub blocked: u64,
     /// All threads.
     pub total: u64,
+    /// The number of the newest one in its own pid namespace; 0 if there is none.
+    pub last_pid: u32,
 }
 
 const FRESH_AT_LEAST: Duration = Duration::from_millis(200);
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Counted {
     counts: TaskCounts,
     valid_until: Instant,
@@ -39,29 +42,45 @@ pub(crate) struct CountedTasks {
 }
 
 impl CountedTasks {
-    pub(crate) fn get(&self, host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
+    /// A count that is not too old. `count` counts now.
+    pub(crate) fn get(
+        &self,
+        count: impl FnOnce() -> Result<TaskCounts, HostError>,
+    ) -> Result<TaskCounts, HostError> {
         let started = Instant::now();
-        let last = |even_if_old: bool| {
-            let last = self.last.lock();
-            let usable = last
-                .as_ref()
-                .filter(|c| even_if_old || started < c.valid_until);
-            usable.map(|counted| counted.counts)
+        let fresh = || {
+            let fresh = self.last.lock().filter(|last| started < last.valid_until);
+            fresh.map(|last| last.counts)
         };
-        if let Some(counts) = last(false) {
+        if let Some(counts) = fresh() {
             return Ok(counts);
         }
         let _counting = match self.counting.try_lock() {
             Some(alone) => alone,
-            None => match last(true) {
+            None => match self.last() {
                 Some(counts) => return Ok(counts),
                 None => self.counting.lock(),
             },
         };
-        if let Some(counts) = last(false) {
+        if let Some(counts) = fresh() {
             return Ok(counts);
         }
-        let counts = count(host, tasks)?;
+        self.refresh(count)
+    }
+
+    /// The last count, however old.
+    pub(crate) fn last(&self) -> Option<TaskCounts> {
+        self.last.lock().map(|last| last.counts)
+    }
+
+    /// Counts now.
+    pub(crate) fn refresh(
+        &self,
+        count: impl FnOnce() -> Result<TaskCounts, HostError>,
+    ) -> Result<TaskCounts, HostError> {
+        let started = Instant::now();
+        // What cannot be counted any more must not be shown any more.
+        let counts = count().inspect_err(|_| *self.last.lock() = None)?;
         let fresh = started.elapsed().saturating_mul(100).max(FRESH_AT_LEAST);
         *self.last.lock() = Some(Counted {
             counts,
@@ -71,23 +90,124 @@ impl CountedTasks {
     }
 }
 
-fn count(host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
-    let mut counts = TaskCounts::default();
+/// Counts the threads of some cgroups.
+pub(crate) fn count(host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
+    let mut states = ThreadStates::default();
+    // Where it cannot be read, numbers are taken not to have begun anew.
+    let mut newest = Newest::new(host.last_pid().unwrap_or(u32::MAX));
     let mut text = Vec::new();
-    tasks.threads(&mut |tid| {
-        // A thread that ends meanwhile does not count.
-        let Ok(state) = host.task_stat(tid, &mut text) else {
+    tasks.threads(&mut |tids, told| {
+        if let Some(told) = told {
+            states.running = states.running.saturating_add(told.running);
+            states.blocked = states.blocked.saturating_add(told.blocked);
+            states.others = states.others.saturating_add(told.others);
+            tids.iter().for_each(|tid| newest.consider(*tid));
             return;
-        };
-        let Ok(stat) = pid_stat::parse(state) else {
-            return;
-        };
-        counts.total += 1;
-        match stat.state {
-            b'R' => counts.running += 1,
-            b'D' => counts.blocked += 1,
-            _ => {}
+        }
+        for tid in tids {
+            // A thread that ends meanwhile does not count.
+            let Ok(stat) = host.thread_stat(*tid, &mut text) else {
+                continue;
+            };
+            let Ok(stat) = pid_stat::parse(stat) else {
+                continue;
+            };
+            newest.consider(*tid);
+            match stat.state {
+                b'R' => states.running += 1,
+                b'D' => states.blocked += 1,
+                _ => states.others += 1,
+            }
         }
     })?;
-    Ok(counts)
+    Ok(TaskCounts {
+        running: states.running,
+        blocked: states.blocked,
+        total: states.threads(),
+        last_pid: newest.innermost_pid(host).unwrap_or(0),
+    })
+}
+
+/// The threads that were made last; more than one, as the newest may be gone when it is looked at.
+#[derive(Debug)]
+struct Newest {
+    // The number that was given last. The kernel gives them out in turn and then begins anew, so
+    // the larger ones are left from the round before.
+    last_given: u32,
+    // In the order of their making; 0 stands for none.
+    candidates: [u64; 4],
+}
+
+impl Newest {
+    const THIS_ROUND: u64 = 1 << 32;
+
+    fn new(last_given: u32) -> Self {
+        Self {
+            last_given,
+            candidates: [0; 4],
+        }
+    }
+
+    fn consider(&mut self, tid: u32) {
+        let round = if tid <= self.last_given {
+            Self::THIS_ROUND
+        } else {
+            0
+        };
+        let place = round | u64::from(tid);
+        if place > self.candidates[0] {
+            self.candidates[0] = place;
+            self.candidates.sort_unstable();
+        }
+    }
+
+    fn tids(&self) -> impl Iterator<Item = u32> {
+        let newest_first = self.candidates.iter().rev();
+        newest_first
+            .filter(|place| **place > 0)
+            .filter_map(|place| u32::try_from(place % Self::THIS_ROUND).ok())
+    }
+
+    fn innermost_pid(&self, host: &Host) -> Option<u32> {
+        self.tids()
+            .find_map(|tid| Process::open(host, tid).ok()?.innermost_pid().ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_is_the_last_of_this_round() {
+        let newest = |last_given: u32, tids: &[u32]| {
+            let mut newest = Newest::new(last_given);
+            tids.iter().for_each(|tid| newest.consider(*tid));
+            newest.tids().collect::<Vec<_>>()
+        };
+        assert_eq!(newest(500, &[1, 400, 300, 20, 310]), [400, 310, 300, 20]);
+        assert_eq!(newest(350, &[1, 400, 300]), [300, 1, 400]);
+        assert_eq!(newest(10, &[400, 32_000, 300]), [32_000, 400, 300]);
+        assert_eq!(newest(u32::MAX, &[7, u32::MAX]), [u32::MAX, 7]);
+        assert_eq!(newest(7, &[7]), [7]);
+        assert_eq!(newest(7, &[]), []);
+    }
+
+    #[test]
+    fn a_count_is_served_until_it_is_old() {
+        let counted = CountedTasks::default();
+        assert_eq!(counted.last(), None);
+        let of = |total| TaskCounts {
+            total,
+            ..TaskCounts::default()
+        };
+        let get = |total| counted.get(|| Ok(of(total))).unwrap().total;
+        assert_eq!(get(1), 1);
+        assert_eq!(get(2), 1);
+        std::thread::sleep(FRESH_AT_LEAST);
+        assert_eq!(get(3), 3);
+        assert_eq!(counted.refresh(|| Ok(of(4))).unwrap().total, 4);
+        assert_eq!(get(5), 4);
+        assert_eq!(counted.last(), Some(of(4)));
+    }
 }

@@ -74,15 +74,21 @@ impl Dir {
         self.open_beneath(relative, OFlags::PATH).is_ok()
     }
 
+    /// Opens this directory itself, for those who need more than the O_PATH descriptor that is held.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open_readable(&self) -> Result<OwnedFd, Errno> {
+        self.open_beneath(Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
     /// The names of the directories in it, unsorted.
     ///
     /// # Errors
     /// `NotFound` when it has been removed, `Denied` or `Io`.
     pub fn subdirectories(&self) -> Result<Vec<OsString>, HostError> {
         let failed = |errno| HostError::from_errno(errno, &self.path);
-        let fd = self
-            .open_beneath(Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)
-            .map_err(failed)?;
+        let fd = self.open_readable().map_err(failed)?;
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::new(fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;

@@ -131,12 +131,13 @@ impl Host {
         text.get(self.epoch)
     }
 
-    /// `/proc/TID/stat` of any task, into `text`.
+    /// The stat file of any thread, into `text`.
     ///
     /// # Errors
-    /// `NotFound` when there is no such task (any more).
-    pub fn task_stat<'t>(&self, tid: u32, text: &'t mut Vec<u8>) -> Result<&'t [u8], HostError> {
-        let name = format!("{tid}/stat");
+    /// `NotFound` when there is no such thread (any more).
+    pub fn thread_stat<'t>(&self, tid: u32, text: &'t mut Vec<u8>) -> Result<&'t [u8], HostError> {
+        // Not /proc/TID/stat, for which the kernel adds up all threads of the process.
+        let name = format!("{tid}/task/{tid}/stat");
         let failed = |errno| HostError::from_errno(errno, &self.proc.path().join(&name));
         let file = self.proc.open_file(Path::new(&name)).map_err(failed)?;
         text.clear();
@@ -149,6 +150,17 @@ impl Host {
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
         self.root.has(Path::new(path))
+    }
+
+    /// The number that a task was given last, no older than the epoch.
+    ///
+    /// # Errors
+    /// When /proc/loadavg cannot be read or understood.
+    pub fn last_pid(&self) -> Result<u32, HostError> {
+        const LOADAVG: &str = "proc/loadavg";
+        let text = self.text(LOADAVG)?;
+        vistafs_text::loadavg::last_pid(&text)
+            .map_err(|e| HostError::malformed(&self.root.path().join(LOADAVG), e))
     }
 
     /// The host's file as it is this instant, byte for byte, into `text`.
@@ -171,6 +183,7 @@ mod tests {
         let (up, _) = vistafs_text::uptime::parse(&text).unwrap();
         assert!(host.boottime().abs_diff(up) < Duration::from_secs(5));
         assert!(host.page_size().is_power_of_two());
+        assert!(host.last_pid().unwrap() > 0);
         assert!(host.text("proc/no-such-file").unwrap_err().is_not_found());
     }
 

@@ -84,15 +84,22 @@ impl Process {
         Self::open(host, tgid.unwrap_or(self.pid))
     }
 
+    /// Its number in its own pid namespace; `None` if the kernel does not tell (before Linux 4.1).
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn innermost_pid(&self) -> Result<Option<u32>, HostError> {
+        let text = self.text("status")?;
+        pid_status::ns_pid_innermost(&text)
+            .map_err(|e| HostError::malformed(&self.path("status"), e))
+    }
+
     /// Whether it is process 1 of its own pid namespace.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
     pub fn is_namespace_init(&self) -> Result<bool, HostError> {
-        let text = self.text("status")?;
-        let innermost = pid_status::ns_pid_innermost(&text)
-            .map_err(|e| HostError::malformed(&self.path("status"), e))?;
-        Ok(innermost == Some(1))
+        Ok(self.innermost_pid()? == Some(1))
     }
 
     /// What its time namespace adds to CLOCK_BOOTTIME.

@@ -28,6 +28,7 @@ pub mod flat_keyed;
 pub mod io_stat;
 pub mod limit;
 mod line_reader;
+pub mod loadavg;
 pub mod meminfo;
 pub mod mountinfo;
 #[cfg(test)]

@@ -10,8 +10,8 @@ use proptest::sample::{Index, select};
 use crate::cpuinfo::Numbering;
 use crate::{
     CpuSet, IoCounts, blkio, cpu_columns, cpuacct, cpuinfo, diskstats, flat_keyed, io_stat,
-    meminfo, mountinfo, number, partitions, pid_cgroup, pid_stat, pid_status, quota, schedstat,
-    single_value, slabinfo, stat, swaps, time_offsets, uptime, zoneinfo,
+    loadavg, meminfo, mountinfo, number, partitions, pid_cgroup, pid_stat, pid_status, quota,
+    schedstat, single_value, slabinfo, stat, swaps, time_offsets, uptime, zoneinfo,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -24,6 +24,7 @@ const SAMPLES: &[&[u8]] = &[
     b"# processors    : 2\nprocessor 0: v\nprocessor 1: v\n\ncpu number : 0\n\ncpu number : 1\n",
     b"cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\nintr 1\n",
     b"12.34 56.78\n",
+    b"0.16 0.03 0.01 2/340 1234\n",
     b"42 (a b) S 1 42 42 0 -1 4194560 523 0 7 0 12 9 0 0 20 0 3 0 86400 170\n",
     b"Name:\tx\nTgid:\t1\nPPid:\t0\nNSpid:\t10\t1\n",
     b"12:cpu,cpuacct:/a\n0::/b\n",
@@ -60,6 +61,7 @@ fn read_with_everything(text: &[u8]) {
     black_box(stat::lines(text).count());
     black_box(stat::cpu_times(text).count());
     black_box(uptime::parse(text).is_ok());
+    black_box(loadavg::last_pid(text).is_ok());
     black_box(pid_stat::parse(text).is_ok());
     black_box(pid_status::ns_pid_innermost(text).is_ok());
     black_box(pid_status::ns_pid_depth(text).is_ok());

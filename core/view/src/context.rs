@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vistafs_cgroup::{CpuUsage, DeviceIo, HugetlbFigures, MemoryCounters, MemoryFigures, PerCpu};
-use vistafs_container::{Container, TaskCounts};
+use vistafs_container::{Container, Load, LoadSampler, TaskCounts};
 use vistafs_host::Host;
 use vistafs_text::CpuSet;
 use vistafs_text::cpuinfo::Numbering;
@@ -14,8 +14,8 @@ use crate::{Policy, ViewError};
 /// The container, the host and scratch space.
 #[derive(Debug)]
 pub struct Context<'a> {
-    container: &'a Container,
-    host: &'a Host,
+    container: &'a Arc<Container>,
+    host: &'a Arc<Host>,
     policy: Policy,
     scratch: &'a mut Vec<u8>,
 }
@@ -24,8 +24,8 @@ impl<'a> Context<'a> {
     /// For one reading. `scratch` is a buffer that the caller keeps for the next one.
     #[must_use]
     pub fn new(
-        container: &'a Container,
-        host: &'a Host,
+        container: &'a Arc<Container>,
+        host: &'a Arc<Host>,
         policy: Policy,
         scratch: &'a mut Vec<u8>,
     ) -> Self {
@@ -136,6 +136,14 @@ impl<'a> Context<'a> {
     /// When its cgroup cannot be read.
     pub fn task_counts(&self) -> Result<Option<TaskCounts>, ViewError> {
         Ok(self.container.task_counts(self.host)?)
+    }
+
+    /// Its load, which `sampler` goes on sampling. `None`: nothing tells its threads from the host's.
+    ///
+    /// # Errors
+    /// When its cgroup cannot be read.
+    pub fn load(&self, sampler: &LoadSampler) -> Result<Option<Load>, ViewError> {
+        Ok(sampler.load(self.container, self.host)?)
     }
 
     /// Huge pages of the host's default size; `None`: no hugetlb controller counts for it.

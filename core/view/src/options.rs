@@ -1,6 +1,7 @@
 //! A view's options: declared with their defaults, set in the configuration.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// The value of an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct OptionSpec {
     pub name: &'static str,
     /// Its value when nothing is configured; also decides its type.
     pub default: OptionValue,
+    /// Of a whole number: what it may be; `None`: any.
+    pub range: Option<RangeInclusive<i64>>,
     /// One line for people.
     pub summary: &'static str,
 }
@@ -63,6 +66,20 @@ pub enum OptionError {
         /// What it takes.
         expected: &'static str,
     },
+    /// The number is too small or too large.
+    #[error("option {option} of view {view} takes {least} to {most}, not {value}")]
+    Range {
+        /// The view.
+        view: &'static str,
+        /// The option.
+        option: String,
+        /// What was asked for.
+        value: i64,
+        /// The least that it takes.
+        least: i64,
+        /// The most that it takes.
+        most: i64,
+    },
 }
 
 /// All options of one view with their values.
@@ -75,7 +92,7 @@ impl Options {
     /// The defaults, with `set` laid over them.
     ///
     /// # Errors
-    /// Unknown option, wrong type.
+    /// Unknown option, wrong type, number out of its range.
     pub fn new<'a>(
         view: &'static str,
         specs: &[OptionSpec],
@@ -83,7 +100,8 @@ impl Options {
     ) -> Result<Self, OptionError> {
         let mut values: Vec<_> = specs.iter().map(|s| (s.name, s.default.clone())).collect();
         for (name, value) in set {
-            let Some((_, slot)) = values.iter_mut().find(|(known, _)| *known == name) else {
+            let known = values.iter_mut().zip(specs).find(|(_, s)| s.name == name);
+            let Some(((_, slot), spec)) = known else {
                 let known: Vec<_> = specs.iter().map(|s| s.name).collect();
                 return Err(OptionError::Unknown {
                     view,
@@ -102,6 +120,17 @@ impl Options {
                     expected: slot.kind(),
                 });
             }
+            if let (OptionValue::Integer(value), Some(range)) = (value, &spec.range)
+                && !range.contains(value)
+            {
+                return Err(OptionError::Range {
+                    view,
+                    option: name.to_owned(),
+                    value: *value,
+                    least: *range.start(),
+                    most: *range.end(),
+                });
+            }
             *slot = value.clone();
         }
         Ok(Self { values })
@@ -113,17 +142,36 @@ impl Options {
         let value = self.values.iter().find(|(known, _)| *known == name);
         matches!(value, Some((_, OptionValue::Bool(true))))
     }
+
+    /// A declared whole number; 0 for one that is not declared.
+    #[must_use]
+    pub fn number(&self, name: &str) -> i64 {
+        let value = self.values.iter().find(|(known, _)| *known == name);
+        match value {
+            Some((_, OptionValue::Integer(number))) => *number,
+            _ => 0,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SPECS: &[OptionSpec] = &[OptionSpec {
-        name: "steal",
-        default: OptionValue::Bool(true),
-        summary: "",
-    }];
+    const SPECS: &[OptionSpec] = &[
+        OptionSpec {
+            name: "steal",
+            default: OptionValue::Bool(true),
+            range: None,
+            summary: "",
+        },
+        OptionSpec {
+            name: "seconds",
+            default: OptionValue::Integer(900),
+            range: Some(5..=86_400),
+            summary: "",
+        },
+    ];
 
     #[test]
     fn defaults_hold_until_set() {
@@ -134,6 +182,27 @@ mod tests {
                 .unwrap()
                 .flag("steal")
         );
+        let options = Options::new("stat", SPECS, []).unwrap();
+        assert_eq!(options.number("seconds"), 900);
+        assert_eq!(
+            (options.number("steal"), options.flag("seconds")),
+            (0, false)
+        );
+    }
+
+    #[test]
+    fn numbers_keep_to_their_range() {
+        let set = |number| {
+            let value = OptionValue::Integer(number);
+            Options::new("stat", SPECS, [("seconds", &value)]).map(|o| o.number("seconds"))
+        };
+        assert_eq!(set(5), Ok(5));
+        assert_eq!(set(86_400), Ok(86_400));
+        assert_eq!(
+            set(4).unwrap_err().to_string(),
+            "option seconds of view stat takes 5 to 86400, not 4"
+        );
+        assert!(set(86_401).is_err() && set(i64::MIN).is_err());
     }
 
     #[test]
@@ -142,7 +211,7 @@ mod tests {
         let error = Options::new("stat", SPECS, [("steel", &one)]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "view stat has no option steel (it has: steal)"
+            "view stat has no option steel (it has: steal, seconds)"
         );
         let error = Options::new("stat", SPECS, [("steal", &one)]).unwrap_err();
         assert_eq!(

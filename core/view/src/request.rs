@@ -1,5 +1,7 @@
 //! One request of a caller: who asks, and whose numbers it is shown.
 
+use std::sync::Arc;
+
 use vistafs_container::Container;
 use vistafs_host::Host;
 
@@ -22,8 +24,8 @@ pub struct Asker {
 #[derive(Debug)]
 pub struct Request<'a> {
     asker: Asker,
-    container: Option<&'a Container>,
-    host: &'a Host,
+    container: Option<&'a Arc<Container>>,
+    host: &'a Arc<Host>,
     policy: Policy,
     scratch: &'a mut Vec<u8>,
 }
@@ -34,8 +36,8 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn new(
         asker: Asker,
-        container: Option<&'a Container>,
-        host: &'a Host,
+        container: Option<&'a Arc<Container>>,
+        host: &'a Arc<Host>,
         policy: Policy,
         scratch: &'a mut Vec<u8>,
     ) -> Self {
@@ -56,13 +58,13 @@ impl<'a> Request<'a> {
 
     /// The host.
     #[must_use]
-    pub fn host(&self) -> &'a Host {
+    pub fn host(&self) -> &'a Arc<Host> {
         self.host
     }
 
     /// Whose numbers are shown; `None`: the host's.
     #[must_use]
-    pub fn container(&self) -> Option<&'a Container> {
+    pub fn container(&self) -> Option<&'a Arc<Container>> {
         self.container
     }
 

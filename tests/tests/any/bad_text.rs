@@ -15,6 +15,7 @@ use crate::spoilt::{Spoilt, WAYS};
 const MEMINFO: &str = "proc/meminfo";
 const STAT: &str = "proc/stat";
 const UPTIME: &str = "proc/uptime";
+const LOADAVG: &str = "proc/loadavg";
 const CPUINFO: &str = "proc/cpuinfo";
 const ONLINE: &str = "sys/devices/system/cpu/online";
 const DISKSTATS: &str = "proc/diskstats";
@@ -72,6 +73,9 @@ const FILES: &[(&str, &[&str])] = &[
     ("cpuacct.usage_percpu", &[STAT, UPTIME]),
     // Both; the v1 file has nothing but what the quota held back.
     ("cpu.stat", &[]),
+    // Threads that are not there (any more) are none.
+    ("cgroup.threads", &[]),
+    ("tasks", &[]),
 ];
 
 /// The files of the host itself, alike.
@@ -88,6 +92,8 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     (ZONEINFO, &[ZONEINFO]),
     (STAT, &[]),
     (CPUINFO, &[]),
+    // Only whether the numbers of threads have begun anew is taken from it.
+    (LOADAVG, &[]),
     (ONLINE, OF_CPUS),
 ];
 

@@ -1,6 +1,7 @@
 //! A host that is a directory, its container, and what the views show of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -46,8 +47,8 @@ impl Facts {
 pub(crate) struct Captured {
     pub(crate) root: PathBuf,
     pub(crate) facts: Facts,
-    pub(crate) host: Host,
-    pub(crate) container: Container,
+    pub(crate) host: Arc<Host>,
+    pub(crate) container: Arc<Container>,
     registry: Registry,
     pub(crate) policy: Policy,
 }
@@ -65,13 +66,13 @@ impl Captured {
             clk_tck: facts.clk_tck,
             page_size: facts.page_size,
         };
-        let host = Host::captured(root, fixed).unwrap();
+        let host = Arc::new(Host::captured(root, fixed).unwrap());
         let mountinfo = std::fs::read(root.join("proc/self/mountinfo")).unwrap();
         let hierarchies = Hierarchies::discover(&mountinfo, root).unwrap();
         let located = hierarchies.locate_path(&facts.cgroup).unwrap();
-        let start = facts.start();
+        let container = Container::new(&hierarchies, located, facts.start(), Default::default());
         Self {
-            container: Container::new(&hierarchies, located, start, Default::default()),
+            container: Arc::new(container),
             root: root.to_owned(),
             facts,
             host,

@@ -8,6 +8,7 @@ use crate::made_up::{Layout, MadeUp};
 const MEMINFO: &str = "proc/meminfo";
 const STAT: &str = "proc/stat";
 const UPTIME: &str = "proc/uptime";
+const LOADAVG: &str = "proc/loadavg";
 const CPUINFO: &str = "proc/cpuinfo";
 const ONLINE: &str = "sys/devices/system/cpu/online";
 
@@ -98,7 +99,7 @@ fn a_removed_cgroup_is_an_error() {
         let host = host.open();
         let cgroup = host.root.join("sys/fs/cgroup/unified/box/app");
         std::fs::remove_dir_all(cgroup).unwrap();
-        assert_fail(&host, &[MEMINFO, STAT, UPTIME]);
+        assert_fail(&host, &[MEMINFO, STAT, UPTIME, LOADAVG]);
     }
 }
 
@@ -156,6 +157,51 @@ fn counters_that_begin_anew_are_followed() {
     assert_eq!(used(&mut made_up, 50), 5000);
     assert_eq!(used(&mut made_up, 1), 5000);
     assert_eq!(used(&mut made_up, 3), 5200);
+}
+
+/// Threads in the cgroups below the container's are its own, and the newest one may be among them.
+#[test]
+fn threads_of_all_cgroups_below_are_counted() {
+    let mut host = usual();
+    for (cgroup, tid, state) in [
+        ("box/app", 150, 'R'),
+        ("box/app/a", 180, 'D'),
+        ("box/app/a/b", 160, 'S'),
+        ("box/other", 190, 'R'),
+    ] {
+        host.set(Layout::V2, cgroup, "cgroup.threads", &format!("{tid}\n"));
+        host.set_thread(tid, state, tid - 100);
+    }
+    assert_eq!(host.open().show(LOADAVG), "2.00 2.00 2.00 1/3 80\n");
+}
+
+/// A container that has no cgroup of its own in a hierarchy shares one with others there.
+#[test]
+fn a_cgroup_that_is_shared_does_not_count() {
+    let host = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = host.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let mut mounts = String::new();
+    for (number, controller, cgroup, tasks) in [
+        (30, "pids", "/a/long/slice", "7\n8\n9\n"),
+        (31, "memory", "/box", "8\n"),
+        (32, "devices", "/", "7\n8\n9\n10\n"),
+    ] {
+        mounts +=
+            &format!("{number} 1 0:{number} / /{controller} rw - cgroup cgroup rw,{controller}\n");
+        write(&format!("{controller}{cgroup}/tasks"), tasks);
+        write(&format!("{controller}/tasks"), "7\n8\n9\n10\n");
+    }
+    let all = Hierarchies::discover(mounts.as_bytes(), host.path()).unwrap();
+    let memberships = b"3:pids:/a/long/slice\n2:memory:/box\n1:devices:/\n";
+    let tasks = all.locate_process(memberships).unwrap().tasks().unwrap();
+    let mut found = Vec::new();
+    let add = &mut |tids: &[u32], _| found.extend_from_slice(tids);
+    tasks.threads(add).unwrap();
+    assert_eq!(found, [8]);
 }
 
 /// Options of the superblock that a security module adds are no controllers.

@@ -9,6 +9,8 @@
 //! host PATH = TEXT             a file of the host, if PATH has a `/`; `;` stands for a newline
 //! host cpus = LIST             the CPUs that are online
 //! host now = SECONDS           time since boot
+//! host last pid = N            the number that a task was given last
+//! thread N = STATE M           a thread, with the number M in its own pid namespace
 //! container start = SECONDS    when it began, since boot
 //! container cgroup = PATH      box/app when nothing is said
 //! config KEY = TEXT            memory.swap or cpus.renumber, as in the configuration
@@ -115,6 +117,16 @@ fn set(host: &mut MadeUp, verb: &str, rest: &str) -> Option<()> {
         }
         ("host", "now") => {
             host.facts.boottime_ns = hundredths(value)? * 10_000_000;
+            return Some(());
+        }
+        ("host", "last pid") => {
+            host.set_last_pid(value.parse().ok()?);
+            return Some(());
+        }
+        ("thread", tid) => {
+            let (state, inside) = value.split_once(' ')?;
+            let (tid, inside) = (tid.parse().ok()?, inside.parse().ok()?);
+            host.set_thread(tid, state.parse().ok()?, inside);
             return Some(());
         }
         ("host", field) => {

@@ -74,6 +74,7 @@ impl MadeUp {
         host.write("proc/vmstat", "nr_free_pages 1\npgfault 2\n");
         host.write("proc/zoneinfo", "Node 0, zone Normal\n  pages free 1\n");
         host.write_meminfo();
+        host.set_last_pid(200);
         host.make_cgroup("unified");
         host
     }
@@ -113,6 +114,19 @@ impl MadeUp {
             "proc/schedstat",
             format!("version 15\ntimestamp 1\n{lines}"),
         );
+    }
+
+    /// The number that a task of the host was given last.
+    pub(crate) fn set_last_pid(&self, pid: u32) {
+        self.write("proc/loadavg", format!("0.52 0.58 0.59 1/100 {pid}\n"));
+    }
+
+    /// A thread in this state, `inside` being its number in its own pid namespace.
+    pub(crate) fn set_thread(&self, tid: u32, state: char, inside: u32) {
+        let stat = format!("{tid} (made up) {state} 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0\n");
+        self.write(format!("proc/{tid}/task/{tid}/stat"), stat);
+        let status = format!("Name:\tmade up\nNSpid:\t{tid}\t{inside}\n");
+        self.write(format!("proc/{tid}/status"), status);
     }
 
     /// A field of the host's meminfo, KiB.
@@ -159,7 +173,7 @@ impl MadeUp {
     /// Mounts the v1 hierarchy that has `file`.
     fn mount_v1(&mut self, file: &str) -> &'static str {
         let mount = match file.split('.').next().unwrap() {
-            "memory" => "memory",
+            "memory" | "tasks" => "memory",
             "cpuset" => "cpuset",
             "hugetlb" => "hugetlb",
             "blkio" => "blkio",

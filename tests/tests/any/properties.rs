@@ -361,6 +361,7 @@ fn at_the_root_nothing_is_limited() {
         for same in [
             "proc/meminfo",
             "proc/cpuinfo",
+            "proc/loadavg",
             "sys/devices/system/cpu/online",
         ] {
             assert_eq!(at_root.show(same), host.host_file(same), "{name}, {same}");

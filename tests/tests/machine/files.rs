@@ -68,6 +68,7 @@ fn listings_agree_with_look_ups() {
     let on_by_default = [
         "cpuinfo",
         "diskstats",
+        "loadavg",
         "meminfo",
         "slabinfo",
         "stat",

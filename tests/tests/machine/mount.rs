@@ -117,6 +117,11 @@ fn mistakes_in_the_configuration_are_told() {
         line.contains("unknown view \"memifo\" (did you mean \"meminfo\"?"),
         "{line}"
     );
+    let line = views("[view.loadavg]\nidle_seconds = 1\n");
+    assert!(
+        line.contains("option idle_seconds of view loadavg takes 5 to 86400, not 1"),
+        "{line}"
+    );
     let line = views("[view.stat]\nsteel = true\n");
     assert!(
         line.contains("view stat has no option steel (it has: steal)"),

@@ -29,6 +29,7 @@ fn bundle(dir: &Path, mounted: &Mounted, script: &str) {
     ];
     for view in [
         "proc/cpuinfo",
+        "proc/loadavg",
         "proc/meminfo",
         "proc/stat",
         "proc/uptime",

@@ -29,6 +29,8 @@ struct Row {
 struct OptionRow {
     name: &'static str,
     default: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<String>,
     summary: &'static str,
 }
 
@@ -59,6 +61,10 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
     let option = |o: &vistafs_view::OptionSpec| OptionRow {
         name: o.name,
         default: o.default.to_string(),
+        range: o
+            .range
+            .as_ref()
+            .map(|range| format!("{} to {}", range.start(), range.end())),
         summary: o.summary,
     };
     Row {

@@ -152,7 +152,7 @@ impl Dispatcher {
     pub fn show(
         &self,
         view: &dyn View,
-        container: &Container,
+        container: &Arc<Container>,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
         self.rendered(view, container, out)
@@ -162,7 +162,7 @@ impl Dispatcher {
     fn rendered(
         &self,
         view: &dyn View,
-        container: &Container,
+        container: &Arc<Container>,
         out: &mut Vec<u8>,
     ) -> Result<(), ViewError> {
         SCRATCH.with_borrow_mut(|scratch| {
@@ -249,7 +249,7 @@ impl Dispatcher {
     ) -> Result<T, DispatchError> {
         let container = match shows {
             Shows::Host => None,
-            Shows::Container(container) => Some(&**container),
+            Shows::Container(container) => Some(container),
         };
         SCRATCH
             .with_borrow_mut(|scratch| {

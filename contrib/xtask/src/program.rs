@@ -1,0 +1,54 @@
+//! The programs of this workspace, built.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::run;
+
+/// A call of cargo that builds one program, and the name of its target.
+pub(crate) struct Program {
+    cargo: &'static [&'static str],
+    name: &'static str,
+}
+
+/// vistafs, as developers run it.
+pub(crate) const DAEMON: Program = Program {
+    cargo: &["build", "--package", "vistafs"],
+    name: "vistafs",
+};
+
+/// vistafs, as users run it.
+pub(crate) const FAST_DAEMON: Program = Program {
+    cargo: &["build", "--package", "vistafs", "--release"],
+    name: "vistafs",
+};
+
+/// The tests that need root and /dev/fuse.
+pub(crate) const MACHINE_TESTS: Program = Program {
+    cargo: &[
+        "test",
+        "--package",
+        "vistafs-tests",
+        "--test",
+        "machine",
+        "--no-run",
+    ],
+    name: "machine",
+};
+
+impl Program {
+    /// Builds it and returns its path, which cargo alone knows.
+    pub(crate) fn build(&self) -> Result<PathBuf> {
+        let mut command = run::cargo(self.cargo);
+        command.arg("--message-format=json-render-diagnostics");
+        let messages = run::stdout_of(&mut command)?;
+        messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["target"]["name"] == self.name)
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .with_context(|| format!("cargo made no program {}", self.name))
+    }
+}

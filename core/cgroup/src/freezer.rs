@@ -1,0 +1,35 @@
+//! Whether the v1 freezer has stopped a cgroup, `cgroup-v1/freezer-subsystem.rst`.
+//!
+//! v2 is not asked: the threads that its freezer has stopped sleep like others.
+
+use std::sync::Arc;
+
+use vistafs_host::{HostError, KeptFile, Shape};
+
+use crate::{Cgroup, Version};
+
+/// The state file of a v1 cgroup.
+#[derive(Debug)]
+pub struct Freezer {
+    state: KeptFile,
+}
+
+impl Freezer {
+    /// Names the file; `None` for a v2 cgroup.
+    #[must_use]
+    pub fn new(cgroup: &Cgroup) -> Option<Self> {
+        (cgroup.version() == Version::V1).then(|| Self {
+            state: KeptFile::new(Arc::clone(cgroup.own()), "freezer.state", Shape::Records),
+        })
+    }
+
+    /// Whether it is stopped, by its own freezer or an ancestor's, or about to be.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn is_frozen(&self) -> Result<bool, HostError> {
+        let mut text = Vec::new();
+        self.state.read(&mut text)?;
+        Ok(text.starts_with(b"FR"))
+    }
+}

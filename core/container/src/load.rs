@@ -1,0 +1,223 @@
+//! The load of one container: how many of its threads run or are blocked, averaged.
+//!
+//! It is kept as a [`Series`] among the container's states, so that it stays with a container that
+//! moves to other cgroups. What time it is, is an argument: the samples of the kernel's load are
+//! ticks of one clock for all containers, and a series knows which tick it has come to.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use vistafs_host::Host;
+use vistafs_text::loadavg::Averages;
+
+use crate::{Container, TaskCounts};
+
+/// What `proc/loadavg` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Over 1, 5 and 15 minutes.
+    pub averages: Averages,
+    /// The last count.
+    pub counts: TaskCounts,
+}
+
+/// An instant, and the last tick at or before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) instant: Instant,
+    pub(crate) tick: u64,
+}
+
+/// How the sampler goes about a container.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// From one tick to the next.
+    pub(crate) period: Duration,
+    /// It is forgotten when nobody has asked for so long.
+    pub(crate) idle: Duration,
+}
+
+/// The averages of a container, from its first request on.
+#[derive(Debug, Default)]
+pub(crate) struct Series {
+    // Not held while threads are counted.
+    kept: Mutex<Option<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    averages: Averages,
+    /// The last tick that is in the averages.
+    tick: u64,
+    /// What was counted last.
+    load: u64,
+    /// The tick at which to count next; until then the last count stands.
+    due: u64,
+    /// What counting took.
+    cost: Duration,
+    asked: Instant,
+    container: Weak<Container>,
+    /// On the sampler's list.
+    is_sampled: bool,
+}
+
+/// What became of a container at a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sampled {
+    /// To be looked at again.
+    Stays,
+    /// Off the list: nobody asks, or it is no more.
+    Leaves,
+}
+
+impl Series {
+    /// Notes that somebody asks; the averages, if they are being sampled.
+    pub(crate) fn ask(&self, container: &Arc<Container>, now: Now) -> Option<Averages> {
+        let mut kept = self.kept.lock();
+        let kept = kept.as_mut().filter(|kept| kept.is_sampled)?;
+        kept.asked = now.instant;
+        if kept.container.as_ptr() != Arc::as_ptr(container) {
+            kept.container = Arc::downgrade(container);
+        }
+        Some(kept.averages)
+    }
+
+    /// Enters the first count of a container that is not being sampled, and whether it is on the
+    /// caller to have it sampled now: only one of several at once is told so.
+    pub(crate) fn begin(
+        &self,
+        container: &Arc<Container>,
+        counts: TaskCounts,
+        now: Now,
+        rules: Rules,
+    ) -> (Averages, bool) {
+        let mut slot = self.kept.lock();
+        let load = load_of(counts);
+        let recent = |kept: &Kept| {
+            let gap = u32::try_from(now.tick.saturating_sub(kept.tick)).unwrap_or(u32::MAX);
+            rules.period.saturating_mul(gap) <= rules.idle
+        };
+        let averages = match &mut *slot {
+            Some(kept) if kept.is_sampled => return (kept.averages, false),
+            // Between two cgroups.
+            Some(kept) if recent(kept) => {
+                kept.add(now.tick, load);
+                kept.averages
+            }
+            _ => Averages::steady(load),
+        };
+        *slot = Some(Kept {
+            averages,
+            tick: now.tick,
+            load,
+            due: now.tick + 1,
+            cost: Duration::ZERO,
+            asked: now.instant,
+            container: Arc::downgrade(container),
+            is_sampled: true,
+        });
+        (averages, true)
+    }
+
+    /// Nobody samples it after all.
+    pub(crate) fn is_left_alone(&self) {
+        if let Some(kept) = self.kept.lock().as_mut() {
+            kept.is_sampled = false;
+        }
+    }
+
+    /// Counts, if that is due. `cost` tells the CPU time that the calling thread has used.
+    pub(crate) fn sample(
+        &self,
+        host: &Host,
+        now: Now,
+        rules: Rules,
+        cost: impl Fn() -> Duration,
+    ) -> Sampled {
+        let container = {
+            let mut slot = self.kept.lock();
+            let Some(kept) = slot.as_mut() else {
+                return Sampled::Leaves;
+            };
+            if now.instant.saturating_duration_since(kept.asked) > rules.idle {
+                *slot = None;
+                return Sampled::Leaves;
+            }
+            if now.tick < kept.due {
+                kept.add(now.tick, kept.load);
+                return Sampled::Stays;
+            }
+            let Some(container) = kept.container.upgrade() else {
+                // It has ended; or it has moved, and will be asked for in its new place.
+                kept.is_sampled = false;
+                return Sampled::Leaves;
+            };
+            container
+        };
+        let before = cost();
+        let counts = container.task_counts_now(host);
+        let cost = cost().saturating_sub(before);
+        let mut slot = self.kept.lock();
+        match (counts, slot.as_mut()) {
+            (Ok(Some(counts)), Some(kept)) => {
+                kept.load = load_of(counts);
+                kept.add(now.tick, kept.load);
+                // Twice: once may have been another's fault.
+                kept.due = now.tick + rules.ticks_between(cost.min(kept.cost));
+                kept.cost = cost;
+                Sampled::Stays
+            }
+            (counts, _) => {
+                if let Err(error) = counts {
+                    // Whoever asks next will be told.
+                    log::debug!(
+                        "{} is not sampled any more: {error}",
+                        container.path().display()
+                    );
+                }
+                *slot = None;
+                Sampled::Leaves
+            }
+        }
+    }
+}
+
+impl Kept {
+    /// Up to this tick, as if every one since the last had found as many.
+    fn add(&mut self, tick: u64, load: u64) {
+        self.averages.add(tick.saturating_sub(self.tick), load);
+        self.tick = tick.max(self.tick);
+    }
+}
+
+impl Rules {
+    /// What costs much is done less often: each container may take a hundredth of a CPU.
+    fn ticks_between(self, cost: Duration) -> u64 {
+        let ticks = cost
+            .saturating_mul(100)
+            .as_nanos()
+            .div_ceil(self.period.as_nanos().max(1));
+        u64::try_from(ticks).unwrap_or(u64::MAX >> 1).max(1)
+    }
+}
+
+fn load_of(counts: TaskCounts) -> u64 {
+    counts.running.saturating_add(counts.blocked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_much_is_counted_less_often() {
+        let rules = Rules {
+            period: Duration::from_secs(5),
+            idle: Duration::ZERO,
+        };
+        let ticks = |ms| rules.ticks_between(Duration::from_millis(ms));
+        assert_eq!([0, 1, 50, 51, 500, 5000].map(ticks), [1, 1, 1, 2, 10, 100]);
+        assert!(rules.ticks_between(Duration::MAX) > 1);
+    }
+}

@@ -1,0 +1,164 @@
+//! The thread that samples the load of those containers that are asked for it.
+//!
+//! The first request for a container's load counts its threads and puts it on the list; from then
+//! on one thread counts every five seconds, until nobody has asked for a while or the container has
+//! ended. The thread is started when the list gets its first entry and ends with its last: while
+//! nobody asks, nothing is done.
+//!
+//! Only the containers on the list are looked at, never the host's processes. Each may take a
+//! hundredth of a CPU, all together a tenth. Where that is not enough for a count at every tick, the
+//! last one stands for the ticks between; ticks that come too late are made up for. Time stands
+//! still while the machine is suspended, as it does for the kernel's load.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustix::time::ClockId;
+use vistafs_host::{Host, HostError};
+
+use crate::Container;
+use crate::load::{Load, Now, Rules, Sampled, Series};
+
+/// From one sample to the next. A little more than five seconds, as the kernel takes it too, so
+/// that what a container does every five seconds is not always met, or always missed.
+const PERIOD: Duration = Duration::from_millis(5004);
+
+/// Samples the load of containers of one host.
+#[derive(Debug)]
+pub struct LoadSampler {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    rules: Rules,
+    /// When tick 0 was.
+    origin: Instant,
+    joining: Mutex<Joining>,
+}
+
+/// What the thread has not seen yet.
+#[derive(Debug, Default)]
+struct Joining {
+    series: Vec<Arc<Series>>,
+    is_running: bool,
+}
+
+impl LoadSampler {
+    /// A sampler that forgets a container when nobody has asked for so long.
+    #[must_use]
+    pub fn new(idle: Duration) -> Self {
+        Self::with_period(idle, PERIOD)
+    }
+
+    fn with_period(idle: Duration, period: Duration) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                rules: Rules { period, idle },
+                origin: Instant::now(),
+                joining: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The load of a container; counts its threads only if it is not being sampled. `None`: no
+    /// hierarchy tells its threads from the host's.
+    ///
+    /// # Errors
+    /// When its cgroup cannot be read.
+    pub fn load(
+        &self,
+        container: &Arc<Container>,
+        host: &Arc<Host>,
+    ) -> Result<Option<Load>, HostError> {
+        let series = container.state::<Series>();
+        if let Some(averages) = series.ask(container, self.shared.now())
+            && let Some(counts) = container.last_task_counts()
+        {
+            return Ok(Some(Load { averages, counts }));
+        }
+        let Some(counts) = container.task_counts(host)? else {
+            return Ok(None);
+        };
+        let rules = self.shared.rules;
+        let (averages, is_new) = series.begin(container, counts, self.shared.now(), rules);
+        if is_new {
+            self.list(series, host);
+        }
+        Ok(Some(Load { averages, counts }))
+    }
+
+    fn list(&self, series: Arc<Series>, host: &Arc<Host>) {
+        {
+            let mut joining = self.shared.joining.lock();
+            joining.series.push(series);
+            if std::mem::replace(&mut joining.is_running, true) {
+                return;
+            }
+        }
+        let (shared, host) = (Arc::downgrade(&self.shared), Arc::clone(host));
+        let thread = std::thread::Builder::new().name("load-sampler".into());
+        if let Err(error) = thread.spawn(move || run(&shared, &host)) {
+            log::warn!("cannot start a thread: {error}; loads are not sampled");
+            let mut joining = self.shared.joining.lock();
+            joining.is_running = false;
+            joining.series.drain(..).for_each(|s| s.is_left_alone());
+        }
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Now {
+        let instant = Instant::now();
+        let since = instant.saturating_duration_since(self.origin);
+        let tick = since.as_nanos() / self.rules.period.as_nanos().max(1);
+        Now {
+            instant,
+            tick: u64::try_from(tick).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn after(&self, tick: u64) -> Instant {
+        let ticks = u32::try_from(tick + 1).unwrap_or(u32::MAX);
+        self.origin + self.rules.period.saturating_mul(ticks)
+    }
+
+    /// Whether there is anything to sample; if not, the thread must end.
+    fn take_joining(&self, listed: &mut Vec<Arc<Series>>) -> bool {
+        let mut joining = self.joining.lock();
+        listed.append(&mut joining.series);
+        joining.is_running = !listed.is_empty();
+        joining.is_running
+    }
+}
+
+fn run(shared: &Weak<Shared>, host: &Host) {
+    let mut listed = Vec::new();
+    // Without a sampler nobody can ask.
+    while let Some(shared) = shared.upgrade() {
+        if !shared.take_joining(&mut listed) {
+            return;
+        }
+        let (now, before) = (shared.now(), cpu_time());
+        listed.retain(|series: &Arc<Series>| {
+            // The list may be long: each entry counts by its own time.
+            series.sample(host, shared.now(), shared.rules, cpu_time) == Sampled::Stays
+        });
+        if listed.is_empty() {
+            continue;
+        }
+        let pause = cpu_time().saturating_sub(before).saturating_mul(10);
+        let next = shared.after(now.tick).max(now.instant + pause);
+        drop(shared);
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// What the calling thread has used.
+fn cpu_time() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+use std::path::Path;
+
+use tempfile::TempDir;
+use vistafs_cgroup::Hierarchies;
+use vistafs_host::FixedFacts;
+use vistafs_text::loadavg::Averages;
+use vistafs_text::time_offsets::Offset;
+
+use super::*;
+
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// A host with one cgroup, `/box`, on v2.
+struct Small {
+    dir: TempDir,
+    host: Arc<Host>,
+    hierarchies: Hierarchies,
+}
+
+impl Small {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("c/box")).unwrap();
+        std::fs::create_dir(dir.path().join("proc")).unwrap();
+        let facts = FixedFacts {
+            boottime: Duration::ZERO,
+            clk_tck: 100,
+            page_size: 4096,
+        };
+        let host = Arc::new(Host::captured(dir.path(), facts).unwrap());
+        let mounts = b"30 1 0:30 / /c rw - cgroup2 cgroup2 rw\n";
+        let small = Self {
+            hierarchies: Hierarchies::discover(mounts, dir.path()).unwrap(),
+            host,
+            dir,
+        };
+        small.write("c/box/cgroup.procs", "");
+        small.set_threads("");
+        small
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// One thread for each state letter.
+    fn set_threads(&self, states: &str) {
+        let mut tids = String::new();
+        for (tid, state) in (100..).zip(states.chars()) {
+            tids += &format!("{tid}\n");
+            let rest = "1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0";
+            let stat = format!("{tid} (x) {state} {rest}\n");
+            self.write(&format!("proc/{tid}/task/{tid}/stat"), &stat);
+            let status = format!("Name:\tx\nNSpid:\t{tid}\t{}\n", tid - 99);
+            self.write(&format!("proc/{tid}/status"), &status);
+        }
+        self.write("c/box/cgroup.threads", &tids);
+    }
+
+    fn container(&self) -> Arc<Container> {
+        let located = self.hierarchies.locate_path(Path::new("/box")).unwrap();
+        let offset = Offset::default();
+        Arc::new(Container::new(
+            &self.hierarchies,
+            located,
+            Duration::ZERO,
+            offset,
+        ))
+    }
+}
+
+#[track_caller]
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(
+            started.elapsed() < NEVER / 180,
+            "waited in vain until {what}"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn is_running(sampler: &LoadSampler) -> bool {
+    sampler.shared.joining.lock().is_running
+}
+
+#[test]
+fn it_begins_with_what_is_there() {
+    let small = Small::new();
+    small.set_threads("RRSDZ");
+    let load = LoadSampler::new(NEVER).load(&small.container(), &small.host);
+    let load = load.unwrap().unwrap();
+    assert_eq!(load.averages, Averages::steady(3));
+    let counts = load.counts;
+    assert_eq!((counts.running, counts.blocked, counts.total), (2, 1, 5));
+    assert_eq!(counts.last_pid, 5);
+}
+
+#[test]
+fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
+    let small = Small::new();
+    small.set_threads("S");
+    let sampler = LoadSampler::with_period(Duration::from_millis(200), Duration::from_millis(10));
+    let container = small.container();
+    let load = || sampler.load(&container, &small.host).unwrap().unwrap();
+    assert_eq!(load().averages, Averages::steady(0));
+    assert!(is_running(&sampler));
+    small.set_threads("RR");
+    wait_until("it has risen", || load().averages != Averages::steady(0));
+    assert_eq!(load().counts.running, 2);
+    wait_until("the thread has ended", || !is_running(&sampler));
+    // Whoever comes back begins anew.
+    assert_eq!(load().averages, Averages::steady(2));
+    assert!(is_running(&sampler));
+}
+
+#[test]
+fn a_reader_is_served_the_last_sample() {
+    let small = Small::new();
+    small.set_threads("R");
+    let sampler = LoadSampler::new(NEVER);
+    let container = small.container();
+    let load = || sampler.load(&container, &small.host).unwrap().unwrap();
+    let first = load();
+    small.set_threads("RRRR");
+    std::thread::sleep(Duration::from_millis(250));
+    assert_eq!(load(), first, "nothing is counted for it");
+}
+
+/// Nothing is counted while that would take more than a hundredth of a CPU, but time goes on.
+#[test]
+fn where_counting_is_dear_the_last_count_stands() {
+    let small = Small::new();
+    small.set_threads("RR");
+    let container = small.container();
+    let counts = || container.task_counts_now(&small.host).unwrap().unwrap();
+    let rules = Rules {
+        period: Duration::from_secs(5),
+        idle: NEVER,
+    };
+    let at = |tick| Now {
+        instant: Instant::now(),
+        tick,
+    };
+    let series = Series::default();
+    assert!(series.begin(&container, counts(), at(0), rules).1);
+    let spent = std::cell::Cell::new(Duration::ZERO);
+    // Each count takes as much.
+    let sample = |tick, cost: u64| {
+        let clock = || {
+            let now = spent.get();
+            spent.set(now + Duration::from_millis(cost));
+            now
+        };
+        assert_eq!(
+            series.sample(&small.host, at(tick), rules, clock),
+            Sampled::Stays
+        );
+        series.ask(&container, at(tick)).unwrap()
+    };
+    let averages = |samples: &[(u64, u64)]| {
+        let mut averages = Averages::steady(2);
+        samples
+            .iter()
+            .for_each(|(n, threads)| averages.add(*n, *threads));
+        averages
+    };
+    small.set_threads("S");
+    assert_eq!(sample(1, 500), averages(&[(1, 0)]));
+    small.set_threads("RRRR");
+    assert_eq!(
+        sample(2, 500),
+        averages(&[(1, 0), (1, 4)]),
+        "once does not matter"
+    );
+    small.set_threads("S");
+    assert_eq!(sample(5, 500), averages(&[(1, 0), (4, 4)]));
+    assert_eq!(sample(11, 500), averages(&[(1, 0), (10, 4)]));
+    assert_eq!(
+        sample(12, 1),
+        averages(&[(1, 0), (10, 4), (1, 0)]),
+        "ten ticks"
+    );
+    small.set_threads("R");
+    assert_eq!(sample(13, 1), averages(&[(1, 0), (10, 4), (1, 0), (1, 1)]));
+}
+
+#[test]
+fn one_that_has_ended_leaves() {
+    let small = Small::new();
+    small.set_threads("R");
+    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
+    let (one, other) = (small.container(), small.container());
+    sampler.load(&one, &small.host).unwrap();
+    sampler.load(&other, &small.host).unwrap();
+    drop(one);
+    // Kept by an open file, its cgroup removed.
+    std::fs::remove_dir_all(small.dir.path().join("c/box")).unwrap();
+    wait_until("the thread has ended", || !is_running(&sampler));
+    let error = sampler.load(&other, &small.host).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert!(!is_running(&sampler));
+}
+
+#[test]
+fn one_that_moves_keeps_its_averages() {
+    let small = Small::new();
+    small.set_threads("RR");
+    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
+    let container = small.container();
+    sampler.load(&container, &small.host).unwrap();
+    small.set_threads("S");
+    let elsewhere = small.hierarchies.locate_path(Path::new("/box")).unwrap();
+    let moved = Arc::new(container.moved_to(&small.hierarchies, elsewhere));
+    drop(container);
+    wait_until("the old one has left", || !is_running(&sampler));
+    let load = || sampler.load(&moved, &small.host).unwrap().unwrap().averages;
+    let first = load();
+    assert_ne!(first, Averages::steady(0), "it goes on from 2");
+    assert_ne!(
+        first,
+        Averages::steady(2),
+        "the time between is made up for"
+    );
+    wait_until("it is sampled again", || load() != first);
+}
+
+#[test]
+fn its_thread_ends_with_it() {
+    let small = Small::new();
+    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
+    let container = small.container();
+    sampler.load(&container, &small.host).unwrap();
+    let shared = Arc::downgrade(&sampler.shared);
+    drop(sampler);
+    wait_until("nothing is left", || shared.strong_count() == 0);
+    wait_until("the host is left", || Arc::strong_count(&small.host) == 1);
+}
+
+#[test]
+fn a_host_that_is_the_container_has_no_load_of_its_own() {
+    let small = Small::new();
+    let located = small.hierarchies.locate_path(Path::new("/")).unwrap();
+    let offset = Offset::default();
+    let root = Arc::new(Container::new(
+        &small.hierarchies,
+        located,
+        Duration::ZERO,
+        offset,
+    ));
+    let sampler = LoadSampler::new(NEVER);
+    assert_eq!(sampler.load(&root, &small.host).unwrap(), None);
+    assert!(!is_running(&sampler));
+}

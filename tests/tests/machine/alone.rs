@@ -1,0 +1,65 @@
+//! What needs a machine that nothing else loads; run by itself in the VMs.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::ChildStdout;
+use std::time::{Duration, Instant};
+
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::TestContainer;
+use vistafs_tests::vistafs::Mounted;
+use vistafs_tests::{require, require_privileged};
+
+/// The kernel's samples and ours are not taken at the same instants, so there may be one more of one
+/// than of the other. This is so long that one sample of two threads makes no more than 0.02.
+const LOAD: Duration = Duration::from_secs(150);
+
+fn averages(text: &str) -> [f64; 3] {
+    let mut words = text.split(' ');
+    std::array::from_fn(|_| words.next().unwrap().parse().unwrap())
+}
+
+/// The container's load, and the host's at the same moment.
+fn both(lines: &mut Lines<BufReader<ChildStdout>>) -> ([f64; 3], [f64; 3]) {
+    let container = averages(&lines.next().unwrap().unwrap());
+    let host = averages(&std::fs::read_to_string("/proc/loadavg").unwrap());
+    (container, host)
+}
+
+/// Where the container is the only load, its averages are the host's, but for what the host's
+/// remember from before.
+#[test]
+fn the_load_is_the_kernel_s_own() {
+    require_privileged!();
+    require!(
+        vistafs_tests::require::alone(),
+        "needs a machine that nothing else loads (VISTAFS_ALONE=1 says that it is one)"
+    );
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let script = format!(
+        "cat /proc/loadavg\n\
+         for i in 1 2; do timeout {0} sh -c 'while :; do :; done' & done\n\
+         sleep {1}; cat /proc/loadavg; wait",
+        LOAD.as_secs() + 60,
+        LOAD.as_secs(),
+    );
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (first, host_before) = both(&mut lines);
+    let started = Instant::now();
+    let (last, host_after) = both(&mut lines);
+    let seconds = started.elapsed().as_secs_f64();
+    cgroup.kill();
+    child.wait().unwrap();
+    println!("after {seconds:.0} s: {last:?}, the host {host_after:?}; before {host_before:?}");
+    assert_eq!(first, [0.0; 3]);
+    for (index, minutes) in [1.0, 5.0, 15.0].into_iter().enumerate() {
+        let remembered = host_before[index] * (-seconds / (minutes * 60.0)).exp();
+        let kernel_s = host_after[index] - remembered;
+        assert!(
+            (last[index] - kernel_s).abs() <= 0.05,
+            "{minutes} min: {}, the kernel's is {kernel_s:.3}",
+            last[index]
+        );
+    }
+}

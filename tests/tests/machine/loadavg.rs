@@ -1,0 +1,369 @@
+//! Load averages, and what sampling them costs.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use vistafs_cgroup::{Tasks, ThreadStates, Version};
+use vistafs_tests::cgroup::{TestCgroup, hierarchies};
+use vistafs_tests::container::{TestContainer, field};
+use vistafs_tests::crowd::Crowd;
+use vistafs_tests::vistafs::{MountOptions, Mounted, wait_until};
+use vistafs_tests::{require, require_privileged};
+
+const VIEW: &str = "proc/loadavg";
+const SAMPLER: &str = "load-sampler";
+/// Ends by itself, should the test not live to end it.
+const BUSY: &str = "timeout 60 sh -c 'while :; do :; done'";
+
+/// A loadavg text.
+#[derive(Debug, Clone, PartialEq)]
+struct Load {
+    averages: String,
+    runnable: u64,
+    total: u64,
+    last_pid: u32,
+}
+
+#[track_caller]
+fn parse(text: &str) -> Load {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [one, five, fifteen, threads, last_pid] = words[..] else {
+        panic!("{text:?}");
+    };
+    let (runnable, total) = threads.split_once('/').unwrap();
+    Load {
+        averages: format!("{one} {five} {fifteen}"),
+        runnable: runnable.parse().unwrap(),
+        total: total.parse().unwrap(),
+        last_pid: last_pid.parse().unwrap(),
+    }
+}
+
+fn load(mounted: &Mounted, cgroup: &TestCgroup) -> Load {
+    parse(&mounted.read(&cgroup.address(VIEW)))
+}
+
+/// How many threads of the cgroup run, as `proc/stat` tells.
+fn running(mounted: &Mounted, cgroup: &TestCgroup) -> u64 {
+    field(
+        &mounted.read(&cgroup.address("proc/stat")),
+        "procs_running ",
+    )
+}
+
+/// The next text whose averages are others, and how long it took.
+fn next(mounted: &Mounted, cgroup: &TestCgroup, last: &Load) -> Load {
+    let mut found = last.clone();
+    wait_until("the averages change", || {
+        found = load(mounted, cgroup);
+        found.averages != last.averages
+    });
+    found
+}
+
+/// The script has said a line, and all that it has started does what it will go on doing.
+fn settled(child: &mut Child) {
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+}
+
+fn with_idle_seconds(seconds: u32) -> Mounted {
+    Mounted::with(&MountOptions {
+        config: format!("[view.loadavg]\nidle_seconds = {seconds}\n"),
+        ..MountOptions::default()
+    })
+}
+
+/// From the present number on, and down by the kernel's formula: 2 x 1884/2048, 2014/2048, 2037/2048.
+#[test]
+fn the_averages_follow_the_running_threads() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let script = format!("{BUSY} & A=$!; {BUSY} & B=$!; echo; read _; kill $A $B; read _");
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
+    settled(&mut child);
+    let first = load(&mounted, &cgroup);
+    assert_eq!(first.averages, "2.00 2.00 2.00");
+    let there = cgroup.read("cpu", "cgroup.procs").lines().count() as u64;
+    assert_eq!((first.runnable, first.total), (2, there));
+    child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    let second = next(&mounted, &cgroup, &first);
+    assert_eq!(second.averages, "1.84 1.97 1.99");
+    assert_eq!((second.runnable, second.total), (1, there - 4));
+    let third = next(&mounted, &cgroup, &second);
+    assert_eq!(third.averages, "1.69 1.93 1.98");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+/// The reader is the newest process, and its number is that of its own namespace.
+#[test]
+fn the_last_pid_is_the_container_s() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let text = TestContainer::new(&mounted, &cgroup).run("sh -c 'echo $$; exec cat /proc/loadavg'");
+    let (pid, text) = text.split_once('\n').unwrap();
+    assert_eq!(parse(text).last_pid.to_string(), pid);
+    assert_eq!(parse(text).averages, "0.00 0.00 0.00");
+}
+
+/// The parent in a vfork is in uninterruptible sleep until its child executes something; here the
+/// child opens a pipe before that, which nobody writes to.
+#[test]
+fn threads_in_uninterruptible_sleep_count() {
+    require_privileged!();
+    require!(
+        vistafs_tests::require::program("python3"),
+        "needs python3 (apt install python3-minimal)"
+    );
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let program = "import os, sys; os.posix_spawn('/bin/true', ['true'], {}, file_actions=[\
+                   (os.POSIX_SPAWN_OPEN, 0, sys.argv[1], os.O_RDONLY, 0)])";
+    let script = format!("exec python3 -c \"{program}\" {}", pipe.display());
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
+    let stat = |key| field(&mounted.read(&cgroup.address("proc/stat")), key);
+    wait_until("one thread is blocked", || stat("procs_blocked ") == 1);
+    // Python has come to rest by then, and what was counted before is too old.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(load(&mounted, &cgroup).averages, "1.00 1.00 1.00");
+    cgroup.kill();
+    child.wait().unwrap();
+}
+
+/// Linux tells state D of threads that the v1 freezer has stopped, and does not count them either.
+#[test]
+fn a_frozen_container_has_no_load() {
+    require_privileged!();
+    let all = hierarchies();
+    require!(
+        all.version_of("freezer") == Some(Version::V1),
+        "needs the freezer controller of cgroup v1"
+    );
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let frozen = FreezerDir::new(&cgroup);
+    let script = format!("{BUSY} & {BUSY} & echo; wait");
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
+    settled(&mut child);
+    assert_eq!(running(&mounted, &cgroup), 2);
+    for pid in cgroup.read("cpu", "cgroup.procs").lines() {
+        std::fs::write(frozen.0.join("cgroup.procs"), pid).unwrap();
+    }
+    std::fs::write(frozen.0.join("freezer.state"), "FROZEN").unwrap();
+    wait_until("it is frozen", || {
+        std::fs::read_to_string(frozen.0.join("freezer.state")).unwrap() == "FROZEN\n"
+    });
+    wait_until("the count from before is too old", || {
+        running(&mounted, &cgroup) < 2
+    });
+    let load = load(&mounted, &cgroup);
+    let blocked = field(
+        &mounted.read(&cgroup.address("proc/stat")),
+        "procs_blocked ",
+    );
+    std::fs::write(frozen.0.join("freezer.state"), "THAWED").unwrap();
+    cgroup.kill();
+    child.wait().unwrap();
+    assert_eq!((load.averages.as_str(), blocked), ("0.00 0.00 0.00", 0));
+}
+
+/// A directory for the cgroup in the v1 freezer's hierarchy.
+struct FreezerDir(PathBuf);
+
+impl FreezerDir {
+    fn new(cgroup: &TestCgroup) -> Self {
+        let dir = cgroup.directory("freezer");
+        std::fs::create_dir(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for FreezerDir {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.0.join("freezer.state"), "THAWED");
+        let removed = || std::fs::remove_dir(&self.0).is_ok();
+        if !std::thread::panicking() {
+            wait_until("the freezer's cgroup is removed", removed);
+        }
+    }
+}
+
+/// What the kernel counts in a v1 cgroup is taken when it is complete, and agrees then.
+#[test]
+fn the_kernel_s_own_count_is_taken_when_it_is_complete() {
+    require_privileged!();
+    let all = hierarchies();
+    require!(
+        all.version_of("memory") == Some(Version::V1),
+        "needs the memory controller of cgroup v1"
+    );
+    let cgroup = TestCgroup::new();
+    let told = || -> (usize, Option<ThreadStates>) {
+        let located = all.locate_path(cgroup.path()).unwrap();
+        let mut all_told = (0, None);
+        let tasks = Tasks::new(located.of(&all, "memory").unwrap());
+        let found = &mut |tids: &[u32], told| all_told = (tids.len(), told);
+        tasks.threads(found).unwrap();
+        all_told
+    };
+    assert_eq!(told(), (0, None));
+    let spawn = |program: &str| {
+        let mut command = Command::new("sh");
+        let child = command.args(["-c", program]).spawn().unwrap();
+        cgroup.add(child.id());
+        child
+    };
+    let mut busy = spawn("i=0; while [ $i -lt 100000000 ]; do i=$((i + 1)); done");
+    let running = ThreadStates {
+        running: 1,
+        ..ThreadStates::default()
+    };
+    wait_until("it runs", || told() == (1, Some(running)));
+    // Asleep where a freezer may stop it: since Linux 6.1 that is not counted.
+    let mut asleep = spawn("exec sleep 60");
+    wait_until("both are seen", || told().0 == 2);
+    std::thread::sleep(Duration::from_millis(200));
+    let with_sleeper = told().1;
+    assert!(
+        with_sleeper.is_none_or(|told| told
+            == ThreadStates {
+                others: 1,
+                ..running
+            }),
+        "{with_sleeper:?}"
+    );
+    for child in [&mut busy, &mut asleep] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+/// No thread before the first request, one while somebody asks, none afterwards; and then nothing
+/// of the server runs any more.
+#[test]
+fn nothing_is_done_when_nobody_asks() {
+    require_privileged!();
+    let mounted = with_idle_seconds(5);
+    let cgroup = TestCgroup::new();
+    let _ = mounted.read(&cgroup.address("proc/stat"));
+    assert!(mounted.threads(Some(SAMPLER)).is_empty());
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn("cat /proc/loadavg; read _");
+    wait_until("the sampler has started", || {
+        mounted.threads(Some(SAMPLER)).len() == 1
+    });
+    let asked = Instant::now();
+    wait_until("the sampler has ended", || {
+        mounted.threads(Some(SAMPLER)).is_empty()
+    });
+    assert!(asked.elapsed() >= Duration::from_secs(4), "{asked:?}");
+    let switches = || -> u64 {
+        let of = |dir: PathBuf| {
+            let status = std::fs::read_to_string(dir.join("status")).unwrap();
+            field(&status, "voluntary_ctxt_switches:")
+        };
+        mounted.threads(None).into_iter().map(of).sum()
+    };
+    let before = switches();
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(switches(), before, "a thread of the server has woken up");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+/// With its last container the sampler ends too, though somebody has asked a moment ago.
+#[test]
+fn a_container_that_has_ended_is_not_sampled() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let text = TestContainer::new(&mounted, &cgroup).run("cat /proc/loadavg");
+    assert_eq!(parse(&text).averages, "0.00 0.00 0.00");
+    drop(cgroup);
+    wait_until("the sampler has ended", || {
+        mounted.threads(Some(SAMPLER)).is_empty()
+    });
+}
+
+#[test]
+fn two_hundred_containers_ask() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let slice = TestCgroup::new();
+    let mut sleepers = Vec::new();
+    for number in 0..200 {
+        let cgroup = slice.child(format!("c{number}"));
+        let mut command = Command::new("sleep");
+        let sleeper = command.arg("600").spawn().unwrap();
+        cgroup.add(sleeper.id());
+        sleepers.push((cgroup, sleeper));
+    }
+    let started = Instant::now();
+    // Over two samples; nobody waits for the sampler, and nobody gets another's number.
+    while started.elapsed() < Duration::from_secs(11) {
+        for (cgroup, sleeper) in &sleepers {
+            let load = load(&mounted, cgroup);
+            assert_eq!((load.runnable, load.total), (1, 1));
+            // They are in the host's pid namespace.
+            assert_eq!(load.last_pid, sleeper.id());
+        }
+        assert_eq!(mounted.threads(Some(SAMPLER)).len(), 1);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    for (_, sleeper) in &mut sleepers {
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+    }
+}
+
+/// A sample reads as many files with two thousand processes outside as with none.
+#[test]
+fn processes_outside_cost_nothing() {
+    require_privileged!();
+    let reads = |thread: &PathBuf| {
+        let io = std::fs::read_to_string(thread.join("io")).unwrap_or_default();
+        io.lines()
+            .find_map(|line| line.strip_prefix("syscr: ")?.parse::<u64>().ok())
+    };
+    require!(
+        reads(&"/proc/thread-self".into()).is_some(),
+        "needs a kernel that counts reads by thread (CONFIG_TASK_IO_ACCOUNTING)"
+    );
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn("cat /proc/loadavg; read _");
+    settled(&mut child);
+    let mut threads = Vec::new();
+    wait_until("the sampler has its name", || {
+        threads = mounted.threads(Some(SAMPLER));
+        !threads.is_empty()
+    });
+    let thread = threads.remove(0);
+    // The reads of one sample, which is over within the pause.
+    let of_a_sample = || {
+        let before = reads(&thread).unwrap();
+        wait_until("a sample is taken", || reads(&thread).unwrap() > before);
+        std::thread::sleep(Duration::from_millis(500));
+        reads(&thread).unwrap() - before
+    };
+    // The first is of a thread that has just begun.
+    of_a_sample();
+    let without = of_a_sample();
+    let crowd = Crowd::new(2000);
+    // One that was under way meanwhile does not count.
+    of_a_sample();
+    let with = of_a_sample();
+    drop(crowd);
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(with, without);
+    assert!(without < 50, "{without}");
+}
