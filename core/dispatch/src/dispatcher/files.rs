@@ -6,9 +6,9 @@ use vistafs_container::Container;
 use vistafs_view::{Access, Asker, Context, NodeId, Provider, Request, View, ViewError};
 
 use super::{Dispatcher, SCRATCH, alive_or_gone};
-use crate::channel::{Channel, Wake};
+use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
-use crate::open_files::{OpenFile, Shows};
+use crate::open_files::{Behind, OpenFile, Shows};
 use crate::tree::Node;
 
 /// Ready for everything, as a /proc file without a poll operation.
@@ -31,6 +31,10 @@ impl Dispatcher {
     pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
         let file = self.file(number, asker)?;
         self.open_in_tree(&file, access, asker)?;
+        if access.write {
+            // Now, because what may be written depends on who has opened it, as with the kernel's.
+            self.behind(&file, asker)?;
+        }
         Ok(self.open_files.open(file))
     }
 
@@ -98,17 +102,14 @@ impl Dispatcher {
             write: true,
         };
         let file = self.opened(number, handle, access, asker)?;
-        let view = match &self.views[file.view].provider {
-            Provider::File(view) => view,
-            _ => return self.write_in_tree(&file, data, asker),
-        };
+        if !matches!(self.views[file.view].provider, Provider::File(_)) {
+            return self.write_in_tree(&file, data, asker);
+        }
         let channel = self
             .channel(&file, asker)?
             .ok_or(DispatchError::NotWritable)?;
-        self.requested(file.view, &file.shows, asker, |request| {
-            view.check_write(request, data)?;
-            channel.write(data).map_err(ViewError::Answer)
-        })
+        let written = channel.write(data);
+        written.map_err(|error| self.failed(file.view, &file.shows, error))
     }
 
     /// Which of the events that a caller polls for are there; if none is, it is woken later.
@@ -130,13 +131,12 @@ impl Dispatcher {
         let Some(channel) = self.channel(&file, asker)? else {
             return Ok(ALWAYS_READY & poll.events);
         };
-        let ready = channel.ready(poll.events).map_err(ViewError::Answer)?;
-        if let (0, Some(wake)) = (ready, poll.wake) {
+        if let Some(wake) = poll.wake {
             self.waiting
-                .arm(handle, &channel, poll.events, wake)
+                .watch(handle, &channel, poll.events, wake)
                 .map_err(ViewError::Answer)?;
         }
-        Ok(ready)
+        Ok(channel.ready(poll.events).map_err(ViewError::Answer)?)
     }
 
     /// Closes a file.
@@ -220,23 +220,37 @@ impl Dispatcher {
         outcome.map_err(|error| self.failed(file.view, &file.shows, error))
     }
 
-    /// What stands behind an open file; `None`: nothing does.
+    /// The channel of an open file, if it has one.
     fn channel(
         &self,
         file: &OpenFile,
         asker: Asker,
-    ) -> Result<Option<Arc<Channel>>, DispatchError> {
+    ) -> Result<Option<Arc<OpenChannel>>, DispatchError> {
+        match self.behind(file, asker)? {
+            Behind::Channel(channel) => Ok(Some(channel)),
+            Behind::Refused(errno) => Err(ViewError::Answer(errno).into()),
+            Behind::Nothing | Behind::Unknown => Ok(None),
+        }
+    }
+
+    /// What stands behind an open file, never `Unknown`.
+    fn behind(&self, file: &OpenFile, asker: Asker) -> Result<Behind, DispatchError> {
         let Provider::File(view) = &self.views[file.view].provider else {
-            return Ok(None);
+            return Ok(Behind::Nothing);
         };
-        let mut channel = file.channel.lock();
-        if channel.is_none() {
+        let mut behind = file.behind.lock();
+        if matches!(*behind, Behind::Unknown) {
             let opened = self.requested(file.view, &file.shows, asker, |request| {
                 view.channel(request)
-            })?;
-            *channel = opened.map(|fd| Arc::new(Channel::new(fd)));
+            });
+            *behind = match opened {
+                Ok(Some(channel)) => Behind::Channel(Arc::new(OpenChannel::new(channel))),
+                Ok(None) => Behind::Nothing,
+                Err(DispatchError::View(ViewError::Answer(errno))) => Behind::Refused(errno),
+                Err(error) => return Err(error),
+            };
         }
-        Ok(channel.clone())
+        Ok(behind.clone())
     }
 
     /// Has a view answer a request.
