@@ -11,6 +11,8 @@ mod cpu_time;
 mod cpuinfo;
 #[cfg(feature = "meminfo")]
 mod meminfo;
+#[cfg(feature = "pressure")]
+mod pressure;
 #[cfg(feature = "stat")]
 mod stat;
 #[cfg(feature = "uptime")]
@@ -24,6 +26,14 @@ pub const ENABLED: &[&str] = &[
     "cpuinfo",
     #[cfg(feature = "meminfo")]
     "meminfo",
+    #[cfg(feature = "pressure")]
+    "pressure-cpu",
+    #[cfg(feature = "pressure")]
+    "pressure-io",
+    #[cfg(feature = "pressure")]
+    "pressure-irq",
+    #[cfg(feature = "pressure")]
+    "pressure-memory",
     #[cfg(feature = "stat")]
     "stat",
     #[cfg(feature = "uptime")]

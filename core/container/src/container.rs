@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use vistafs_cgroup::pressure::{Pressure, PressureFile, Resource};
 use vistafs_cgroup::{
     Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, Hierarchies, Hugetlb, HugetlbFigures,
     Located, Memory, MemoryFigures, PerCpu, Tasks,
@@ -26,6 +27,7 @@ pub struct Container {
     cpu: CpuAccounting,
     cpuset: Option<Cpuset>,
     tasks: Option<Tasks>,
+    pressure: Option<Pressure>,
     hugetlb: OnceLock<Option<Hugetlb>>,
     hugetlb_cgroup: Option<Arc<Cgroup>>,
     start: Duration,
@@ -55,6 +57,7 @@ impl Container {
                 .most_telling()
                 .filter(|c| !c.is_root())
                 .map(|c| Tasks::new(c)),
+            pressure: of("pressure").map(Pressure::new),
             hugetlb_cgroup: of("hugetlb").cloned(),
             hugetlb: OnceLock::new(),
             located,
@@ -234,6 +237,34 @@ impl Container {
     pub fn task_counts(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
         let counts = |tasks| self.counted.get(host, tasks);
         self.tasks.as_ref().map(counts).transpose()
+    }
+
+    /// Replaces `text` by its pressure file. `false`: it has none, for want of a v2 cgroup of its own
+    /// or of the kernel's.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read.
+    pub fn pressure(&self, resource: Resource, text: &mut Vec<u8>) -> Result<bool, HostError> {
+        match &self.pressure {
+            Some(pressure) => pressure.read(resource, text),
+            None => Ok(false),
+        }
+    }
+
+    /// Opens its pressure file for a trigger; `privileged`: the asker has CAP_SYS_RESOURCE. `None`: it
+    /// has none.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be opened.
+    pub fn open_pressure(
+        &self,
+        resource: Resource,
+        privileged: bool,
+    ) -> Result<Option<PressureFile>, HostError> {
+        match &self.pressure {
+            Some(pressure) => pressure.open(resource, privileged),
+            None => Ok(None),
+        }
     }
 
     /// What a view remembers about this container: one `T` for all its readings.

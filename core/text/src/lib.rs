@@ -31,6 +31,7 @@ pub mod number;
 pub mod pid_cgroup;
 pub mod pid_stat;
 pub mod pid_status;
+pub mod pressure;
 pub mod quota;
 pub mod single_value;
 pub mod stat;

@@ -10,7 +10,7 @@ use proptest::sample::{Index, select};
 use crate::cpuinfo::Numbering;
 use crate::{
     CpuSet, cpuacct, cpuinfo, flat_keyed, meminfo, mountinfo, number, pid_cgroup, pid_stat,
-    pid_status, quota, single_value, stat, time_offsets, uptime,
+    pid_status, pressure, quota, single_value, stat, time_offsets, uptime,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -24,11 +24,12 @@ const SAMPLES: &[&[u8]] = &[
     b"cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 1 2 3 4 5 6 7 8 9 10\nintr 1\n",
     b"12.34 56.78\n",
     b"42 (a b) S 1 42 42 0 -1 4194560 523 0 7 0 12 9 0 0 20 0 3 0 86400 170\n",
-    b"Name:\tx\nTgid:\t1\nPPid:\t0\nNSpid:\t10\t1\n",
+    b"Name:\tx\nTgid:\t1\nPPid:\t0\nNSpid:\t10\t1\nCapEff:\t000001ffffffffff\n",
     b"12:cpu,cpuacct:/a\n0::/b\n",
     b"30 22 0:26 /a\\040b /mnt\\134 rw master:1 - cgroup none rw,cpu\n",
     b"monotonic 0 0\nboottime -86400 999999999\n",
     b"cpu user system\n0 10 20\n1 30 40\n",
+    b"some 150000 2000000\n",
 ];
 
 fn read_with_everything(text: &[u8]) {
@@ -55,6 +56,8 @@ fn read_with_everything(text: &[u8]) {
     black_box(pid_status::ns_pid_depth(text).is_ok());
     black_box(pid_status::tgid(text).is_ok());
     black_box(pid_status::ppid(text).is_ok());
+    black_box(pid_status::effective_capabilities(text).is_ok());
+    black_box(pressure::window(&pressure::as_in_proc(text)));
     for membership in pid_cgroup::memberships(text).flatten() {
         black_box(membership.has(b"cpu"));
     }
