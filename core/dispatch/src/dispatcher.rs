@@ -10,6 +10,7 @@ use vistafs_container::{Caller, Container, Containers, CpuPolicy};
 use vistafs_view::{Asker, NodeAttributes, NodeKind, Provider, Registered, Registry, ViewError};
 
 use crate::address::{self, Addresses};
+use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
@@ -71,6 +72,8 @@ pub struct Dispatcher {
     addresses: Addresses,
     open_files: OpenFiles,
     waiting: Waiting,
+    // Of callers on the host; each container has its own.
+    aside: Arc<Aside>,
     complaints: Complaints,
     cpu_policy: CpuPolicy,
 }
@@ -101,6 +104,7 @@ impl Dispatcher {
             addresses: Addresses::default(),
             open_files: OpenFiles::new(),
             waiting: Waiting::default(),
+            aside: Arc::default(),
             complaints: Complaints::default(),
             cpu_policy,
         }

@@ -127,12 +127,12 @@ impl OpenFiles {
         self.shard(handle).read().get(&handle).cloned()
     }
 
-    /// Closes a file.
-    pub(crate) fn close(&self, handle: u64) {
+    /// Closes a file. What stood behind it is open until the one that is returned is dropped.
+    pub(crate) fn close(&self, handle: u64) -> Option<OpenFile> {
         let closed = self.shard(handle).write().remove(&handle);
-        if let Some(file) = closed.and_then(Arc::into_inner) {
-            self.give_back(file.text.into_inner().bytes);
-        }
+        let file = closed.and_then(Arc::into_inner)?;
+        self.give_back(std::mem::take(&mut file.text.lock().bytes));
+        Some(file)
     }
 
     /// Keeps a buffer for another file.

@@ -38,9 +38,10 @@ pub trait View: Debug + Send + Sync + 'static {
     /// not read.
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError>;
 
-    /// Opens what stands behind the file for callers that write to it or poll it. Asked once for
-    /// each open file: when it is opened for writing, and by that caller; else at the first poll.
-    /// Callers on the host are asked for as well. `None`: not writable, always ready.
+    /// Opens what stands behind the file for callers that write to it or poll it. Asked of views
+    /// whose mode lets somebody write, once for each open file: when it is opened for writing, and by
+    /// that caller; else at the first poll. Callers on the host are asked for as well. It may take
+    /// its time. `None`: not writable, always ready.
     ///
     /// # Errors
     /// [`ViewError::Answer`]: what each write and poll of this open file will be answered.

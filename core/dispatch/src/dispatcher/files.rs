@@ -6,6 +6,7 @@ use vistafs_container::Container;
 use vistafs_view::{Access, Asker, Context, NodeId, Provider, Request, View, ViewError};
 
 use super::{Dispatcher, SCRATCH, alive_or_gone};
+use crate::aside::Aside;
 use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
 use crate::open_files::{Behind, OpenFile, Shows};
@@ -31,7 +32,7 @@ impl Dispatcher {
     pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
         let file = self.file(number, asker)?;
         self.open_in_tree(&file, access, asker)?;
-        if access.write {
+        if access.write && self.has_channels(file.view) {
             // Now, because what may be written depends on who has opened it, as with the kernel's.
             self.behind(&file, asker)?;
         }
@@ -142,7 +143,50 @@ impl Dispatcher {
     /// Closes a file.
     pub fn close(&self, handle: u64) {
         self.waiting.forget(handle);
-        self.open_files.close(handle);
+        let Some(file) = self.open_files.close(handle) else {
+            return;
+        };
+        if let Behind::Channel(channel) = file.behind.into_inner() {
+            self.aside(&file.shows).give(move || drop(channel));
+        }
+    }
+
+    /// Where to open a file if that may take long.
+    pub(crate) fn aside_to_open(
+        &self,
+        number: u64,
+        access: Access,
+        asker: Asker,
+    ) -> Option<Arc<Aside>> {
+        let place = self.place(number).ok()?;
+        match *self.tree.node(place.node) {
+            Node::View(view) if access.write && self.has_channels(view) => {
+                let shows = self.shows(view, &place, asker).ok()?;
+                Some(self.aside(&shows))
+            }
+            _ => None,
+        }
+    }
+
+    /// Where to poll a file if that may take long: what stands behind it is not open yet.
+    pub(crate) fn aside_to_poll(&self, handle: u64) -> Option<Arc<Aside>> {
+        let file = self.open_files.get(handle)?;
+        let behind = file.behind.try_lock().map(|behind| behind.clone());
+        let is_known = behind.is_some_and(|behind| !matches!(behind, Behind::Unknown));
+        (self.has_channels(file.view) && !is_known).then(|| self.aside(&file.shows))
+    }
+
+    fn aside(&self, shows: &Shows) -> Arc<Aside> {
+        match shows {
+            Shows::Host => Arc::clone(&self.aside),
+            Shows::Container(container) => container.state(),
+        }
+    }
+
+    /// Whether something may stand behind the files of a view.
+    fn has_channels(&self, view: usize) -> bool {
+        let view = &self.views[view];
+        matches!(view.provider, Provider::File(_)) && view.mode & 0o222 != 0
     }
 
     /// Renders a view for a container, without a mount.
@@ -235,8 +279,9 @@ impl Dispatcher {
 
     /// What stands behind an open file, never `Unknown`.
     fn behind(&self, file: &OpenFile, asker: Asker) -> Result<Behind, DispatchError> {
-        let Provider::File(view) = &self.views[file.view].provider else {
-            return Ok(Behind::Nothing);
+        let view = match &self.views[file.view].provider {
+            Provider::File(view) if self.has_channels(file.view) => view,
+            _ => return Ok(Behind::Nothing),
         };
         let mut behind = file.behind.lock();
         if matches!(*behind, Behind::Unknown) {

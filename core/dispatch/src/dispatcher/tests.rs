@@ -157,6 +157,7 @@ impl View for Guarded {
 }
 
 static GUARDED: ViewSpec = ViewSpec {
+    mode: 0o666,
     build: |_: &Options| Provider::File(Arc::new(Guarded)),
     ..spec("guarded", "proc/guarded")
 };
@@ -407,6 +408,23 @@ fn a_file_without_a_channel_is_always_ready() {
     assert_eq!(ready & 0b111, 0b101, "POLLIN and POLLOUT, not POLLPRI");
 }
 
+/// Only what may take the kernel long is worth a thread of its own.
+#[test]
+fn a_file_without_a_channel_is_opened_at_once() {
+    let dispatcher = dispatcher();
+    let is_aside = |path, access| {
+        let number = find(&dispatcher, path).number;
+        dispatcher.aside_to_open(number, access, host(0)).is_some()
+    };
+    assert!(is_aside("proc/guarded", WRITE));
+    assert!(!is_aside("proc/guarded", READ));
+    assert!(!is_aside("proc/uptime", WRITE));
+    assert!(!is_aside("sys/small/file", WRITE));
+    let uptime = find(&dispatcher, "proc/uptime").number;
+    let handle = dispatcher.open(uptime, READ, host(0)).unwrap();
+    assert!(dispatcher.aside_to_poll(handle).is_none());
+}
+
 /// As with the kernel's own files, what a descriptor may do does not depend on who holds it later.
 #[test]
 fn who_opens_for_writing_is_who_is_judged() {
@@ -432,7 +450,9 @@ fn who_opens_for_writing_is_who_is_judged() {
         ready.map_err(|error| error.errno())
     };
     let read = open(READ, 1000);
+    assert!(dispatcher.aside_to_poll(read).is_some());
     assert_eq!(poll(read, 1000), Err(libc::EBUSY));
+    assert!(dispatcher.aside_to_poll(read).is_none());
     assert_eq!(poll(of_root, 1000), Ok(0));
     for handle in [of_root, of_other, read] {
         dispatcher.close(handle);
