@@ -33,6 +33,14 @@ mod views;
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;
 
+/// `proc/pressure`: the text, what may be written, and who is let to.
+#[path = "machine/pressure.rs"]
+mod pressure;
+
+/// Triggers under real pressure: who is woken, how often, and what is left.
+#[path = "machine/triggers.rs"]
+mod triggers;
+
 /// `at/`, `vistafs show` and `vistafs views`.
 #[path = "machine/address.rs"]
 mod address;

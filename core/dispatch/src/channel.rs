@@ -5,13 +5,13 @@
 //! first of them and never wakes up by itself. A channel stays in its set, edge-triggered, until its
 //! descriptor is closed with the open file: there is no moment in which an event could be missed.
 //!
-//! Telling an event (EPOLLPRI of a pressure file) takes it away from the descriptor, so what the
-//! waiting thread was told is kept in [`OpenChannel`] until the kernel asks: one asks, one is told.
+//! Telling an event (EPOLLPRI of a pressure file) takes it away from the descriptor, so one that the
+//! waiting thread was told of is kept in [`OpenChannel`] until the kernel asks: one asks, one is told.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
@@ -28,15 +28,15 @@ pub(crate) type Wake = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct OpenChannel {
     channel: Box<dyn Channel>,
-    // poll(2) events that the waiting thread was told and nobody has been answered yet.
-    told: AtomicU32,
+    // An event that the waiting thread was told of, and nobody else yet.
+    event: AtomicBool,
 }
 
 impl OpenChannel {
     pub(crate) fn new(channel: Box<dyn Channel>) -> Self {
         Self {
             channel,
-            told: AtomicU32::new(0),
+            event: AtomicBool::new(false),
         }
     }
 
@@ -47,13 +47,24 @@ impl OpenChannel {
     /// Which of the poll(2) `events` are there now, and errors.
     pub(crate) fn ready(&self, events: u32) -> Result<u32, Errno> {
         let wanted = PollFlags::from_bits_truncate((events & 0xffff) as u16);
-        let events = events | EventFlags::ERR.bits() | EventFlags::HUP.bits();
-        let told = self.told.fetch_and(!events, Ordering::AcqRel) & events;
+        let mut ready = PollFlags::empty();
+        if wanted.contains(PollFlags::PRI) && self.event.swap(false, Ordering::AcqRel) {
+            ready |= PollFlags::PRI;
+        }
         let mut fds = [PollFd::new(&self.channel, wanted)];
         match poll(&mut fds, Some(&Timespec::default())) {
-            Ok(_) => Ok(told | u32::from(fds[0].revents().bits())),
-            Err(Errno::INTR) => Ok(told),
-            Err(errno) => Err(errno),
+            Ok(_) => ready |= fds[0].revents(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        Ok(u32::from(ready.bits()))
+    }
+
+    /// The waiting thread was told this.
+    fn told(&self, flags: EventFlags) {
+        // With an error it is no event but a state, which is there to be seen.
+        if flags.contains(EventFlags::PRI) && !flags.contains(EventFlags::ERR) {
+            self.event.store(true, Ordering::Release);
         }
     }
 }
@@ -158,8 +169,8 @@ fn wait(set: &OwnedFd, by_handle: &Weak<Mutex<HashMap<u64, Watched>>>) {
                 .lock()
                 .get_mut(&event.data.u64())
                 .and_then(|watched| {
-                    let (flags, channel) = (event.flags, watched.channel.upgrade()?);
-                    channel.told.fetch_or(flags.bits(), Ordering::AcqRel);
+                    let flags = event.flags;
+                    watched.channel.upgrade()?.told(flags);
                     watched.wake.take()
                 });
             if let Some(wake) = wake {
@@ -205,6 +216,7 @@ mod tests {
 
     const IN: u32 = libc::POLLIN as u32;
     const OUT: u32 = libc::POLLOUT as u32;
+    const PRI: u32 = libc::POLLPRI as u32;
     const SOON: Duration = Duration::from_secs(30);
     const NEVER: Duration = Duration::from_millis(50);
 
@@ -223,9 +235,8 @@ mod tests {
             assert!(woken.recv_timeout(NEVER).is_err());
             rustix::io::write(&theirs, b"x").unwrap();
             woken.recv_timeout(SOON).unwrap();
-            // What woke is told even if it is no longer there.
-            take_byte(&channel);
             assert_eq!(channel.ready(IN).unwrap(), IN, "round {round}");
+            take_byte(&channel);
             assert_eq!(channel.ready(IN).unwrap(), 0);
         }
         assert_eq!(waiting.len(), 1);
@@ -243,24 +254,16 @@ mod tests {
         woken.recv_timeout(SOON).unwrap();
     }
 
-    /// What comes while nobody waits is kept for the next one who asks.
+    /// The descriptor has forgotten it by then; and an error is not remembered beyond its time.
     #[test]
-    fn what_comes_between_two_waits_is_told() {
-        let (channel, theirs) = pair();
-        let waiting = Waiting::default();
-        let (first, woken) = wake();
-        waiting.watch(1, &channel, IN, first).unwrap();
-        rustix::io::write(&theirs, b"x").unwrap();
-        woken.recv_timeout(SOON).unwrap();
-        take_byte(&channel);
-        assert_eq!(channel.ready(IN).unwrap(), IN);
-        rustix::io::write(&theirs, b"y").unwrap();
-        let asked = std::time::Instant::now();
-        while channel.told.load(Ordering::Acquire) == 0 {
-            assert!(asked.elapsed() < SOON, "nobody was told");
-        }
-        take_byte(&channel);
-        assert_eq!(channel.ready(IN).unwrap(), IN);
+    fn an_event_is_told_once_to_one_who_asks_for_it() {
+        let (channel, _theirs) = pair();
+        channel.told(EventFlags::PRI | EventFlags::ERR);
+        assert_eq!(channel.ready(PRI).unwrap(), 0);
+        channel.told(EventFlags::PRI | EventFlags::IN);
+        assert_eq!(channel.ready(IN).unwrap(), 0);
+        assert_eq!(channel.ready(PRI | IN).unwrap(), PRI);
+        assert_eq!(channel.ready(PRI | IN).unwrap(), 0);
     }
 
     #[test]
