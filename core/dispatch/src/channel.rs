@@ -102,8 +102,8 @@ impl Waiting {
         let set = self.set()?;
         let wanted = EventFlags::from_bits_truncate(events & 0xffff);
         let data = epoll::EventData::new_u64(handle);
-        // Over the system call, which does not wait: two that want different things at once must
-        // both get them.
+        // Held over the system call, which is quick: of two that want different things at once, both
+        // must get them.
         let mut by_handle = self.by_handle.lock();
         let Some(watched) = by_handle.get_mut(&handle) else {
             epoll::add(set, &channel.channel, data, wanted | EventFlags::ET)?;

@@ -73,7 +73,9 @@ def said(write):
 for text in TEXTS:
     fd = os.open(os.environ["FILE"], os.O_RDWR)
     first = said(lambda: os.write(fd, text))
-    print(text[:40], first, [said(lambda: os.write(fd, again)) for again in (SOME, b"x", b"some")])
+    # Each trigger takes the kernel its time to close.
+    more = (SOME, b"x", b"some") if first == "ok" or text == b"some" else ()
+    print(text[:40], first, [said(lambda: os.write(fd, again)) for again in more])
     os.close(fd)
 "#;
 
