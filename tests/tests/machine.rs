@@ -44,6 +44,13 @@ mod loadavg;
 /// What needs a machine that nothing else loads; run by itself in the VMs.
 #[path = "machine/alone.rs"]
 mod alone;
+/// `proc/pressure`: the text, what may be written, and who is let to.
+#[path = "machine/pressure.rs"]
+mod pressure;
+
+/// Triggers under real pressure: who is woken, how often, and what is left.
+#[path = "machine/triggers.rs"]
+mod triggers;
 
 /// `at/`, `vistafs show` and `vistafs views`.
 #[path = "machine/address.rs"]

@@ -23,6 +23,8 @@ mod loadavg;
 mod meminfo;
 #[cfg(feature = "partitions")]
 mod partitions;
+#[cfg(feature = "pressure")]
+mod pressure;
 #[cfg(feature = "schedstat")]
 mod schedstat;
 #[cfg(feature = "slabinfo")]
@@ -64,6 +66,14 @@ pub const ENABLED: &[&str] = &[
     "slabinfo",
     #[cfg(feature = "softirqs")]
     "softirqs",
+    #[cfg(feature = "pressure")]
+    "pressure-cpu",
+    #[cfg(feature = "pressure")]
+    "pressure-io",
+    #[cfg(feature = "pressure")]
+    "pressure-irq",
+    #[cfg(feature = "pressure")]
+    "pressure-memory",
     #[cfg(feature = "stat")]
     "stat",
     #[cfg(feature = "swaps")]

@@ -198,7 +198,8 @@ impl Hierarchies {
 
     /// Index of the hierarchy that has a controller: the v1 one, else the v2 one, else none.
     ///
-    /// Whether v2 has it *enabled* for a cgroup is seen by its files, not here.
+    /// Whether v2 has it *enabled* for a cgroup is seen by its files, not here. What only v2 has, such
+    /// as `pressure`, is found so too: no v1 hierarchy has a controller of that name.
     #[must_use]
     pub fn index_of(&self, controller: &str) -> Option<usize> {
         let v1 = |h: &Arc<Hierarchy>| h.controllers.iter().any(|c| c == controller);

@@ -11,6 +11,7 @@
 //! | `locate.rs` | finding the cgroups of a container: by namespace, by path |
 //! | `handle.rs` | from a directory of a private mount to the same one in the host's mount |
 //! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `io.rs`, `tasks.rs`, `freezer.rs` | the quantities, whatever the version |
+//! | `pressure.rs` | pressure stall information, and opening its files for triggers |
 //! | `v1/`, `v2/` | the files of each version |
 //!
 //! A file that is absent means that the controller is not there or not enabled: no limit. A file
@@ -26,6 +27,7 @@ mod hugetlb;
 mod io;
 mod locate;
 mod memory;
+pub mod pressure;
 mod tasks;
 mod v1;
 mod v2;

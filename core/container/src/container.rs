@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use vistafs_cgroup::pressure::{Pressure, PressureFile, Resource};
 use vistafs_cgroup::{
     Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Freezer, Hierarchies, Hugetlb,
     HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, PerCpu, Tasks,
@@ -28,6 +29,7 @@ pub struct Container {
     io: Option<Io>,
     tasks: OnceLock<Option<Tasks>>,
     freezer: Option<Freezer>,
+    pressure: Option<Pressure>,
     hugetlb: OnceLock<Option<Hugetlb>>,
     hugetlb_cgroup: Option<Arc<Cgroup>>,
     start: Duration,
@@ -56,6 +58,7 @@ impl Container {
             io: of("blkio").map(Io::new),
             tasks: OnceLock::new(),
             freezer: of("freezer").and_then(|c| Freezer::new(c)),
+            pressure: of("pressure").map(Pressure::new),
             hugetlb_cgroup: of("hugetlb").cloned(),
             hugetlb: OnceLock::new(),
             located,
@@ -303,6 +306,34 @@ impl Container {
             counts.blocked = 0;
         }
         Ok(counts)
+    }
+
+    /// Replaces `text` by its pressure file. `false`: it has none, for want of a v2 cgroup of its own
+    /// or of the kernel's.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read.
+    pub fn pressure(&self, resource: Resource, text: &mut Vec<u8>) -> Result<bool, HostError> {
+        match &self.pressure {
+            Some(pressure) => pressure.read(resource, text),
+            None => Ok(false),
+        }
+    }
+
+    /// Opens its pressure file for a trigger; `privileged`: the asker has CAP_SYS_RESOURCE. `None`: it
+    /// has none.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be opened.
+    pub fn open_pressure(
+        &self,
+        resource: Resource,
+        privileged: bool,
+    ) -> Result<Option<PressureFile>, HostError> {
+        match &self.pressure {
+            Some(pressure) => pressure.open(resource, privileged),
+            None => Ok(None),
+        }
     }
 
     /// What a view remembers about this container: one `T` for all its readings.

@@ -1,101 +1,125 @@
-//! What stands behind an open file that is written to and polled, and waking those who wait for it.
+//! Open files that are written to and polled: waking those who wait for them.
 //!
-//! A channel is a descriptor; the file is ready when the descriptor is. The kernel asks once with
-//! FUSE_POLL, is answered at once, and wants to be told when it is worth asking again. Telling an
-//! event (EPOLLPRI of a pressure file) takes it away from the descriptor, so what the waiting thread
-//! was told is kept in [`Channel`] until the kernel asks.
+//! The kernel asks with FUSE_POLL, is answered at once, and wants to be told when it is worth asking
+//! again. One thread waits for the channels of all files that somebody waits for; it starts with the
+//! first of them and never wakes up by itself. A channel stays in its set, edge-triggered, until its
+//! descriptor is closed with the open file: there is no moment in which an event could be missed.
 //!
-//! One thread waits for all channels; it starts with the first one that is waited for and never wakes
-//! up by itself. A channel leaves the set when its descriptor is closed, with the open file.
+//! Telling an event (EPOLLPRI of a pressure file) takes it away from the descriptor, so one that the
+//! waiting thread was told of is kept in [`OpenChannel`] until the kernel asks: one asks, one is told.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::event::epoll::{self, EventFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use vistafs_view::{Channel, ViewError};
 
 /// Tells the kernel to ask again.
 pub(crate) type Wake = Box<dyn FnOnce() + Send>;
 
-/// A descriptor that is written to and polled for an open file.
+/// The channel of an open file.
 #[derive(Debug)]
-pub(crate) struct Channel {
-    fd: OwnedFd,
-    // poll(2) events that the waiting thread was told and nobody has been answered yet.
-    told: AtomicU32,
+pub(crate) struct OpenChannel {
+    channel: Box<dyn Channel>,
+    // An event that the waiting thread was told of, and nobody else yet.
+    event: AtomicBool,
 }
 
-impl Channel {
-    pub(crate) fn new(fd: OwnedFd) -> Self {
+impl OpenChannel {
+    pub(crate) fn new(channel: Box<dyn Channel>) -> Self {
         Self {
-            fd,
-            told: AtomicU32::new(0),
+            channel,
+            event: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn write(&self, data: &[u8]) -> Result<usize, Errno> {
-        rustix::io::write(&self.fd, data)
+    pub(crate) fn write(&self, data: &[u8]) -> Result<usize, ViewError> {
+        self.channel.write(data)
     }
 
     /// Which of the poll(2) `events` are there now, and errors.
     pub(crate) fn ready(&self, events: u32) -> Result<u32, Errno> {
         let wanted = PollFlags::from_bits_truncate((events & 0xffff) as u16);
-        let events = events | epoll::EventFlags::ERR.bits() | epoll::EventFlags::HUP.bits();
-        let told = self.told.fetch_and(!events, Ordering::AcqRel) & events;
-        let mut fds = [PollFd::new(&self.fd, wanted)];
+        let mut ready = PollFlags::empty();
+        if wanted.contains(PollFlags::PRI) && self.event.swap(false, Ordering::AcqRel) {
+            ready |= PollFlags::PRI;
+        }
+        let mut fds = [PollFd::new(&self.channel, wanted)];
         match poll(&mut fds, Some(&Timespec::default())) {
-            Ok(_) => Ok(told | u32::from(fds[0].revents().bits())),
-            Err(Errno::INTR) => Ok(told),
-            Err(errno) => Err(errno),
+            Ok(_) => ready |= fds[0].revents(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        Ok(u32::from(ready.bits()))
+    }
+
+    /// The waiting thread was told this.
+    fn told(&self, flags: EventFlags) {
+        // With an error it is no event but a state, which is there to be seen.
+        if flags.contains(EventFlags::PRI) && !flags.contains(EventFlags::ERR) {
+            self.event.store(true, Ordering::Release);
         }
     }
 }
 
-/// An open file's channel that somebody waits for.
-struct Waited {
-    channel: Weak<Channel>,
+/// A channel that somebody waits for, or has waited for.
+struct Watched {
+    channel: Weak<OpenChannel>,
+    // All that anybody has waited for.
+    events: EventFlags,
     wake: Option<Wake>,
 }
 
-impl fmt::Debug for Waited {
+impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waited").finish_non_exhaustive()
+        f.debug_struct("Watched").finish_non_exhaustive()
     }
 }
 
-/// All channels that are waited for.
+/// All channels that are watched.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     set: OnceLock<Arc<OwnedFd>>,
-    by_handle: Arc<Mutex<HashMap<u64, Waited>>>,
+    by_handle: Arc<Mutex<HashMap<u64, Watched>>>,
 }
 
 impl Waiting {
-    /// Calls `wake` once when one of `events` is there.
-    pub(crate) fn arm(
+    /// Calls `wake` once when one of `events` comes, or is there already.
+    pub(crate) fn watch(
         &self,
         handle: u64,
-        channel: &Arc<Channel>,
+        channel: &Arc<OpenChannel>,
         events: u32,
         wake: Wake,
     ) -> Result<(), Errno> {
         let set = self.set()?;
-        let events = epoll::EventFlags::from_bits_truncate(events & 0xffff);
-        let events = events | epoll::EventFlags::ONESHOT;
+        let wanted = EventFlags::from_bits_truncate(events & 0xffff);
         let data = epoll::EventData::new_u64(handle);
-        let waited = Waited {
-            channel: Arc::downgrade(channel),
-            wake: Some(wake),
+        // Held over the system call, which is quick: of two that want different things at once, both
+        // must get them.
+        let mut by_handle = self.by_handle.lock();
+        let Some(watched) = by_handle.get_mut(&handle) else {
+            epoll::add(set, &channel.channel, data, wanted | EventFlags::ET)?;
+            let watched = Watched {
+                channel: Arc::downgrade(channel),
+                events: wanted,
+                wake: Some(wake),
+            };
+            by_handle.insert(handle, watched);
+            return Ok(());
         };
-        self.by_handle.lock().insert(handle, waited);
-        match epoll::add(set, &channel.fd, data, events) {
-            Err(Errno::EXIST) => epoll::modify(set, &channel.fd, data, events)?,
-            added => added?,
+        watched.wake = Some(wake);
+        if !watched.events.contains(wanted) {
+            let all = watched.events | wanted;
+            epoll::modify(set, &channel.channel, data, all | EventFlags::ET)?;
+            watched.events = all;
         }
         Ok(())
     }
@@ -105,7 +129,7 @@ impl Waiting {
         self.by_handle.lock().remove(&handle);
     }
 
-    /// How many are waited for.
+    /// How many are watched.
     pub(crate) fn len(&self) -> usize {
         self.by_handle.lock().len()
     }
@@ -126,7 +150,7 @@ impl Waiting {
     }
 }
 
-fn wait(set: &OwnedFd, by_handle: &Weak<Mutex<HashMap<u64, Waited>>>) {
+fn wait(set: &OwnedFd, by_handle: &Weak<Mutex<HashMap<u64, Watched>>>) {
     let mut events = Vec::with_capacity(64);
     loop {
         events.clear();
@@ -144,10 +168,10 @@ fn wait(set: &OwnedFd, by_handle: &Weak<Mutex<HashMap<u64, Waited>>>) {
             let wake = by_handle
                 .lock()
                 .get_mut(&event.data.u64())
-                .and_then(|waited| {
-                    let (flags, channel) = (event.flags, waited.channel.upgrade()?);
-                    channel.told.fetch_or(flags.bits(), Ordering::AcqRel);
-                    waited.wake.take()
+                .and_then(|watched| {
+                    let flags = event.flags;
+                    watched.channel.upgrade()?.told(flags);
+                    watched.wake.take()
                 });
             if let Some(wake) = wake {
                 wake();
@@ -158,51 +182,116 @@ fn wait(set: &OwnedFd, by_handle: &Weak<Mutex<HashMap<u64, Waited>>>) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsFd, BorrowedFd};
     use std::os::unix::net::UnixStream;
-    use std::sync::mpsc;
+    use std::sync::mpsc::{self, Receiver};
     use std::time::Duration;
 
     use super::*;
 
-    fn pair() -> (OwnedFd, OwnedFd) {
-        let (reader, writer) = UnixStream::pair().unwrap();
-        (reader.into(), writer.into())
+    #[derive(Debug)]
+    struct Socket(UnixStream);
+
+    impl AsFd for Socket {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+
+    impl Channel for Socket {
+        fn write(&self, data: &[u8]) -> Result<usize, ViewError> {
+            rustix::io::write(&self.0, data).map_err(ViewError::Answer)
+        }
+    }
+
+    fn pair() -> (Arc<OpenChannel>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (Arc::new(OpenChannel::new(Box::new(Socket(ours)))), theirs)
+    }
+
+    fn wake() -> (Wake, Receiver<()>) {
+        let (tell, told) = mpsc::channel();
+        (Box::new(move || tell.send(()).unwrap()), told)
     }
 
     const IN: u32 = libc::POLLIN as u32;
+    const OUT: u32 = libc::POLLOUT as u32;
+    const PRI: u32 = libc::POLLPRI as u32;
+    const SOON: Duration = Duration::from_secs(30);
+    const NEVER: Duration = Duration::from_millis(50);
+
+    fn take_byte(channel: &OpenChannel) {
+        rustix::io::read(&channel.channel, &mut [0]).unwrap();
+    }
 
     #[test]
     fn who_waits_is_woken_once_and_told_what_for() {
-        let (reader, writer) = pair();
-        let channel = Arc::new(Channel::new(reader));
+        let (channel, theirs) = pair();
         let waiting = Waiting::default();
         assert_eq!(channel.ready(IN).unwrap(), 0);
         for round in 0..3 {
-            let (tell, told) = mpsc::channel();
-            let wake = Box::new(move || tell.send(()).unwrap());
-            waiting.arm(7, &channel, IN, wake).unwrap();
-            assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
-            rustix::io::write(&writer, b"x").unwrap();
-            told.recv_timeout(Duration::from_secs(30)).unwrap();
-            // What woke is told even if it is no longer there.
-            let mut byte = [0];
-            rustix::io::read(&channel.fd, &mut byte).unwrap();
+            let (wake, woken) = wake();
+            waiting.watch(7, &channel, IN, wake).unwrap();
+            assert!(woken.recv_timeout(NEVER).is_err());
+            rustix::io::write(&theirs, b"x").unwrap();
+            woken.recv_timeout(SOON).unwrap();
             assert_eq!(channel.ready(IN).unwrap(), IN, "round {round}");
+            take_byte(&channel);
             assert_eq!(channel.ready(IN).unwrap(), 0);
         }
+        assert_eq!(waiting.len(), 1);
         waiting.forget(7);
         assert_eq!(waiting.len(), 0);
     }
 
     #[test]
     fn what_is_there_already_wakes_at_once() {
-        let (reader, writer) = pair();
-        rustix::io::write(&writer, b"x").unwrap();
-        let (tell, told) = mpsc::channel();
+        let (channel, theirs) = pair();
+        rustix::io::write(&theirs, b"x").unwrap();
+        let (wake, woken) = wake();
         let waiting = Waiting::default();
-        let channel = Arc::new(Channel::new(reader));
-        let wake = Box::new(move || tell.send(()).unwrap());
-        waiting.arm(1, &channel, IN, wake).unwrap();
-        told.recv_timeout(Duration::from_secs(30)).unwrap();
+        waiting.watch(1, &channel, IN, wake).unwrap();
+        woken.recv_timeout(SOON).unwrap();
+    }
+
+    /// The descriptor has forgotten it by then; and an error is not remembered beyond its time.
+    #[test]
+    fn an_event_is_told_once_to_one_who_asks_for_it() {
+        let (channel, _theirs) = pair();
+        channel.told(EventFlags::PRI | EventFlags::ERR);
+        assert_eq!(channel.ready(PRI).unwrap(), 0);
+        channel.told(EventFlags::PRI | EventFlags::IN);
+        assert_eq!(channel.ready(IN).unwrap(), 0);
+        assert_eq!(channel.ready(PRI | IN).unwrap(), PRI);
+        assert_eq!(channel.ready(PRI | IN).unwrap(), 0);
+    }
+
+    #[test]
+    fn two_who_wait_for_different_things_both_get_them() {
+        let (channel, theirs) = pair();
+        let waiting = Waiting::default();
+        let (first, _) = wake();
+        waiting.watch(1, &channel, IN, first).unwrap();
+        let (second, woken) = wake();
+        // It is writable.
+        waiting.watch(1, &channel, OUT, second).unwrap();
+        woken.recv_timeout(SOON).unwrap();
+        let (third, woken) = wake();
+        waiting.watch(1, &channel, OUT, third).unwrap();
+        rustix::io::write(&theirs, b"x").unwrap();
+        woken.recv_timeout(SOON).unwrap();
+        assert_eq!(channel.ready(IN | OUT).unwrap(), IN | OUT);
+    }
+
+    #[test]
+    fn a_channel_that_is_closed_leaves_the_set() {
+        let (channel, theirs) = pair();
+        let waiting = Waiting::default();
+        let (wake, woken) = wake();
+        waiting.watch(1, &channel, IN, wake).unwrap();
+        waiting.forget(1);
+        drop(channel);
+        drop(theirs);
+        assert!(woken.recv_timeout(NEVER).is_err());
     }
 }

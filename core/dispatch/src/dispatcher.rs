@@ -12,6 +12,7 @@ use vistafs_view::{
 };
 
 use crate::address::{self, Addresses};
+use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
@@ -73,6 +74,8 @@ pub struct Dispatcher {
     addresses: Addresses,
     open_files: OpenFiles,
     waiting: Waiting,
+    // Of callers on the host; each container has its own.
+    aside: Arc<Aside>,
     complaints: Complaints,
     policy: Policy,
 }
@@ -103,6 +106,7 @@ impl Dispatcher {
             addresses: Addresses::default(),
             open_files: OpenFiles::new(),
             waiting: Waiting::default(),
+            aside: Arc::default(),
             complaints: Complaints::default(),
             policy,
         }

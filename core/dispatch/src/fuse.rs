@@ -180,9 +180,14 @@ impl Filesystem for VistaFs {
             read: flags.acc_mode() != OpenAccMode::O_WRONLY,
             write: flags.acc_mode() != OpenAccMode::O_RDONLY,
         };
-        match guarded(|| self.dispatcher.open(ino.0, access, asker(req))) {
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        let open = move || match guarded(|| dispatcher.open(ino.0, access, asker)) {
             Ok(handle) => reply.opened(FileHandle(handle), answer),
             Err(errno) => reply.error(errno),
+        };
+        match self.dispatcher.aside_to_open(ino.0, access, asker) {
+            Some(aside) => aside.give(open),
+            None => open(),
         }
     }
 
@@ -355,9 +360,14 @@ impl Filesystem for VistaFs {
                 .contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY)
                 .then(wake),
         };
-        match guarded(|| self.dispatcher.poll(ino.0, fh.0, poll, asker(req))) {
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        let ask = move || match guarded(|| dispatcher.poll(ino.0, fh.0, poll, asker)) {
             Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
             Err(errno) => reply.error(errno),
+        };
+        match self.dispatcher.aside_to_poll(fh.0) {
+            Some(aside) => aside.give(ask),
+            None => ask(),
         }
     }
 

@@ -14,6 +14,7 @@
 //! | `number.rs` | node numbers: functions of (view path, container) |
 //! | `open_files.rs` | open handles: view, container and text |
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
+//! | `aside.rs` | requests that may take long, each container's on a thread of its own |
 //! | `errno.rs` | the one place that maps errors to errno |
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
@@ -25,6 +26,7 @@
 //! crate.
 
 mod address;
+mod aside;
 mod channel;
 mod complaints;
 mod dispatcher;

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use rustix::io::Errno;
 use vistafs_container::Container;
 use vistafs_view::{NodeId, NodeKind};
 
-use crate::channel::Channel;
+use crate::channel::OpenChannel;
 
 /// Whose numbers an open file shows; fixed at open.
 #[derive(Debug, Clone)]
@@ -36,6 +37,20 @@ pub(crate) struct Text {
     pub(crate) ended_at: Option<u64>,
 }
 
+/// What stands behind an open file for those who write to it or poll it.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Behind {
+    /// The view has not been asked.
+    #[default]
+    Unknown,
+    /// Nothing: not writable, always ready.
+    Nothing,
+    /// This.
+    Channel(Arc<OpenChannel>),
+    /// The view's answer to each write and poll.
+    Refused(Errno),
+}
+
 /// An open file.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
@@ -47,8 +62,8 @@ pub(crate) struct OpenFile {
     pub(crate) shows: Shows,
     /// Held while a view renders and while a reply is sent from it.
     pub(crate) text: Mutex<Text>,
-    /// What stands behind it; opened at the first write or poll, under the lock.
-    pub(crate) channel: Mutex<Option<Arc<Channel>>>,
+    /// What stands behind it; asked for under the lock.
+    pub(crate) behind: Mutex<Behind>,
 }
 
 impl OpenFile {
@@ -59,7 +74,7 @@ impl OpenFile {
             within,
             shows,
             text: Mutex::default(),
-            channel: Mutex::default(),
+            behind: Mutex::default(),
         }
     }
 }
@@ -112,12 +127,12 @@ impl OpenFiles {
         self.shard(handle).read().get(&handle).cloned()
     }
 
-    /// Closes a file.
-    pub(crate) fn close(&self, handle: u64) {
+    /// Closes a file. What stood behind it is open until the one that is returned is dropped.
+    pub(crate) fn close(&self, handle: u64) -> Option<OpenFile> {
         let closed = self.shard(handle).write().remove(&handle);
-        if let Some(file) = closed.and_then(Arc::into_inner) {
-            self.give_back(file.text.into_inner().bytes);
-        }
+        let file = closed.and_then(Arc::into_inner)?;
+        self.give_back(std::mem::take(&mut file.text.lock().bytes));
+        Some(file)
     }
 
     /// Keeps a buffer for another file.

@@ -68,6 +68,14 @@ impl Dir {
         self.open_beneath(relative, OFlags::RDONLY)
     }
 
+    /// Opens a file beneath this one for reading and writing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open_file_to_write(&self, relative: &Path) -> Result<OwnedFd, Errno> {
+        self.open_beneath(relative, OFlags::RDWR)
+    }
+
     /// Whether there is something at `relative`.
     #[must_use]
     pub fn has(&self, relative: &Path) -> bool {

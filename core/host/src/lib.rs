@@ -13,7 +13,11 @@
 //! | `process.rs` | facts about one process |
 //! | `namespace.rs` | which namespaces a task is in |
 //! | `pid_namespace.rs` | the init of a pid namespace |
+//! | `capability.rs` | doing something without one of our own capabilities |
+//! | `descriptors.rs` | how many descriptors there are left |
 
+mod capability;
+pub mod descriptors;
 mod dir;
 mod error;
 mod host;
@@ -23,6 +27,7 @@ mod namespace;
 mod pid_namespace;
 mod process;
 
+pub use capability::without_sys_resource;
 pub use dir::Dir;
 pub use error::HostError;
 pub use host::{FixedFacts, Host};

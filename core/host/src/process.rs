@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
+use rustix::thread::CapabilitySet;
 use vistafs_text::{pid_stat, pid_status, time_offsets};
 
 use crate::namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
@@ -92,6 +93,17 @@ impl Process {
         let text = self.text("status")?;
         pid_status::ns_pid_innermost(&text)
             .map_err(|e| HostError::malformed(&self.path("status"), e))
+    }
+
+    /// Whether it has a capability in effect, in whatever user namespace it is. Of a thread's own.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn has_capability(&self, capability: CapabilitySet) -> Result<bool, HostError> {
+        let text = self.text("status")?;
+        let effective = pid_status::effective_capabilities(&text)
+            .map_err(|e| HostError::malformed(&self.path("status"), e))?;
+        Ok(effective.is_some_and(|set| set & capability.bits() == capability.bits()))
     }
 
     /// Whether it is process 1 of its own pid namespace.
@@ -194,6 +206,11 @@ mod tests {
             NamespaceKey::of_self(&host).unwrap()
         );
         assert!(me.cgroup_text().unwrap().contains(&b'/'));
+        let effective = rustix::thread::capabilities(None).unwrap().effective;
+        for capability in [CapabilitySet::SYS_RESOURCE, CapabilitySet::CHOWN] {
+            let has = effective.contains(capability);
+            assert_eq!(me.has_capability(capability).unwrap(), has);
+        }
     }
 
     #[test]

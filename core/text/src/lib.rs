@@ -38,6 +38,7 @@ pub mod partitions;
 pub mod pid_cgroup;
 pub mod pid_stat;
 pub mod pid_status;
+pub mod pressure;
 pub mod quota;
 pub mod schedstat;
 pub mod single_value;

@@ -10,8 +10,8 @@ use proptest::sample::{Index, select};
 use crate::cpuinfo::Numbering;
 use crate::{
     CpuSet, IoCounts, blkio, cpu_columns, cpuacct, cpuinfo, diskstats, flat_keyed, io_stat,
-    loadavg, meminfo, mountinfo, number, partitions, pid_cgroup, pid_stat, pid_status, quota,
-    schedstat, single_value, slabinfo, stat, swaps, time_offsets, uptime, zoneinfo,
+    loadavg, meminfo, mountinfo, number, partitions, pid_cgroup, pid_stat, pid_status, pressure,
+    quota, schedstat, single_value, slabinfo, stat, swaps, time_offsets, uptime, zoneinfo,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -26,7 +26,7 @@ const SAMPLES: &[&[u8]] = &[
     b"12.34 56.78\n",
     b"0.16 0.03 0.01 2/340 1234\n",
     b"42 (a b) S 1 42 42 0 -1 4194560 523 0 7 0 12 9 0 0 20 0 3 0 86400 170\n",
-    b"Name:\tx\nTgid:\t1\nPPid:\t0\nNSpid:\t10\t1\n",
+    b"Name:\tx\nTgid:\t1\nPPid:\t0\nNSpid:\t10\t1\nCapEff:\t000001ffffffffff\n",
     b"12:cpu,cpuacct:/a\n0::/b\n",
     b"30 22 0:26 /a\\040b /mnt\\134 rw master:1 - cgroup none rw,cpu\n",
     b"monotonic 0 0\nboottime -86400 999999999\n",
@@ -40,6 +40,7 @@ const SAMPLES: &[&[u8]] = &[
     b"version 17\ntimestamp 1\ncpu0 1 2\ndomain0 SMT 3 0\ncpu1 1 2\n",
     b"Node 0, zone DMA\n  pages free 1\n min 2\n pagesets\n cpu: 1\n count: 3\n high: 4\n",
     b"slabinfo - version: 2.1\n# name\ndentry 1 2 3 4 5 : tunables 0 0 0\n",
+    b"some 150000 2000000\n",
 ];
 
 fn read_with_everything(text: &[u8]) {
@@ -67,6 +68,8 @@ fn read_with_everything(text: &[u8]) {
     black_box(pid_status::ns_pid_depth(text).is_ok());
     black_box(pid_status::tgid(text).is_ok());
     black_box(pid_status::ppid(text).is_ok());
+    black_box(pid_status::effective_capabilities(text).is_ok());
+    black_box(pressure::window(&pressure::as_in_proc(text)));
     for membership in pid_cgroup::memberships(text).flatten() {
         black_box(membership.has(b"cpu"));
     }

@@ -1,4 +1,4 @@
-//! /proc/PID/status, the lines with process ids.
+//! /proc/PID/status, the lines with process ids and capabilities.
 //!
 //! proc_pid_status(5). `NSpid` gives the id in each pid namespace, from that of the procfs
 //! instance inwards. The name of the process is in this file too, but cannot forge a line: the
@@ -45,6 +45,20 @@ pub fn tgid(text: &[u8]) -> Result<Option<u32>, ParseError> {
 /// The id of the parent; `None` if there is no `PPid` line.
 pub fn ppid(text: &[u8]) -> Result<Option<u32>, ParseError> {
     one_id(text, b"PPid:")
+}
+
+/// The set of capabilities that are in effect, as bits (capabilities(7)); `None` if there is no
+/// `CapEff` line.
+pub fn effective_capabilities(text: &[u8]) -> Result<Option<u64>, ParseError> {
+    let Some(mut fields) = value_of(text, b"CapEff:") else {
+        return Ok(None);
+    };
+    let set = fields.parse("a hexadecimal number", |word| {
+        let word = str::from_utf8(word).ok()?;
+        u64::from_str_radix(word, 16).ok()
+    })?;
+    fields.end()?;
+    Ok(Some(set))
 }
 
 fn one_id(text: &[u8], label: &[u8]) -> Result<Option<u32>, ParseError> {

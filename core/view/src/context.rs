@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use vistafs_cgroup::pressure::Resource;
 use vistafs_cgroup::{CpuUsage, DeviceIo, HugetlbFigures, MemoryCounters, MemoryFigures, PerCpu};
 use vistafs_container::{Container, Load, LoadSampler, TaskCounts};
 use vistafs_host::Host;
@@ -152,6 +153,14 @@ impl<'a> Context<'a> {
     /// When a file that is there cannot be read or understood.
     pub fn huge_pages(&mut self) -> Result<Option<HugetlbFigures>, ViewError> {
         Ok(self.container.huge_pages(self.host, self.scratch)?)
+    }
+
+    /// Replaces `out` by its pressure file. `false`: it has none.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read.
+    pub fn pressure(&self, resource: Resource, out: &mut Vec<u8>) -> Result<bool, ViewError> {
+        Ok(self.container.pressure(resource, out)?)
     }
 
     /// How long the container has been running.

@@ -15,12 +15,14 @@
 //! | `spec.rs` | [`ViewSpec`], [`Provider`], and where a view gets its numbers from |
 //! | `options.rs` | a view's options, with their defaults |
 //! | `tree.rs` | [`TreeView`], and the nodes of a tree |
+//! | `channel.rs` | [`Channel`]: what stands behind a file that is written to and polled |
 //! | `context.rs` | [`Context`]: the container, the host and scratch space |
 //! | `request.rs` | [`Request`]: who asks, and whose numbers he is shown |
 //! | `policy.rs` | [`Policy`]: what holds for all views alike |
 //! | `registry.rs` | [`Registry`] |
 //! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
 
+mod channel;
 mod context;
 mod options;
 mod policy;
@@ -31,6 +33,7 @@ mod spec;
 mod tree;
 mod view;
 
+pub use channel::Channel;
 pub use context::Context;
 pub use inventory;
 pub use options::{OptionError, OptionSpec, OptionValue, Options};

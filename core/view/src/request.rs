@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+use vistafs_cgroup::pressure::{PressureFile, Resource};
 use vistafs_container::Container;
-use vistafs_host::Host;
+use vistafs_host::{Host, HostError, Process, descriptors};
 
-use crate::{Context, Policy};
+use crate::{Context, Policy, ViewError};
 
 /// Who sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +69,36 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn container(&self) -> Option<&'a Arc<Container>> {
         self.container
+    }
+
+    /// Opens a pressure file for a trigger that the asker writes, with no more privilege than he has:
+    /// the container's, or the host's own. `None`: the container has none.
+    ///
+    /// # Errors
+    /// ESRCH for an asker that has ended; ENFILE when vistafs has given out so many descriptors that the rest is for others; what the
+    /// kernel answers a caller on the host; when a file that is there cannot be opened.
+    pub fn open_pressure(&self, resource: Resource) -> Result<Option<PressureFile>, ViewError> {
+        let privileged = self.asker_has(CapabilitySet::SYS_RESOURCE)?;
+        let file = match self.container {
+            Some(container) => container.open_pressure(resource, privileged)?,
+            None => {
+                let opened = PressureFile::of_host(self.host, resource, privileged);
+                Some(opened.map_err(ViewError::Answer)?)
+            }
+        };
+        if file.as_ref().is_some_and(descriptors::are_scarce) {
+            return Err(ViewError::Answer(Errno::NFILE));
+        }
+        Ok(file)
+    }
+
+    fn asker_has(&self, capability: CapabilitySet) -> Result<bool, ViewError> {
+        let asker = Process::open(self.host, self.asker.tid);
+        let has = asker.and_then(|asker| asker.has_capability(capability));
+        has.map_err(|error| match error {
+            HostError::NotFound { .. } => ViewError::Answer(Errno::SRCH),
+            error => error.into(),
+        })
     }
 
     /// What a view renders from; `None`: what the host has is shown.

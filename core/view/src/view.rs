@@ -1,13 +1,12 @@
 //! What a view is, and what can go wrong in one.
 
 use std::fmt::Debug;
-use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use vistafs_host::HostError;
 use vistafs_text::ParseError;
 
-use crate::{Context, Request};
+use crate::{Channel, Context, Request};
 
 /// Why a view could not be rendered. The dispatcher maps it to an errno, in one place.
 #[derive(Debug, thiserror::Error)]
@@ -39,24 +38,15 @@ pub trait View: Debug + Send + Sync + 'static {
     /// not read.
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError>;
 
-    /// Opens what stands behind the file for callers that write to it or poll it: what they write
-    /// goes to this descriptor, and the file is ready when the descriptor is. It is opened at the
-    /// first such call on an open file and kept as long as that is open. Callers on the host are
-    /// asked for as well. `None`: not writable, always ready.
+    /// Opens what stands behind the file for callers that write to it or poll it. Asked of views
+    /// whose mode lets somebody write, once for each open file: when it is opened for writing, and by
+    /// that caller; else at the first poll. Callers on the host are asked for as well. It may take
+    /// its time. `None`: not writable, always ready.
     ///
     /// # Errors
-    /// [`ViewError::Answer`] with what the kernel's own file would answer.
-    fn channel(&self, request: &mut Request<'_>) -> Result<Option<OwnedFd>, ViewError> {
+    /// [`ViewError::Answer`]: what each write and poll of this open file will be answered.
+    fn channel(&self, request: &mut Request<'_>) -> Result<Option<Box<dyn Channel>>, ViewError> {
         let _ = request;
         Ok(None)
-    }
-
-    /// Whether the caller may write `data` into the channel.
-    ///
-    /// # Errors
-    /// [`ViewError::Answer`] with what the kernel's own file would answer.
-    fn check_write(&self, request: &mut Request<'_>, data: &[u8]) -> Result<(), ViewError> {
-        let _ = (request, data);
-        Ok(())
     }
 }

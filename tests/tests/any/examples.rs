@@ -16,7 +16,7 @@
 //! config KEY = TEXT            memory.swap or cpus.renumber, as in the configuration
 //! shows VIEW LINE              the view has this line, whatever its blanks
 //! lacks VIEW WORD              no line of the view has this word
-//! fails VIEW                   the view is an error to the reader
+//! fails VIEW [ERROR]           the view is an error to the reader: this one
 //! ```
 
 use vistafs_view::Policy;
@@ -158,7 +158,8 @@ fn check(host: &Captured, verb: &str, rest: &str) -> Result<(), String> {
     let shown = host.try_show(view);
     match (verb, shown) {
         ("fails", Ok(text)) => Err(format!("{view} shows {}", String::from_utf8_lossy(&text))),
-        ("fails", Err(_)) => Ok(()),
+        ("fails", Err(error)) if error.to_string().starts_with(line) => Ok(()),
+        ("fails", Err(error)) => Err(format!("{view} fails with {error:?}, not {line:?}")),
         (_, Err(error)) => Err(format!("{view}: {error}")),
         (_, Ok(text)) => {
             let text = String::from_utf8_lossy(&text);
@@ -209,6 +210,7 @@ fn a_wrong_example_is_found_out() {
     for wrong in [
         format!("{limit}\nshows proc/meminfo MemTotal: 1025 kB"),
         format!("{limit}\nfails proc/meminfo"),
+        "fails proc/pressure/io No such device".to_owned(),
         format!("{limit}\nshown proc/meminfo MemTotal: 1024 kB"),
         limit.to_owned(),
         String::new(),

@@ -15,10 +15,16 @@ fn document() -> String {
     std::fs::read_to_string(workspace().join("contrib/doc/SEMANTICS.md")).unwrap()
 }
 
-/// What stands below the heading of a view, up to the next one.
+/// What stands below the heading of a view, up to the next one. A heading may name several.
 fn section<'d>(document: &'d str, view: &str) -> Option<&'d str> {
     let mut sections = document.split("\n## ").skip(1);
-    sections.find_map(|text| text.strip_prefix(view)?.strip_prefix('\n'))
+    sections.find_map(|text| {
+        let (heading, below) = text.split_once('\n')?;
+        heading
+            .split(", ")
+            .any(|name| name == view)
+            .then_some(below)
+    })
 }
 
 /// The rows of the table in a section, by field.

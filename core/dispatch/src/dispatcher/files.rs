@@ -6,9 +6,10 @@ use vistafs_container::Container;
 use vistafs_view::{Access, Asker, Context, NodeId, Provider, Request, View, ViewError};
 
 use super::{Dispatcher, SCRATCH, alive_or_gone};
-use crate::channel::{Channel, Wake};
+use crate::aside::Aside;
+use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
-use crate::open_files::{OpenFile, Shows};
+use crate::open_files::{Behind, OpenFile, Shows};
 use crate::tree::Node;
 
 /// Ready for everything, as a /proc file without a poll operation.
@@ -31,6 +32,10 @@ impl Dispatcher {
     pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
         let file = self.file(number, asker)?;
         self.open_in_tree(&file, access, asker)?;
+        if access.write && self.has_channels(file.view) {
+            // Now, because what may be written depends on who has opened it, as with the kernel's.
+            self.behind(&file, asker)?;
+        }
         Ok(self.open_files.open(file))
     }
 
@@ -98,17 +103,14 @@ impl Dispatcher {
             write: true,
         };
         let file = self.opened(number, handle, access, asker)?;
-        let view = match &self.views[file.view].provider {
-            Provider::File(view) => view,
-            _ => return self.write_in_tree(&file, data, asker),
-        };
+        if !matches!(self.views[file.view].provider, Provider::File(_)) {
+            return self.write_in_tree(&file, data, asker);
+        }
         let channel = self
             .channel(&file, asker)?
             .ok_or(DispatchError::NotWritable)?;
-        self.requested(file.view, &file.shows, asker, |request| {
-            view.check_write(request, data)?;
-            channel.write(data).map_err(ViewError::Answer)
-        })
+        let written = channel.write(data);
+        written.map_err(|error| self.failed(file.view, &file.shows, error))
     }
 
     /// Which of the events that a caller polls for are there; if none is, it is woken later.
@@ -130,19 +132,61 @@ impl Dispatcher {
         let Some(channel) = self.channel(&file, asker)? else {
             return Ok(ALWAYS_READY & poll.events);
         };
-        let ready = channel.ready(poll.events).map_err(ViewError::Answer)?;
-        if let (0, Some(wake)) = (ready, poll.wake) {
+        if let Some(wake) = poll.wake {
             self.waiting
-                .arm(handle, &channel, poll.events, wake)
+                .watch(handle, &channel, poll.events, wake)
                 .map_err(ViewError::Answer)?;
         }
-        Ok(ready)
+        Ok(channel.ready(poll.events).map_err(ViewError::Answer)?)
     }
 
     /// Closes a file.
     pub fn close(&self, handle: u64) {
         self.waiting.forget(handle);
-        self.open_files.close(handle);
+        let Some(file) = self.open_files.close(handle) else {
+            return;
+        };
+        if let Behind::Channel(channel) = file.behind.into_inner() {
+            self.aside(&file.shows).give(move || drop(channel));
+        }
+    }
+
+    /// Where to open a file if that may take long.
+    pub(crate) fn aside_to_open(
+        &self,
+        number: u64,
+        access: Access,
+        asker: Asker,
+    ) -> Option<Arc<Aside>> {
+        let place = self.place(number).ok()?;
+        match *self.tree.node(place.node) {
+            Node::View(view) if access.write && self.has_channels(view) => {
+                let shows = self.shows(view, &place, asker).ok()?;
+                Some(self.aside(&shows))
+            }
+            _ => None,
+        }
+    }
+
+    /// Where to poll a file if that may take long: what stands behind it is not open yet.
+    pub(crate) fn aside_to_poll(&self, handle: u64) -> Option<Arc<Aside>> {
+        let file = self.open_files.get(handle)?;
+        let behind = file.behind.try_lock().map(|behind| behind.clone());
+        let is_known = behind.is_some_and(|behind| !matches!(behind, Behind::Unknown));
+        (self.has_channels(file.view) && !is_known).then(|| self.aside(&file.shows))
+    }
+
+    fn aside(&self, shows: &Shows) -> Arc<Aside> {
+        match shows {
+            Shows::Host => Arc::clone(&self.aside),
+            Shows::Container(container) => container.state(),
+        }
+    }
+
+    /// Whether something may stand behind the files of a view.
+    fn has_channels(&self, view: usize) -> bool {
+        let view = &self.views[view];
+        matches!(view.provider, Provider::File(_)) && view.mode & 0o222 != 0
     }
 
     /// Renders a view for a container, without a mount.
@@ -220,23 +264,38 @@ impl Dispatcher {
         outcome.map_err(|error| self.failed(file.view, &file.shows, error))
     }
 
-    /// What stands behind an open file; `None`: nothing does.
+    /// The channel of an open file, if it has one.
     fn channel(
         &self,
         file: &OpenFile,
         asker: Asker,
-    ) -> Result<Option<Arc<Channel>>, DispatchError> {
-        let Provider::File(view) = &self.views[file.view].provider else {
-            return Ok(None);
+    ) -> Result<Option<Arc<OpenChannel>>, DispatchError> {
+        match self.behind(file, asker)? {
+            Behind::Channel(channel) => Ok(Some(channel)),
+            Behind::Refused(errno) => Err(ViewError::Answer(errno).into()),
+            Behind::Nothing | Behind::Unknown => Ok(None),
+        }
+    }
+
+    /// What stands behind an open file, never `Unknown`.
+    fn behind(&self, file: &OpenFile, asker: Asker) -> Result<Behind, DispatchError> {
+        let view = match &self.views[file.view].provider {
+            Provider::File(view) if self.has_channels(file.view) => view,
+            _ => return Ok(Behind::Nothing),
         };
-        let mut channel = file.channel.lock();
-        if channel.is_none() {
+        let mut behind = file.behind.lock();
+        if matches!(*behind, Behind::Unknown) {
             let opened = self.requested(file.view, &file.shows, asker, |request| {
                 view.channel(request)
-            })?;
-            *channel = opened.map(|fd| Arc::new(Channel::new(fd)));
+            });
+            *behind = match opened {
+                Ok(Some(channel)) => Behind::Channel(Arc::new(OpenChannel::new(channel))),
+                Ok(None) => Behind::Nothing,
+                Err(DispatchError::View(ViewError::Answer(errno))) => Behind::Refused(errno),
+                Err(error) => return Err(error),
+            };
         }
-        Ok(channel.clone())
+        Ok(behind.clone())
     }
 
     /// Has a view answer a request.

@@ -1,3 +1,5 @@
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -5,8 +7,8 @@ use rustix::io::Errno;
 use vistafs_cgroup::Hierarchies;
 use vistafs_host::Host;
 use vistafs_view::{
-    Access, Change, Context, NodeAttributes, NodeId, Options, Request, Selection, TreeView, View,
-    ViewError, ViewSpec,
+    Access, Change, Channel, Context, NodeAttributes, NodeId, Options, Request, Selection,
+    TreeView, View, ViewError, ViewSpec,
 };
 
 use super::*;
@@ -23,6 +25,10 @@ impl View for Unused {
 const READ: Access = Access {
     read: true,
     write: false,
+};
+const WRITE: Access = Access {
+    read: false,
+    write: true,
 };
 
 const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
@@ -118,6 +124,43 @@ static SMALL: ViewSpec = ViewSpec {
     build: |_: &Options| Provider::Tree(Arc::new(Small)),
     ..spec("small", "sys/small")
 };
+/// A file that only root may write, decided when it is opened.
+#[derive(Debug)]
+struct Guarded;
+
+#[derive(Debug)]
+struct Sink(File);
+
+impl AsFd for Sink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Channel for Sink {
+    fn write(&self, data: &[u8]) -> Result<usize, ViewError> {
+        Ok(data.len())
+    }
+}
+
+impl View for Guarded {
+    fn render(&self, _: &mut Context<'_>, _: &mut Vec<u8>) -> Result<(), ViewError> {
+        Ok(())
+    }
+
+    fn channel(&self, request: &mut Request<'_>) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        match request.asker().uid {
+            0 => Ok(Some(Box::new(Sink(File::open("/dev/null").unwrap())))),
+            _ => Err(ViewError::Answer(Errno::BUSY)),
+        }
+    }
+}
+
+static GUARDED: ViewSpec = ViewSpec {
+    mode: 0o666,
+    build: |_: &Options| Provider::File(Arc::new(Guarded)),
+    ..spec("guarded", "proc/guarded")
+};
 static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
 static MISSING: ViewSpec = spec("missing", "proc/no-such-file");
 
@@ -125,7 +168,8 @@ fn dispatcher() -> Dispatcher {
     let host = Arc::new(Host::running(Duration::ZERO).unwrap());
     let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
     let containers = Containers::new(host, none).unwrap();
-    let registry = Registry::new([&UPTIME, &MISSING, &SMALL], &Selection::default()).unwrap();
+    let registry =
+        Registry::new([&UPTIME, &MISSING, &SMALL, &GUARDED], &Selection::default()).unwrap();
     Dispatcher::new(containers, &registry, Policy::default())
 }
 
@@ -257,7 +301,7 @@ fn listings_go_on_where_they_stopped() {
         assert_eq!(next, offset + 1);
         names.push(name);
     }
-    assert_eq!(names, [".", "..", "no-such-file", "uptime"]);
+    assert_eq!(names, [".", "..", "guarded", "no-such-file", "uptime"]);
     dispatcher.close_directory(handle);
 }
 
@@ -305,17 +349,13 @@ fn what_cannot_be_changed_says_so() {
         find(&dispatcher, "proc/uptime"),
     );
     let file = find(&dispatcher, "sys/small/file").number;
-    let write = Access {
-        read: false,
-        write: true,
-    };
     let name = OsStr::new("x");
     let mode = Change {
         mode: Some(0o777),
         ..Change::default()
     };
     let errors = [
-        (dispatcher.open(file, write, host(0)).err(), libc::EACCES),
+        (dispatcher.open(file, WRITE, host(0)).err(), libc::EACCES),
         (dispatcher.write(file, 1, b"x", host(0)).err(), libc::EACCES),
         (
             dispatcher.write(uptime.number, 1, b"x", host(0)).err(),
@@ -366,4 +406,56 @@ fn a_file_without_a_channel_is_always_ready() {
     };
     let ready = dispatcher.poll(number, 1, poll, host(0)).unwrap();
     assert_eq!(ready & 0b111, 0b101, "POLLIN and POLLOUT, not POLLPRI");
+}
+
+/// Only what may take the kernel long is worth a thread of its own.
+#[test]
+fn a_file_without_a_channel_is_opened_at_once() {
+    let dispatcher = dispatcher();
+    let is_aside = |path, access| {
+        let number = find(&dispatcher, path).number;
+        dispatcher.aside_to_open(number, access, host(0)).is_some()
+    };
+    assert!(is_aside("proc/guarded", WRITE));
+    assert!(!is_aside("proc/guarded", READ));
+    assert!(!is_aside("proc/uptime", WRITE));
+    assert!(!is_aside("sys/small/file", WRITE));
+    let uptime = find(&dispatcher, "proc/uptime").number;
+    let handle = dispatcher.open(uptime, READ, host(0)).unwrap();
+    assert!(dispatcher.aside_to_poll(handle).is_none());
+}
+
+/// As with the kernel's own files, what a descriptor may do does not depend on who holds it later.
+#[test]
+fn who_opens_for_writing_is_who_is_judged() {
+    let dispatcher = dispatcher();
+    let number = find(&dispatcher, "proc/guarded").number;
+    let open = |access, uid| dispatcher.open(number, access, host(uid)).unwrap();
+    let write = |handle, uid| {
+        let written = dispatcher.write(number, handle, b"text", host(uid));
+        written.map_err(|error| error.errno())
+    };
+    let (of_root, of_other) = (open(WRITE, 0), open(WRITE, 1000));
+    for uid in [0, 1000] {
+        assert_eq!(write(of_root, uid), Ok(4));
+        assert_eq!(write(of_other, uid), Err(libc::EBUSY));
+    }
+    // Who opens it for reading has nothing to be judged for, until somebody polls it.
+    let poll = |handle, uid| {
+        let poll = Poll {
+            events: 0,
+            wake: None,
+        };
+        let ready = dispatcher.poll(number, handle, poll, host(uid));
+        ready.map_err(|error| error.errno())
+    };
+    let read = open(READ, 1000);
+    assert!(dispatcher.aside_to_poll(read).is_some());
+    assert_eq!(poll(read, 1000), Err(libc::EBUSY));
+    assert!(dispatcher.aside_to_poll(read).is_none());
+    assert_eq!(poll(of_root, 1000), Ok(0));
+    for handle in [of_root, of_other, read] {
+        dispatcher.close(handle);
+    }
+    assert_eq!(dispatcher.counts(), (0, 0, 0));
 }

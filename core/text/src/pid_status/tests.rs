@@ -71,3 +71,25 @@ fn single_ids() {
 fn errors_name_the_line() {
     assert_eq!(tgid(b"Name:\tx\nTgid:\tx\n").unwrap_err().line, 2);
 }
+
+#[test]
+fn capabilities_in_effect() {
+    type Row = (&'static [u8], Option<Option<u64>>);
+    let rows: [Row; 8] = [
+        (
+            b"CapPrm:\tf\nCapEff:\t000001fffeffffff\nCapBnd:\t0\n",
+            Some(Some(0x1ff_feff_ffff)),
+        ),
+        (b"CapEff:\tffffffffffffffff\n", Some(Some(u64::MAX))),
+        (b"CapEff:\t0\n", Some(Some(0))),
+        (b"Name:\tx\n", Some(None)),
+        (b"CapEff:\n", None),
+        (b"CapEff:\t0 1\n", None),
+        (b"CapEff:\t10000000000000000\n", None),
+        (b"CapEff:\t\xff\n", None),
+    ];
+    for (text, expected) in rows {
+        let shown = text.escape_ascii();
+        assert_eq!(effective_capabilities(text).ok(), expected, "{shown}");
+    }
+}

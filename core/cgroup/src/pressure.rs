@@ -1,0 +1,224 @@
+//! Pressure stall information of a cgroup, which v2 alone has.
+//!
+//! `cgroup-v2.rst`, `cpu.pressure` and its like, and `psi.rst`. No controller has to be enabled for
+//! them. They are missing where the kernel was built or started without them, and where
+//! `cgroup.pressure` has switched them off.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use vistafs_host::{Dir, Host, HostError, KeptFile, Shape, without_sys_resource};
+
+use crate::Cgroup;
+
+/// What tasks wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// A CPU that is free.
+    Cpu,
+    /// Memory that is reclaimed, swapped in or read again.
+    Memory,
+    /// Block I/O.
+    Io,
+    /// The end of an interrupt.
+    Irq,
+}
+
+impl Resource {
+    fn file_of_cgroup(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu.pressure",
+            Self::Memory => "memory.pressure",
+            Self::Io => "io.pressure",
+            Self::Irq => "irq.pressure",
+        }
+    }
+
+    fn file_of_host(self) -> &'static str {
+        match self {
+            Self::Cpu => "proc/pressure/cpu",
+            Self::Memory => "proc/pressure/memory",
+            Self::Io => "proc/pressure/io",
+            Self::Irq => "proc/pressure/irq",
+        }
+    }
+}
+
+/// The pressure files of one cgroup.
+#[derive(Debug)]
+pub struct Pressure {
+    cgroup: Arc<Cgroup>,
+    cpu: KeptFile,
+    memory: KeptFile,
+    io: KeptFile,
+    irq: KeptFile,
+}
+
+impl Pressure {
+    /// Names the files; none is opened yet.
+    #[must_use]
+    pub fn new(cgroup: &Arc<Cgroup>) -> Self {
+        let file = |resource: Resource| {
+            let name = resource.file_of_cgroup();
+            KeptFile::new(Arc::clone(cgroup.own()), name, Shape::Whole)
+        };
+        Self {
+            cpu: file(Resource::Cpu),
+            memory: file(Resource::Memory),
+            io: file(Resource::Io),
+            irq: file(Resource::Irq),
+            cgroup: Arc::clone(cgroup),
+        }
+    }
+
+    /// Replaces `text` by what the kernel shows. `false`: it shows nothing of this kind.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read, or the cgroup has been removed.
+    pub fn read(&self, resource: Resource, text: &mut Vec<u8>) -> Result<bool, HostError> {
+        let file = match resource {
+            Resource::Cpu => &self.cpu,
+            Resource::Memory => &self.memory,
+            Resource::Io => &self.io,
+            Resource::Irq => &self.irq,
+        };
+        let is_there = match file.read(text) {
+            Err(HostError::Io { source, .. })
+                if source.raw_os_error() == Some(libc::EOPNOTSUPP) =>
+            {
+                false
+            }
+            read => read?,
+        };
+        if !is_there {
+            self.cgroup.ensure_alive()?;
+        }
+        Ok(is_there)
+    }
+
+    /// Opens a file for a trigger that somebody asks for who is privileged (has CAP_SYS_RESOURCE) or
+    /// is not. `None`: there is none of this kind.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the cgroup has been removed.
+    pub fn open(
+        &self,
+        resource: Resource,
+        privileged: bool,
+    ) -> Result<Option<PressureFile>, HostError> {
+        let name = Path::new(resource.file_of_cgroup());
+        let dir = self.cgroup.own();
+        let (opened, rule) = match open(dir, name, privileged) {
+            Err(Errno::PERM) if !privileged => (open(dir, name, true), Rule::Ours),
+            opened => (opened, Rule::Kernel),
+        };
+        match opened {
+            Ok(fd) => Ok(Some(PressureFile { fd, rule })),
+            Err(Errno::NOENT | Errno::NODEV) => {
+                self.cgroup.ensure_alive()?;
+                Ok(None)
+            }
+            Err(errno) => Err(HostError::from_errno(errno, &dir.path().join(name))),
+        }
+    }
+}
+
+/// Who sees to it that one without CAP_SYS_RESOURCE has windows of whole multiples of 2 s only.
+///
+/// For those the kernel looks at intervals that it keeps anyway; for any others it runs a real-time
+/// thread for the cgroup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The kernel.
+    Kernel,
+    /// Whoever hands a text on: a kernel before 6.5 opens the file for the privileged alone.
+    Ours,
+}
+
+/// A pressure file that is open for a trigger.
+#[derive(Debug)]
+pub struct PressureFile {
+    fd: OwnedFd,
+    rule: Rule,
+}
+
+impl PressureFile {
+    /// The host's own, for a caller on the host.
+    ///
+    /// # Errors
+    /// What the kernel answers such a caller.
+    pub fn of_host(host: &Host, resource: Resource, privileged: bool) -> Result<Self, Errno> {
+        let fd = open(host.root(), Path::new(resource.file_of_host()), privileged)?;
+        Ok(Self {
+            fd,
+            rule: Rule::Kernel,
+        })
+    }
+
+    /// Who sees to the rule about windows.
+    #[must_use]
+    pub fn rule(&self) -> Rule {
+        self.rule
+    }
+
+    /// Asks for a trigger.
+    ///
+    /// # Errors
+    /// EINVAL for a text that is none, EBUSY where there is one already, ENODEV for a cgroup that has
+    /// been removed.
+    pub fn write(&self, text: &[u8]) -> Result<usize, Errno> {
+        rustix::io::write(&self.fd, text)
+    }
+}
+
+impl AsFd for PressureFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The kernel judges a trigger by what the opener of the file is capable of; so it is opened with no
+/// more than the asker has.
+fn open(dir: &Dir, name: &Path, privileged: bool) -> Result<OwnedFd, Errno> {
+    if privileged {
+        dir.open_file_to_write(name)
+    } else {
+        without_sys_resource(|| dir.open_file_to_write(name))?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Hierarchies;
+
+    #[test]
+    fn files_come_and_go_and_a_cgroup_goes_for_ever() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("c/box");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("cgroup.procs"), "").unwrap();
+        std::fs::write(dir.join("io.pressure"), "some avg10=0.00\n").unwrap();
+        let mounts = b"20 1 0:20 / /c rw - cgroup2 cgroup2 rw\n";
+        let all = Hierarchies::discover(mounts, tmp.path()).unwrap();
+        let located = all.locate_path(Path::new("/box")).unwrap();
+        let pressure = Pressure::new(located.of(&all, "pressure").unwrap());
+        let mut text = b"old".to_vec();
+        assert!(!pressure.read(Resource::Irq, &mut text).unwrap());
+        assert!(pressure.read(Resource::Io, &mut text).unwrap());
+        assert_eq!(text, b"some avg10=0.00\n");
+        for privileged in [false, true] {
+            assert!(pressure.open(Resource::Irq, privileged).unwrap().is_none());
+            let file = pressure.open(Resource::Io, privileged).unwrap().unwrap();
+            assert_eq!(file.rule(), Rule::Kernel);
+            assert_eq!(file.write(b"some").unwrap(), 4);
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+        let read = pressure.read(Resource::Cpu, &mut text);
+        assert!(read.unwrap_err().is_not_found());
+        let opened = pressure.open(Resource::Cpu, true);
+        assert!(opened.unwrap_err().is_not_found());
+    }
+}

@@ -1,0 +1,32 @@
+//! How many descriptors there are left.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::process::{Resource, getrlimit};
+
+/// Whether half of the descriptors that vistafs may have are in use, `latest` having just been
+/// opened: the kernel gives out the lowest number that is free.
+///
+/// Who opens one at a stranger's wish stops there, so that there are some for everybody else.
+#[must_use]
+pub fn are_scarce(latest: impl AsFd) -> bool {
+    let number = u64::try_from(latest.as_fd().as_raw_fd()).unwrap_or(0);
+    let most = getrlimit(Resource::Nofile).current;
+    most.is_some_and(|most| number >= most / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::fcntl_dupfd_cloexec;
+
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_descriptor_tells() {
+        let low = std::fs::File::open("/dev/null").unwrap();
+        assert!(!are_scarce(&low));
+        let most = getrlimit(Resource::Nofile).current.unwrap();
+        let high = i32::try_from(most - 1).unwrap();
+        assert!(are_scarce(fcntl_dupfd_cloexec(&low, high).unwrap()));
+    }
+}
