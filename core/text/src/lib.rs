@@ -15,6 +15,7 @@
 //! file; kernel documents by their path in the kernel tree.
 #![forbid(unsafe_code)]
 
+pub mod cpu_mask;
 pub mod cpu_set;
 pub mod cpuacct;
 pub mod cpuinfo;
@@ -27,7 +28,9 @@ pub mod meminfo;
 pub mod mountinfo;
 #[cfg(test)]
 mod never_panics;
+pub mod numa_stat;
 pub mod number;
+pub mod number_words;
 pub mod pid_cgroup;
 pub mod pid_stat;
 pub mod pid_status;

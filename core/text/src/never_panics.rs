@@ -9,8 +9,9 @@ use proptest::sample::{Index, select};
 
 use crate::cpuinfo::Numbering;
 use crate::{
-    CpuSet, cpuacct, cpuinfo, flat_keyed, meminfo, mountinfo, number, pid_cgroup, pid_stat,
-    pid_status, quota, single_value, stat, time_offsets, uptime,
+    CpuSet, cpu_mask, cpuacct, cpuinfo, flat_keyed, meminfo, mountinfo, numa_stat, number,
+    number_words, pid_cgroup, pid_stat, pid_status, quota, single_value, stat, time_offsets,
+    uptime,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -29,6 +30,9 @@ const SAMPLES: &[&[u8]] = &[
     b"30 22 0:26 /a\\040b /mnt\\134 rw master:1 - cgroup none rw,cpu\n",
     b"monotonic 0 0\nboottime -86400 999999999\n",
     b"cpu user system\n0 10 20\n1 30 40\n",
+    b"ffffffff,00000005\n",
+    b"10 21 31\n",
+    b"total=7 N0=5 N1=2\nanon N0=4096 N1=0\n",
 ];
 
 fn read_with_everything(text: &[u8]) {
@@ -75,6 +79,19 @@ fn read_with_everything(text: &[u8]) {
     }
     let set = CpuSet::parse(text).unwrap_or_default();
     set.push_list(&mut out);
+    if let Ok(mask) = cpu_mask::parse(text) {
+        cpu_mask::push_like(text, &mask, &mut out);
+    }
+    if let Ok(words) = number_words::parse_set(text) {
+        number_words::push_set(&words, &mut out);
+    }
+    for columns in [&set, &(0..3).collect()] {
+        black_box(number_words::push_columns(text, columns, &set, &mut out).is_ok());
+    }
+    for entry in numa_stat::entries(text).flatten() {
+        black_box(entry.nodes().count());
+    }
+    black_box(flat_keyed::push_zeroed(text, &mut out).is_ok());
     for numbering in [Numbering::Physical, Numbering::Renumbered] {
         cpuinfo::filter(text, &set, numbering, &mut out);
         cpuinfo::filter(text, &cpuinfo::cpus(text), numbering, &mut out);
