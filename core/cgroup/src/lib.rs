@@ -34,5 +34,5 @@ pub use cpuset::Cpuset;
 pub use hierarchy::{Hierarchies, Hierarchy, Version, v1_options};
 pub use hugetlb::{Hugetlb, HugetlbFigures};
 pub use locate::Located;
-pub use memory::{Memory, MemoryFigures, MemoryStat, SwapFigures};
+pub use memory::{Memory, MemoryFigures, MemoryStat, NodeMemory, SwapFigures};
 pub use tasks::Tasks;
