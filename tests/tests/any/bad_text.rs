@@ -16,10 +16,14 @@ const MEMINFO: &str = "proc/meminfo";
 const STAT: &str = "proc/stat";
 const UPTIME: &str = "proc/uptime";
 const CPUINFO: &str = "proc/cpuinfo";
-const ONLINE: &str = "sys/devices/system/cpu/online";
+const CPU: &str = "sys/devices/system/cpu";
+const NODE: &str = "sys/devices/system/node";
 
 /// The views that show the visible CPUs, or count them.
-const OF_CPUS: &[&str] = &[CPUINFO, STAT, UPTIME, ONLINE];
+const OF_CPUS: &[&str] = &[CPUINFO, STAT, UPTIME, CPU, NODE];
+
+/// Those that show the container's memory.
+const OF_MEMORY: &[&str] = &[MEMINFO, NODE];
 
 /// (file, the views that must fail when it is not what the kernel documents).
 ///
@@ -27,22 +31,26 @@ const OF_CPUS: &[&str] = &[CPUINFO, STAT, UPTIME, ONLINE];
 /// over, as a newer kernel may have them.
 const FILES: &[(&str, &[&str])] = &[
     // v2
-    ("memory.max", &[MEMINFO]),
-    ("memory.current", &[MEMINFO]),
-    ("memory.stat", &[MEMINFO]),
-    ("memory.swap.max", &[MEMINFO]),
-    ("memory.swap.current", &[MEMINFO]),
+    ("memory.max", OF_MEMORY),
+    ("memory.current", OF_MEMORY),
+    ("memory.stat", OF_MEMORY),
+    ("memory.swap.max", OF_MEMORY),
+    ("memory.swap.current", OF_MEMORY),
+    ("memory.numa_stat", &[]),
     ("cpu.max", OF_CPUS),
     ("cpuset.cpus.effective", OF_CPUS),
+    ("cpuset.mems.effective", &[NODE]),
     // v1
-    ("memory.limit_in_bytes", &[MEMINFO]),
-    ("memory.usage_in_bytes", &[MEMINFO]),
-    ("memory.memsw.limit_in_bytes", &[MEMINFO]),
-    ("memory.memsw.usage_in_bytes", &[MEMINFO]),
-    ("memory.swappiness", &[MEMINFO]),
-    ("hugetlb.2MB.limit_in_bytes", &[MEMINFO]),
+    ("memory.limit_in_bytes", OF_MEMORY),
+    ("memory.usage_in_bytes", OF_MEMORY),
+    ("memory.memsw.limit_in_bytes", OF_MEMORY),
+    ("memory.memsw.usage_in_bytes", OF_MEMORY),
+    ("memory.swappiness", OF_MEMORY),
+    ("hugetlb.2MB.limit_in_bytes", OF_MEMORY),
     ("cpuset.effective_cpus", OF_CPUS),
     ("cpuset.cpus", &[]),
+    ("cpuset.effective_mems", &[NODE]),
+    ("cpuset.mems", &[]),
     ("cpu.cfs_quota_us", OF_CPUS),
     ("cpu.cfs_period_us", &[]),
     ("cpuacct.usage_all", &[STAT, UPTIME]),
@@ -56,7 +64,9 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     (MEMINFO, &[MEMINFO]),
     (STAT, &[]),
     (CPUINFO, &[]),
-    (ONLINE, OF_CPUS),
+    ("sys/devices/system/cpu/online", OF_CPUS),
+    ("sys/devices/system/node/online", &[NODE]),
+    ("sys/devices/system/node/node0/meminfo", &[]),
 ];
 
 /// What came of showing a view.
@@ -124,7 +134,11 @@ impl Copy {
         for (name, must_fail) in HOST_FILES {
             let passed_on = *name == MEMINFO && !limited;
             let must_fail = if passed_on { &[] } else { *must_fail };
-            all.push((self.dir.path().join(name), must_fail));
+            let path = self.dir.path().join(name);
+            // Not every captured host has nodes of memory.
+            if path.exists() {
+                all.push((path, must_fail));
+            }
         }
         all
     }
@@ -151,7 +165,9 @@ fn copy_all(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
+        if path.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(&path).unwrap(), &target).unwrap();
+        } else if path.is_dir() {
             std::fs::create_dir(&target).unwrap();
             copy_all(&path, &target);
         } else {

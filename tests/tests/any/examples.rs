@@ -7,12 +7,19 @@
 //! v1|v2 FILE CGROUP = TEXT     a cgroup's file; `;` stands for a newline
 //! host FIELD = N kB            a field of the host's /proc/meminfo
 //! host cpus = LIST             the CPUs that are online
+//! node N = N kB, cpus LIST     a node of memory of the host
+//! renumber                     CPUs are shown as 0, 1, 2, ...
 //! host now = SECONDS           time since boot
 //! container start = SECONDS    when it began, since boot
 //! container cgroup = PATH      box/app when nothing is said
-//! shows VIEW LINE              the view has this line, whatever its blanks
+//! shows VIEW LINE              the view, or a file in it, has this line, whatever its blanks; a
+//!                              link leads there
 //! fails VIEW                   the view is an error to the reader
+//! hides PATH                   there is no such name in the view
 //! ```
+
+use rustix::io::Errno;
+use vistafs_view::ViewError;
 
 use crate::captured::{Captured, cpu_list, workspace};
 use crate::made_up::{Layout, MadeUp};
@@ -59,17 +66,32 @@ impl Example {
         let cgroup = after("container cgroup =").unwrap_or("box/app");
         let mut host = MadeUp::new(&format!("/{}", cgroup.trim_start_matches('/')));
         let mut expectations = Vec::new();
+        let mut nodes = Vec::new();
+        let mut renumber = false;
         for statement in &self.statements {
+            if statement == "renumber" {
+                renumber = true;
+                continue;
+            }
             let (verb, rest) = statement.split_once(' ').ok_or("a lonely word")?;
             match verb {
-                "shows" | "fails" => expectations.push((verb, rest)),
+                "shows" | "fails" | "hides" => expectations.push((verb, rest)),
+                "node" => nodes.push(node(rest).ok_or(format!("what is {statement:?}?"))?),
                 _ => set(&mut host, verb, rest).ok_or(format!("what is {statement:?}?"))?,
             }
         }
         if expectations.is_empty() {
             return Err("it shows nothing".to_owned());
         }
-        let host = host.open();
+        let nodes: Vec<_> = nodes
+            .iter()
+            .map(|(n, kib, cpus)| (*n, *kib, &cpus[..]))
+            .collect();
+        if !nodes.is_empty() {
+            host.set_nodes(&nodes);
+        }
+        let mut host = host.open();
+        host.policy.renumber = renumber;
         expectations
             .into_iter()
             .try_for_each(|(verb, rest)| check(&host, verb, rest))
@@ -113,6 +135,14 @@ fn set(host: &mut MadeUp, verb: &str, rest: &str) -> Option<()> {
     Some(())
 }
 
+/// `0 = 8388608 kB, cpus 0-1`.
+fn node(text: &str) -> Option<(u32, u64, Vec<u32>)> {
+    let (node, rest) = text.split_once('=')?;
+    let (size, cpus) = rest.split_once(", cpus ")?;
+    let kib = size.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some((node.trim().parse().ok()?, kib, cpu_list(cpus)))
+}
+
 /// `12.34` or `12`, as hundredths.
 fn hundredths(text: &str) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "00"));
@@ -125,6 +155,8 @@ fn check(host: &Captured, verb: &str, rest: &str) -> Result<(), String> {
     match (verb, shown) {
         ("fails", Ok(text)) => Err(format!("{view} shows {}", String::from_utf8_lossy(&text))),
         ("fails", Err(_)) => Ok(()),
+        ("hides", Err(ViewError::Answer(Errno::NOENT))) => Ok(()),
+        ("hides", shown) => Err(format!("{view} is {shown:?}")),
         (_, Err(error)) => Err(format!("{view}: {error}")),
         (_, Ok(text)) => {
             let text = String::from_utf8_lossy(&text);

@@ -143,7 +143,8 @@ fn the_table_of_views() {
         "proc/meminfo",
         "proc/stat",
         "proc/uptime",
-        "sys/devices/system/cpu/online",
+        "sys/devices/system/cpu",
+        "sys/devices/system/node",
     ] {
         let line = table
             .lines()
