@@ -29,6 +29,10 @@ mod identity;
 #[path = "machine/views.rs"]
 mod views;
 
+/// `/sys/devices/system/cpu` and `node` in containers, with the tools that read them as witnesses.
+#[path = "machine/sys_trees.rs"]
+mod sys_trees;
+
 /// CPU time: exact, and never backwards.
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;

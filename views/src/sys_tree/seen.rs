@@ -113,6 +113,7 @@ impl<'a> Seen<'a> {
     }
 
     /// Appends the list of all visible CPUs.
+    #[cfg(feature = "sys-cpu")]
     pub(crate) fn push_cpus(&mut self, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let all = self.cpus()?.clone();
         self.push_list(&all, out)
