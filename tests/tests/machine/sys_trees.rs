@@ -460,8 +460,9 @@ impl Drop for Unplugged {
     }
 }
 
-/// A CPU of the machine goes while a container polls and walks, and comes back. In a virtual machine
-/// only: it is taken from everybody.
+/// A CPU of the machine goes while a container polls and walks, and comes back. It is taken from
+/// everybody: so in a virtual machine only, and `cargo xtask test` runs it there when all others are
+/// done.
 #[test]
 fn a_cpu_is_unplugged_while_mounted() {
     require_privileged!();
@@ -487,6 +488,7 @@ fn a_cpu_is_unplugged_while_mounted() {
             .collect::<Vec<usize>>()
     };
     let all = cpus();
+    let cpuset = std::fs::read_to_string(format!("/{CPU}/online")).unwrap();
     assert_eq!(count(), vec![all; 7]);
     // Ends with the number of the rounds in which something else than a CPU was missing.
     let poll = "bad=0; while ! read -t 0.01 x; do \
@@ -495,7 +497,7 @@ fn a_cpu_is_unplugged_while_mounted() {
                     /proc/stat /proc/cpuinfo >/dev/null 2>>/tmp/vt-errors; \
                 grep -v -e 'No such file' -e 'Stale file' /tmp/vt-errors && bad=$((bad + 1)); done; echo bad $bad";
     let mut child = container.spawn(&format!("exec bash -c '{}'", poll.replace('\'', "'\\''")));
-    for _ in 0..5 {
+    for _ in 0..3 {
         let unplugged = Unplugged::new();
         wait_until("every view has one CPU less", || {
             let seen = count();
@@ -503,6 +505,10 @@ fn a_cpu_is_unplugged_while_mounted() {
             seen == vec![all - 1; 7]
         });
         drop(unplugged);
+        if !cgroup.is_v2("cpuset") {
+            // v1 takes it out of what was asked for, for good.
+            cgroup.limit_cpus(&cpuset);
+        }
         wait_until("every view has the CPU again", || count() == vec![all; 7]);
     }
     writeln!(child.stdin.take().unwrap()).unwrap();
