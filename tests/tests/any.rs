@@ -17,6 +17,14 @@ mod captured;
 #[path = "any/made_up.rs"]
 mod made_up;
 
+/// A whole tree as one text, for golden files.
+#[path = "any/listing.rs"]
+mod listing;
+
+/// Trees of CPUs and nodes on hosts with many of them.
+#[path = "any/sys_trees.rs"]
+mod sys_trees;
+
 /// Views x captured hosts, compared with `tests/golden`.
 #[path = "any/goldens.rs"]
 mod goldens;

@@ -32,6 +32,9 @@ mod views;
 /// Block I/O, on a disk made of a file.
 #[path = "machine/disks.rs"]
 mod disks;
+/// `/sys/devices/system/cpu` and `node` in containers, with the tools that read them as witnesses.
+#[path = "machine/sys_trees.rs"]
+mod sys_trees;
 
 /// CPU time: exact, and never backwards.
 #[path = "machine/cpu_time.rs"]

@@ -3,8 +3,6 @@
 //! A view registers itself, but only when its crate is linked: the daemon says
 //! `use vistafs_views as _;`, and [`ENABLED`] is the list that its tests compare the registry with.
 
-#[cfg(feature = "cpu-online")]
-mod cpu_online;
 #[cfg(any(feature = "stat", feature = "uptime"))]
 mod cpu_time;
 #[cfg(feature = "cpuinfo")]
@@ -21,6 +19,8 @@ mod interrupts;
 mod loadavg;
 #[cfg(feature = "meminfo")]
 mod meminfo;
+#[cfg(any(feature = "meminfo", feature = "sys-node"))]
+mod memory_fields;
 #[cfg(feature = "partitions")]
 mod partitions;
 #[cfg(feature = "pressure")]
@@ -37,6 +37,12 @@ mod stat;
 mod swap;
 #[cfg(feature = "swaps")]
 mod swaps;
+#[cfg(feature = "sys-cpu")]
+mod sys_cpu;
+#[cfg(feature = "sys-node")]
+mod sys_node;
+#[cfg(any(feature = "sys-cpu", feature = "sys-node"))]
+mod sys_tree;
 #[cfg(feature = "uptime")]
 mod uptime;
 #[cfg(feature = "vmstat")]
@@ -46,8 +52,6 @@ mod zoneinfo;
 
 /// The names of the views that are compiled in, sorted.
 pub const ENABLED: &[&str] = &[
-    #[cfg(feature = "cpu-online")]
-    "cpu-online",
     #[cfg(feature = "cpuinfo")]
     "cpuinfo",
     #[cfg(feature = "diskstats")]
@@ -78,6 +82,10 @@ pub const ENABLED: &[&str] = &[
     "stat",
     #[cfg(feature = "swaps")]
     "swaps",
+    #[cfg(feature = "sys-cpu")]
+    "sys-cpu",
+    #[cfg(feature = "sys-node")]
+    "sys-node",
     #[cfg(feature = "uptime")]
     "uptime",
     #[cfg(feature = "vmstat")]

@@ -23,16 +23,15 @@
 
 mod shown;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use vistafs_text::meminfo;
 use vistafs_view::{
     Context, OptionSpec, OptionValue, Options, Provider, Source, View, ViewError, ViewSpec,
     inventory,
 };
 
+use crate::memory_fields::UnknownFields;
 use shown::{HostMemory, Shown};
 
 inventory::submit! {
@@ -58,24 +57,14 @@ inventory::submit! {
 #[derive(Debug)]
 struct Meminfo {
     zswap: bool,
-    // Fields that were logged as unknown; locked only when there is one.
-    unknown: Mutex<HashSet<Vec<u8>>>,
+    unknown: UnknownFields,
 }
 
 impl Meminfo {
     fn new(options: &Options) -> Self {
         Self {
             zswap: options.flag("zswap"),
-            unknown: Mutex::default(),
-        }
-    }
-
-    fn note_unknown(&self, key: &[u8]) {
-        if self.unknown.lock().insert(key.to_vec()) {
-            log::warn!(
-                "the kernel's /proc/meminfo has a field {:?} that is new to vistafs; containers are shown 0",
-                String::from_utf8_lossy(key)
-            );
+            unknown: UnknownFields::default(),
         }
     }
 }
@@ -110,7 +99,7 @@ impl View for Meminfo {
                 Some(shown::Value::Count(count)) => line.push_with(count, out),
                 Some(shown::Value::Host) => out.extend_from_slice(line.text),
                 None => {
-                    self.note_unknown(line.key);
+                    self.unknown.note("/proc/meminfo", line.key);
                     line.push_with(0, out);
                 }
             }

@@ -12,12 +12,19 @@ use crate::tally::Outcome;
 /// Called by the tests on this machine.
 const FOR_TESTS: &[&str] = &[
     "fuse3",
+    "hwloc-nox",
+    "musl-tools",
+    "numactl",
+    "openjdk-17-jre-headless",
     "procps",
     "python3-minimal",
     "runc",
     "sysstat",
     "util-linux",
 ];
+
+/// Those of them that not every release of Debian has.
+const NOT_EVERYWHERE: &[&str] = &["openjdk-17-jre-headless"];
 
 /// Called to build and boot virtual machines.
 const FOR_VMS: &[&str] = &[
@@ -57,9 +64,13 @@ pub(crate) fn install(for_vms: bool) -> Result<Outcome> {
 
 fn apt_install(packages: &[&str]) -> Result<()> {
     apt_get(&["update"])?;
+    let can_be_had = |package: &&&str| {
+        !NOT_EVERYWHERE.contains(package)
+            || candidate_version(package).is_some_and(|version| version != "(none)")
+    };
     // What is installed for another purpose is not taken away for ours.
     let mut install = vec!["install", "--yes", "--no-install-recommends", "--no-remove"];
-    install.extend(packages);
+    install.extend(packages.iter().filter(can_be_had));
     let Err(error) = apt_get(&install) else {
         return Ok(());
     };

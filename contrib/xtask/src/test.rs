@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -71,7 +71,7 @@ impl TestArgs {
                 let daemon = DAEMON.build()?;
                 let tests = ["--package", "vistafs-tests", "--test", "machine"];
                 // What needs a machine of its own has one in the VMs.
-                let others = ["--", "--skip", ALONE];
+                let others = ["--", "--skip", ALONE, "--skip", UNPLUGS];
                 cargo_test(&[&tests[..], &others].concat(), Some(daemon))
             });
         }
@@ -102,6 +102,9 @@ fn cargo_test(args: &[&str], daemon: Option<PathBuf>) -> Result<Outcome> {
     command.args(args).env("VISTAFS_SKIP_LOG", &skip_log);
     if let Some(daemon) = daemon {
         command.env("VISTAFS_BIN", daemon);
+        if let Some(program) = musl_sysconf(&work)? {
+            command.env("VISTAFS_MUSL_SYSCONF", program);
+        }
     }
     if run::is_ci() {
         command.env("VISTAFS_REQUIRE", "1");
@@ -112,6 +115,23 @@ fn cargo_test(args: &[&str], daemon: Option<PathBuf>) -> Result<Outcome> {
     outcome.end(status.success());
     work.remove();
     Ok(outcome)
+}
+
+/// A program that asks musl's sysconf(3), for a machine that may have no compiler. `None`: there is
+/// none here either.
+fn musl_sysconf(work: &WorkDir) -> Result<Option<PathBuf>> {
+    if !run::is_there("musl-gcc") {
+        return Ok(None);
+    }
+    let source = run::workspace().join("tests/tests/machine/sys_trees/sysconf.c");
+    let program = work.path.join("sysconf-musl");
+    let mut compile = Command::new("musl-gcc");
+    compile
+        .args(["-static", "-O", "-o"])
+        .arg(&program)
+        .arg(source);
+    run::quiet(&mut compile)?;
+    Ok(Some(program))
 }
 
 /// Runs this machine's tests in another one.
@@ -133,6 +153,9 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
         ],
         get: vec![("/vistafs/skipped".into(), skip_log.clone())],
     };
+    if let Some(program) = musl_sysconf(&work)? {
+        job.put.push((program, MUSL_SYSCONF.into()));
+    }
     // Where they are here, as the tests have that path compiled in.
     let fixtures = tests.join("fixtures");
     if fixtures.is_dir() {
@@ -165,6 +188,10 @@ done
 
 /// The tests that nothing else may run beside.
 const ALONE: &str = "alone::";
+/// In the name of the tests that take CPUs away from all others: only in a guest, and after them.
+const UNPLUGS: &str = "is_unplugged";
+
+const MUSL_SYSCONF: &str = "/vistafs/sysconf-musl";
 
 /// What cargo would do around the test program.
 fn guest_script(layout: Layout, directory: &str) -> String {
@@ -177,13 +204,15 @@ fn guest_script(layout: Layout, directory: &str) -> String {
     format!(
         "export VISTAFS_BIN=/vistafs/vistafs VISTAFS_SKIP_LOG=/vistafs/skipped\n\
          export VISTAFS_LAYOUT={} RUST_BACKTRACE=1\n\
+         [ ! -e {MUSL_SYSCONF} ] || export VISTAFS_MUSL_SYSCONF={MUSL_SYSCONF}\n\
          {require}\
          {HOLD}\
          : >\"$VISTAFS_SKIP_LOG\"\n\
          mkdir -p {directory} && cd {directory} || exit\n\
          status=0\n\
-         /vistafs/machine --skip {ALONE} || status=$?\n\
+         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} || status=$?\n\
          VISTAFS_ALONE=1 /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
+         /vistafs/machine {UNPLUGS} || status=$?\n\
          exit $status\n",
         layout.name()
     )

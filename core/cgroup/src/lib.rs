@@ -40,5 +40,5 @@ pub use hierarchy::{Hierarchies, Hierarchy, Version, v1_options};
 pub use hugetlb::{Hugetlb, HugetlbFigures};
 pub use io::{DeviceIo, Io};
 pub use locate::Located;
-pub use memory::{Memory, MemoryCounters, MemoryFigures, MemoryStat, SwapFigures};
+pub use memory::{Memory, MemoryCounters, MemoryFigures, MemoryStat, NodeMemory, SwapFigures};
 pub use tasks::{Tasks, ThreadStates};

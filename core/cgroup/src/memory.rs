@@ -53,6 +53,30 @@ impl MemoryStat {
     }
 }
 
+/// What a cgroup uses of one node of memory, hierarchical, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NodeMemory {
+    /// Number of the node.
+    pub node: u32,
+    /// In use, as far as the kernel counts by node.
+    pub usage: u64,
+    /// Statistics; what is not kept by node is 0.
+    pub stat: MemoryStat,
+}
+
+/// The figures of a node, which are added at the end if there are none yet.
+pub(crate) fn of_node(nodes: &mut Vec<NodeMemory>, node: u32) -> &mut NodeMemory {
+    let known = nodes.iter().position(|known| known.node == node);
+    let at = known.unwrap_or_else(|| {
+        nodes.push(NodeMemory {
+            node,
+            ..NodeMemory::default()
+        });
+        nodes.len() - 1
+    });
+    &mut nodes[at]
+}
+
 /// Swap of a cgroup, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SwapFigures {
@@ -108,6 +132,12 @@ pub(crate) trait Level {
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError>;
     /// Statistics.
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError>;
+    /// Use by node; `None`: not kept.
+    fn by_node(
+        &self,
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<Vec<NodeMemory>>, HostError>;
     /// Its own limit of swap, or of memory and swap; `None`: swap is not accounted.
     fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
     /// The file of statistics.
@@ -214,6 +244,38 @@ impl Memory {
         MemoryCounters::parse(text, oom_kills, L::counter)
             .map(Some)
             .map_err(|source| HostError::malformed(&level.stat_file().path(), source))
+    }
+
+    /// Use by node of memory. Empty: the kernel does not keep it for the cgroup that is charged.
+    ///
+    /// # Errors
+    /// As [`figures`](Self::figures).
+    pub fn by_node(
+        &self,
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<Vec<NodeMemory>, HostError> {
+        match &self.levels {
+            Levels::V1(levels) => self.charged_by_node(levels, page_size, text),
+            Levels::V2(levels) => self.charged_by_node(levels, page_size, text),
+        }
+    }
+
+    fn charged_by_node<L: Level>(
+        &self,
+        levels: &[L],
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<Vec<NodeMemory>, HostError> {
+        for (height, level) in levels.iter().enumerate() {
+            if level.limit(page_size, text)?.is_some() {
+                return Ok(level.by_node(page_size, text)?.unwrap_or_default());
+            }
+            if height == 0 {
+                self.cgroup.ensure_alive()?;
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// A file that is missing is no usage, unless the cgroup went while it was read.

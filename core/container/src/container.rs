@@ -8,7 +8,7 @@ use std::time::Duration;
 use vistafs_cgroup::pressure::{Pressure, PressureFile, Resource};
 use vistafs_cgroup::{
     Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Freezer, Hierarchies, Hugetlb,
-    HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, PerCpu, Tasks,
+    HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, NodeMemory, PerCpu, Tasks,
 };
 use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
@@ -245,19 +245,9 @@ impl Container {
         text: &mut Vec<u8>,
     ) -> Result<CpuSet, HostError> {
         const ONLINE: &str = "sys/devices/system/cpu/online";
-        let text_of_host = host.text(ONLINE)?;
-        let malformed = |e| HostError::malformed(&host.root().path().join(ONLINE), e);
-        let online = CpuSet::parse(&text_of_host).map_err(malformed)?;
-        if online.is_empty() {
-            // Some CPU executes this.
-            return Err(malformed(ParseError::new(
-                "at least one CPU",
-                1,
-                &text_of_host,
-            )));
-        }
+        let online = members(host, ONLINE, &host.text(ONLINE)?)?;
         let cpuset = match &self.cpuset {
-            Some(cpuset) => cpuset.effective(text)?,
+            Some(cpuset) => cpuset.effective_cpus(text)?,
             None => None,
         };
         let quota = if policy.quota {
@@ -266,6 +256,41 @@ impl Container {
             None
         };
         Ok(visible(policy, &online, cpuset.as_ref(), quota))
+    }
+
+    /// The nodes that it gets memory from, of those that the host has; never empty.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn visible_nodes(&self, host: &Host, text: &mut Vec<u8>) -> Result<CpuSet, HostError> {
+        const ONLINE: &str = "sys/devices/system/node/online";
+        let online = match host.text(ONLINE) {
+            Ok(text) => members(host, ONLINE, &text)?,
+            // A kernel without NUMA has all of its memory in node 0.
+            Err(error) if error.is_not_found() => [0].into_iter().collect(),
+            Err(error) => return Err(error),
+        };
+        let mems = match &self.cpuset {
+            Some(cpuset) => cpuset.effective_mems(text)?,
+            None => None,
+        };
+        let visible = mems.map(|mems| mems.intersection(&online));
+        Ok(visible.filter(|v| !v.is_empty()).unwrap_or(online))
+    }
+
+    /// What it uses of each node of memory. Empty: nothing counts that for it.
+    ///
+    /// # Errors
+    /// As [`memory`](Self::memory).
+    pub fn memory_by_node(
+        &self,
+        host: &Host,
+        text: &mut Vec<u8>,
+    ) -> Result<Vec<NodeMemory>, HostError> {
+        match &self.memory {
+            Some(memory) => memory.by_node(host.page_size(), text),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// How many of its threads run or are blocked; may be a little old. `None`: no hierarchy tells
@@ -341,4 +366,14 @@ impl Container {
     pub fn state<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
         self.states.get()
     }
+}
+
+/// The CPUs or nodes of a list that has some: the memory and the CPU that this runs on.
+fn members(host: &Host, path: &str, text: &[u8]) -> Result<CpuSet, HostError> {
+    let malformed = |source| HostError::malformed(&host.root().path().join(path), source);
+    let members = CpuSet::parse(text).map_err(malformed)?;
+    if members.is_empty() {
+        return Err(malformed(ParseError::new("at least one number", 1, text)));
+    }
+    Ok(members)
 }

@@ -48,7 +48,7 @@ pub(crate) struct MountArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// A view by path (proc/meminfo) or name (meminfo).
+    /// A view by path (proc/meminfo) or name (meminfo), or a file in a tree of one.
     #[arg(value_name = "VIEW")]
     pub(crate) view: String,
     /// Of this process's container.

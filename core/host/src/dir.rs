@@ -12,6 +12,46 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::HostError;
+use crate::kept_file::read_whole;
+
+/// What a directory entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Link,
+    /// A device, pipe or socket.
+    Other,
+}
+
+impl From<FileType> for FileKind {
+    fn from(file_type: FileType) -> Self {
+        match file_type {
+            FileType::Directory => Self::Directory,
+            FileType::RegularFile => Self::File,
+            FileType::Symlink => Self::Link,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What stat(2) tells of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStat {
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes.
+    pub size: u64,
+}
 
 /// A directory that is held open; its path serves messages only.
 #[derive(Debug)]
@@ -90,22 +130,82 @@ impl Dir {
         self.open_beneath(Path::new("."), OFlags::RDONLY | OFlags::DIRECTORY)
     }
 
+    /// Appends the whole text of a file beneath this one to `out`.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn read(&self, relative: &Path, out: &mut Vec<u8>) -> Result<(), Errno> {
+        read_whole(&self.open_file(relative)?, out)
+    }
+
+    /// What stat(2) tells of what is at `relative`; of a link, not of where it leads.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn stat(&self, relative: &Path) -> Result<FileStat, Errno> {
+        let fd = self.open_beneath(relative, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let stat = rustix::fs::fstat(&fd)?;
+        Ok(FileStat {
+            kind: FileType::from_raw_mode(stat.st_mode).into(),
+            // Twelve bits.
+            mode: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+        })
+    }
+
+    /// Where the symbolic link at `relative` leads.
+    ///
+    /// # Errors
+    /// EINVAL for what is no link; the kernel's.
+    pub fn read_link(&self, relative: &Path) -> Result<OsString, Errno> {
+        let fd = self.open_beneath(relative, OFlags::PATH | OFlags::NOFOLLOW)?;
+        let target = match rustix::fs::readlinkat(&fd, "", Vec::new()) {
+            // Of an empty path that is no link.
+            Err(Errno::NOENT) => return Err(Errno::INVAL),
+            target => target?,
+        };
+        Ok(OsStr::from_bytes(target.to_bytes()).to_owned())
+    }
+
+    /// The names in the directory at `relative` (`.` for this one) without `.` and `..`, in the
+    /// kernel's order.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn entries(&self, relative: &Path) -> Result<Vec<(OsString, FileKind)>, Errno> {
+        let fd = self.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::new(fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            let name = OsStr::from_bytes(name).to_owned();
+            let kind = match entry.file_type() {
+                // A file system that does not tell.
+                FileType::Unknown => self.stat(&relative.join(&name))?.kind,
+                known => known.into(),
+            };
+            names.push((name, kind));
+        }
+        Ok(names)
+    }
+
     /// The names of the directories in it, unsorted.
     ///
     /// # Errors
     /// `NotFound` when it has been removed, `Denied` or `Io`.
     pub fn subdirectories(&self) -> Result<Vec<OsString>, HostError> {
-        let failed = |errno| HostError::from_errno(errno, &self.path);
-        let fd = self.open_readable().map_err(failed)?;
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::new(fd).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_bytes();
-            if entry.file_type() == FileType::Directory && !matches!(name, b"." | b"..") {
-                names.push(OsStr::from_bytes(name).to_owned());
-            }
-        }
-        Ok(names)
+        let entries = self
+            .entries(Path::new("."))
+            .map_err(|errno| HostError::from_errno(errno, &self.path))?;
+        let directories = entries
+            .into_iter()
+            .filter(|(_, kind)| *kind == FileKind::Directory);
+        Ok(directories.map(|(name, _)| name).collect())
     }
 
     fn open_beneath(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -142,6 +242,31 @@ mod tests {
         assert!(dir.open_file(Path::new("/etc/passwd")).is_err());
         assert!(!dir.has(Path::new("../secret")));
         assert!(!dir.has(Path::new("link")));
+    }
+
+    #[test]
+    fn links_are_told_of_and_not_followed() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::fs::write(tmp.path().join("file"), "text\n").unwrap();
+        std::fs::create_dir(tmp.path().join("sub")).unwrap();
+        std::os::unix::fs::symlink("../file", tmp.path().join("sub/link")).unwrap();
+        let dir = Dir::open(tmp.path()).unwrap();
+        let stat = |path| dir.stat(Path::new(path));
+        assert_eq!(stat("sub/link").unwrap().kind, FileKind::Link);
+        assert_eq!(stat("sub").unwrap().kind, FileKind::Directory);
+        let file = stat("file").unwrap();
+        assert_eq!((file.kind, file.size), (FileKind::File, 5));
+        assert_eq!(stat("sub/link/x"), Err(Errno::LOOP));
+        assert_eq!(stat("nothing"), Err(Errno::NOENT));
+        assert_eq!(dir.read_link(Path::new("sub/link")).unwrap(), "../file");
+        assert_eq!(dir.read_link(Path::new("file")), Err(Errno::INVAL));
+        let mut text = b"before ".to_vec();
+        dir.read(Path::new("file"), &mut text).unwrap();
+        assert_eq!(text, b"before text\n");
+        assert!(dir.read(Path::new("sub"), &mut text).is_err());
+        let entries = dir.entries(Path::new("sub")).unwrap();
+        assert_eq!(entries, [("link".into(), FileKind::Link)]);
+        assert_eq!(dir.subdirectories().unwrap(), ["sub"]);
     }
 
     #[test]

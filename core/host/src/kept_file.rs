@@ -133,23 +133,33 @@ impl KeptFile {
 
     fn read_from(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
         text.clear();
-        text.reserve(FIRST_ROOM);
-        loop {
-            let room = text.capacity() - text.len();
-            let offset = text.len() as u64;
-            let got = match rustix::io::pread(fd, spare_capacity(text), offset) {
-                Err(Errno::INTR) => continue,
-                other => other?,
-            };
-            if got == 0 || (self.shape == Shape::Whole && got < room) {
-                return Ok(());
-            }
-            if text.len() > LARGEST {
-                return Err(Errno::FBIG);
-            }
-            if got == room {
-                text.reserve(text.capacity());
-            }
+        read_all(fd, self.shape, text)
+    }
+}
+
+/// Appends a file's content, whatever its shape.
+pub(crate) fn read_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
+    read_all(fd, Shape::Records, text)
+}
+
+fn read_all(fd: &OwnedFd, shape: Shape, text: &mut Vec<u8>) -> Result<(), Errno> {
+    let start = text.len();
+    text.reserve(FIRST_ROOM);
+    loop {
+        let room = text.capacity() - text.len();
+        let offset = (text.len() - start) as u64;
+        let got = match rustix::io::pread(fd, spare_capacity(text), offset) {
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
+        if got == 0 || (shape == Shape::Whole && got < room) {
+            return Ok(());
+        }
+        if text.len() - start > LARGEST {
+            return Err(Errno::FBIG);
+        }
+        if got == room {
+            text.reserve(text.capacity());
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `dir.rs` | a held directory, and opening below it without links or `..` |
+//! | `dir.rs` | a held directory, and what is below it, without following links or `..` |
 //! | `kept_file.rs` | one kernel file that stays open and is read with `pread` |
 //! | `host_text.rs` | one host text, read at most once an epoch |
 //! | `host.rs` | the host: its texts, page size, tick and clock |
@@ -28,7 +28,7 @@ mod pid_namespace;
 mod process;
 
 pub use capability::without_sys_resource;
-pub use dir::Dir;
+pub use dir::{Dir, FileKind, FileStat};
 pub use error::HostError;
 pub use host::{FixedFacts, Host};
 pub use kept_file::{KeptFile, Shape};

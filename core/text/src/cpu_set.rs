@@ -1,4 +1,5 @@
-//! Sets of CPU numbers, in the kernel's list format: `0-3,8`.
+//! Sets of CPU numbers, in the kernel's list format: `0-3,8`. Nodes of memory are numbered and listed
+//! alike.
 //!
 //! Format: cpuset(7), "List format". Used by cpuset.cpus, cpuset.cpus.effective and
 //! /sys/devices/system/cpu/online. A set owns one small allocation, of as many bits as its highest
@@ -84,6 +85,14 @@ impl CpuSet {
     /// The lowest member.
     pub fn first(&self) -> Option<u32> {
         self.iter().next()
+    }
+
+    /// How many members are lower than `cpu`, if it is one.
+    pub fn position(&self, cpu: u32) -> Option<u32> {
+        let (word, mask) = place(cpu);
+        let bits = self.words.get(word).filter(|bits| *bits & mask != 0)?;
+        let before = self.words.iter().take(word).map(|bits| bits.count_ones());
+        Some(before.sum::<u32>() + (bits & (mask - 1)).count_ones())
     }
 
     /// The members that `other` has too.

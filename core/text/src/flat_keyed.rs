@@ -30,6 +30,15 @@ pub fn find(text: &[u8], key: &[u8]) -> Result<Option<u64>, ParseError> {
         .transpose()
 }
 
+/// Appends `text` with every number replaced by 0.
+pub fn push_zeroed(text: &[u8], out: &mut Vec<u8>) -> Result<(), ParseError> {
+    for entry in entries(text) {
+        out.extend_from_slice(entry?.0);
+        out.extend_from_slice(b" 0\n");
+    }
+    Ok(())
+}
+
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<(&'a [u8], u64), ParseError>;
 

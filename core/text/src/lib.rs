@@ -17,6 +17,7 @@
 
 pub mod blkio;
 pub mod cpu_columns;
+pub mod cpu_mask;
 pub mod cpu_set;
 pub mod cpuacct;
 pub mod cpuinfo;
@@ -33,7 +34,9 @@ pub mod meminfo;
 pub mod mountinfo;
 #[cfg(test)]
 mod never_panics;
+pub mod numa_stat;
 pub mod number;
+pub mod number_words;
 pub mod partitions;
 pub mod pid_cgroup;
 pub mod pid_stat;

@@ -9,9 +9,10 @@ use proptest::sample::{Index, select};
 
 use crate::cpuinfo::Numbering;
 use crate::{
-    CpuSet, IoCounts, blkio, cpu_columns, cpuacct, cpuinfo, diskstats, flat_keyed, io_stat,
-    loadavg, meminfo, mountinfo, number, partitions, pid_cgroup, pid_stat, pid_status, pressure,
-    quota, schedstat, single_value, slabinfo, stat, swaps, time_offsets, uptime, zoneinfo,
+    CpuSet, IoCounts, blkio, cpu_columns, cpu_mask, cpuacct, cpuinfo, diskstats, flat_keyed,
+    io_stat, loadavg, meminfo, mountinfo, numa_stat, number, number_words, partitions, pid_cgroup,
+    pid_stat, pid_status, pressure, quota, schedstat, single_value, slabinfo, stat, swaps,
+    time_offsets, uptime, zoneinfo,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -41,6 +42,9 @@ const SAMPLES: &[&[u8]] = &[
     b"Node 0, zone DMA\n  pages free 1\n min 2\n pagesets\n cpu: 1\n count: 3\n high: 4\n",
     b"slabinfo - version: 2.1\n# name\ndentry 1 2 3 4 5 : tunables 0 0 0\n",
     b"some 150000 2000000\n",
+    b"ffffffff,00000005\n",
+    b"10 21 31\n",
+    b"total=7 N0=5 N1=2\nanon N0=4096 N1=0\n",
 ];
 
 fn read_with_everything(text: &[u8]) {
@@ -110,6 +114,19 @@ fn read_with_everything(text: &[u8]) {
     }
     let set = CpuSet::parse(text).unwrap_or_else(|_| [0, 2].into_iter().collect());
     set.push_list(&mut out);
+    if let Ok(mask) = cpu_mask::parse(text) {
+        cpu_mask::push_like(text, &mask, &mut out);
+    }
+    if let Ok(words) = number_words::parse_set(text) {
+        number_words::push_set(&words, &mut out);
+    }
+    for columns in [&set, &(0..3).collect()] {
+        black_box(number_words::push_columns(text, columns, &set, &mut out).is_ok());
+    }
+    for entry in numa_stat::entries(text).flatten() {
+        black_box(entry.nodes().count());
+    }
+    black_box(flat_keyed::push_zeroed(text, &mut out).is_ok());
     for numbering in [Numbering::Physical, Numbering::Renumbered] {
         cpuinfo::filter(text, &set, numbering, &mut out);
         black_box(cpu_columns::filter(text, &set, numbering, &mut out).is_ok());

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vistafs_cgroup::pressure::Resource;
-use vistafs_cgroup::{CpuUsage, DeviceIo, HugetlbFigures, MemoryCounters, MemoryFigures, PerCpu};
+use vistafs_cgroup::{
+    CpuUsage, DeviceIo, HugetlbFigures, MemoryCounters, MemoryFigures, NodeMemory, PerCpu,
+};
 use vistafs_container::{Container, Load, LoadSampler, TaskCounts};
 use vistafs_host::Host;
 use vistafs_text::CpuSet;
@@ -95,6 +97,22 @@ impl<'a> Context<'a> {
         Ok(self
             .container
             .visible_cpus(self.host, self.policy.cpus, self.scratch)?)
+    }
+
+    /// The nodes of memory that the container is shown; never empty.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn visible_nodes(&mut self) -> Result<CpuSet, ViewError> {
+        Ok(self.container.visible_nodes(self.host, self.scratch)?)
+    }
+
+    /// What it uses of each node of memory; empty: the kernel does not count that for it.
+    ///
+    /// # Errors
+    /// When a file that is there cannot be read or understood.
+    pub fn memory_by_node(&mut self) -> Result<Vec<NodeMemory>, ViewError> {
+        Ok(self.container.memory_by_node(self.host, self.scratch)?)
     }
 
     /// By which numbers CPUs are shown, alike in every view.

@@ -157,6 +157,24 @@ impl Registry {
             unknown(wanted, &specs)
         })
     }
+
+    /// The view of a name or path as [`find`](Self::find), or the tree that a path is in, with the
+    /// path below it.
+    ///
+    /// # Errors
+    /// `Unknown`, with the nearest.
+    pub fn resolve<'w>(&self, wanted: &'w str) -> Result<(&Registered, &'w str), RegistryError> {
+        let path = wanted.trim_start_matches('/');
+        let below = |view: &Registered| path.strip_prefix(view.spec.path)?.strip_prefix('/');
+        let mut trees = self
+            .views
+            .iter()
+            .filter(|view| matches!(view.provider, Provider::Tree(_)));
+        match trees.find_map(|view| Some((view, below(view)?))) {
+            Some(found) => Ok(found),
+            None => self.find(wanted).map(|view| (view, "")),
+        }
+    }
 }
 
 fn check(spec: &'static ViewSpec) -> Result<(), RegistryError> {
@@ -231,10 +249,14 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::sync::Arc;
 
     use super::*;
-    use crate::{Context, View, ViewError};
+    use crate::{
+        Access, Context, Errno, NodeAttributes, NodeId, NodeKind, Request, TreeView, View,
+        ViewError,
+    };
 
     #[derive(Debug)]
     struct Empty;
@@ -258,6 +280,47 @@ mod tests {
         }
     }
 
+    #[derive(Debug)]
+    struct Bare;
+
+    const NOT_HERE: Result<NodeAttributes, ViewError> = Err(ViewError::Answer(Errno::NOENT));
+
+    impl TreeView for Bare {
+        fn lookup(
+            &self,
+            _: &mut Request<'_>,
+            _: NodeId,
+            _: &OsStr,
+        ) -> Result<NodeAttributes, ViewError> {
+            NOT_HERE
+        }
+
+        fn attributes(&self, _: &mut Request<'_>, _: NodeId) -> Result<NodeAttributes, ViewError> {
+            NOT_HERE
+        }
+
+        fn list(
+            &self,
+            _: &mut Request<'_>,
+            _: NodeId,
+            _: &mut dyn FnMut(&OsStr, NodeId, NodeKind),
+        ) -> Result<(), ViewError> {
+            Ok(())
+        }
+
+        fn open(&self, _: &mut Request<'_>, _: NodeId, _: Access) -> Result<(), ViewError> {
+            Ok(())
+        }
+
+        fn read(&self, _: &mut Request<'_>, _: NodeId, _: &mut Vec<u8>) -> Result<(), ViewError> {
+            Ok(())
+        }
+    }
+
+    static TREE: ViewSpec = ViewSpec {
+        build: |_| Provider::Tree(Arc::new(Bare)),
+        ..spec("tree", "sys/tree")
+    };
     static MEMINFO: ViewSpec = spec("meminfo", "proc/meminfo");
     static STAT: ViewSpec = spec("stat", "proc/stat");
     static BELOW: ViewSpec = spec("below", "proc/stat/x");
@@ -285,6 +348,22 @@ mod tests {
         );
         assert_eq!(registry.serving().count(), 1);
         assert_eq!(registry.find("/proc/stat").unwrap().spec.name, "stat");
+    }
+
+    #[test]
+    fn a_path_below_a_tree_is_resolved() {
+        let registry = Registry::new([&STAT, &TREE], &Selection::default()).unwrap();
+        let resolve = |wanted| {
+            let (view, below) = registry.resolve(wanted).unwrap();
+            (view.spec.name, below)
+        };
+        assert_eq!(resolve("/sys/tree/a/b"), ("tree", "a/b"));
+        assert_eq!(resolve("sys/tree"), ("tree", ""));
+        assert_eq!(resolve("tree"), ("tree", ""));
+        assert_eq!(resolve("proc/stat"), ("stat", ""));
+        for unknown in ["sys/tree2", "proc/stat/x"] {
+            assert!(registry.resolve(unknown).is_err(), "{unknown}");
+        }
     }
 
     #[test]

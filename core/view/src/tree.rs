@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
+use std::path::Path;
 
 use rustix::io::Errno;
 
@@ -225,6 +226,22 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         let _ = (request, node, change);
         Err(ViewError::Answer(Errno::PERM))
     }
+}
+
+/// The node at a path below the top, its names looked up one by one.
+///
+/// # Errors
+/// As [`TreeView::lookup`].
+pub fn look_up(
+    tree: &dyn TreeView,
+    request: &mut Request<'_>,
+    path: &Path,
+) -> Result<NodeAttributes, ViewError> {
+    let mut found = tree.attributes(request, NodeId::TOP)?;
+    for name in path {
+        found = tree.lookup(request, found.id, name)?;
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

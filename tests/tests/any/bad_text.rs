@@ -17,7 +17,8 @@ const STAT: &str = "proc/stat";
 const UPTIME: &str = "proc/uptime";
 const LOADAVG: &str = "proc/loadavg";
 const CPUINFO: &str = "proc/cpuinfo";
-const ONLINE: &str = "sys/devices/system/cpu/online";
+const CPU: &str = "sys/devices/system/cpu";
+const NODE: &str = "sys/devices/system/node";
 const DISKSTATS: &str = "proc/diskstats";
 const INTERRUPTS: &str = "proc/interrupts";
 const PARTITIONS: &str = "proc/partitions";
@@ -30,11 +31,11 @@ const ZONEINFO: &str = "proc/zoneinfo";
 
 /// The views that show the visible CPUs, or count them.
 const OF_CPUS: &[&str] = &[
-    CPUINFO, STAT, UPTIME, ONLINE, INTERRUPTS, SCHEDSTAT, SOFTIRQS, ZONEINFO,
+    CPUINFO, STAT, UPTIME, CPU, NODE, INTERRUPTS, SCHEDSTAT, SOFTIRQS, ZONEINFO,
 ];
 
 /// The views that show the container's memory, or whether somebody counts it.
-const OF_MEMORY: &[&str] = &[MEMINFO, SLABINFO, SWAPS, VMSTAT, ZONEINFO];
+const OF_MEMORY: &[&str] = &[MEMINFO, NODE, SLABINFO, SWAPS, VMSTAT, ZONEINFO];
 
 /// The views of its block I/O.
 const OF_IO: &[&str] = &[DISKSTATS, PARTITIONS];
@@ -57,6 +58,8 @@ const FILES: &[(&str, &[&str])] = &[
     ("cpu.pressure", &[]),
     ("memory.pressure", &[]),
     ("io.pressure", &[]),
+    ("memory.numa_stat", &[]),
+    ("cpuset.mems.effective", &[NODE]),
     // v1
     ("memory.limit_in_bytes", OF_MEMORY),
     ("memory.usage_in_bytes", OF_MEMORY),
@@ -67,9 +70,11 @@ const FILES: &[(&str, &[&str])] = &[
     ("memory.kmem.slabinfo", &[]),
     ("blkio.throttle.io_service_bytes_recursive", OF_IO),
     ("blkio.throttle.io_serviced_recursive", OF_IO),
-    ("hugetlb.2MB.limit_in_bytes", &[MEMINFO]),
+    ("hugetlb.2MB.limit_in_bytes", &[MEMINFO, NODE]),
     ("cpuset.effective_cpus", OF_CPUS),
     ("cpuset.cpus", &[]),
+    ("cpuset.effective_mems", &[NODE]),
+    ("cpuset.mems", &[]),
     ("cpu.cfs_quota_us", OF_CPUS),
     ("cpu.cfs_period_us", &[]),
     ("cpuacct.usage_all", &[STAT, UPTIME]),
@@ -97,7 +102,9 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     (CPUINFO, &[]),
     // Only whether the numbers of threads have begun anew is taken from it.
     (LOADAVG, &[]),
-    (ONLINE, OF_CPUS),
+    ("sys/devices/system/cpu/online", OF_CPUS),
+    ("sys/devices/system/node/online", &[NODE]),
+    ("sys/devices/system/node/node0/meminfo", &[]),
 ];
 
 /// What came of showing a view.
@@ -171,7 +178,11 @@ impl Copy {
                 _ => false,
             };
             let must_fail = if passed_on { &[] } else { *must_fail };
-            all.push((self.dir.path().join(name), must_fail));
+            let path = self.dir.path().join(name);
+            // Not every captured host has nodes of memory.
+            if path.exists() {
+                all.push((path, must_fail));
+            }
         }
         all
     }

@@ -8,8 +8,12 @@ use serde::Deserialize;
 use vistafs_cgroup::Hierarchies;
 use vistafs_container::Container;
 use vistafs_host::{FixedFacts, Host};
-use vistafs_view::{Context, Policy, Provider, Registry, Selection, ViewError};
+use vistafs_view::{
+    Asker, NodeKind, Policy, Provider, Registry, Request, Selection, ViewError, look_up,
+};
 use vistafs_views as _;
+
+use crate::listing;
 
 /// `container.toml`: which cgroup is the container, and the facts that no file of the host tells.
 #[derive(Debug, Clone, Deserialize)]
@@ -75,26 +79,58 @@ impl Captured {
             container: Arc::new(container),
             root: root.to_owned(),
             facts,
+            registry: Registry::collect(&Selection::default()).unwrap().on(&host),
             host,
-            registry: Registry::collect(&Selection::default()).unwrap(),
             policy: Policy::default(),
         }
     }
 
-    /// The paths of all views.
+    /// The paths of all views that the host has the files for.
     pub(crate) fn views(&self) -> Vec<&'static str> {
-        self.registry.all().iter().map(|v| v.spec.path).collect()
+        self.registry.serving().map(|v| v.spec.path).collect()
     }
 
-    /// What the view at `path` shows.
+    /// What the view at `path` shows: the text of a file, also of one in a tree; of a whole tree its
+    /// [`listing`](crate::listing).
     pub(crate) fn try_show(&self, path: &str) -> Result<Vec<u8>, ViewError> {
-        let Provider::File(view) = &self.registry.find(path).unwrap().provider else {
-            panic!("{path} is no file");
-        };
+        let (view, below) = self.registry.resolve(path).unwrap();
         let mut scratch = Vec::new();
-        let mut cx = Context::new(&self.container, &self.host, self.policy, &mut scratch);
+        let mut request = self.request(&mut scratch);
         let mut out = Vec::new();
-        view.render(&mut cx, &mut out).map(|()| out)
+        match &view.provider {
+            Provider::File(view) => {
+                let mut cx = request.context().unwrap();
+                view.render(&mut cx, &mut out)?;
+            }
+            Provider::Tree(tree) if below.is_empty() => {
+                let of_host = self.root.join(view.spec.path);
+                listing::push(&**tree, &mut request, &of_host, &mut out)?;
+            }
+            Provider::Tree(tree) => {
+                let node = look_up(&**tree, &mut request, Path::new(below))?;
+                match node.kind {
+                    NodeKind::Link => tree.read_link(&mut request, node.id, &mut out)?,
+                    _ => tree.read(&mut request, node.id, &mut out)?,
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+        Ok(out)
+    }
+
+    fn request<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Request<'a> {
+        let asker = Asker {
+            tid: 1,
+            uid: 0,
+            gid: 0,
+        };
+        Request::new(
+            asker,
+            Some(&self.container),
+            &self.host,
+            self.policy,
+            scratch,
+        )
     }
 
     /// As [`try_show`](Self::try_show), where an error fails the test.

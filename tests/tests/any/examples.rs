@@ -8,18 +8,22 @@
 //! host FIELD = N kB            a field of the host's /proc/meminfo
 //! host PATH = TEXT             a file of the host, if PATH has a `/`; `;` stands for a newline
 //! host cpus = LIST             the CPUs that are online
+//! node N = N kB, cpus LIST     a node of memory of the host
 //! host now = SECONDS           time since boot
 //! host last pid = N            the number that a task was given last
 //! thread N = STATE M           a thread, with the number M in its own pid namespace
 //! container start = SECONDS    when it began, since boot
 //! container cgroup = PATH      box/app when nothing is said
 //! config KEY = TEXT            memory.swap or cpus.renumber, as in the configuration
-//! shows VIEW LINE              the view has this line, whatever its blanks
+//! shows VIEW LINE              the view, or a file in it, has this line, whatever its blanks; a
+//!                              link leads there
 //! lacks VIEW WORD              no line of the view has this word
 //! fails VIEW [ERROR]           the view is an error to the reader: this one
+//! hides PATH                   there is no such name in the view
 //! ```
 
-use vistafs_view::Policy;
+use rustix::io::Errno;
+use vistafs_view::{Policy, ViewError};
 
 use crate::captured::{Captured, cpu_list, workspace};
 use crate::made_up::{Layout, MadeUp};
@@ -67,16 +71,25 @@ impl Example {
         let mut host = MadeUp::new(&format!("/{}", cgroup.trim_start_matches('/')));
         let mut expectations = Vec::new();
         let mut policy = Policy::default();
+        let mut nodes = Vec::new();
         for statement in &self.statements {
             let (verb, rest) = statement.split_once(' ').ok_or("a lonely word")?;
             match verb {
-                "shows" | "lacks" | "fails" => expectations.push((verb, rest)),
+                "shows" | "lacks" | "fails" | "hides" => expectations.push((verb, rest)),
                 "config" => configure(&mut policy, rest).ok_or("no such key")?,
+                "node" => nodes.push(node(rest).ok_or(format!("what is {statement:?}?"))?),
                 _ => set(&mut host, verb, rest).ok_or(format!("what is {statement:?}?"))?,
             }
         }
         if expectations.is_empty() {
             return Err("it shows nothing".to_owned());
+        }
+        let nodes: Vec<_> = nodes
+            .iter()
+            .map(|(n, kib, cpus)| (*n, *kib, &cpus[..]))
+            .collect();
+        if !nodes.is_empty() {
+            host.set_nodes(&nodes);
         }
         let mut host = host.open();
         host.policy = policy;
@@ -147,6 +160,14 @@ fn set(host: &mut MadeUp, verb: &str, rest: &str) -> Option<()> {
     Some(())
 }
 
+/// `0 = 8388608 kB, cpus 0-1`.
+fn node(text: &str) -> Option<(u32, u64, Vec<u32>)> {
+    let (node, rest) = text.split_once('=')?;
+    let (size, cpus) = rest.split_once(", cpus ")?;
+    let kib = size.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some((node.trim().parse().ok()?, kib, cpu_list(cpus)))
+}
+
 /// `12.34` or `12`, as hundredths.
 fn hundredths(text: &str) -> Option<u64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "00"));
@@ -160,6 +181,8 @@ fn check(host: &Captured, verb: &str, rest: &str) -> Result<(), String> {
         ("fails", Ok(text)) => Err(format!("{view} shows {}", String::from_utf8_lossy(&text))),
         ("fails", Err(error)) if error.to_string().starts_with(line) => Ok(()),
         ("fails", Err(error)) => Err(format!("{view} fails with {error:?}, not {line:?}")),
+        ("hides", Err(ViewError::Answer(Errno::NOENT))) => Ok(()),
+        ("hides", shown) => Err(format!("{view} is {shown:?}")),
         (_, Err(error)) => Err(format!("{view}: {error}")),
         (_, Ok(text)) => {
             let text = String::from_utf8_lossy(&text);

@@ -90,6 +90,7 @@ impl MadeUp {
     pub(crate) fn set_cpus(&self, cpus: &[u32]) {
         let list: Vec<String> = cpus.iter().map(u32::to_string).collect();
         self.write("sys/devices/system/cpu/online", list.join(",") + "\n");
+        self.make_cpus(cpus);
         let mut stat = format!("cpu  {} 0 0 0 0 0 0 0 0 0\n", cpus.len() * 100);
         let mut cpuinfo = String::new();
         for cpu in cpus {
@@ -127,6 +128,115 @@ impl MadeUp {
         self.write(format!("proc/{tid}/task/{tid}/stat"), stat);
         let status = format!("Name:\tmade up\nNSpid:\t{tid}\t{inside}\n");
         self.write(format!("proc/{tid}/status"), status);
+    }
+
+    /// The CPUs' directories: pairs of threads in one package, which has one cache.
+    fn make_cpus(&self, cpus: &[u32]) {
+        const TOP: &str = "sys/devices/system/cpu";
+        let highest = cpus.iter().max().copied().unwrap_or(0);
+        let list = |cpus: &mut dyn Iterator<Item = u32>| {
+            let numbers: Vec<String> = cpus.map(|cpu| cpu.to_string()).collect();
+            numbers.join(",") + "\n"
+        };
+        let mask = |members: &dyn Fn(u32) -> bool| {
+            let words = (0..=highest / 32).rev().map(|word| {
+                let bits = (0..32).filter(|bit| members(word * 32 + bit));
+                format!("{:08x}", bits.fold(0_u32, |word, bit| word | 1 << bit))
+            });
+            words.collect::<Vec<_>>().join(",") + "\n"
+        };
+        let online = |cpu: u32| cpus.contains(&cpu);
+        self.write(format!("{TOP}/present"), format!("0-{highest}\n"));
+        self.write(format!("{TOP}/possible"), format!("0-{highest}\n"));
+        self.write(format!("{TOP}/isolated"), "\n");
+        let offline = list(&mut (0..=highest).filter(|cpu| !online(*cpu)));
+        self.write(format!("{TOP}/offline"), offline);
+        for cpu in cpus {
+            let pair = |other: u32| online(other) && other / 2 == cpu / 2;
+            let of = |path: &str, text: &str| self.write(format!("{TOP}/cpu{cpu}/{path}"), text);
+            of("online", "1\n");
+            of("topology/core_id", &format!("{}\n", cpu / 2));
+            of("topology/thread_siblings", &mask(&pair));
+            of(
+                "topology/thread_siblings_list",
+                &list(&mut (0..=highest).filter(|c| pair(*c))),
+            );
+            of("topology/package_cpus", &mask(&online));
+            of(
+                "topology/package_cpus_list",
+                &list(&mut cpus.iter().copied()),
+            );
+            of("cache/index3/size", "32768K\n");
+            of("cache/index3/shared_cpu_map", &mask(&online));
+            of(
+                "cache/index3/shared_cpu_list",
+                &list(&mut cpus.iter().copied()),
+            );
+            self.link(format!("{TOP}/cpu{cpu}/subsystem"), "../../../../bus/cpu");
+        }
+    }
+
+    /// A symbolic link of the host, by its path below `/`.
+    pub(crate) fn link(&self, path: impl AsRef<Path>, target: &str) {
+        let path = self.dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(target, path).unwrap();
+    }
+
+    /// Nodes of memory, KiB, with their CPUs; `set_cpus` comes first.
+    pub(crate) fn set_nodes(&self, nodes: &[(u32, u64, &[u32])]) {
+        const TOP: &str = "sys/devices/system/node";
+        let numbers: Vec<String> = nodes.iter().map(|(node, ..)| node.to_string()).collect();
+        let list = numbers.join(",") + "\n";
+        for name in [
+            "online",
+            "possible",
+            "has_memory",
+            "has_normal_memory",
+            "has_cpu",
+        ] {
+            self.write(format!("{TOP}/{name}"), &list);
+        }
+        for (node, kib, cpus) in nodes {
+            let of = |path: &str, text: &str| self.write(format!("{TOP}/node{node}/{path}"), text);
+            let fields = [
+                ("MemTotal", *kib),
+                ("MemFree", kib / 2),
+                ("MemUsed", kib / 2),
+            ];
+            let zeros = ["AnonPages", "FilePages", "Shmem", "Slab"].map(|name| (name, 7));
+            let mut text = String::new();
+            for (name, kib) in fields.into_iter().chain(zeros) {
+                writeln!(text, "Node {node} {:<15}{kib:>8} kB", format!("{name}:")).unwrap();
+            }
+            text += &format!(
+                "Node {node} HugePages_Total:     4\nNode {node} HugePages_Free:      2\n"
+            );
+            of("meminfo", &text);
+            let near = |other: &(u32, u64, &[u32])| if other.0 == *node { "10" } else { "21" };
+            of(
+                "distance",
+                &(nodes.iter().map(near).collect::<Vec<_>>().join(" ") + "\n"),
+            );
+            of("numastat", "numa_hit 5\nnuma_miss 6\n");
+            of("vmstat", "nr_free_pages 7\n");
+            let list: Vec<String> = cpus.iter().map(u32::to_string).collect();
+            of("cpulist", &(list.join(",") + "\n"));
+            let mask = cpus.iter().fold(0_u64, |mask, cpu| mask | 1 << cpu);
+            of(
+                "cpumap",
+                &format!("{:08x},{:08x}\n", mask >> 32, mask & 0xffff_ffff),
+            );
+            for cpu in *cpus {
+                self.link(
+                    format!("{TOP}/node{node}/cpu{cpu}"),
+                    &format!("../../cpu/cpu{cpu}"),
+                );
+                let there = format!("sys/devices/system/cpu/cpu{cpu}/node{node}");
+                self.link(there, &format!("../../node/node{node}"));
+            }
+        }
     }
 
     /// A field of the host's meminfo, KiB.

@@ -41,7 +41,10 @@ fn the_address_shows_the_named_container() {
         names
     };
     assert_eq!(names(&cgroup.address("")), ["inner", "proc", "sys"]);
-    assert_eq!(names(&cgroup.address("sys/devices/system/cpu")), ["online"]);
+    assert_eq!(
+        names(&cgroup.address("sys/devices/system")),
+        ["cpu", "node"]
+    );
     let missing = File::open(mounted.path(&cgroup.address("no/proc/meminfo"))).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
 }
@@ -143,7 +146,8 @@ fn the_table_of_views() {
         "proc/meminfo",
         "proc/stat",
         "proc/uptime",
-        "sys/devices/system/cpu/online",
+        "sys/devices/system/cpu",
+        "sys/devices/system/node",
     ] {
         let line = table
             .lines()

@@ -88,7 +88,7 @@ fn listings_agree_with_look_ups() {
 fn writes_are_answered_as_procfs_does() {
     require_privileged!();
     let mounted = Mounted::new();
-    for view in VIEWS {
+    for view in VIEWS.iter().filter(|view| view.starts_with("proc/")) {
         let ours = |path: &std::path::Path| OpenOptions::new().write(true).open(path);
         let mut file = ours(&mounted.path(view)).unwrap();
         assert_eq!(errno(file.write(b"x")), Errno::EIO, "{view}");
@@ -192,7 +192,7 @@ fn names_that_are_not_there() {
         "proc/meminfo2",
         "x",
         "proc/a\nb",
-        "sys/devices/system/node",
+        "sys/devices/system/memory",
     ] {
         let error = File::open(mounted.path(name)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{name:?}");

@@ -195,7 +195,7 @@ fn nothing_is_logged_per_request() {
 fn a_view_that_is_disabled_is_not_there() {
     require_privileged!();
     let mounted = Mounted::with(&MountOptions {
-        config: "[views]\ndisable = [\"stat\", \"cpu-online\"]\n".into(),
+        config: "[views]\ndisable = [\"stat\", \"sys-cpu\", \"sys-node\"]\n".into(),
         ..MountOptions::default()
     });
     assert!(mounted.path("proc/meminfo").exists());

@@ -33,7 +33,8 @@ fn bundle(dir: &Path, mounted: &Mounted, script: &str) {
         "proc/meminfo",
         "proc/stat",
         "proc/uptime",
-        "sys/devices/system/cpu/online",
+        "sys/devices/system/cpu",
+        "sys/devices/system/node",
     ] {
         mounts.push(bind(view));
     }

@@ -3,6 +3,7 @@
 use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryStat};
 use vistafs_text::{Limit, ParseError, meminfo};
 
+use crate::memory_fields::statistic;
 use crate::swap::Swap;
 
 /// What a line shows.
@@ -96,32 +97,10 @@ impl Shown {
             b"MemTotal" => self.total,
             b"MemFree" => self.free,
             b"MemAvailable" => self.available,
-            b"Cached" => stat.file,
-            b"SwapCached" => stat.swap_cached,
-            b"Active" => stat.active_anon.saturating_add(stat.active_file),
-            b"Inactive" => stat.inactive_anon.saturating_add(stat.inactive_file),
-            b"Active(anon)" => stat.active_anon,
-            b"Inactive(anon)" => stat.inactive_anon,
-            b"Active(file)" => stat.active_file,
-            b"Inactive(file)" => stat.inactive_file,
-            b"Unevictable" | b"Mlocked" => stat.unevictable,
             b"SwapTotal" => self.swap.total,
             b"SwapFree" => self.swap.free(),
             b"Zswap" => stat.zswap,
             b"Zswapped" => stat.zswapped,
-            b"Dirty" => stat.file_dirty,
-            b"Writeback" => stat.file_writeback,
-            b"AnonPages" => stat.anon,
-            b"Mapped" => stat.file_mapped,
-            b"Shmem" => stat.shmem,
-            b"KReclaimable" | b"SReclaimable" => stat.slab_reclaimable,
-            b"Slab" => stat
-                .slab_reclaimable
-                .saturating_add(stat.slab_unreclaimable),
-            b"SUnreclaim" => stat.slab_unreclaimable,
-            b"KernelStack" => stat.kernel_stack,
-            b"PageTables" => stat.page_tables,
-            b"SecPageTables" => stat.sec_page_tables,
             b"CommitLimit" => self.commit_limit,
             // A floor: what is in use was promised; what was promised and not used yet, nobody counts.
             b"Committed_AS" => stat
@@ -129,18 +108,12 @@ impl Shown {
                 .saturating_add(stat.shmem)
                 .saturating_add(self.swap.used),
             b"Percpu" => stat.percpu,
-            b"AnonHugePages" => stat.anon_thp,
-            b"ShmemHugePages" => stat.shmem_thp,
-            b"FileHugePages" => stat.file_thp,
-            b"Buffers" | b"NFS_Unstable" | b"Bounce" | b"WritebackTmp" | b"VmallocUsed"
-            | b"VmallocChunk" | b"HardwareCorrupted" | b"ShmemPmdMapped" | b"FilePmdMapped"
-            | b"CmaTotal" | b"CmaFree" | b"Unaccepted" | b"Balloon" | b"GPUActive"
-            | b"GPUReclaim" | b"EarlyMemtestBad" | b"HighTotal" | b"HighFree" | b"LowTotal"
-            | b"LowFree" | b"Quicklists" => 0,
+            b"Buffers" | b"VmallocUsed" | b"VmallocChunk" | b"HardwareCorrupted" | b"CmaTotal"
+            | b"CmaFree" | b"EarlyMemtestBad" => 0,
             key if key == b"VmallocTotal" || key.starts_with(b"DirectMap") => {
                 return Some(Value::Host);
             }
-            _ => return None,
+            key => statistic(key, stat)?,
         };
         Some(Value::Bytes(bytes))
     }

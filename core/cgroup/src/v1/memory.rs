@@ -2,14 +2,15 @@
 //!
 //! The limit files hold "no limit" as the largest page-aligned number. `memory.memsw.*` exist only
 //! with swap accounting. `memory.stat` keeps hierarchical sums under `total_` names; it has no
-//! kernel memory (slab, stacks, page tables).
+//! kernel memory (slab, stacks, page tables). `memory.numa_stat` counts, in pages, what is on the
+//! lists of anonymous memory (shared memory with it), of files and of what is unevictable.
 
 use std::sync::Arc;
 
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
-use vistafs_text::{Limit, flat_keyed, single_value, slabinfo};
+use vistafs_text::{Limit, ParseError, flat_keyed, numa_stat, single_value, slabinfo};
 
-use crate::memory::{self, MemoryStat, SwapFigures};
+use crate::memory::{self, MemoryStat, NodeMemory, SwapFigures};
 
 /// The files of one cgroup.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Level {
     limit: KeptFile,
     usage: KeptFile,
     stat: KeptFile,
+    numa_stat: KeptFile,
     pool_limit: KeptFile,
     pool_usage: KeptFile,
     swappiness: KeptFile,
@@ -31,6 +33,7 @@ impl Level {
             limit: file("memory.limit_in_bytes"),
             usage: file("memory.usage_in_bytes"),
             stat: file("memory.stat"),
+            numa_stat: file("memory.numa_stat"),
             pool_limit: file("memory.memsw.limit_in_bytes"),
             pool_usage: file("memory.memsw.usage_in_bytes"),
             swappiness: file("memory.swappiness"),
@@ -86,6 +89,14 @@ impl memory::Level for Level {
         Ok(self.oom_control.parse(text, find)?.flatten().unwrap_or(0))
     }
 
+    fn by_node(
+        &self,
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<Vec<NodeMemory>>, HostError> {
+        self.numa_stat.parse(text, |text| nodes_of(text, page_size))
+    }
+
     fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
         self.pool_limit
             .parse(text, |text| single_value::limit_v1(text, page_size))
@@ -103,7 +114,27 @@ impl memory::Level for Level {
     }
 }
 
-fn stat_of(text: &[u8]) -> Result<MemoryStat, vistafs_text::ParseError> {
+fn nodes_of(text: &[u8], page_size: u64) -> Result<Vec<NodeMemory>, ParseError> {
+    let mut nodes = Vec::new();
+    for entry in numa_stat::entries(text) {
+        let entry = entry?;
+        for value in entry.nodes() {
+            let (node, pages) = value?;
+            let of_node = memory::of_node(&mut nodes, node);
+            let field = match entry.key {
+                b"hierarchical_total" => &mut of_node.usage,
+                b"hierarchical_anon" => &mut of_node.stat.anon,
+                b"hierarchical_file" => &mut of_node.stat.file,
+                b"hierarchical_unevictable" => &mut of_node.stat.unevictable,
+                _ => continue,
+            };
+            *field = pages.saturating_mul(page_size);
+        }
+    }
+    Ok(nodes)
+}
+
+fn stat_of(text: &[u8]) -> Result<MemoryStat, ParseError> {
     let mut stat = MemoryStat::default();
     for entry in flat_keyed::entries(text) {
         let (key, value) = entry?;
@@ -138,5 +169,18 @@ mod tests {
             stat_of(b"cache 1\nrss 2\ntotal_cache 10\ntotal_rss 20\ntotal_rss_huge 7\n").unwrap();
         assert_eq!((stat.file, stat.anon, stat.anon_thp), (10, 20, 7));
         assert!(stat_of(b"total_cache many\n").is_err());
+    }
+
+    #[test]
+    fn nodes_are_counted_in_pages() {
+        let text =
+            b"total=9 N0=9 N1=0\nhierarchical_total=5 N0=2 N1=3\nhierarchical_file=1 N0=0 N1=1\n";
+        let nodes = nodes_of(text, 4096).unwrap();
+        let seen: Vec<_> = nodes
+            .iter()
+            .map(|n| (n.node, n.usage, n.stat.file))
+            .collect();
+        assert_eq!(seen, [(0, 8192, 0), (1, 12_288, 4096)]);
+        assert!(nodes_of(b"hierarchical_total=5 N0=x\n", 4096).is_err());
     }
 }

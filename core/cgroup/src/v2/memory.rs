@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
-use vistafs_text::{Limit, flat_keyed, single_value};
+use vistafs_text::{Limit, ParseError, flat_keyed, numa_stat, single_value};
 
-use crate::memory::{self, MemoryStat, SwapFigures};
+use crate::memory::{self, MemoryStat, NodeMemory, SwapFigures};
 
 /// The files of one cgroup.
 #[derive(Debug)]
@@ -15,6 +15,7 @@ pub(crate) struct Level {
     limit: KeptFile,
     usage: KeptFile,
     stat: KeptFile,
+    numa_stat: KeptFile,
     swap_limit: KeptFile,
     swap_usage: KeptFile,
     events: KeptFile,
@@ -27,6 +28,7 @@ impl Level {
             limit: file("memory.max"),
             usage: file("memory.current"),
             stat: file("memory.stat"),
+            numa_stat: file("memory.numa_stat"),
             swap_limit: file("memory.swap.max"),
             swap_usage: file("memory.swap.current"),
             events: file("memory.events"),
@@ -61,6 +63,14 @@ impl memory::Level for Level {
         Ok(self.events.parse(text, find)?.flatten().unwrap_or(0))
     }
 
+    fn by_node(
+        &self,
+        _page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<Vec<NodeMemory>>, HostError> {
+        self.numa_stat.parse(text, nodes_of)
+    }
+
     fn swap_limit(&self, _page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
         self.swap_limit.parse(text, single_value::limit_v2)
     }
@@ -76,39 +86,72 @@ impl memory::Level for Level {
     }
 }
 
-fn stat_of(text: &[u8]) -> Result<MemoryStat, vistafs_text::ParseError> {
+fn stat_of(text: &[u8]) -> Result<MemoryStat, ParseError> {
     let mut stat = MemoryStat::default();
     for entry in flat_keyed::entries(text) {
         let (key, value) = entry?;
-        let field = match key {
-            b"anon" => &mut stat.anon,
-            b"file" => &mut stat.file,
-            b"shmem" => &mut stat.shmem,
-            b"swapcached" => &mut stat.swap_cached,
-            b"file_mapped" => &mut stat.file_mapped,
-            b"file_dirty" => &mut stat.file_dirty,
-            b"file_writeback" => &mut stat.file_writeback,
-            b"active_anon" => &mut stat.active_anon,
-            b"inactive_anon" => &mut stat.inactive_anon,
-            b"active_file" => &mut stat.active_file,
-            b"inactive_file" => &mut stat.inactive_file,
-            b"unevictable" => &mut stat.unevictable,
-            b"slab_reclaimable" => &mut stat.slab_reclaimable,
-            b"slab_unreclaimable" => &mut stat.slab_unreclaimable,
-            b"kernel_stack" => &mut stat.kernel_stack,
-            b"pagetables" => &mut stat.page_tables,
-            b"sec_pagetables" => &mut stat.sec_page_tables,
-            b"percpu" => &mut stat.percpu,
-            b"zswap" => &mut stat.zswap,
-            b"zswapped" => &mut stat.zswapped,
-            b"anon_thp" => &mut stat.anon_thp,
-            b"file_thp" => &mut stat.file_thp,
-            b"shmem_thp" => &mut stat.shmem_thp,
-            _ => continue,
-        };
-        *field = value;
+        if let Some(field) = field(&mut stat, key) {
+            *field = value;
+        }
     }
     Ok(stat)
+}
+
+/// Use of a node is what its pages are for; the kernel keeps no sum.
+fn nodes_of(text: &[u8]) -> Result<Vec<NodeMemory>, ParseError> {
+    let mut nodes = Vec::new();
+    for entry in numa_stat::entries(text) {
+        let entry = entry?;
+        for value in entry.nodes() {
+            let (node, bytes) = value?;
+            let of_node = memory::of_node(&mut nodes, node);
+            if let Some(field) = field(&mut of_node.stat, entry.key) {
+                *field = bytes;
+            }
+        }
+    }
+    for NodeMemory { usage, stat, .. } in &mut nodes {
+        let kernel = [
+            stat.kernel_stack,
+            stat.page_tables,
+            stat.sec_page_tables,
+            stat.slab_reclaimable,
+            stat.slab_unreclaimable,
+        ];
+        let parts = [stat.anon, stat.file].into_iter().chain(kernel);
+        *usage = parts.fold(0, u64::saturating_add);
+    }
+    Ok(nodes)
+}
+
+/// The statistic of a key, which memory.stat and memory.numa_stat have alike.
+fn field<'s>(stat: &'s mut MemoryStat, key: &[u8]) -> Option<&'s mut u64> {
+    Some(match key {
+        b"anon" => &mut stat.anon,
+        b"file" => &mut stat.file,
+        b"shmem" => &mut stat.shmem,
+        b"swapcached" => &mut stat.swap_cached,
+        b"file_mapped" => &mut stat.file_mapped,
+        b"file_dirty" => &mut stat.file_dirty,
+        b"file_writeback" => &mut stat.file_writeback,
+        b"active_anon" => &mut stat.active_anon,
+        b"inactive_anon" => &mut stat.inactive_anon,
+        b"active_file" => &mut stat.active_file,
+        b"inactive_file" => &mut stat.inactive_file,
+        b"unevictable" => &mut stat.unevictable,
+        b"slab_reclaimable" => &mut stat.slab_reclaimable,
+        b"slab_unreclaimable" => &mut stat.slab_unreclaimable,
+        b"kernel_stack" => &mut stat.kernel_stack,
+        b"pagetables" => &mut stat.page_tables,
+        b"sec_pagetables" => &mut stat.sec_page_tables,
+        b"percpu" => &mut stat.percpu,
+        b"zswap" => &mut stat.zswap,
+        b"zswapped" => &mut stat.zswapped,
+        b"anon_thp" => &mut stat.anon_thp,
+        b"file_thp" => &mut stat.file_thp,
+        b"shmem_thp" => &mut stat.shmem_thp,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -121,5 +164,17 @@ mod tests {
         assert_eq!((stat.file, stat.file_mapped, stat.file_dirty), (10, 3, 2));
         assert_eq!((stat.anon, stat.anon_thp), (5, 4));
         assert!(stat_of(b"anon -1\n").is_err());
+    }
+
+    #[test]
+    fn what_a_node_s_pages_are_for_is_its_use() {
+        let text = b"anon N0=1 N1=10\nfile N0=2 N1=20\nshmem N0=2 N1=0\nkernel_stack N0=0 N1=5\n";
+        let nodes = nodes_of(text).unwrap();
+        let seen: Vec<_> = nodes
+            .iter()
+            .map(|n| (n.node, n.usage, n.stat.shmem))
+            .collect();
+        assert_eq!(seen, [(0, 3, 2), (1, 35, 0)]);
+        assert!(nodes_of(b"anon N0\n").is_err());
     }
 }

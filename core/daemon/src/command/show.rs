@@ -1,10 +1,10 @@
 //! `vistafs show VIEW`: what a process or a cgroup would see, without a mount.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use vistafs_container::{Caller, ContainerError};
-use vistafs_view::Provider;
 
 use crate::cli::ShowArgs;
 use crate::config::Config;
@@ -12,10 +12,10 @@ use crate::engine::Engine;
 
 pub(crate) fn show(args: &ShowArgs, config: &Config) -> anyhow::Result<u8> {
     let engine = Engine::start(config)?;
-    let view = engine.registry.find(&args.view)?;
+    let (view, below) = engine.registry.resolve(&args.view)?;
     let caller = match (&args.cgroup, args.pid) {
         (Some(path), _) => {
-            let path = std::path::Path::new("/").join(path);
+            let path = Path::new("/").join(path);
             let container = engine.containers.at_path(&path);
             Caller::Inside(
                 container
@@ -35,16 +35,9 @@ pub(crate) fn show(args: &ShowArgs, config: &Config) -> anyhow::Result<u8> {
         }
     };
     let mut text = Vec::new();
-    match (&caller, &view.provider) {
-        (Caller::Host, _) => engine
-            .containers
-            .host()
-            .read_now(view.spec.path, &mut text)?,
-        (Caller::Inside(container), Provider::File(view)) => {
-            engine.dispatcher.show(&**view, container, &mut text)?;
-        }
-        (Caller::Inside(_), _) => bail!("{} is not a file", view.spec.path),
-    }
+    engine
+        .dispatcher
+        .show(view, Path::new(below), &caller, &mut text)?;
     let written = std::io::stdout().write_all(&text);
     match written {
         // `vistafs show ... | head -1` has seen enough.

@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +19,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use vistafs_cgroup::v1_options;
 use vistafs_text::mountinfo;
+use vistafs_view::{Registry, Selection};
 
 use super::cgroups;
 
@@ -74,9 +74,7 @@ pub(super) fn enter(name: &str) -> Result<()> {
     hide_mounts_from_host()?;
     replace_mount(Path::new("/proc"), "proc", None)?;
     // From here on the kernel, and the server, see us as a member of the container.
-    for tree in VIEW_TREES {
-        bind_views(&Path::new(VIEWS).join(tree), &Path::new("/").join(tree))?;
-    }
+    bind_views()?;
     replace_cgroup_mounts()?;
     umount2(COVERED, MntFlags::MNT_DETACH).with_context(|| format!("uncovering {COVERED}"))
 }
@@ -108,22 +106,18 @@ fn uncover(point: &Path) {
     while umount2(point, MntFlags::MNT_DETACH).is_ok() {}
 }
 
-/// Binds each file below `from` over its namesake below `to`.
-fn bind_views(from: &Path, to: &Path) -> Result<()> {
-    let entries = match fs::read_dir(from) {
-        Ok(entries) => entries,
-        // No view is in this tree.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| from.display().to_string()),
-    };
-    for entry in entries {
-        let entry = entry.with_context(|| from.display().to_string())?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry
-            .file_type()
-            .with_context(|| source.display().to_string())?;
-        if kind.is_dir() {
-            bind_views(&source, &target)?;
+/// Binds each view that is served over the host's file or directory of the same path.
+fn bind_views() -> Result<()> {
+    let registry = Registry::collect(&Selection::default())?;
+    let paths = registry.all().iter().map(|view| view.spec.path);
+    for path in paths.filter(|path| {
+        VIEW_TREES
+            .iter()
+            .any(|tree| Path::new(path).starts_with(tree))
+    }) {
+        let (source, target) = (Path::new(VIEWS).join(path), Path::new("/").join(path));
+        // The configuration leaves it out.
+        if !source.exists() {
             continue;
         }
         uncover(&target);

@@ -1,9 +1,12 @@
 //! Open files: reading, writing, polling.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use vistafs_container::Container;
-use vistafs_view::{Access, Asker, Context, NodeId, Provider, Request, View, ViewError};
+use vistafs_container::{Caller, Container};
+use vistafs_view::{
+    Access, Asker, Context, NodeId, Provider, Registered, Request, View, ViewError,
+};
 
 use super::{Dispatcher, SCRATCH, alive_or_gone};
 use crate::aside::Aside;
@@ -189,18 +192,30 @@ impl Dispatcher {
         matches!(view.provider, Provider::File(_)) && view.mode & 0o222 != 0
     }
 
-    /// Renders a view for a container, without a mount.
+    /// What a view shows to a caller, without a mount; of a tree, the file or link at `below`.
     ///
     /// # Errors
-    /// `View`, `ContainerGone`.
+    /// `View`, `ContainerGone`; what a tree view answers.
     pub fn show(
         &self,
-        view: &dyn View,
-        container: &Arc<Container>,
+        view: &Registered,
+        below: &Path,
+        caller: &Caller,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
-        self.rendered(view, container, out)
-            .map_err(|error| alive_or_gone(container, error))
+        let container = match caller {
+            Caller::Host => None,
+            Caller::Inside(container) => Some(container),
+        };
+        let shown = match (&view.provider, container) {
+            (Provider::File(view), Some(container)) => self.rendered(&**view, container, out),
+            (Provider::Tree(tree), _) => self.shown_in_tree(&**tree, below, container, out),
+            _ => Ok(self.containers.host().read_now(view.spec.path, out)?),
+        };
+        shown.map_err(|error| match container {
+            Some(container) => alive_or_gone(container, error),
+            None => error.into(),
+        })
     }
 
     fn rendered(
@@ -310,17 +325,25 @@ impl Dispatcher {
             Shows::Host => None,
             Shows::Container(container) => Some(container),
         };
-        SCRATCH
-            .with_borrow_mut(|scratch| {
-                let host = self.containers.host();
-                answer(&mut Request::new(
-                    asker,
-                    container,
-                    host,
-                    self.policy,
-                    scratch,
-                ))
-            })
+        self.with_request(container, asker, answer)
             .map_err(|error| self.failed(view, shows, error))
+    }
+
+    pub(super) fn with_request<T>(
+        &self,
+        container: Option<&Arc<Container>>,
+        asker: Asker,
+        answer: impl FnOnce(&mut Request<'_>) -> T,
+    ) -> T {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let host = self.containers.host();
+            answer(&mut Request::new(
+                asker,
+                container,
+                host,
+                self.policy,
+                scratch,
+            ))
+        })
     }
 }

@@ -1,9 +1,14 @@
 //! What tree views serve.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
-use vistafs_view::{Access, Asker, Change, NodeAttributes, Provider, Request, TreeView, ViewError};
+use vistafs_container::Container;
+use vistafs_view::{
+    Access, Asker, Change, Errno, NodeAttributes, NodeKind, Provider, Request, TreeView, ViewError,
+    look_up,
+};
 
 use super::{Attributes, Dispatcher, Entry};
 use crate::errno::DispatchError;
@@ -162,6 +167,30 @@ impl Dispatcher {
         let tree = self.tree_view(file.view)?;
         self.requested(file.view, &file.shows, asker, |request| {
             tree.write(request, file.within, data)
+        })
+    }
+
+    /// The text of a file in a tree, or where a link leads.
+    pub(super) fn shown_in_tree(
+        &self,
+        tree: &dyn TreeView,
+        below: &Path,
+        container: Option<&Arc<Container>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        // Who reads by way of this process is its administrator.
+        let asker = Asker {
+            tid: std::process::id(),
+            uid: 0,
+            gid: 0,
+        };
+        self.with_request(container, asker, |request| {
+            let node = look_up(tree, request, below)?;
+            match node.kind {
+                NodeKind::Directory => Err(ViewError::Answer(Errno::ISDIR)),
+                NodeKind::File => tree.read(request, node.id, out),
+                NodeKind::Link => tree.read_link(request, node.id, out),
+            }
         })
     }
 

@@ -111,3 +111,14 @@ proptest! {
         prop_assert_eq!(set, expected);
     }
 }
+
+#[test]
+fn positions() {
+    let set = CpuSet::parse(b"1,63-64,130").unwrap();
+    for (position, cpu) in (0..).zip(&set) {
+        assert_eq!(set.position(cpu), Some(position));
+    }
+    for none in [0, 2, 65, 131, 1000] {
+        assert_eq!(set.position(none), None);
+    }
+}

@@ -66,3 +66,11 @@ fn finds_whole_keys_first_of_each() {
     assert_eq!(find(b"k 1\nk 2\n", b"k"), Ok(Some(1)));
     assert_eq!(find(b"junk\nk 2\n", b"k"), Ok(Some(2)));
 }
+
+#[test]
+fn zeroed() {
+    let mut out = Vec::new();
+    push_zeroed(b"numa_hit 12\nnuma_miss 0\n", &mut out).unwrap();
+    assert_eq!(out, b"numa_hit 0\nnuma_miss 0\n");
+    assert!(push_zeroed(b"numa_hit many\n", &mut out).is_err());
+}

@@ -1,0 +1,58 @@
+//! The statistics of memory that `/proc/meminfo` and a node's meminfo have in common.
+
+use std::collections::HashSet;
+
+use parking_lot::Mutex;
+use vistafs_cgroup::MemoryStat;
+
+/// Bytes of the statistic that is labelled so; 0 where the kernel keeps none per cgroup. `None`: not
+/// known to be a statistic.
+pub(crate) fn statistic(key: &[u8], stat: &MemoryStat) -> Option<u64> {
+    Some(match key {
+        b"Cached" | b"FilePages" => stat.file,
+        b"SwapCached" => stat.swap_cached,
+        b"Active" => stat.active_anon.saturating_add(stat.active_file),
+        b"Inactive" => stat.inactive_anon.saturating_add(stat.inactive_file),
+        b"Active(anon)" => stat.active_anon,
+        b"Inactive(anon)" => stat.inactive_anon,
+        b"Active(file)" => stat.active_file,
+        b"Inactive(file)" => stat.inactive_file,
+        b"Unevictable" | b"Mlocked" => stat.unevictable,
+        b"Dirty" => stat.file_dirty,
+        b"Writeback" => stat.file_writeback,
+        b"AnonPages" => stat.anon,
+        b"Mapped" => stat.file_mapped,
+        b"Shmem" => stat.shmem,
+        b"KReclaimable" | b"SReclaimable" => stat.slab_reclaimable,
+        b"Slab" => stat
+            .slab_reclaimable
+            .saturating_add(stat.slab_unreclaimable),
+        b"SUnreclaim" => stat.slab_unreclaimable,
+        b"KernelStack" => stat.kernel_stack,
+        b"PageTables" => stat.page_tables,
+        b"SecPageTables" => stat.sec_page_tables,
+        b"AnonHugePages" => stat.anon_thp,
+        b"ShmemHugePages" => stat.shmem_thp,
+        b"FileHugePages" => stat.file_thp,
+        b"NFS_Unstable" | b"Bounce" | b"WritebackTmp" | b"ShmemPmdMapped" | b"FilePmdMapped"
+        | b"Unaccepted" | b"Balloon" | b"GPUActive" | b"GPUReclaim" | b"HighTotal"
+        | b"HighFree" | b"LowTotal" | b"LowFree" | b"Quicklists" => 0,
+        _ => return None,
+    })
+}
+
+/// The fields that were met and are not known; locked only when there is one.
+#[derive(Debug, Default)]
+pub(crate) struct UnknownFields(Mutex<HashSet<Vec<u8>>>);
+
+impl UnknownFields {
+    /// Says once of each that it is shown as 0.
+    pub(crate) fn note(&self, file: &str, key: &[u8]) {
+        if self.0.lock().insert(key.to_vec()) {
+            log::warn!(
+                "the kernel's {file} has a field {:?} that is new to vistafs; containers are shown 0",
+                String::from_utf8_lossy(key)
+            );
+        }
+    }
+}

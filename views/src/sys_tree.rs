@@ -1,0 +1,245 @@
+//! A directory of the host and all below it, read-only, with some of it left out for containers:
+//! what the trees of CPUs and of nodes have in common.
+//!
+//! Callers on the host find the directory as it is. Callers in containers find
+//!
+//! - entries about a CPU or node (`cpu3`, `node1`, `policy4`) only where that is theirs,
+//! - the files that [`HostTree::text`] makes anew, and
+//! - all else byte for byte as the host has it.
+//!
+//! Nothing is kept but the paths that somebody has looked up (`known_paths.rs`). Whether a caller may
+//! see a node is decided at each request (`seen.rs`), and the host's file is read at each reading: a
+//! CPU that is unplugged is gone at once. A node that is gone or hidden answers ESTALE, its name
+//! ENOENT. Modes and owners are the host's, and the kernel holds callers to them; a file that
+//! only root may read on the host is shown to nobody else, as the owner of FUSE's files is the
+//! host's root and not a container's. Who may write by the mode is answered EROFS.
+
+mod known_paths;
+mod seen;
+
+use std::ffi::OsStr;
+use std::fmt::Debug;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use vistafs_host::{FileKind, Host};
+use vistafs_view::{Access, Errno, NodeAttributes, NodeId, NodeKind, Request, TreeView, ViewError};
+
+use known_paths::KnownPaths;
+pub(crate) use seen::Seen;
+#[cfg(feature = "sys-node")]
+pub(crate) use seen::{cpu_list, numbered};
+
+/// What one of the trees makes of its directory.
+pub(crate) trait HostTree: Debug + Send + Sync + 'static {
+    /// The directory, below `/`.
+    const TOP: &'static str;
+
+    /// Files in it that every caller finds, as long as the kernel runs.
+    const LASTING: &'static [&'static str];
+
+    /// Appends the text of the file at `names` below the top for a container, where that is not the
+    /// host's; `false`: it is.
+    fn text(
+        &self,
+        names: &[&str],
+        seen: &mut Seen<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, ViewError>;
+}
+
+/// Serves a directory of the host.
+#[derive(Debug)]
+pub(crate) struct SysTree<T> {
+    tree: T,
+    paths: KnownPaths,
+}
+
+impl<T: HostTree> SysTree<T> {
+    pub(crate) fn new(tree: T) -> Self {
+        Self {
+            tree,
+            paths: KnownPaths::new(T::TOP),
+        }
+    }
+
+    /// The path below the top of a node that this caller may see, and what he sees the tree with.
+    fn find<'r>(
+        &self,
+        request: &'r mut Request<'_>,
+        node: NodeId,
+    ) -> Result<(Arc<str>, Option<Seen<'r>>), ViewError> {
+        let path = self.paths.get(request.host(), node).ok_or(STALE)?;
+        let mut seen = request.context().map(|cx| Seen::new(cx, T::TOP));
+        if let Some(seen) = &mut seen
+            && !seen.shows(&path)?
+        {
+            return Err(STALE);
+        }
+        Ok((path, seen))
+    }
+
+    fn attributes_of(&self, host: &Host, path: &str) -> Result<NodeAttributes, Errno> {
+        let stat = host.root().stat(&below(T::TOP, path))?;
+        Ok(NodeAttributes {
+            id: self.paths.id(path).ok_or(Errno::NOENT)?,
+            kind: node_kind(stat.kind).ok_or(Errno::NOENT)?,
+            mode: stat.mode,
+            uid: stat.uid,
+            gid: stat.gid,
+            size: stat.size,
+            lasting: T::LASTING.contains(&path),
+        })
+    }
+}
+
+const STALE: ViewError = ViewError::Answer(Errno::STALE);
+const NO_ENTRY: ViewError = ViewError::Answer(Errno::NOENT);
+
+/// What a node answers whose file the kernel no longer has.
+fn gone(errno: Errno) -> ViewError {
+    match errno {
+        Errno::NOENT | Errno::NODEV => STALE,
+        errno => ViewError::Answer(errno),
+    }
+}
+
+fn below(top: &str, path: &str) -> PathBuf {
+    // Joining an empty path would leave a slash at the end, which asks for a directory.
+    match path {
+        "" => PathBuf::from(top),
+        path => PathBuf::from(format!("{top}/{path}")),
+    }
+}
+
+fn joined(parent: &str, name: &str) -> String {
+    match parent {
+        "" => name.to_owned(),
+        parent => format!("{parent}/{name}"),
+    }
+}
+
+fn node_kind(kind: FileKind) -> Option<NodeKind> {
+    match kind {
+        FileKind::Directory => Some(NodeKind::Directory),
+        FileKind::File => Some(NodeKind::File),
+        FileKind::Link => Some(NodeKind::Link),
+        FileKind::Other => None,
+    }
+}
+
+impl<T: HostTree> TreeView for SysTree<T> {
+    fn lookup(
+        &self,
+        request: &mut Request<'_>,
+        parent: NodeId,
+        name: &OsStr,
+    ) -> Result<NodeAttributes, ViewError> {
+        let host = request.host();
+        let (parent, seen) = self.find(request, parent)?;
+        let name = name.to_str().filter(|name| is_one_component(name));
+        let mut name = name.ok_or(NO_ENTRY)?.to_owned();
+        if let Some(mut seen) = seen {
+            name = seen.host_name(&name)?.ok_or(NO_ENTRY)?;
+            if !seen.shows_entry(&parent, &name)? {
+                return Err(NO_ENTRY);
+            }
+        }
+        let found = self.attributes_of(host, &joined(&parent, &name));
+        found.map_err(ViewError::Answer)
+    }
+
+    fn attributes(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+    ) -> Result<NodeAttributes, ViewError> {
+        let host = request.host();
+        let (path, _) = self.find(request, node)?;
+        self.attributes_of(host, &path).map_err(gone)
+    }
+
+    fn list(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        found: &mut dyn FnMut(&OsStr, NodeId, NodeKind),
+    ) -> Result<(), ViewError> {
+        let host = request.host();
+        let (parent, mut seen) = self.find(request, node)?;
+        let entries = host.root().entries(&below(T::TOP, &parent));
+        for (name, kind) in entries.map_err(gone)? {
+            let (Some(name), Some(kind)) = (name.to_str(), node_kind(kind)) else {
+                continue;
+            };
+            let mut shown = name.to_owned();
+            if let Some(seen) = &mut seen {
+                if !seen.shows_entry(&parent, name)? {
+                    continue;
+                }
+                shown = seen.shown_name(name)?;
+            }
+            if let Some(id) = self.paths.id(&joined(&parent, name)) {
+                found(OsStr::new(&shown), id, kind);
+            }
+        }
+        Ok(())
+    }
+
+    fn open(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        access: Access,
+    ) -> Result<(), ViewError> {
+        self.find(request, node)?;
+        if access.write {
+            return Err(ViewError::Answer(Errno::ROFS));
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        let host = request.host();
+        let (path, seen) = self.find(request, node)?;
+        if let Some(mut seen) = seen {
+            let names: Vec<&str> = path.split('/').collect();
+            if self.tree.text(&names, &mut seen, out)? {
+                return Ok(());
+            }
+        }
+        host.root().read(&below(T::TOP, &path), out).map_err(gone)
+    }
+
+    fn read_link(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        let host = request.host();
+        let (path, seen) = self.find(request, node)?;
+        let target = host.root().read_link(&below(T::TOP, &path)).map_err(gone)?;
+        match (seen, target.to_str().and_then(|text| text.rsplit_once('/'))) {
+            (Some(mut seen), Some((directory, name))) => {
+                let name = seen.shown_name(name)?;
+                out.extend_from_slice(joined(directory, &name).as_bytes());
+            }
+            _ => out.extend_from_slice(target.as_bytes()),
+        }
+        Ok(())
+    }
+}
+
+fn is_one_component(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
+}
+
+#[cfg(test)]
+mod tests;

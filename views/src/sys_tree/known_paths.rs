@@ -1,0 +1,179 @@
+//! From the number of a node to its path on the host.
+//!
+//! A number is a hash of the path, so every process gives a node the same. What was looked up or
+//! listed is remembered, which is bounded by what the host has; a number that an earlier process gave
+//! out is found by walking the host's directory once.
+
+use std::collections::HashMap;
+use std::hash::Hasher;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use siphasher::sip::SipHasher13;
+use vistafs_host::{FileKind, Host};
+use vistafs_view::NodeId;
+
+use super::{below, joined};
+
+/// More than 1000 CPUs have; where a walk ends in any case.
+const MOST_ENTRIES: usize = 1 << 20;
+
+/// A number that no path has is not sought again and again.
+const BETWEEN_VAIN_WALKS: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct KnownPaths {
+    top: &'static str,
+    number: fn(&str) -> NodeId,
+    known: RwLock<HashMap<NodeId, Arc<str>>>,
+    // Never held over a walk.
+    last_in_vain: Mutex<Option<Instant>>,
+}
+
+impl KnownPaths {
+    pub(super) fn new(top: &'static str) -> Self {
+        Self::numbered(top, number)
+    }
+
+    fn numbered(top: &'static str, number: fn(&str) -> NodeId) -> Self {
+        Self {
+            top,
+            number,
+            known: RwLock::default(),
+            last_in_vain: Mutex::new(None),
+        }
+    }
+
+    /// The number of a path that the host has. `None`: another path has it already, as one pair
+    /// in 2^56 does; the first one that is seen is shown.
+    pub(super) fn id(&self, path: &str) -> Option<NodeId> {
+        if path.is_empty() {
+            return Some(NodeId::TOP);
+        }
+        let id = (self.number)(path);
+        if let Some(known) = self.known.read().get(&id) {
+            return self.same(known, path).then_some(id);
+        }
+        let mut known = self.known.write();
+        let first = known.entry(id).or_insert_with(|| path.into());
+        self.same(first, path).then_some(id)
+    }
+
+    /// The path of a number; whether the host still has it is another question.
+    pub(super) fn get(&self, host: &Host, id: NodeId) -> Option<Arc<str>> {
+        if id == NodeId::TOP {
+            return Some("".into());
+        }
+        let known = self.known.read().get(&id).cloned();
+        known.or_else(|| self.walk(host, id))
+    }
+
+    fn same(&self, known: &str, path: &str) -> bool {
+        if known != path {
+            log::warn!(
+                "{}: {path} is not shown, as it has the node number of {known}",
+                self.top
+            );
+        }
+        known == path
+    }
+
+    fn walk(&self, host: &Host, id: NodeId) -> Option<Arc<str>> {
+        let lately = |at: Instant| at.elapsed() < BETWEEN_VAIN_WALKS;
+        if self.last_in_vain.lock().is_some_and(lately) {
+            return None;
+        }
+        let mut directories = vec![String::new()];
+        let mut left = MOST_ENTRIES;
+        while let Some(parent) = directories.pop() {
+            let directory: PathBuf = below(self.top, &parent);
+            // One that goes meanwhile has nothing in it.
+            for (name, kind) in host.root().entries(&directory).unwrap_or_default() {
+                let Some(name) = name.to_str() else {
+                    continue;
+                };
+                let path = joined(&parent, name);
+                if (self.number)(&path) == id {
+                    self.id(&path)?;
+                    return Some(path.into());
+                }
+                left = left.saturating_sub(1);
+                if kind == FileKind::Directory && left > 0 {
+                    directories.push(path);
+                }
+            }
+        }
+        *self.last_in_vain.lock() = Some(Instant::now());
+        None
+    }
+}
+
+/// The same in every process and every release.
+fn number(path: &str) -> NodeId {
+    let mut hasher = SipHasher13::new();
+    hasher.write(path.as_bytes());
+    NodeId::from_hash(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use vistafs_host::FixedFacts;
+
+    use super::*;
+
+    fn host(dir: &tempfile::TempDir) -> Host {
+        for path in ["proc", "top/cpu0/topology", "top/cpu1"] {
+            std::fs::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        std::fs::write(dir.path().join("top/cpu0/topology/core_id"), "0\n").unwrap();
+        let facts = FixedFacts {
+            boottime: Duration::ZERO,
+            clk_tck: 100,
+            page_size: 4096,
+        };
+        Host::captured(dir.path(), facts).unwrap()
+    }
+
+    /// A change here breaks the hand-over from an older worker.
+    #[test]
+    fn numbers_are_for_ever() {
+        assert_eq!(number("cpu0/topology").get(), 31_081_335_457_782_294);
+    }
+
+    #[test]
+    fn what_another_process_has_numbered_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(&dir);
+        let paths = KnownPaths::new("top");
+        for path in ["cpu1", "cpu0/topology/core_id"] {
+            assert_eq!(&*paths.get(&host, number(path)).unwrap(), path);
+        }
+        assert_eq!(&*paths.get(&host, NodeId::TOP).unwrap(), "");
+        assert_eq!(paths.known.read().len(), 2, "no more than was asked for");
+    }
+
+    #[test]
+    fn what_is_nowhere_is_not_sought_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(&dir);
+        let paths = KnownPaths::new("top");
+        assert_eq!(paths.get(&host, number("cpu2")), None);
+        std::fs::create_dir(dir.path().join("top/cpu2")).unwrap();
+        assert_eq!(paths.get(&host, number("cpu2")), None);
+        *paths.last_in_vain.lock() = None;
+        assert_eq!(&*paths.get(&host, number("cpu2")).unwrap(), "cpu2");
+    }
+
+    #[test]
+    fn of_two_paths_with_one_number_the_first_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(&dir);
+        let paths = KnownPaths::numbered("top", |_| NodeId::from_hash(7));
+        let id = paths.id("cpu0").unwrap();
+        assert_eq!(paths.id("cpu0"), Some(id));
+        assert_eq!(paths.id("cpu1"), None);
+        assert_eq!(&*paths.get(&host, id).unwrap(), "cpu0");
+    }
+}

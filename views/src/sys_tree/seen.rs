@@ -1,0 +1,226 @@
+//! What a container sees of a tree: which CPUs and nodes, by which numbers.
+
+use std::path::Path;
+
+use vistafs_host::HostError;
+use vistafs_text::cpuinfo::Numbering;
+use vistafs_text::{CpuSet, ParseError, cpu_mask, number_words};
+use vistafs_view::{Context, ViewError};
+
+use super::{below, gone};
+
+/// The eyes of one container, for one request. What it may see is found out when it is first needed.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    cx: Context<'a>,
+    top: &'static str,
+    cpus: Option<CpuSet>,
+    nodes: Option<CpuSet>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn new(cx: Context<'a>, top: &'static str) -> Self {
+        Self {
+            cx,
+            top,
+            cpus: None,
+            nodes: None,
+        }
+    }
+
+    /// The container and the host.
+    #[cfg(feature = "sys-node")]
+    pub(crate) fn context(&mut self) -> &mut Context<'a> {
+        &mut self.cx
+    }
+
+    /// The visible CPUs, by the host's numbers.
+    pub(crate) fn cpus(&mut self) -> Result<&CpuSet, ViewError> {
+        let cpus = match self.cpus.take() {
+            Some(known) => known,
+            None => self.cx.visible_cpus()?,
+        };
+        Ok(self.cpus.insert(cpus))
+    }
+
+    /// The visible nodes of memory.
+    pub(crate) fn nodes(&mut self) -> Result<&CpuSet, ViewError> {
+        let nodes = match self.nodes.take() {
+            Some(known) => known,
+            None => self.cx.visible_nodes()?,
+        };
+        Ok(self.nodes.insert(nodes))
+    }
+
+    /// Whether nothing on the way to a path, nor itself, is about a CPU or node that is hidden.
+    pub(super) fn shows(&mut self, path: &str) -> Result<bool, ViewError> {
+        let mut parent_end = 0;
+        for name in path.split('/') {
+            let parent = path.get(..parent_end).unwrap_or_default();
+            if !self.shows_entry(parent.trim_end_matches('/'), name)? {
+                return Ok(false);
+            }
+            parent_end += name.len() + 1;
+        }
+        Ok(true)
+    }
+
+    /// Whether the entry of a directory is not about a CPU or node that is hidden.
+    pub(super) fn shows_entry(&mut self, parent: &str, name: &str) -> Result<bool, ViewError> {
+        if let Some(cpu) = numbered(name, "cpu") {
+            return Ok(self.cpus()?.contains(cpu));
+        }
+        if let Some(node) = numbered(name, "node") {
+            return Ok(self.nodes()?.contains(node));
+        }
+        if parent == "cpufreq" && numbered(name, "policy").is_some() {
+            let path = format!("{parent}/{name}/related_cpus");
+            // A policy that does not say whose it is may be anybody's.
+            let related = self.host_set(&path, number_words::parse_set);
+            let visible = self.cpus()?;
+            return Ok(related.is_ok_and(|cpus| !cpus.intersection(visible).is_empty()));
+        }
+        Ok(true)
+    }
+
+    /// The name that the host has for what is shown as `name`; `None`: no such thing is shown.
+    pub(super) fn host_name(&mut self, name: &str) -> Result<Option<String>, ViewError> {
+        let Some(cpu) = self.renumbered(name) else {
+            return Ok(Some(name.to_owned()));
+        };
+        let place = usize::try_from(cpu).unwrap_or(usize::MAX);
+        let host = self.cpus()?.iter().nth(place);
+        // `cpu01` is no name of CPU 1.
+        let exact = name == format!("cpu{cpu}");
+        Ok(host.filter(|_| exact).map(|cpu| format!("cpu{cpu}")))
+    }
+
+    /// The name by which a visible entry of the host's is shown.
+    pub(super) fn shown_name(&mut self, name: &str) -> Result<String, ViewError> {
+        let shown = match self.renumbered(name) {
+            Some(cpu) => self.cpus()?.position(cpu),
+            None => None,
+        };
+        Ok(shown.map_or_else(|| name.to_owned(), |cpu| format!("cpu{cpu}")))
+    }
+
+    /// The CPU of a name that is not shown as it is.
+    fn renumbered(&self, name: &str) -> Option<u32> {
+        match self.cx.numbering() {
+            Numbering::Physical => None,
+            Numbering::Renumbered => numbered(name, "cpu"),
+        }
+    }
+
+    /// Appends the list of all visible CPUs.
+    #[cfg(feature = "sys-cpu")]
+    pub(crate) fn push_cpus(&mut self, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        let all = self.cpus()?.clone();
+        self.push_list(&all, out)
+    }
+
+    /// Appends the host's list of CPUs at `names`, the visible ones of it.
+    pub(crate) fn push_cpu_list(
+        &mut self,
+        names: &[&str],
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        let cpus = self.host_set(&names.join("/"), cpu_list)?;
+        self.push_list(&cpus, out)
+    }
+
+    /// As [`push_cpu_list`](Self::push_cpu_list), of a mask.
+    pub(crate) fn push_cpu_mask(
+        &mut self,
+        names: &[&str],
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        let path = names.join("/");
+        let text = self.host_text(&path)?;
+        let cpus = self.parsed(&path, &text, cpu_mask::parse)?;
+        let shown = self.shown_cpus(&cpus)?;
+        cpu_mask::push_like(&text, &shown, out);
+        Ok(())
+    }
+
+    /// As [`push_cpu_list`](Self::push_cpu_list), of words.
+    #[cfg(feature = "sys-cpu")]
+    pub(crate) fn push_cpu_words(
+        &mut self,
+        names: &[&str],
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        let cpus = self.host_set(&names.join("/"), number_words::parse_set)?;
+        number_words::push_set(&self.shown_cpus(&cpus)?, out);
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn push_list(&mut self, cpus: &CpuSet, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        self.shown_cpus(cpus)?.push_list(out);
+        out.push(b'\n');
+        Ok(())
+    }
+
+    /// The visible ones of the host's CPUs, by the numbers that they are shown with.
+    fn shown_cpus(&mut self, cpus: &CpuSet) -> Result<CpuSet, ViewError> {
+        let numbering = self.cx.numbering();
+        let visible = self.cpus()?;
+        Ok(match numbering {
+            Numbering::Physical => cpus.intersection(visible),
+            Numbering::Renumbered => cpus.iter().filter_map(|c| visible.position(c)).collect(),
+        })
+    }
+
+    /// The set that the host's file at a path below the top holds.
+    pub(crate) fn host_set(
+        &mut self,
+        path: &str,
+        parse: fn(&[u8]) -> Result<CpuSet, ParseError>,
+    ) -> Result<CpuSet, ViewError> {
+        let text = self.host_text(path)?;
+        self.parsed(path, &text, parse)
+    }
+
+    /// The host's file at a path below the top.
+    pub(crate) fn host_text(&self, path: &str) -> Result<Vec<u8>, ViewError> {
+        let mut text = Vec::new();
+        let read = self
+            .cx
+            .host()
+            .root()
+            .read(&below(self.top, path), &mut text);
+        read.map_err(gone)?;
+        Ok(text)
+    }
+
+    /// What a text of the host's says; if that is not what the kernel documents, which file it is in.
+    pub(crate) fn parsed<V>(
+        &self,
+        path: &str,
+        text: &[u8],
+        parse: impl FnOnce(&[u8]) -> Result<V, ParseError>,
+    ) -> Result<V, ViewError> {
+        parse(text).map_err(|source| self.malformed(path, source))
+    }
+
+    pub(crate) fn malformed(&self, path: &str, source: ParseError) -> ViewError {
+        let root: &Path = self.cx.host().root().path();
+        HostError::malformed(&root.join(below(self.top, path)), source).into()
+    }
+}
+
+/// A list of CPUs or nodes. Where no CPU is `nohz_full`, some kernels write `(null)`.
+pub(crate) fn cpu_list(text: &[u8]) -> Result<CpuSet, ParseError> {
+    match text.trim_ascii() {
+        b"(null)" => Ok(CpuSet::default()),
+        _ => CpuSet::parse(text),
+    }
+}
+
+/// The number of a name such as `cpu3`. One that is too large for any is as good as hidden.
+pub(crate) fn numbered(name: &str, stem: &str) -> Option<u32> {
+    let digits = name.strip_prefix(stem)?;
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u32::MAX))
+}
