@@ -64,12 +64,6 @@ pub const ENABLED: &[&str] = &[
     "meminfo",
     #[cfg(feature = "partitions")]
     "partitions",
-    #[cfg(feature = "schedstat")]
-    "schedstat",
-    #[cfg(feature = "slabinfo")]
-    "slabinfo",
-    #[cfg(feature = "softirqs")]
-    "softirqs",
     #[cfg(feature = "pressure")]
     "pressure-cpu",
     #[cfg(feature = "pressure")]
@@ -78,6 +72,12 @@ pub const ENABLED: &[&str] = &[
     "pressure-irq",
     #[cfg(feature = "pressure")]
     "pressure-memory",
+    #[cfg(feature = "schedstat")]
+    "schedstat",
+    #[cfg(feature = "slabinfo")]
+    "slabinfo",
+    #[cfg(feature = "softirqs")]
+    "softirqs",
     #[cfg(feature = "stat")]
     "stat",
     #[cfg(feature = "swaps")]

@@ -46,6 +46,17 @@ impl Facts {
     }
 }
 
+/// Every view, whether it is on by default or not.
+fn all_views() -> Registry {
+    let registry = Registry::collect(&Selection::default()).unwrap();
+    let names = registry.all().iter().map(|view| view.spec.name.to_owned());
+    let selection = Selection {
+        enable: names.collect(),
+        ..Selection::default()
+    };
+    Registry::collect(&selection).unwrap()
+}
+
 /// A captured host with its container.
 #[derive(Debug)]
 pub(crate) struct Captured {
@@ -79,13 +90,13 @@ impl Captured {
             container: Arc::new(container),
             root: root.to_owned(),
             facts,
-            registry: Registry::collect(&Selection::default()).unwrap().on(&host),
+            registry: all_views().on(&host),
             host,
             policy: Policy::default(),
         }
     }
 
-    /// The paths of all views that the host has the files for.
+    /// The paths of all views that the host has the files for, those that are off by default too.
     pub(crate) fn views(&self) -> Vec<&'static str> {
         self.registry.serving().map(|v| v.spec.path).collect()
     }

@@ -1,11 +1,12 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vistafs_cgroup::Hierarchies;
-use vistafs_container::{Container, CpuPolicy};
+use vistafs_container::Container;
 use vistafs_host::FixedFacts;
-use vistafs_view::{Asker, look_up};
+use vistafs_view::{Asker, Policy, look_up};
 
 use super::*;
 
@@ -25,8 +26,8 @@ impl HostTree for Plain {
 /// A host with CPUs 0 and 1, and a container whose cpuset can be set.
 struct Little {
     dir: tempfile::TempDir,
-    host: Host,
-    container: Container,
+    host: Arc<Host>,
+    container: Arc<Container>,
     tree: SysTree<Plain>,
 }
 
@@ -60,8 +61,13 @@ impl Little {
         let located = hierarchies.locate_path(Path::new("/app")).unwrap();
         let start = Duration::ZERO;
         Self {
-            host: Host::captured(dir.path(), facts).unwrap(),
-            container: Container::new(&hierarchies, located, start, Default::default()),
+            host: Arc::new(Host::captured(dir.path(), facts).unwrap()),
+            container: Arc::new(Container::new(
+                &hierarchies,
+                located,
+                start,
+                Default::default(),
+            )),
             tree: SysTree::new(Plain),
             dir,
         }
@@ -80,7 +86,7 @@ impl Little {
         };
         let container = inside.then_some(&self.container);
         let mut scratch = Vec::new();
-        let policy = CpuPolicy::default();
+        let policy = Policy::default();
         ask(&mut Request::new(
             asker,
             container,
