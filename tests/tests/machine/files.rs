@@ -81,7 +81,7 @@ fn listings_agree_with_look_ups() {
     expected.extend(pressure.then_some("pressure"));
     expected.sort_unstable();
     assert_eq!(names("proc"), expected);
-    assert_eq!(names("sys/devices/system/cpu"), ["online"]);
+    assert_eq!(names("sys/devices/system"), ["cpu", "node"]);
 }
 
 #[test]
