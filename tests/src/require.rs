@@ -45,6 +45,12 @@ pub fn alone() -> bool {
     std::env::var_os("VISTAFS_ALONE").is_some_and(|v| v == "1")
 }
 
+/// Whether this is a virtual machine of `cargo xtask test`, whose settings may be changed.
+#[must_use]
+pub fn guest() -> bool {
+    privileged() && std::env::var_os("VISTAFS_LAYOUT").is_some()
+}
+
 /// Whether a program is on the path.
 #[must_use]
 pub fn program(name: &str) -> bool {
@@ -59,6 +65,17 @@ macro_rules! require_privileged {
         $crate::require!(
             $crate::require::privileged(),
             "needs root and /dev/fuse (run the tests as root, load the fuse module)"
+        );
+    };
+}
+
+/// Ends the test unless the machine is one whose settings may be changed.
+#[macro_export]
+macro_rules! require_guest {
+    () => {
+        $crate::require!(
+            $crate::require::guest(),
+            "changes the machine that it runs on (cargo xtask test --only vm)"
         );
     };
 }

@@ -38,6 +38,19 @@ pub(crate) const MACHINE_TESTS: Program = Program {
     name: "machine",
 };
 
+/// The tests that change the machine that they run on.
+pub(crate) const GUEST_TESTS: Program = Program {
+    cargo: &[
+        "test",
+        "--package",
+        "vistafs-tests",
+        "--test",
+        "guest",
+        "--no-run",
+    ],
+    name: "guest",
+};
+
 impl Program {
     /// Builds it and returns its path, which cargo alone knows.
     pub(crate) fn build(&self) -> Result<PathBuf> {

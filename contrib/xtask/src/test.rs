@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use crate::program::{DAEMON, MACHINE_TESTS};
+use crate::program::{DAEMON, GUEST_TESTS, MACHINE_TESTS};
 use crate::run;
 use crate::tally::{Outcome, Report};
 use crate::vm::{self, Job, Layout, Vm};
@@ -36,7 +36,7 @@ enum Step {
     Any,
     /// Tests that need root and /dev/fuse, on this machine.
     Machine,
-    /// The same tests in virtual machines, one for each cgroup layout.
+    /// The same tests, and those that change a machine, in virtual ones: one for each cgroup layout.
     Vm,
 }
 
@@ -150,6 +150,7 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
         put: vec![
             (DAEMON.build()?, "/vistafs/vistafs".into()),
             (MACHINE_TESTS.build()?, "/vistafs/machine".into()),
+            (GUEST_TESTS.build()?, "/vistafs/guest".into()),
         ],
         get: vec![("/vistafs/skipped".into(), skip_log.clone())],
     };
@@ -213,6 +214,7 @@ fn guest_script(layout: Layout, directory: &str) -> String {
          /vistafs/machine --skip {ALONE} --skip {UNPLUGS} || status=$?\n\
          VISTAFS_ALONE=1 /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
          /vistafs/machine {UNPLUGS} || status=$?\n\
+         /vistafs/guest --test-threads=1 || status=$?\n\
          exit $status\n",
         layout.name()
     )

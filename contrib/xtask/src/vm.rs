@@ -56,7 +56,7 @@ impl Vm {
             layout,
             memory_mib: 1536,
             cpus: 2,
-            timeout: Duration::from_secs(15 * 60),
+            timeout: Duration::from_secs(25 * 60),
             prefix: String::new(),
         }
     }

@@ -151,7 +151,6 @@ fn every_text_is_answered_as_by_the_kernel_s_own_file() {
 fn privilege_goes_with_the_descriptor() {
     require_privileged!();
     require!(is_kept(), "the kernel keeps no pressure (psi=1)");
-    require!(is_capable(), "needs CAP_SYS_RESOURCE");
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let container = TestContainer::new(&mounted, &cgroup);
@@ -164,7 +163,9 @@ fn privilege_goes_with_the_descriptor() {
         "exec 3<>/proc/pressure/cpu; {less} {write}\n\
          {less} sh -c \"exec 3<>/proc/pressure/cpu; {write}\"\n"
     );
-    assert_eq!(container.run(&script), "taken\nrefused\n");
+    // vistafs can give no more than it has itself.
+    let privileged = if is_capable() { "taken" } else { "refused" };
+    assert_eq!(container.run(&script), format!("{privileged}\nrefused\n"));
 }
 
 /// Without a trigger the kernel answers a poll at once, with an error.

@@ -18,7 +18,8 @@ const RELEASE: &str = "bookworm";
 
 /// What the tests call in a guest, beside the essential packages.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,util-linux,mount,kmod,iproute2,\
-    busybox-static,python3-minimal,runc,crun,lxc,fuse3,zstd";
+    busybox-static,python3-minimal,runc,crun,lxc,fuse3,zstd,libpam-systemd,\
+    sysstat,numactl,hwloc-nox,openjdk-17-jre-headless";
 
 /// Size of the file system. The file is sparse: what is not used costs nothing.
 const SIZE: &str = "4G";
@@ -90,6 +91,8 @@ fn build(work: &Path) -> Result<()> {
     run::quiet(
         mirror
             .mmdebstrap(RELEASE, "minbase", PACKAGES)
+            // Java's packages want to link manual pages there.
+            .arg("--essential-hook=mkdir -p \"$1/usr/share/man/man1\"")
             .arg(&tree)
             .args(mirror.sources(RELEASE)),
     )?;

@@ -1,0 +1,196 @@
+//! Real swap on a compressed RAM disk: what a container is shown of it while it is being used.
+//!
+//! v1 without swap accounting cannot be had here: kernels since 6.1 always account. SEMANTICS has an
+//! example of it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::{TestContainer, field};
+use vistafs_tests::require_guest;
+use vistafs_tests::vistafs::{Mounted, printed};
+
+const MIB: u64 = 1 << 20;
+const HOST_SWAP_MIB: u64 = 256;
+
+/// Swap on zram; gone at drop.
+struct Swap;
+
+impl Swap {
+    fn on() -> Self {
+        shell(&format!(
+            "modprobe zram && echo {HOST_SWAP_MIB}M >/sys/block/zram0/disksize && \
+             mkswap -q /dev/zram0 && swapon /dev/zram0"
+        ));
+        Self
+    }
+}
+
+impl Drop for Swap {
+    fn drop(&mut self) {
+        let script = "swapoff /dev/zram0; echo 1 >/sys/block/zram0/reset; rmmod zram";
+        let _ = Command::new("sh").args(["-c", script]).status();
+    }
+}
+
+#[track_caller]
+fn shell(script: &str) -> String {
+    printed(&Command::new("sh").args(["-c", script]).output().unwrap())
+}
+
+fn file(cgroup: &TestCgroup, name: &str) -> PathBuf {
+    cgroup.directory("memory").join(name)
+}
+
+/// Limits memory, and swap apart from it; in v1 that is a pool of both. The total that this makes.
+fn limit(cgroup: &TestCgroup, memory_mib: u64, swap_mib: u64) -> u64 {
+    cgroup.limit_memory(memory_mib * MIB);
+    if cgroup.is_v2("memory") {
+        std::fs::write(file(cgroup, "memory.swap.max"), format!("{swap_mib}M")).unwrap();
+        swap_mib
+    } else {
+        let pool = memory_mib + swap_mib;
+        std::fs::write(
+            file(cgroup, "memory.memsw.limit_in_bytes"),
+            format!("{pool}M"),
+        )
+        .unwrap();
+        pool
+    }
+}
+
+/// Takes `mib` of memory by steps of 4 MiB in a container, and has `look` see what it prints of
+/// itself after each: meminfo, `free -k`, `swapon -s`.
+fn take_memory(cgroup: &TestCgroup, mib: u64, mut look: impl FnMut(&str)) {
+    let mounted = Mounted::new();
+    let steps = mib / 4;
+    let script = format!(
+        "exec python3 -c '
+import os
+kept = []
+for step in range({steps}):
+    kept.append(bytearray(os.urandom(1 << 20) * 4))
+    os.system(\"cat /proc/meminfo; free -k; swapon -s; echo ====\")
+'"
+    );
+    let text = TestContainer::new(&mounted, cgroup).run(&script);
+    let seen: Vec<&str> = text
+        .split("====\n")
+        .filter(|part| !part.is_empty())
+        .collect();
+    assert_eq!(seen.len() as u64, steps, "{text}");
+    for step in seen {
+        tools_agree(step);
+        look(step);
+    }
+}
+
+/// (total, used) in KiB of what a container has printed, and that its three sources agree.
+#[track_caller]
+fn tools_agree(text: &str) {
+    let (total, used) = swap(text);
+    let free: Vec<&str> = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Swap:  "))
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    assert_eq!(free[0].parse(), Ok(total), "{text}");
+    let line = text.lines().find(|line| line.starts_with("none"));
+    let columns: Vec<u64> = line
+        .map(|line| {
+            let words = line.split_whitespace();
+            words.filter_map(|word| word.parse().ok()).collect()
+        })
+        .unwrap_or(vec![0, 0, 0]);
+    assert_eq!(columns[0], total, "{text}");
+    // The three were read one after the other, and the readers themselves take memory.
+    for other in [free[1].parse().unwrap(), columns[1]] {
+        assert!(other <= total && used.abs_diff(other) < 8 * 1024, "{text}");
+    }
+}
+
+/// (total, used), KiB.
+#[track_caller]
+fn swap(text: &str) -> (u64, u64) {
+    let (total, free) = (field(text, "SwapTotal:"), field(text, "SwapFree:"));
+    assert!(free <= total, "{text}");
+    (total, total - free)
+}
+
+/// The total stays, and swap is really used in the end.
+fn check_total(cgroup: &TestCgroup, total_mib: u64) {
+    let mut most = 0;
+    take_memory(cgroup, 112, |text| {
+        let (total, used) = swap(text);
+        assert_eq!(total, total_mib * 1024, "{text}");
+        most = most.max(used);
+    });
+    assert!(most > 30 * 1024, "only {most} KiB of swap were used");
+}
+
+#[test]
+fn a_limit_of_its_own_is_the_total() {
+    require_guest!();
+    let _swap = Swap::on();
+    let cgroup = TestCgroup::new();
+    let total = limit(&cgroup, 64, 96);
+    check_total(&cgroup, total);
+}
+
+#[test]
+fn a_limit_on_an_ancestor_alone_is_the_total() {
+    require_guest!();
+    let _swap = Swap::on();
+    let parent = TestCgroup::new();
+    let total = limit(&parent, 64, 96);
+    check_total(&parent.child("app"), total);
+}
+
+#[test]
+fn without_a_limit_the_host_s_is_the_total() {
+    require_guest!();
+    let _swap = Swap::on();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(64 * MIB);
+    check_total(&cgroup, HOST_SWAP_MIB);
+}
+
+#[test]
+fn who_must_not_swap_has_none() {
+    require_guest!();
+    let _swap = Swap::on();
+    let cgroup = TestCgroup::new();
+    if cgroup.is_v2("memory") {
+        limit(&cgroup, 64, 0);
+    } else {
+        limit(&cgroup, 64, 96);
+        std::fs::write(file(&cgroup, "memory.swappiness"), "0").unwrap();
+    }
+    take_memory(&cgroup, 32, |text| {
+        let (total, used) = swap(text);
+        assert_eq!(total, used, "{text}");
+        assert!(total < 1024, "{text}");
+    });
+}
+
+#[test]
+fn zswap_makes_nothing_go_below_use() {
+    require_guest!();
+    const ENABLED: &str = "/sys/module/zswap/parameters/enabled";
+    let _swap = Swap::on();
+    std::fs::write(ENABLED, "Y").unwrap();
+    let cgroup = TestCgroup::new();
+    let total = limit(&cgroup, 64, 96);
+    let mut zswapped = 0;
+    take_memory(&cgroup, 112, |text| {
+        assert_eq!(swap(text).0, total * 1024, "{text}");
+        let (pool, stored) = (field(text, "Zswap:"), field(text, "Zswapped:"));
+        assert!(pool <= stored, "{text}");
+        zswapped = zswapped.max(stored);
+    });
+    std::fs::write(ENABLED, "N").unwrap();
+    // v1 does not count it per cgroup.
+    assert_eq!(zswapped > 0, cgroup.is_v2("memory"), "{zswapped}");
+}
