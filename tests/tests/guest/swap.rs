@@ -119,12 +119,12 @@ fn swap(text: &str) -> (u64, u64) {
     (total, total - free)
 }
 
-/// The total stays, and swap is really used in the end.
-fn check_total(cgroup: &TestCgroup, total_mib: u64) {
+/// The total stays, KiB, and swap is really used in the end.
+fn check_total(cgroup: &TestCgroup, expected: u64) {
     let mut most = 0;
     take_memory(cgroup, 112, |text| {
         let (total, used) = swap(text);
-        assert_eq!(total, total_mib * 1024, "{text}");
+        assert_eq!(total, expected, "{text}");
         most = most.max(used);
     });
     assert!(most > 30 * 1024, "only {most} KiB of swap were used");
@@ -136,7 +136,7 @@ fn a_limit_of_its_own_is_the_total() {
     let _swap = Swap::on();
     let cgroup = TestCgroup::new();
     let total = limit(&cgroup, 64, 96);
-    check_total(&cgroup, total);
+    check_total(&cgroup, total * 1024);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_limit_on_an_ancestor_alone_is_the_total() {
     let _swap = Swap::on();
     let parent = TestCgroup::new();
     let total = limit(&parent, 64, 96);
-    check_total(&parent.child("app"), total);
+    check_total(&parent.child("app"), total * 1024);
 }
 
 #[test]
@@ -154,7 +154,9 @@ fn without_a_limit_the_host_s_is_the_total() {
     let _swap = Swap::on();
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(64 * MIB);
-    check_total(&cgroup, HOST_SWAP_MIB);
+    // A little less than the disk has: the area begins with a page of its own.
+    let host = std::fs::read_to_string("/proc/meminfo").unwrap();
+    check_total(&cgroup, field(&host, "SwapTotal:"));
 }
 
 #[test]
@@ -175,22 +177,31 @@ fn who_must_not_swap_has_none() {
     });
 }
 
+/// Debian's kernels for clouds have no zswap; theirs is the half of the test without it.
 #[test]
 fn zswap_makes_nothing_go_below_use() {
     require_guest!();
     const ENABLED: &str = "/sys/module/zswap/parameters/enabled";
     let _swap = Swap::on();
-    std::fs::write(ENABLED, "Y").unwrap();
+    let has_zswap = std::path::Path::new(ENABLED).exists();
+    if has_zswap {
+        std::fs::write(ENABLED, "Y").unwrap();
+    }
     let cgroup = TestCgroup::new();
     let total = limit(&cgroup, 64, 96);
     let mut zswapped = 0;
     take_memory(&cgroup, 112, |text| {
         assert_eq!(swap(text).0, total * 1024, "{text}");
-        let (pool, stored) = (field(text, "Zswap:"), field(text, "Zswapped:"));
-        assert!(pool <= stored, "{text}");
-        zswapped = zswapped.max(stored);
+        if text.contains("Zswap:") {
+            let (pool, stored) = (field(text, "Zswap:"), field(text, "Zswapped:"));
+            assert!(pool <= stored, "{text}");
+            zswapped = zswapped.max(stored);
+        }
     });
-    std::fs::write(ENABLED, "N").unwrap();
+    if has_zswap {
+        std::fs::write(ENABLED, "N").unwrap();
+    }
     // v1 does not count it per cgroup.
-    assert_eq!(zswapped > 0, cgroup.is_v2("memory"), "{zswapped}");
+    let is_counted = has_zswap && cgroup.is_v2("memory");
+    assert_eq!(zswapped > 0, is_counted, "{zswapped}");
 }
