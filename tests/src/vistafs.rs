@@ -225,13 +225,16 @@ impl Drop for Mounted {
 
 /// Waits up to 20 s.
 #[track_caller]
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_for(Duration::from_secs(20), what, condition);
+}
+
+/// Waits as long as that.
+#[track_caller]
+pub fn wait_for(most: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();
     while !condition() {
-        assert!(
-            started.elapsed() < Duration::from_secs(20),
-            "waited in vain until {what}"
-        );
+        assert!(started.elapsed() < most, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -211,8 +211,8 @@ fn guest_script(layout: Layout, directory: &str) -> String {
          : >\"$VISTAFS_SKIP_LOG\"\n\
          mkdir -p {directory} && cd {directory} || exit\n\
          status=0\n\
-         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} || status=$?\n\
          VISTAFS_ALONE=1 /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
+         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} || status=$?\n\
          /vistafs/machine {UNPLUGS} || status=$?\n\
          /vistafs/guest --test-threads=1 || status=$?\n\
          exit $status\n",

@@ -1,5 +1,6 @@
 //! Block I/O of a container on a disk of its own, with iostat(1) and vmstat(8) as witnesses.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -60,13 +61,15 @@ impl Drop for Disk {
     }
 }
 
-/// Lets v1 count what a cgroup does on a disk: without a limit it does not.
+/// Lets v1 count what a cgroup does on a disk: without a limit it does not, and some kernels count
+/// each direction from its own limit on.
 fn count(cgroup: &TestCgroup, disk: &Disk) {
     if !cgroup.is_v2("blkio") {
-        let file = cgroup
-            .directory("blkio")
-            .join("blkio.throttle.read_bps_device");
-        std::fs::write(file, format!("{} {}", disk.numbers(), 1_u64 << 40)).unwrap();
+        for direction in ["read", "write"] {
+            let file = format!("blkio.throttle.{direction}_bps_device");
+            let limit = format!("{} {}", disk.numbers(), 1_u64 << 40);
+            std::fs::write(cgroup.directory("blkio").join(file), limit).unwrap();
+        }
     }
 }
 
@@ -155,6 +158,10 @@ fn io_of_a_cgroup_that_was_removed_still_counts() {
     count(&cgroup, &disk);
     let below = cgroup.child("below");
     count(&below, &disk);
+    // What a container has been shown is remembered for as long as it lives.
+    let mut living = TestContainer::new(&mounted, &cgroup).spawn("echo; read _");
+    let mut started = BufReader::new(living.stdout.take().unwrap());
+    started.read_line(&mut String::new()).unwrap();
     let read = || disk.line(&mounted.read(&cgroup.address("proc/diskstats")));
     let read_sectors = || read().map_or(0, |columns| columns[2]);
     let mut script = below.join_script();
@@ -173,4 +180,6 @@ fn io_of_a_cgroup_that_was_removed_still_counts() {
     assert_eq!(before, 8192);
     drop(below);
     assert_eq!(read_sectors(), before);
+    drop(living.stdin.take());
+    living.wait().unwrap();
 }
