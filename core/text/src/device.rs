@@ -1,4 +1,4 @@
-//! A block device by its numbers, as cgroup files name it (`254:0`), and what was done on it.
+//! A device by its numbers, as cgroup files and mountinfo name it (`254:0`), and what was done on it.
 
 use crate::number::parse_u32;
 
@@ -6,7 +6,7 @@ use crate::number::parse_u32;
 /// one disk; /proc/diskstats does not have it either.
 pub(crate) const UNKNOWN: &[u8] = b"(unknown)";
 
-/// Numbers of a block device.
+/// Numbers of a device: a block device, or what stands for one below a file system without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Device {
     /// Of its driver.

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::device::Device;
 use crate::error::ParseError;
 use crate::line_reader::{LineReader, without_newline};
 use crate::number::parse_u32;
@@ -17,11 +18,16 @@ pub struct Mount<'a> {
     pub id: u32,
     /// Number of the mount that it is on.
     pub parent: u32,
+    /// What stat(2) shows as the device of the files on it; free to be given anew once the file
+    /// system is gone.
+    pub device: Device,
     /// The directory of the file system that is the root of this mount. Unescaped; allocates only
     /// if there was something to unescape.
     pub root: Cow<'a, [u8]>,
     /// Where it is, seen from the root directory of the process. Unescaped like `root`.
     pub mount_point: Cow<'a, [u8]>,
+    /// Options of the mount, as against those of the file system: `rw,nosuid,relatime`.
+    pub options: &'a [u8],
     /// File system type, perhaps with a subtype: `cgroup2`, `fuse.sshfs`.
     pub fs_type: &'a [u8],
     /// What was mounted; still escaped. May be empty.
@@ -56,10 +62,11 @@ fn parse(line: &[u8]) -> Result<Mount<'_>, &'static str> {
     let id = columns.next().and_then(parse_u32).ok_or("a mount id")?;
     let parent = columns.next().and_then(parse_u32);
     let parent = parent.ok_or("a mount id and its parent's")?;
-    columns.next().ok_or("a device number in column 3")?;
+    let device = columns.next().and_then(Device::parse);
+    let device = device.ok_or("a device number in column 3")?;
     let root = columns.next().ok_or("a root in column 4")?;
     let mount_point = columns.next().ok_or("a mount point in column 5")?;
-    columns.next().ok_or("mount options in column 6")?;
+    let options = columns.next().ok_or("mount options in column 6")?;
     // Any number of optional columns, up to the separator.
     columns
         .find(|column| *column == b"-")
@@ -70,8 +77,10 @@ fn parse(line: &[u8]) -> Result<Mount<'_>, &'static str> {
     Ok(Mount {
         id,
         parent,
+        device,
         root: unescape(root),
         mount_point: unescape(mount_point),
+        options,
         fs_type,
         source,
         super_options,

@@ -15,8 +15,10 @@ fn columns_escapes_and_an_empty_source() {
     let root = Mount {
         id: 22,
         parent: 1,
+        device: Device { major: 8, minor: 1 },
         root: Cow::Borrowed(b"/"),
         mount_point: Cow::Borrowed(b"/"),
+        options: b"rw,relatime",
         fs_type: b"ext4",
         source: b"/dev/sda1",
         super_options: b"rw,errors=remount-ro",
@@ -63,7 +65,7 @@ fn allocates_only_to_unescape() {
 
 #[test]
 fn one_line() {
-    let rows: [(&[u8], Option<&[u8]>); 13] = [
+    let rows: [(&[u8], Option<&[u8]>); 15] = [
         (b"1 0 0:1 / / rw - tmpfs tmpfs rw\n", Some(b"rw")),
         (b"1 0 0:1 / / rw - tmpfs tmpfs rw", Some(b"rw")),
         (b"1 0 0:1 / / rw - tmpfs tmpfs rw more\n", Some(b"rw")),
@@ -76,6 +78,8 @@ fn one_line() {
         (b"-1 0 0:1 / / rw - tmpfs tmpfs rw\n", None),
         (b"1 max 0:1 / / rw - tmpfs tmpfs rw\n", None),
         (b"99999999999999999999 0 0:1 / / rw - t t rw\n", None),
+        (b"1 0 01 / / rw - tmpfs tmpfs rw\n", None),
+        (b"1 0 0:-1 / / rw - tmpfs tmpfs rw\n", None),
         (b"1 0 0:1 / / rw tmpfs tmpfs rw\n", None),
         (b"1 0 0:1 / / rw -\n", None),
         (b"1 0 0:1 / / rw - tmpfs tmpfs\n", None),
