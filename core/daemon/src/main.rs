@@ -6,6 +6,7 @@ mod config;
 mod engine;
 mod fuse_mount;
 mod logging;
+mod output;
 mod run;
 mod serve;
 

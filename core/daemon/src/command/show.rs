@@ -1,6 +1,5 @@
 //! `vistafs show VIEW`: what a process or a cgroup would see, without a mount.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -9,6 +8,7 @@ use vistafs_container::{Caller, ContainerError};
 use crate::cli::ShowArgs;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::output;
 
 pub(crate) fn show(args: &ShowArgs, config: &Config) -> anyhow::Result<u8> {
     let engine = Engine::start(config)?;
@@ -38,12 +38,6 @@ pub(crate) fn show(args: &ShowArgs, config: &Config) -> anyhow::Result<u8> {
     engine
         .dispatcher
         .show(view, Path::new(below), &caller, &mut text)?;
-    let written = std::io::stdout().write_all(&text);
-    match written {
-        // `vistafs show ... | head -1` has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
-        written => written
-            .map(|()| 0)
-            .context("cannot write to standard output"),
-    }
+    output::print(&text)?;
+    Ok(0)
 }

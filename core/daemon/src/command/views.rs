@@ -1,8 +1,5 @@
 //! `vistafs views`: the table of all views.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
-
 use anyhow::Context as _;
 use serde::Serialize;
 use vistafs_cgroup::Hierarchies;
@@ -12,6 +9,7 @@ use vistafs_view::{Registered, Registry, Status};
 use crate::cli::ViewsArgs;
 use crate::config::Config;
 use crate::engine;
+use crate::output;
 
 #[derive(Serialize)]
 struct Row {
@@ -47,14 +45,11 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
     let text = if args.json {
         serde_json::to_string_pretty(&rows)? + "\n"
     } else {
-        table(&rows)
+        let head = ["PATH", "STATUS", "FROM", "SOURCES HERE", "SHOWS"];
+        output::table(head, rows.iter().map(cells))
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(0),
-        written => written
-            .map(|()| 0)
-            .context("cannot write to standard output"),
-    }
+    output::print(text.as_bytes())?;
+    Ok(0)
 }
 
 fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
@@ -90,37 +85,13 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
     }
 }
 
-fn table(rows: &[Row]) -> String {
-    let cells = |row: &Row| {
-        let status = format!("{} {}", if row.on { "on" } else { "off" }, row.why);
-        [
-            row.path.to_owned(),
-            status,
-            row.from.to_owned(),
-            row.sources.join(", "),
-            row.summary.to_owned(),
-        ]
-    };
-    let head = ["PATH", "STATUS", "FROM", "SOURCES HERE", "SHOWS"].map(str::to_owned);
-    let lines: Vec<[String; 5]> = std::iter::once(head)
-        .chain(rows.iter().map(cells))
-        .collect();
-    let width = |column: usize| {
-        lines
-            .iter()
-            .map(|line| line[column].len())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths = [width(0), width(1), width(2), width(3)];
-    let mut text = String::new();
-    for line in &lines {
-        for (cell, width) in line.iter().zip(widths) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{cell:width$}  ");
-        }
-        text += line[4].trim_end();
-        text.push('\n');
-    }
-    text
+fn cells(row: &Row) -> [String; 5] {
+    let status = format!("{} {}", if row.on { "on" } else { "off" }, row.why);
+    [
+        row.path.to_owned(),
+        status,
+        row.from.to_owned(),
+        row.sources.join(", "),
+        row.summary.to_owned(),
+    ]
 }
