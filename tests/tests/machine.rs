@@ -59,6 +59,10 @@ mod triggers;
 #[path = "machine/address.rs"]
 mod address;
 
+/// `vistafs doctor`.
+#[path = "machine/doctor.rs"]
+mod doctor;
+
 /// `vistafs run`.
 #[path = "machine/run.rs"]
 mod run;

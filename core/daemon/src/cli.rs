@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// List the views: on or off and why, and where they get their numbers from on this host.
     Views(ViewsArgs),
+    /// Tell what of this host works for vistafs, what does not, and what would mend it.
+    Doctor(DoctorArgs),
     #[command(hide = true)]
     RunInit(InitArgs),
 }
@@ -61,6 +63,13 @@ pub(crate) struct ShowArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ViewsArgs {
+    /// JSON, for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
     /// JSON, for machines.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod doctor;
 mod mount;
 mod show;
 mod views;
@@ -10,15 +11,14 @@ use crate::run;
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
-    if let Command::RunInit(args) = &cli.command {
-        return run::init(args);
-    }
-    let config = Config::read(cli.config.as_deref())?;
+    let config = || Config::read(cli.config.as_deref());
     match &cli.command {
-        Command::Mount(args) => mount::mount(args, &config),
-        Command::Run(args) => run::run(args, &config),
-        Command::Show(args) => show::show(args, &config),
-        Command::Views(args) => views::views(args, &config),
+        Command::Mount(args) => mount::mount(args, &config()?),
+        Command::Run(args) => run::run(args, &config()?),
+        Command::Show(args) => show::show(args, &config()?),
+        Command::Views(args) => views::views(args, &config()?),
+        // Where the configuration is broken, too.
+        Command::Doctor(args) => doctor::doctor(args),
         Command::RunInit(args) => run::init(args),
     }
 }

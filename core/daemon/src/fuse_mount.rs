@@ -26,7 +26,8 @@ impl FuseMount {
             bail!("mounting takes root (run it with sudo, or as a systemd service)");
         }
         check_mount_point(mount_point)?;
-        let device = open_device()?;
+        let device = open_device()
+            .map_err(|failure| anyhow::anyhow!("{} ({})", failure.found, failure.remedy))?;
         let mode = std::fs::metadata(mount_point)?.mode() & 0o170_000;
         // Everybody may read; the kernel itself checks permission bits.
         let options = format!(
@@ -91,14 +92,22 @@ impl Drop for FuseMount {
     }
 }
 
-fn open_device() -> anyhow::Result<File> {
+/// Why the device cannot be opened, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct NoDevice {
+    pub(crate) found: String,
+    pub(crate) remedy: &'static str,
+}
+
+pub(crate) fn open_device() -> Result<File, NoDevice> {
     const DEVICE: &str = "/dev/fuse";
     File::options()
         .read(true)
         .write(true)
         .open(DEVICE)
-        .map_err(|error| {
-            let remedy = match error.raw_os_error() {
+        .map_err(|error| NoDevice {
+            found: format!("cannot open {DEVICE}: {error}"),
+            remedy: match error.raw_os_error() {
                 Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
                     "load the fuse module: modprobe fuse; in a container, add --device /dev/fuse"
                 }
@@ -106,8 +115,7 @@ fn open_device() -> anyhow::Result<File> {
                     "run it as root; in a container, add --device /dev/fuse"
                 }
                 _ => "is it the FUSE device, character device 10:229?",
-            };
-            anyhow::anyhow!("cannot open {DEVICE}: {error} ({remedy})")
+            },
         })
 }
 

@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod config;
+mod doctor;
 mod engine;
 mod fuse_mount;
 mod logging;

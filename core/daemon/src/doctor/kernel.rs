@@ -1,0 +1,121 @@
+//! The kernel: its release, FUSE, pressure stall information; and whether we are root.
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use super::Finding;
+use crate::fuse_mount;
+
+/// Everything else wants root, too.
+pub(super) fn user() -> Finding {
+    if nix::unistd::geteuid().is_root() {
+        Finding::good("user", "root")
+    } else {
+        Finding::broken(
+            "user",
+            "not root: vistafs cannot mount",
+            "sudo vistafs doctor",
+        )
+    }
+}
+
+/// The oldest with everything that is called: openat2(2).
+const OLDEST: (u32, u32) = (5, 6);
+/// FUSE_NOTIFY_RESEND.
+const RESENDS: (u32, u32) = (6, 9);
+
+pub(super) fn release() -> Finding {
+    let name = rustix::system::uname();
+    release_of(&name.release().to_string_lossy())
+}
+
+fn release_of(release: &str) -> Finding {
+    const ABOUT: &str = "kernel";
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next()?.parse::<u32>().ok();
+    let Some(version) = number().zip(number()) else {
+        return Finding::limited(
+            ABOUT,
+            format!("a release of unknown age: {release}"),
+            "vistafs is tested on Linux 6.1 and later",
+        );
+    };
+    if version < OLDEST {
+        Finding::broken(
+            ABOUT,
+            format!("Linux {release} lacks calls that vistafs makes"),
+            "Linux 5.6 or later; it is tested on 6.1 and later",
+        )
+    } else if version < RESENDS {
+        Finding::limited(
+            ABOUT,
+            format!("Linux {release} does not send again what a dead server was asked"),
+            "Linux 6.9 or later, if a reader must not see EINTR when vistafs is killed",
+        )
+    } else {
+        Finding::good(ABOUT, format!("Linux {release}"))
+    }
+}
+
+pub(super) fn fuse() -> Finding {
+    const ABOUT: &str = "fuse";
+    match fuse_mount::open_device() {
+        Ok(_) => Finding::good(ABOUT, "/dev/fuse can be opened"),
+        Err(failure) => Finding::broken(ABOUT, failure.found, failure.remedy),
+    }
+}
+
+/// Pressure stall information.
+pub(super) fn pressure(root: &Path) -> Finding {
+    const ABOUT: &str = "pressure";
+    match std::fs::read(root.join("proc/pressure/memory")) {
+        Ok(_) => Finding::good(ABOUT, "the kernel measures it"),
+        // What a kernel answers that has it and was told not to.
+        Err(error) if error.kind() == ErrorKind::Unsupported => Finding::limited(
+            ABOUT,
+            "switched off: proc/pressure has nothing to show",
+            "boot with psi=1",
+        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => Finding::limited(
+            ABOUT,
+            "not in this kernel: there is no proc/pressure",
+            "a kernel with CONFIG_PSI",
+        ),
+        Err(error) => Finding::limited(
+            ABOUT,
+            format!("cannot be read: {error}"),
+            "run it as root, on the host",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn releases_of_all_ages() {
+        for (release, state) in [
+            ("6.18.5", State::Good),
+            ("6.9.0-rc1+", State::Good),
+            ("7.0", State::Good),
+            ("6.1.0-42-amd64", State::Limited),
+            ("5.6-odd", State::Limited),
+            ("5.5.19", State::Broken),
+            ("4.18.0-553.el8.x86_64", State::Broken),
+            ("unknown", State::Limited),
+            ("99999999999999.1", State::Limited),
+        ] {
+            assert_eq!(release_of(release).state, state, "{release}");
+        }
+    }
+
+    #[test]
+    fn pressure_that_is_not_there() {
+        let tmp = tempfile::tempdir().unwrap();
+        let found = pressure(tmp.path());
+        assert_eq!(found.state, State::Limited);
+        assert!(found.remedy.unwrap().contains("CONFIG_PSI"));
+    }
+}
