@@ -6,6 +6,7 @@
 //! | `vistafs.rs` | the program under test: commands, and a mount that unmounts itself |
 //! | `cgroup.rs` | a cgroup in every hierarchy, whatever the layout, that removes itself |
 //! | `crowd.rs` | idle processes in no container |
+//! | `bundle.rs` | a container for an OCI runtime |
 //! | `container.rs` | processes in namespaces and cgroups of their own |
 
 #![allow(
@@ -15,6 +16,7 @@
     reason = "in tests a panic is the report"
 )]
 
+pub mod bundle;
 pub mod cgroup;
 pub mod container;
 pub mod crowd;

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::bindings::DEFAULT_MOUNT;
 use crate::run::{InitArgs, RunArgs};
 
 /// Gives every container the truth about itself: its own /proc/meminfo, cpuinfo, stat, uptime.
@@ -37,6 +39,12 @@ pub(crate) enum Command {
     Views(ViewsArgs),
     /// Tell what of this host works for vistafs, what does not, and what would mend it.
     Doctor(DoctorArgs),
+    /// Print the options that bind the views into a container of Docker or Podman.
+    DockerArgs(DockerArgs),
+    /// Print the views as devices of the Container Device Interface, for /etc/cdi/vistafs.json.
+    Cdi(CdiArgs),
+    /// Bind the views into a container: for OCI runtimes, as a createContainer hook.
+    OciHook(OciHookArgs),
     #[command(hide = true)]
     RunInit(InitArgs),
 }
@@ -73,6 +81,46 @@ pub(crate) struct DoctorArgs {
     /// JSON, for machines.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Where the views are.
+#[derive(Args, Debug)]
+pub(crate) struct MountedAt {
+    /// Where vistafs is mounted.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_MOUNT)]
+    mount: PathBuf,
+}
+
+impl MountedAt {
+    /// Absolute.
+    pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
+        std::path::absolute(&self.mount)
+            .with_context(|| format!("cannot use {}", self.mount.display()))
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DockerArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CdiArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct OciHookArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// Only these views, by name.
+    #[arg(long, value_name = "VIEW,...", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Fail, and so keep the container from starting, where the views cannot be bound.
+    #[arg(long)]
+    pub(crate) required: bool,
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The commands.
 
+mod cdi;
+mod docker_args;
 mod doctor;
 mod mount;
+mod oci_hook;
 mod show;
 mod views;
 
@@ -17,6 +20,9 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Run(args) => run::run(args, &config()?),
         Command::Show(args) => show::show(args, &config()?),
         Command::Views(args) => views::views(args, &config()?),
+        Command::DockerArgs(args) => docker_args::docker_args(args, &config()?),
+        Command::Cdi(args) => cdi::cdi(args, &config()?),
+        Command::OciHook(args) => oci_hook::oci_hook(args, &config()?),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
         Command::RunInit(args) => run::init(args),

@@ -1,5 +1,6 @@
 //! The `vistafs` program: command line, configuration, start. Contains little, knows everything.
 
+mod bindings;
 mod cli;
 mod command;
 mod config;
@@ -7,6 +8,7 @@ mod doctor;
 mod engine;
 mod fuse_mount;
 mod logging;
+mod oci;
 mod output;
 mod run;
 mod serve;

@@ -1,32 +1,33 @@
-//! A real runtime with bind mounts: runc.
+//! Real runtimes: bind mounts, `vistafs oci-hook`, `vistafs cdi` and `vistafs docker-args`.
 
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
+use container_device_interface::spec::{new_spec, parse_spec};
 use serde_json::json;
+use vistafs_tests::bundle::Bundle;
 use vistafs_tests::container::field;
-use vistafs_tests::vistafs::{Mounted, printed};
+use vistafs_tests::vistafs::{Mounted, binary, printed, vistafs};
 use vistafs_tests::{require, require_privileged};
 
-/// A bundle with the machine's own programs and the views bind-mounted.
-fn bundle(dir: &Path, mounted: &Mounted, script: &str) {
-    let root = dir.join("rootfs");
-    std::fs::create_dir(&root).unwrap();
-    for link in ["bin", "sbin", "lib", "lib64"] {
-        std::os::unix::fs::symlink(format!("usr/{link}"), root.join(link)).unwrap();
-    }
-    let bind = |view: &str| {
-        json!({
-            "destination": format!("/{view}"), "type": "bind",
-            "source": mounted.path(view), "options": ["bind", "ro"],
-        })
+const LIMIT: u64 = 128 * 1024;
+
+macro_rules! require_runtime {
+    () => {
+        require_privileged!();
+        require!(
+            vistafs_tests::require::program("runc"),
+            "needs runc (apt install runc)"
+        );
     };
-    let mut mounts = vec![
-        json!({"destination": "/proc", "type": "proc", "source": "proc"}),
-        json!({"destination": "/usr", "type": "bind", "source": "/usr", "options": ["bind", "ro"]}),
-        json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]}),
-        json!({"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", "ro"]}),
-    ];
+}
+
+#[test]
+fn runc_with_bind_mounts() {
+    require_runtime!();
+    let mounted = Mounted::new();
+    let mut bundle = Bundle::new(
+        "cat /proc/meminfo; cat /proc/uptime; grep -c ^processor /proc/cpuinfo; cat /sys/devices/system/cpu/online; free -m",
+    );
     for view in [
         "proc/cpuinfo",
         "proc/loadavg",
@@ -36,59 +37,168 @@ fn bundle(dir: &Path, mounted: &Mounted, script: &str) {
         "sys/devices/system/cpu",
         "sys/devices/system/node",
     ] {
-        mounts.push(bind(view));
+        bundle.bind(&mounted.path(view), &format!("/{view}"), "ro");
     }
-    let spec = json!({
-        "ociVersion": "1.0.2",
-        "root": {"path": "rootfs"},
-        "hostname": "c",
-        "process": {
-            "cwd": "/",
-            "user": {"uid": 0, "gid": 0},
-            "args": ["sh", "-c", script],
-            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
-        },
-        "mounts": mounts,
-        "linux": {
-            "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
-            "cgroupsPath": format!("/vt-runc-{}", std::process::id()),
-            "resources": {
-                "memory": {"limit": 128 << 20},
-                "cpu": {"quota": 100_000, "period": 100_000},
-            },
-        },
-    });
-    std::fs::write(dir.join("config.json"), spec.to_string()).unwrap();
-}
-
-#[test]
-fn runc_with_bind_mounts() {
-    require_privileged!();
-    require!(
-        vistafs_tests::require::program("runc"),
-        "needs runc (apt install runc)"
-    );
-    let mounted = Mounted::new();
-    let dir = tempfile::tempdir().unwrap();
-    bundle(
-        dir.path(),
-        &mounted,
-        "cat /proc/meminfo; cat /proc/uptime; grep -c ^processor /proc/cpuinfo; cat /sys/devices/system/cpu/online; free -m",
-    );
-    let output = Command::new("runc")
-        .arg("--root")
-        .arg(dir.path().join("state"))
-        .args(["run", "--bundle"])
-        .arg(dir.path())
-        .arg(format!("vt-{}", std::process::id()))
-        .output()
-        .unwrap();
-    let text = printed(&output);
-    assert_eq!(field(&text, "MemTotal:"), 128 * 1024, "{text}");
+    let text = printed(&bundle.run("runc"));
+    assert_eq!(field(&text, "MemTotal:"), LIMIT, "{text}");
     assert!(text.contains("\n1\n0\n"), "one CPU: {text}");
     assert!(
         text.lines()
             .any(|l| l.starts_with("Mem:") && l.split_whitespace().nth(1) == Some("128")),
         "{text}"
     );
+}
+
+/// Which files of the container are vistafs's, by its own table of mounts.
+const MOUNTS: &str = "grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 5";
+
+fn hook(bundle: &mut Bundle, mount: &Path, more: &[&str]) {
+    let mount = mount.to_str().unwrap();
+    let args = [&["vistafs", "oci-hook", "--mount", mount], more].concat();
+    bundle.config["hooks"] =
+        json!({"createContainer": [{"path": binary(), "args": args, "timeout": 10}]});
+}
+
+fn runtimes() -> Vec<&'static str> {
+    // crun does not run on every layout without systemd; where it is installed it has to.
+    let there = |name: &&str| vistafs_tests::require::program(name);
+    ["runc", "crun"].into_iter().filter(there).collect()
+}
+
+#[test]
+fn the_hook_binds_every_view() {
+    require_runtime!();
+    let mounted = Mounted::new();
+    let mut bundle = Bundle::new(&format!(
+        "cat /proc/meminfo; head -1 /proc/vmstat; {MOUNTS}"
+    ));
+    hook(&mut bundle, &mounted.root(), &["--required"]);
+    for runtime in runtimes() {
+        let text = printed(&bundle.run(runtime));
+        assert_eq!(field(&text, "MemTotal:"), LIMIT, "{runtime}: {text}");
+        let views = printed(&vistafs(&["views", "--json"]));
+        let views: serde_json::Value = serde_json::from_str(&views).unwrap();
+        for view in views.as_array().unwrap() {
+            let target = format!("/{}", view["path"].as_str().unwrap());
+            let is_bound = text.lines().any(|line| line == target);
+            let is_there = Path::new(&target).exists();
+            let expected = view["on"] == true && is_there;
+            assert_eq!(is_bound, expected, "{runtime}: {target}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_hook_binds_what_it_is_asked_for() {
+    require_runtime!();
+    let mounted = Mounted::new();
+    let mut bundle = Bundle::new(MOUNTS);
+    hook(&mut bundle, &mounted.root(), &["--only", "vmstat,uptime"]);
+    let text = printed(&bundle.run("runc"));
+    assert_eq!(text, "/proc/uptime\n/proc/vmstat\n");
+
+    bundle.config["annotations"] = json!({"dev.vistafs": "false"});
+    assert_eq!(printed(&bundle.run("runc")), "");
+}
+
+/// A container without the views is better than none, unless somebody says otherwise.
+#[test]
+fn a_hook_without_a_mount() {
+    require_runtime!();
+    let nothing = tempfile::tempdir().unwrap();
+    let mut bundle = Bundle::new("echo started");
+    hook(&mut bundle, nothing.path(), &[]);
+    assert_eq!(printed(&bundle.run("runc")), "started\n");
+
+    hook(&mut bundle, nothing.path(), &["--required"]);
+    let output = bundle.run("runc");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("is vistafs mounted at"), "{said}");
+}
+
+/// What the image has in place of the kernel's files is not covered, and nothing outside is.
+#[test]
+fn a_hook_stays_in_the_container() {
+    require_runtime!();
+    let mounted = Mounted::new();
+    let mut bundle = Bundle::new(&format!("echo started; {MOUNTS}"));
+    let trap = tempfile::tempdir().unwrap();
+    std::fs::write(trap.path().join("meminfo"), "trap").unwrap();
+    bundle.bind(trap.path(), "/trap", "rw");
+    // /proc is a directory of the container's own.
+    bundle.config["mounts"][0] = json!({
+        "destination": "/proc", "type": "bind", "source": trap.path(), "options": ["bind", "rw"],
+    });
+    hook(&mut bundle, &mounted.root(), &["--required"]);
+    let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!bundle.run("runc").status.success());
+    let after = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let ours = |text: &str| text.matches("fuse.vistafs").count();
+    assert_eq!(ours(&before), ours(&after));
+    let trap = std::fs::read_to_string(trap.path().join("meminfo")).unwrap();
+    assert_eq!(trap, "trap");
+}
+
+#[test]
+fn options_for_docker() {
+    require_runtime!();
+    let mounted = Mounted::new();
+    let mount = mounted.root();
+    let text = printed(&vistafs(&[
+        "docker-args",
+        "--mount",
+        mount.to_str().unwrap(),
+    ]));
+    let mut bundle = Bundle::new(&format!("cat /proc/meminfo; {MOUNTS}"));
+    let mut options = 0;
+    for line in text.lines() {
+        let option = line.strip_prefix("-v ").unwrap();
+        let parts: Vec<&str> = option.split(':').collect();
+        let [source, target, access] = parts[..] else {
+            panic!("{line}");
+        };
+        bundle.bind(Path::new(source), target, access);
+        options += 1;
+    }
+    let text = printed(&bundle.run("runc"));
+    assert_eq!(field(&text, "MemTotal:"), LIMIT, "{text}");
+    let bound = text.lines().filter(|line| line.starts_with('/')).count();
+    assert_eq!((bound, options > 8), (options, true), "{text}");
+
+    let odd = vistafs(&["docker-args", "--mount", "/a b"]);
+    assert!(!odd.status.success() && odd.stdout.is_empty());
+}
+
+#[test]
+fn devices_of_cdi() {
+    require_runtime!();
+    let mounted = Mounted::new();
+    let mount = mounted.root();
+    let text = printed(&vistafs(&["cdi", "--mount", mount.to_str().unwrap()]));
+    container_device_interface::schema::validate_builtin(text.as_bytes()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path: PathBuf = dir.path().join("vistafs.json");
+    std::fs::write(&path, text).unwrap();
+    let spec = new_spec(&parse_spec(&path).unwrap(), &path, 0).unwrap();
+
+    for (device, expected) in [
+        ("all", "every view"),
+        ("meminfo", "/proc/meminfo\n"),
+        ("vmstat", "/proc/vmstat\n"),
+    ] {
+        let mut device = spec.get_devices().remove(device).unwrap();
+        let mut bundle = Bundle::new(MOUNTS);
+        let mut config = serde_json::from_value(bundle.config).unwrap();
+        device.apply_edits(&mut config).unwrap();
+        bundle.config = serde_json::to_value(config).unwrap();
+        let text = printed(&bundle.run("runc"));
+        if expected == "every view" {
+            for one in ["/proc/meminfo", "/proc/vmstat", "/sys/devices/system/cpu"] {
+                assert!(text.lines().any(|line| line == one), "{one}: {text}");
+            }
+        } else {
+            assert_eq!(text, expected);
+        }
+    }
 }

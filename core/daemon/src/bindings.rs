@@ -1,0 +1,65 @@
+//! What of a container's own /proc and /sys the views go over.
+
+use std::path::{Path, PathBuf};
+
+use vistafs_host::Host;
+use vistafs_view::{Registered, Registry};
+
+use crate::config::Config;
+
+/// Where vistafs is mounted on container hosts.
+pub(crate) const DEFAULT_MOUNT: &str = "/var/lib/vistafs";
+
+/// What runc and crun let a mount of a container's configuration cover below /proc; of the rest they
+/// refuse the container.
+const LET_BY_RUNTIMES: [&str; 8] = [
+    "proc/cpuinfo",
+    "proc/diskstats",
+    "proc/loadavg",
+    "proc/meminfo",
+    "proc/slabinfo",
+    "proc/stat",
+    "proc/swaps",
+    "proc/uptime",
+];
+
+/// A view, and where it belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binding {
+    /// Of the view.
+    pub(crate) name: &'static str,
+    /// Below the mount, and below `/` in the container.
+    pub(crate) path: &'static str,
+    /// Whether somebody may write to it.
+    pub(crate) is_writable: bool,
+}
+
+impl Binding {
+    /// Whether runtimes take it as a mount of a container's configuration. A hook can bind all.
+    pub(crate) fn is_let_by_runtimes(self) -> bool {
+        !self.path.starts_with("proc/") || LET_BY_RUNTIMES.contains(&self.path)
+    }
+
+    /// On the host.
+    pub(crate) fn source(self, mount: &Path) -> PathBuf {
+        mount.join(self.path)
+    }
+
+    /// In the container.
+    pub(crate) fn target(self) -> PathBuf {
+        Path::new("/").join(self.path)
+    }
+}
+
+/// All views that serve by this configuration and have a place in /proc or /sys.
+pub(crate) fn all(config: &Config) -> anyhow::Result<Vec<Binding>> {
+    let registry = Registry::collect(&config.selection())?;
+    let registry = registry.on(&Host::running(config.epoch())?);
+    let binding = |view: &Registered| Binding {
+        name: view.spec.name,
+        path: view.spec.path,
+        is_writable: view.spec.mode & 0o222 != 0,
+    };
+    let is_placed = |one: &Binding| one.path.starts_with("proc/") || one.path.starts_with("sys/");
+    Ok(registry.serving().map(binding).filter(is_placed).collect())
+}

@@ -1,0 +1,131 @@
+//! `vistafs cdi`: the views as devices of the Container Device Interface.
+//!
+//! Each view is a device of its name, and `all` is all of them: `--device vistafs.dev/view=all`.
+//! What runtimes let a mount cover is a mount; the rest is bound by `vistafs oci-hook`. The
+//! specification: github.com/cncf-tags/container-device-interface, SPEC.md.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::bindings::{self, Binding};
+use crate::cli::CdiArgs;
+use crate::config::Config;
+use crate::output;
+
+/// The oldest that has all that is said here; runtimes refuse versions that they do not know.
+const VERSION: &str = "0.5.0";
+const KIND: &str = "vistafs.dev/view";
+const ALL: &str = "all";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    cdi_version: &'static str,
+    kind: &'static str,
+    devices: Vec<Device>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Device {
+    name: &'static str,
+    container_edits: Edits,
+}
+
+#[derive(Serialize)]
+struct Edits {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mounts: Vec<Mount>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<Hook>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Mount {
+    host_path: String,
+    container_path: String,
+    options: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Hook {
+    hook_name: &'static str,
+    path: String,
+    args: Vec<String>,
+    /// Seconds.
+    timeout: u32,
+}
+
+pub(crate) fn cdi(args: &CdiArgs, config: &Config) -> anyhow::Result<u8> {
+    let mount = args.mount.path()?;
+    let program = std::env::current_exe().context("cannot tell which program this is")?;
+    let bindings = bindings::all(config)?;
+    let one = |binding: &Binding| -> anyhow::Result<Device> {
+        Ok(Device {
+            name: binding.name,
+            container_edits: edits(&[*binding], &mount, &program)?,
+        })
+    };
+    let mut devices = vec![Device {
+        name: ALL,
+        container_edits: edits(&bindings, &mount, &program)?,
+    }];
+    for binding in &bindings {
+        devices.push(one(binding)?);
+    }
+    let spec = Spec {
+        cdi_version: VERSION,
+        kind: KIND,
+        devices,
+    };
+    output::print((serde_json::to_string_pretty(&spec)? + "\n").as_bytes())?;
+    Ok(0)
+}
+
+fn edits(bindings: &[Binding], mount: &Path, program: &Path) -> anyhow::Result<Edits> {
+    let (let_by, others): (Vec<&Binding>, Vec<&Binding>) = bindings
+        .iter()
+        .partition(|binding| binding.is_let_by_runtimes());
+    let mut mounts = Vec::new();
+    for binding in let_by {
+        mounts.push(Mount {
+            host_path: text(&binding.source(mount))?,
+            container_path: text(&binding.target())?,
+            options: vec![
+                if binding.is_writable { "rw" } else { "ro" },
+                "bind",
+                "nosuid",
+                "nodev",
+                "noexec",
+            ],
+        });
+    }
+    let mut hooks = Vec::new();
+    if !others.is_empty() {
+        let names: Vec<&str> = others.iter().map(|binding| binding.name).collect();
+        hooks.push(Hook {
+            hook_name: "createContainer",
+            path: text(program)?,
+            args: vec![
+                "vistafs".to_owned(),
+                "oci-hook".to_owned(),
+                "--mount".to_owned(),
+                text(mount)?,
+                "--only".to_owned(),
+                names.join(","),
+            ],
+            timeout: 10,
+        });
+    }
+    Ok(Edits { mounts, hooks })
+}
+
+fn text(path: &Path) -> anyhow::Result<String> {
+    path.to_str()
+        .map(str::to_owned)
+        .with_context(|| format!("{} is no UTF-8, which JSON cannot say", path.display()))
+}

@@ -1,0 +1,46 @@
+//! `vistafs oci-hook`: binds the views into a container that an OCI runtime is about to start.
+
+use std::io::Read as _;
+
+use anyhow::{Context as _, bail};
+
+use crate::bindings;
+use crate::cli::OciHookArgs;
+use crate::config::Config;
+use crate::oci::{self, State};
+
+/// A state has a few hundred bytes, and annotations.
+const LONGEST_STATE: u64 = 1 << 20;
+
+/// 0 as well when vistafs does not serve: a container without it is better than none, unless
+/// `--required` says otherwise.
+pub(crate) fn oci_hook(args: &OciHookArgs, config: &Config) -> anyhow::Result<u8> {
+    match bind(args, config) {
+        Err(error) if !args.required => {
+            log::warn!("the container sees the host's files: {error:#}");
+            Ok(0)
+        }
+        bound => bound.map(|()| 0),
+    }
+}
+
+fn bind(args: &OciHookArgs, config: &Config) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    let read = std::io::stdin()
+        .take(LONGEST_STATE + 1)
+        .read_to_end(&mut text);
+    read.context("cannot read the container's state from standard input")?;
+    if text.len() as u64 > LONGEST_STATE {
+        bail!("the container's state is longer than {LONGEST_STATE} bytes");
+    }
+    let state = State::parse(&text)?;
+    if state.opts_out() {
+        return Ok(());
+    }
+    let mut bindings = bindings::all(config)?;
+    if !args.only.is_empty() {
+        bindings.retain(|binding| args.only.iter().any(|name| name == binding.name));
+    }
+    let root = oci::open_root(&state.bundle)?;
+    oci::bind_all(&args.mount.path()?, &root, &bindings)
+}

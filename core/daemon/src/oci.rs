@@ -1,0 +1,181 @@
+//! A container that an OCI runtime is making, and mounting in it.
+//!
+//! The hook is of the kind `createContainer`: it runs in the container's mount namespace when /proc
+//! and /sys are mounted below the root file system and the container's own program is not started.
+//! So who looks up the views is in the container already, and the mounts are in no other namespace.
+//! The specification: github.com/opencontainers/runtime-spec, runtime.md and config.md.
+//!
+//! The root file system is a stranger's. Nothing in it is followed out of it, and nothing is covered
+//! but files of the kernel's own proc and sysfs.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, OpenTreeFlags};
+use serde::Deserialize;
+
+use crate::bindings::Binding;
+
+/// Says whether a container wants the views, where the hook is for all of them.
+const ANNOTATION: &str = "dev.vistafs";
+
+/// What a runtime tells its hooks on standard input.
+#[derive(Debug, Deserialize)]
+pub(crate) struct State {
+    /// The directory with the container's config.json.
+    pub(crate) bundle: PathBuf,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+impl State {
+    pub(crate) fn parse(text: &[u8]) -> anyhow::Result<Self> {
+        let state: Self = serde_json::from_slice(text).context(
+            "standard input is not the state of a container (runtimes run this as a hook)",
+        )?;
+        if !state.bundle.is_absolute() {
+            bail!(
+                "the bundle {} is not an absolute path",
+                state.bundle.display()
+            );
+        }
+        Ok(state)
+    }
+
+    /// The container wants none of it.
+    pub(crate) fn opts_out(&self) -> bool {
+        let value = self.annotations.get(ANNOTATION);
+        value.is_some_and(|value| matches!(value.as_str(), "false" | "0" | "no" | "off"))
+    }
+}
+
+#[derive(Deserialize)]
+struct BundleConfig {
+    root: Root,
+}
+
+#[derive(Deserialize)]
+struct Root {
+    path: PathBuf,
+}
+
+/// The root file system of a bundle.
+pub(crate) fn open_root(bundle: &Path) -> anyhow::Result<OwnedFd> {
+    let file = bundle.join("config.json");
+    let text = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let config: BundleConfig = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is no configuration of a container", file.display()))?;
+    let root = bundle.join(config.root.path);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(&root, flags, Mode::empty())
+        .with_context(|| format!("cannot open the root file system {}", root.display()))
+}
+
+/// Covers what is below `root` with what is below `mount`. What the container's kernel does not have
+/// is left out.
+pub(crate) fn bind_all(mount: &Path, root: &OwnedFd, bindings: &[Binding]) -> anyhow::Result<()> {
+    for binding in bindings {
+        let Some(target) = open_target(root, binding.path)? else {
+            log::debug!("the container has no /{}", binding.path);
+            continue;
+        };
+        let source = binding.source(mount);
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let tree = rustix::mount::open_tree(CWD, &source, flags).with_context(|| {
+            format!(
+                "cannot bind {} (is vistafs mounted at {}? systemctl status vistafs)",
+                source.display(),
+                mount.display()
+            )
+        })?;
+        if !is_of(&tree, &[FUSE])? {
+            bail!(
+                "{} is not a file of vistafs (start it: systemctl start vistafs)",
+                source.display()
+            );
+        }
+        let flags =
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        rustix::mount::move_mount(&tree, c"", &target, c"", flags)
+            .with_context(|| format!("cannot mount on the container's /{}", binding.path))?;
+    }
+    Ok(())
+}
+
+/// Types of file systems, statfs(2).
+const PROC: u64 = 0x9fa0;
+const SYSFS: u64 = 0x6265_6572;
+const FUSE: u64 = 0x6573_5546;
+
+/// What is to be covered. `None`: it is not there, or is covered already.
+fn open_target(root: &OwnedFd, path: &str) -> anyhow::Result<Option<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let target = match rustix::fs::openat2(root, path, flags, Mode::empty(), how) {
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        opened => opened.with_context(|| format!("cannot open the container's /{path}"))?,
+    };
+    if is_of(&target, &[FUSE])? {
+        return Ok(None);
+    }
+    if !is_of(&target, &[PROC, SYSFS])? {
+        bail!("the container's /{path} is not the kernel's");
+    }
+    Ok(Some(target))
+}
+
+fn is_of(file: impl AsFd, types: &[u64]) -> anyhow::Result<bool> {
+    let found = rustix::fs::fstatfs(file).context("cannot tell the type of a file system")?;
+    Ok(types.contains(&u64::try_from(found.f_type)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_of_containers() {
+        let state = State::parse(br#"{"ociVersion": "1.0.2", "bundle": "/b"}"#).unwrap();
+        assert_eq!(state.bundle, Path::new("/b"));
+        assert!(!state.opts_out());
+        let with = |value: &str| {
+            let text =
+                format!(r#"{{"bundle": "/b", "annotations": {{"dev.vistafs": "{value}"}}}}"#);
+            State::parse(text.as_bytes()).unwrap().opts_out()
+        };
+        assert!(with("false") && with("0") && !with("true") && !with(""));
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            r#"{"bundle": "b"}"#,
+            r#"{"bundle": 1}"#,
+            "\u{0}",
+        ] {
+            assert!(State::parse(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_root_file_system_leads_nowhere_else() {
+        let bundle = tempfile::tempdir().unwrap();
+        let root = bundle.path().join("rootfs");
+        std::fs::create_dir(&root).unwrap();
+        assert!(open_root(bundle.path()).is_err(), "no config.json");
+        let config = bundle.path().join("config.json");
+        std::fs::write(&config, r#"{"root": {"path": "rootfs"}}"#).unwrap();
+        let opened = open_root(bundle.path()).unwrap();
+        assert!(open_target(&opened, "proc/meminfo").unwrap().is_none());
+        // The image's own file of that name is not covered.
+        std::fs::create_dir(root.join("proc")).unwrap();
+        std::fs::write(root.join("proc/meminfo"), "").unwrap();
+        assert!(open_target(&opened, "proc/meminfo").is_err());
+        std::fs::remove_dir_all(root.join("proc")).unwrap();
+        std::os::unix::fs::symlink("/proc", root.join("proc")).unwrap();
+        assert!(open_target(&opened, "proc/meminfo").is_err());
+    }
+}

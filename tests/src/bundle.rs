@@ -1,0 +1,82 @@
+//! A container for an OCI runtime, with the machine's own programs.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+/// A bundle: a directory with a root file system and the configuration of a container.
+#[derive(Debug)]
+pub struct Bundle {
+    dir: tempfile::TempDir,
+    name: String,
+    /// The content of config.json, to be changed before it runs.
+    pub config: Value,
+}
+
+impl Bundle {
+    /// A container with 128 MiB and one CPU in which a shell runs a script.
+    #[must_use]
+    pub fn new(script: &str) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("vt-oci-{}-{number}", std::process::id());
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("rootfs");
+        std::fs::create_dir(&root).unwrap();
+        for link in ["bin", "sbin", "lib", "lib64"] {
+            std::os::unix::fs::symlink(format!("usr/{link}"), root.join(link)).unwrap();
+        }
+        let config = json!({
+            "ociVersion": "1.0.2",
+            "root": {"path": "rootfs"},
+            "hostname": "c",
+            "process": {
+                "cwd": "/",
+                "user": {"uid": 0, "gid": 0},
+                "args": ["sh", "-c", script],
+                "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+            },
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/usr", "type": "bind", "source": "/usr", "options": ["bind", "ro"]},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
+                {"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", "ro"]},
+            ],
+            "linux": {
+                "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
+                "cgroupsPath": format!("/{name}"),
+                "resources": {
+                    "memory": {"limit": 128 << 20},
+                    "cpu": {"quota": 100_000, "period": 100_000},
+                },
+            },
+        });
+        Self { dir, name, config }
+    }
+
+    /// Has the runtime bind something of the host into the container.
+    pub fn bind(&mut self, source: &Path, destination: &str, access: &str) {
+        let mounts = self.config["mounts"].as_array_mut().unwrap();
+        mounts.push(json!({
+            "destination": destination, "type": "bind",
+            "source": source, "options": ["bind", access],
+        }));
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(&self, runtime: &str) -> Output {
+        let config = self.dir.path().join("config.json");
+        std::fs::write(config, self.config.to_string()).unwrap();
+        Command::new(runtime)
+            .arg("--root")
+            .arg(self.dir.path().join("state"))
+            .args(["run", "--bundle"])
+            .arg(self.dir.path())
+            .arg(&self.name)
+            .output()
+            .unwrap()
+    }
+}
