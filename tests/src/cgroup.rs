@@ -77,6 +77,24 @@ impl TestCgroup {
         cgroup
     }
 
+    /// Gives it to a user of the host, as who makes a container for one does.
+    pub fn delegate(&self, id: u32) {
+        for dir in self.directories() {
+            let files = [
+                "",
+                "cgroup.procs",
+                "tasks",
+                "cgroup.threads",
+                "cgroup.subtree_control",
+            ];
+            for file in files.map(|file| dir.join(file)) {
+                if file.exists() {
+                    std::os::unix::fs::chown(&file, Some(id), Some(id)).unwrap();
+                }
+            }
+        }
+    }
+
     /// Its path in every hierarchy.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -230,7 +248,9 @@ impl TestCgroup {
             .join(self.path.strip_prefix("/").unwrap())
     }
 
-    fn directories(&self) -> Vec<PathBuf> {
+    /// Its directories, one in each hierarchy.
+    #[must_use]
+    pub fn directories(&self) -> Vec<PathBuf> {
         let all = self.hierarchies.all().iter();
         all.filter(|h| matters(h))
             .map(|h| self.in_hierarchy(h))

@@ -8,6 +8,7 @@
 //! | `crowd.rs` | idle processes in no container |
 //! | `bundle.rs` | a container for an OCI runtime |
 //! | `container.rs` | processes in namespaces and cgroups of their own |
+//! | `user_container.rs` | the same in a user namespace |
 
 #![allow(
     clippy::unwrap_used,
@@ -21,4 +22,5 @@ pub mod cgroup;
 pub mod container;
 pub mod crowd;
 pub mod require;
+pub mod user_container;
 pub mod vistafs;

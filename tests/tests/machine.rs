@@ -55,6 +55,18 @@ mod pressure;
 #[path = "machine/triggers.rs"]
 mod triggers;
 
+/// The cgroup tree: what containers find in it, and what they may do.
+#[path = "machine/cgroup_tree.rs"]
+mod cgroup_tree;
+
+/// The cgroup tree under those who want out of their container.
+#[path = "machine/cgroup_tree_hostile.rs"]
+mod cgroup_tree_hostile;
+
+/// The cgroup tree under load: many containers, many processes, many look-ups.
+#[path = "machine/cgroup_tree_load.rs"]
+mod cgroup_tree_load;
+
 /// `at/`, `vistafs show` and `vistafs views`.
 #[path = "machine/address.rs"]
 mod address;

@@ -11,6 +11,9 @@
 //! Credentials belong to a thread, and a descriptor keeps those that it was opened with: no other
 //! request notices, and what is written later is judged by who has opened.
 
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
 use rustix::io::Errno;
 use rustix::process::{Gid, Uid, getegid, geteuid, getgroups};
 use rustix::thread::{
@@ -19,7 +22,7 @@ use rustix::thread::{
 };
 use vistafs_text::IdMap;
 
-use crate::{Host, HostError, Process};
+use crate::{Host, HostError, NamespaceKind, Process, nsfs};
 
 /// Whose node it is, in vistafs's user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +47,16 @@ pub struct Credentials {
     gid: u32,
     groups: Vec<Gid>,
     capabilities: CapabilitySet,
-    // Of its user namespace, users and groups; `None`: that is vistafs's own.
-    maps: Option<(IdMap, IdMap)>,
+    // `None`: it is vistafs's own.
+    namespace: Option<UserNamespace>,
+}
+
+/// A user namespace that is not vistafs's.
+#[derive(Debug, Clone)]
+struct UserNamespace {
+    inode: u64,
+    uids: IdMap,
+    gids: IdMap,
 }
 
 impl Credentials {
@@ -56,27 +67,55 @@ impl Credentials {
     pub fn of_thread(host: &Host, tid: u32, ids: Owner) -> Result<Self, HostError> {
         let process = Process::open(host, tid)?;
         let (groups, capabilities) = process.groups_and_capabilities()?;
-        let maps = if process.is_in_own_user_namespace(host)? {
+        let inode = process.user_namespace()?;
+        let namespace = if inode == Process::open(host, std::process::id())?.user_namespace()? {
             None
         } else {
-            Some(process.id_maps()?)
+            let (uids, gids) = process.id_maps()?;
+            Some(UserNamespace { inode, uids, gids })
         };
         Ok(Self {
             uid: ids.uid,
             gid: ids.gid,
             groups: groups.into_iter().map(Gid::from_raw).collect(),
             capabilities,
-            maps,
+            namespace,
         })
     }
 
     /// Whether both ids of a node have one in the caller's user namespace.
     #[must_use]
     pub fn has_id(&self, owner: Owner) -> bool {
-        match &self.maps {
+        match &self.namespace {
             None => true,
-            Some((uids, gids)) => uids.has(owner.uid) && gids.has(owner.gid),
+            Some(own) => own.uids.has(owner.uid) && own.gids.has(owner.gid),
         }
+    }
+
+    /// Whether a process is in the caller's user namespace or one below it, so that his capabilities
+    /// count for it.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn govern(&self, process: &Process) -> Result<bool, HostError> {
+        let Some(own) = &self.namespace else {
+            return Ok(true);
+        };
+        let mut here: OwnedFd = process.hold_namespace(NamespaceKind::User)?.into();
+        // Namespaces of users are at most 32 deep.
+        for _ in 0..=32 {
+            let stat = rustix::fs::fstat(&here)
+                .map_err(|errno| HostError::from_errno(errno, Path::new("user namespace")))?;
+            if stat.st_ino == own.inode {
+                return Ok(true);
+            }
+            match nsfs::parent(&here) {
+                Ok(parent) => here = parent,
+                // Further up is nothing that is below vistafs's own.
+                Err(_) => break,
+            }
+        }
+        Ok(false)
     }
 
     /// Calls `work` with these credentials over a node of `owner`.
@@ -84,13 +123,28 @@ impl Credentials {
     /// # Errors
     /// When the thread cannot take them on: vistafs lacks CAP_SETUID or CAP_SETGID.
     pub fn act_on<T>(&self, owner: Owner, work: impl FnOnce() -> T) -> Result<T, Errno> {
-        let _assumed = Assumed::new(self, self.over(owner))?;
+        self.act_on_with(owner, CapabilitySet::empty(), work)
+    }
+
+    /// As [`act_on`](Self::act_on), and with those of the caller's capabilities that are in `also`, which
+    /// count for something else that is touched.
+    ///
+    /// # Errors
+    /// As [`act_on`](Self::act_on).
+    pub fn act_on_with<T>(
+        &self,
+        owner: Owner,
+        also: CapabilitySet,
+        work: impl FnOnce() -> T,
+    ) -> Result<T, Errno> {
+        let over = self.over(owner) | self.capabilities & also;
+        let _assumed = Assumed::new(self, over)?;
         Ok(work())
     }
 
     /// The capabilities that it has over a node of `owner`.
     fn over(&self, owner: Owner) -> CapabilitySet {
-        match self.maps {
+        match self.namespace {
             None => self.capabilities,
             Some(_) if self.has_id(owner) => self.capabilities & OVER_FILES,
             Some(_) => CapabilitySet::empty(),
@@ -162,7 +216,11 @@ mod tests {
             gid: uid,
             groups: vec![Gid::from_raw(7)],
             capabilities,
-            maps: maps.map(|text| (map(text), map(text))),
+            namespace: maps.map(|text| UserNamespace {
+                inode: 0,
+                uids: map(text),
+                gids: map(text),
+            }),
         }
     }
 

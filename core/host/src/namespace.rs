@@ -11,13 +11,15 @@ use vistafs_text::number;
 
 use crate::{Host, HostError};
 
-/// The two namespaces that tell containers apart.
+/// The namespaces that tell containers apart, and the one that says who has power over whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamespaceKind {
     /// pid_namespaces(7)
     Pid,
     /// cgroup_namespaces(7)
     Cgroup,
+    /// user_namespaces(7)
+    User,
 }
 
 impl NamespaceKind {
@@ -25,6 +27,7 @@ impl NamespaceKind {
         match self {
             Self::Pid => "ns/pid",
             Self::Cgroup => "ns/cgroup",
+            Self::User => "ns/user",
         }
     }
 }

@@ -119,17 +119,12 @@ impl Process {
         Ok((groups, effective))
     }
 
-    /// Whether its user namespace is that of vistafs.
+    /// Inode number of its user namespace.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
-    pub(crate) fn is_in_own_user_namespace(&self, host: &Host) -> Result<bool, HostError> {
-        const OWN: &str = "thread-self/ns/user";
-        let own = rustix::fs::statat(host.proc(), OWN, AtFlags::empty())
-            .map_err(|errno| HostError::from_errno(errno, &host.proc().path().join(OWN)))?;
-        let its = rustix::fs::statat(&*self.dir, "ns/user", AtFlags::empty())
-            .map_err(|errno| HostError::from_errno(errno, &self.path("ns/user")))?;
-        Ok(own.st_ino == its.st_ino)
+    pub(crate) fn user_namespace(&self) -> Result<u64, HostError> {
+        self.namespace_inode(NamespaceKind::User)
     }
 
     /// The users and groups of its user namespace, by their numbers in vistafs's.

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::thread::CapabilitySet;
 use vistafs_cgroup::{Cgroup, Role};
 use vistafs_host::{Dir, Owner};
 use vistafs_view::{Access, Channel, Errno, Request, ViewError};
@@ -51,21 +52,22 @@ impl AsFd for OpenFile {
 impl Channel for OpenFile {
     fn write(&self, request: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
         let credentials = request.credentials()?;
-        let write = |data: &[u8]| {
+        let write = |data: &[u8], also| {
             let write = || rustix::io::write(&self.file, data);
-            let written = credentials.act_on(self.owner, write);
+            let written = credentials.act_on_with(self.owner, also, write);
             written
                 .and_then(|written| written)
                 .map_err(ViewError::Answer)
         };
         if !self.role.is_of_tasks() {
-            return write(data);
+            return write(data, CapabilitySet::empty());
         }
         let task = tasks::meant(request, self.cgroup.as_ref(), data)?;
         if let Some(cgroup) = &self.cgroup {
             tasks::may_join(request.host(), cgroup, &credentials, task, &self.directory)?;
         }
-        write(task.to_string().as_bytes())?;
+        let also = tasks::power_over(request.host(), &credentials, task)?;
+        write(task.to_string().as_bytes(), also)?;
         Ok(data.len())
     }
 

@@ -8,8 +8,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::thread::CapabilitySet;
 use vistafs_cgroup::{Cgroup, Tasks};
-use vistafs_host::{Credentials, Dir, Host, Owner, Process};
+use vistafs_host::{Credentials, Dir, Host, HostError, Owner, Process};
 use vistafs_text::number;
 use vistafs_view::{Errno, Request, ViewError};
 
@@ -102,12 +103,34 @@ pub(super) fn may_join(
     }
 }
 
+/// The capability that a cpuset asks for, of who moves a task, where the mover has it over that task.
+///
+/// # Errors
+/// ESRCH for a task that has ended.
+pub(super) fn power_over(
+    host: &Host,
+    credentials: &Credentials,
+    task: u32,
+) -> Result<CapabilitySet, ViewError> {
+    let governs = Process::open(host, task).and_then(|process| credentials.govern(&process));
+    Ok(if governs.map_err(ended)? {
+        CapabilitySet::SYS_NICE
+    } else {
+        CapabilitySet::empty()
+    })
+}
+
 fn place_of(host: &Host, cgroup: &Cgroup, task: u32) -> Result<Option<PathBuf>, ViewError> {
     let text = Process::open(host, task).and_then(|process| process.cgroup_text());
-    match text {
-        Ok(text) => Ok(cgroup.place_of_task(&text)?),
-        Err(error) if error.is_not_found() => Err(ViewError::Answer(Errno::SRCH)),
-        Err(error) => Err(error.into()),
+    Ok(cgroup.place_of_task(&text.map_err(ended)?)?)
+}
+
+/// An error about the task that is to be moved: that it has ended is an answer.
+fn ended(error: HostError) -> ViewError {
+    if error.is_not_found() {
+        ViewError::Answer(Errno::SRCH)
+    } else {
+        error.into()
     }
 }
 

@@ -1,0 +1,230 @@
+//! The cgroup tree under those who want out of their container.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use vistafs_tests::cgroup::{TestCgroup, hierarchies};
+use vistafs_tests::container::{Namespaces, TestContainer};
+use vistafs_tests::require_privileged;
+use vistafs_tests::user_container;
+use vistafs_tests::vistafs::{Mounted, printed};
+
+use crate::cgroup_tree::mounted_directory;
+
+const HOSTILE: &str = include_str!("cgroup_tree/hostile.py");
+const UNPRIVILEGED: &str = include_str!("cgroup_tree/unprivileged.py");
+const RACE: &str = include_str!("cgroup_tree/race.py");
+
+/// A slice with two containers' cgroups, and a process in the one that is nobody's business.
+struct Scene {
+    mounted: Mounted,
+    stranger: Child,
+    own: TestCgroup,
+    sibling: TestCgroup,
+    // Removed after the two that are in it.
+    slice: TestCgroup,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mounted = Mounted::new();
+        let slice = TestCgroup::new();
+        let (own, sibling) = (slice.child("c1"), slice.child("c2"));
+        let stranger = Command::new("sleep").arg("1000").spawn().unwrap();
+        sibling.add(stranger.id());
+        Self {
+            mounted,
+            slice,
+            own,
+            sibling,
+            stranger,
+        }
+    }
+
+    /// The shell line that runs the hostile caller.
+    fn script(&self, environment: &str) -> String {
+        let tree = self.mounted.path("cgroup");
+        format!(
+            "cd / && {environment} exec python3 -ISc \"$HOSTILE\" '{}' '{}' '{}' {} 4194303",
+            tree.display(),
+            self.own.path().display(),
+            self.sibling.path().display(),
+            self.stranger.id(),
+        )
+    }
+
+    /// Everything outside of the container's own cgroup: owners, modes, and what does not change by
+    /// itself.
+    fn outside(&self) -> BTreeMap<PathBuf, (u32, u32, u32, Option<String>)> {
+        let mut all = BTreeMap::new();
+        for top in [&self.slice, &self.sibling] {
+            for directory in top.directories() {
+                let files = std::fs::read_dir(&directory).unwrap();
+                let files = files.map(|entry| entry.unwrap().path());
+                for path in files.chain([directory.clone()]) {
+                    let stat = std::fs::metadata(&path).unwrap();
+                    let settled = ["procs", "tasks", "limit", "max", "weight", "state", "list"];
+                    let name = path.file_name().unwrap().to_str().unwrap();
+                    let text = settled
+                        .iter()
+                        .any(|end| name.ends_with(end) && !name.contains("max_usage"))
+                        .then(|| std::fs::read_to_string(&path).ok())
+                        .flatten();
+                    all.insert(path, (stat.mode(), stat.uid(), stat.gid(), text));
+                }
+            }
+        }
+        all
+    }
+
+    /// Runs something that must change nothing outside, and leaves the server as it was.
+    fn survives(&self, attack: impl FnOnce() -> String) -> String {
+        let before = self.outside();
+        let report = attack();
+        assert_eq!(self.outside(), before);
+        assert!(self.mounted.path("proc/uptime").exists());
+        report
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = self.stranger.kill();
+        let _ = self.stranger.wait();
+    }
+}
+
+fn assert_no_way_out(report: &str, own: &TestCgroup) {
+    let count = own.directories().len();
+    let lines: Vec<&str> = report.lines().collect();
+    let [last] = lines[..] else {
+        panic!("{report}");
+    };
+    assert!(last.starts_with("attempts "), "{report}");
+    assert!(last.ends_with(&format!(" hierarchies {count}")), "{report}");
+}
+
+/// With all privileges of the host's root but the namespaces.
+#[test]
+fn root_of_a_container_stays_inside() {
+    require_privileged!();
+    let scene = Scene::new();
+    let report = scene.survives(|| {
+        let container = TestContainer::with(&scene.mounted, &scene.own, Namespaces::Pid);
+        let mut command = container.command(&scene.script(""));
+        printed(&command.env("HOSTILE", HOSTILE).output().unwrap())
+    });
+    assert_no_way_out(&report, &scene.own);
+}
+
+#[test]
+fn root_of_an_unprivileged_container_stays_inside() {
+    require_privileged!();
+    let scene = Scene::new();
+    scene.own.delegate(user_container::ROOT);
+    let report = scene.survives(|| {
+        let script = scene.script("UNPRIVILEGED=1");
+        let script = format!("HOSTILE=$(cat <<'END'\n{HOSTILE}\nEND\n)\n{script}");
+        user_container::run(&scene.mounted, &scene.own, &script)
+    });
+    assert_no_way_out(&report, &scene.own);
+}
+
+/// Whatever he tries has the errno that the kernel's own tree gives him.
+#[test]
+fn a_user_of_the_host_may_what_the_kernel_lets_him() {
+    require_privileged!();
+    let scene = Scene::new();
+    let report = scene.survives(|| {
+        let mut report = String::new();
+        for controller in ["memory", "cpu", "devices", "name=systemd"] {
+            let all = hierarchies();
+            if all.index_of(controller).is_none() {
+                continue;
+            }
+            let ours = mounted_directory(&scene.mounted, &scene.slice, controller);
+            let output = Command::new("python3")
+                .args(["-ISc", UNPRIVILEGED])
+                .args([&ours, &scene.slice.directory(controller)])
+                .arg(scene.stranger.id().to_string())
+                .uid(12_345)
+                .gid(12_345)
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            report += &printed(&output);
+        }
+        report
+    });
+    assert!(report.lines().count() >= 3, "{report}");
+    for line in report.lines() {
+        assert!(line.starts_with("attempts "), "{report}");
+    }
+}
+
+/// One thread moves a process to and fro while another lists where it is.
+#[test]
+fn moves_and_looks_may_race() {
+    require_privileged!();
+    let scene = Scene::new();
+    let directory = mounted_directory(&scene.mounted, &scene.own, "memory");
+    let before = scene.mounted.descriptors();
+    let report = scene.survives(|| {
+        let container = TestContainer::with(&scene.mounted, &scene.own, Namespaces::Pid);
+        let script = format!("exec python3 -Sc \"$RACE\" '{}' 10000", directory.display());
+        let mut command = container.command(&script);
+        printed(&command.env("RACE", RACE).output().unwrap())
+    });
+    assert_eq!(report, "moves 10000\n");
+    // What was opened for it is closed by and by.
+    vistafs_tests::vistafs::wait_until("descriptors are given back", || {
+        scene.mounted.descriptors() <= before + 40
+    });
+}
+
+/// The host removes a group and makes it anew, and moves the container elsewhere, while a caller in
+/// it looks on.
+#[test]
+fn the_host_may_take_everything_away() {
+    require_privileged!();
+    let scene = Scene::new();
+    let directory = mounted_directory(&scene.mounted, &scene.own, "memory");
+    let job = scene.own.directory("memory").join("job");
+    std::fs::create_dir(&job).unwrap();
+    let script = format!(
+        "cd '{}/job' || exit 1; exec 4<cgroup.procs; echo there; read _\n\
+         ls; cat cgroup.procs; cat <&4; mkdir x; echo $? >&2; echo $$ >cgroup.procs\n\
+         ls '{}' | head -1; ls '{}'; echo end",
+        directory.display(),
+        directory.display(),
+        directory.parent().unwrap().display(),
+    );
+    let mut child = TestContainer::with(&scene.mounted, &scene.own, Namespaces::Pid)
+        .command(&script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    assert_eq!(line, "there\n");
+    std::fs::remove_dir(&job).unwrap();
+    std::fs::create_dir(&job).unwrap();
+    let init = scene.own.namespace_init().unwrap();
+    scene.sibling.add(u32::try_from(init).unwrap());
+    // A container that is where its init is, is looked at again every second.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    drop(child.stdin.take());
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
+    child.wait().unwrap();
+    // Of its old place nothing is left for it, and of its new one it sees the way.
+    assert_eq!(rest, "c2\nend\n");
+    std::fs::remove_dir(&job).unwrap();
+    assert!(Path::new(&scene.sibling.directory("memory")).exists());
+}
