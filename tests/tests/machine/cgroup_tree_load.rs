@@ -98,7 +98,8 @@ fn a_list_of_ten_thousand_processes_is_read_in_any_pieces() {
     let cgroup = TestCgroup::new();
     let top = mounted_directory(&mounted, &cgroup, "memory");
     let script = format!(
-        "mkfifo \"$PIPE\" && sh -c \"$CROWD\" {processes} <\"$PIPE\" >\"$PIPE.told\" & exec 9>\"$PIPE\"\n\
+        "mkfifo \"$PIPE\"\n\
+         sh -c \"$CROWD\" {processes} <\"$PIPE\" >\"$PIPE.told\" & exec 9>\"$PIPE\"\n\
          until [ $(wc -l <\"$PIPE.told\") = {} ]; do sleep 0.1; done\n\
          for size in 1 7 4096 65536 1048576; do\n\
          dd if='{}/cgroup.procs' bs=$size 2>/dev/null >\"$PIPE.$size\"; wc -l <\"$PIPE.$size\"; done\n\
