@@ -34,6 +34,9 @@ fn matters(hierarchy: &Hierarchy) -> bool {
         "cpuacct",
         "cpuset",
         "blkio",
+        "devices",
+        "freezer",
+        "pids",
         "name=systemd",
     ];
     hierarchy.version() == Version::V2 || hierarchy.name().split(',').any(|c| wanted.contains(&c))

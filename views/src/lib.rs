@@ -3,6 +3,8 @@
 //! A view registers itself, but only when its crate is linked: the daemon says
 //! `use vistafs_views as _;`, and [`ENABLED`] is the list that its tests compare the registry with.
 
+#[cfg(feature = "cgroup")]
+mod cgroup;
 #[cfg(any(feature = "stat", feature = "uptime"))]
 mod cpu_time;
 #[cfg(feature = "cpuinfo")]
@@ -27,6 +29,8 @@ mod partitions;
 mod pressure;
 #[cfg(feature = "schedstat")]
 mod schedstat;
+#[cfg(any(feature = "cgroup", feature = "pressure"))]
+mod share;
 #[cfg(feature = "slabinfo")]
 mod slabinfo;
 #[cfg(feature = "softirqs")]
@@ -52,6 +56,8 @@ mod zoneinfo;
 
 /// The names of the views that are compiled in, sorted.
 pub const ENABLED: &[&str] = &[
+    #[cfg(feature = "cgroup")]
+    "cgroup",
     #[cfg(feature = "cpuinfo")]
     "cpuinfo",
     #[cfg(feature = "diskstats")]

@@ -11,13 +11,12 @@
 //!   wakes with POLLPRI when the container's own tasks have waited so long;
 //! - the kernel judges the text (EINVAL, EBUSY), as its file in /proc would, by what the opener of the
 //!   descriptor is capable of;
-//! - one container may have [`MOST`] of these files open for triggers: ENOSPC.
+//! - one container may have [`Share::MOST`] of these files open for triggers: ENOSPC.
 //!
 //! Documentation/accounting/psi.rst.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::io::Errno;
 use vistafs_cgroup::pressure::{PressureFile, Resource, Rule};
@@ -26,8 +25,17 @@ use vistafs_view::{
     Channel, Context, Provider, Request, Source, View, ViewError, ViewSpec, inventory,
 };
 
-/// How many descriptors of vistafs one container may use up for its triggers.
-const MOST: u32 = 1024;
+use crate::share::{Counted, Share};
+
+/// How many files one container has open for triggers.
+#[derive(Debug, Default)]
+struct Triggers(Share);
+
+impl AsRef<Share> for Triggers {
+    fn as_ref(&self) -> &Share {
+        &self.0
+    }
+}
 
 const fn spec(
     name: &'static str,
@@ -87,7 +95,7 @@ inventory::submit! {
 struct Pressure {
     resource: Resource,
     // Of callers on the host.
-    open: Arc<Open>,
+    open: Arc<Triggers>,
 }
 
 impl Pressure {
@@ -121,37 +129,12 @@ impl View for Pressure {
     }
 }
 
-/// How many files one container has open for triggers.
-#[derive(Debug, Default)]
-struct Open(AtomicU32);
-
-/// One of them, until it is dropped.
-#[derive(Debug)]
-struct Counted(Arc<Open>);
-
-impl Counted {
-    /// `None`: there are as many as there may be.
-    fn new(open: Arc<Open>) -> Option<Self> {
-        let one_more = |n: u32| (n < MOST).then_some(n + 1);
-        let counted = open
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
-        counted.is_ok().then(|| Self(open))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// A pressure file that takes one trigger.
 #[derive(Debug)]
 struct Trigger {
     file: PressureFile,
     in_proc: bool,
-    _counted: Counted,
+    _counted: Counted<Triggers>,
 }
 
 impl AsFd for Trigger {
@@ -161,7 +144,7 @@ impl AsFd for Trigger {
 }
 
 impl Channel for Trigger {
-    fn write(&self, data: &[u8]) -> Result<usize, ViewError> {
+    fn write(&self, _: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
         if self.in_proc {
             return self.file.write(data).map_err(ViewError::Answer);
         }
@@ -182,19 +165,6 @@ fn is_for_all(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_container_has_no_more_than_its_share() {
-        let open: Arc<Open> = Arc::default();
-        let mut all: Vec<_> = (0..MOST)
-            .map(|_| Counted::new(Arc::clone(&open)).unwrap())
-            .collect();
-        assert!(Counted::new(Arc::clone(&open)).is_none());
-        all.pop();
-        assert!(Counted::new(Arc::clone(&open)).is_some());
-        drop(all);
-        assert_eq!(open.0.load(Ordering::Relaxed), 0);
-    }
 
     #[test]
     fn only_windows_of_whole_2_s_are_for_all() {

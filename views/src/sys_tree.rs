@@ -90,6 +90,7 @@ impl<T: HostTree> SysTree<T> {
             gid: stat.gid,
             size: stat.size,
             lasting: T::LASTING.contains(&path),
+            changeable: false,
         })
     }
 }
@@ -169,8 +170,8 @@ impl<T: HostTree> TreeView for SysTree<T> {
         let host = request.host();
         let (parent, mut seen) = self.find(request, node)?;
         let entries = host.root().entries(&below(T::TOP, &parent));
-        for (name, kind) in entries.map_err(gone)? {
-            let (Some(name), Some(kind)) = (name.to_str(), node_kind(kind)) else {
+        for entry in entries.map_err(gone)? {
+            let (Some(name), Some(kind)) = (entry.name.to_str(), node_kind(entry.kind)) else {
                 continue;
             };
             let mut shown = name.to_owned();

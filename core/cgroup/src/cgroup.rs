@@ -22,8 +22,9 @@ pub struct Cgroup {
     hierarchy: Arc<Hierarchy>,
     // Own directory first. The root of the hierarchy is in it only when it is the cgroup itself.
     levels: Vec<Arc<Dir>>,
+    // Of each level: kernfs ids, never given again while it is mounted.
+    inodes: Vec<u64>,
     is_root: bool,
-    inode: u64,
     path: PathBuf,
 }
 
@@ -38,11 +39,13 @@ impl Cgroup {
     ) -> Result<Self, HostError> {
         let top = hierarchy.root().path();
         let failed = |errno| HostError::from_errno(errno, top);
-        let inode = rustix::fs::fstat(&directory).map_err(failed)?.st_ino;
         let mut fds = vec![directory];
+        let mut inodes = Vec::new();
         loop {
             let here = &fds[fds.len() - 1];
-            if rustix::fs::fstat(here).map_err(failed)?.st_ino == hierarchy.root_inode() {
+            let inode = rustix::fs::fstat(here).map_err(failed)?.st_ino;
+            inodes.push(inode);
+            if inode == hierarchy.root_inode() {
                 break;
             }
             if fds.len() > DEEPEST {
@@ -55,6 +58,7 @@ impl Cgroup {
         let is_root = fds.len() == 1;
         if !is_root {
             fds.pop();
+            inodes.pop();
         }
         let levels: Vec<Arc<Dir>> = fds
             .into_iter()
@@ -63,16 +67,12 @@ impl Cgroup {
                 Arc::new(Dir::from_fd(fd, path))
             })
             .collect();
-        let own = levels[0].path();
-        let path = match path_of(hierarchy.root()) {
-            Some(root) => Path::new("/").join(own.strip_prefix(root).unwrap_or(own)),
-            None => own.to_owned(),
-        };
+        let path = path_in(hierarchy, levels[0].path());
         Ok(Self {
             hierarchy: Arc::clone(hierarchy),
             levels,
+            inodes,
             is_root,
-            inode,
             path,
         })
     }
@@ -100,15 +100,26 @@ impl Cgroup {
         &self.hierarchy
     }
 
-    /// Its path in the hierarchy: `/` or `/a/b`.
+    /// Its path in the hierarchy when it was found: `/` or `/a/b`.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Its path in the hierarchy now: v1 cgroups can be renamed.
+    pub(crate) fn path_now(&self) -> PathBuf {
+        let now = path_of(self.own()).map(|own| path_in(&self.hierarchy, &own));
+        now.unwrap_or_else(|| self.path.clone())
+    }
+
     /// Inode number of its own directory: its kernfs id, never given again while it is mounted.
     pub(crate) fn inode(&self) -> u64 {
-        self.inode
+        self.inodes[0]
+    }
+
+    /// Inode numbers of the levels.
+    pub(crate) fn inodes(&self) -> &[u64] {
+        &self.inodes
     }
 
     /// Its own directory.
@@ -156,6 +167,14 @@ impl Cgroup {
     #[must_use]
     pub fn version(&self) -> Version {
         self.hierarchy.version()
+    }
+}
+
+/// The path in a hierarchy of a directory of the host's mount.
+fn path_in(hierarchy: &Hierarchy, directory: &Path) -> PathBuf {
+    match path_of(hierarchy.root()) {
+        Some(root) => Path::new("/").join(directory.strip_prefix(root).unwrap_or(directory)),
+        None => directory.to_owned(),
     }
 }
 

@@ -1,4 +1,5 @@
-//! From a directory of a private mount to the same directory in the host's mount.
+//! Directories of a hierarchy by the kernel's file handles: from a directory of a private mount to the
+//! same one in the host's mount, and from the number of a directory to it.
 //!
 //! A cgroup namespace shows its root as `/`; nothing in it tells which cgroup that is. But a mount
 //! made inside the namespace has that cgroup as its root directory, and the kernel's file handle of
@@ -20,6 +21,27 @@ const ROOM: usize = 128;
 struct Handle {
     head: libc::file_handle,
     room: [u8; ROOM],
+}
+
+/// FILEID_KERNFS: the handle is the number of a kernfs node (`include/linux/exportfs.h`, since Linux
+/// 5.5).
+const OF_KERNFS: i32 = 0xfe;
+
+/// Opens the directory of that number below the mount that `mount` is a readable descriptor of.
+///
+/// # Errors
+/// ESTALE when there is none; ENOTDIR for a file.
+pub(crate) fn open_number(mount: impl AsFd, number: u64) -> Result<OwnedFd, Errno> {
+    let mut handle = Handle {
+        head: libc::file_handle {
+            handle_bytes: 8,
+            handle_type: OF_KERNFS,
+            f_handle: [],
+        },
+        room: [0; ROOM],
+    };
+    handle.room[..8].copy_from_slice(&number.to_ne_bytes());
+    open(mount, &mut handle)
 }
 
 /// Opens the directory `same` again below the mount that `mount` is a readable descriptor of.
@@ -48,7 +70,13 @@ pub(crate) fn reopen_in(mount: impl AsFd, same: impl AsFd) -> Result<OwnedFd, Er
     if named != 0 {
         return Err(last_errno());
     }
-    // SAFETY: the same live buffer, now filled by the kernel; the flags ask for no creation.
+    open(mount, &mut handle)
+}
+
+fn open(mount: impl AsFd, handle: &mut Handle) -> Result<OwnedFd, Errno> {
+    let pointer: *mut Handle = handle;
+    // SAFETY: `pointer` points to a live file_handle followed by the 128 bytes of which its
+    // `handle_bytes` says how many count; the flags ask for no creation.
     let opened = unsafe {
         libc::open_by_handle_at(
             mount.as_fd().as_raw_fd(),

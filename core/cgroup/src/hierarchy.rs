@@ -10,8 +10,11 @@ use std::sync::Arc;
 
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use vistafs_host::{Dir, HostError};
 use vistafs_text::mountinfo::{self, Mount};
+
+use crate::handle::open_number;
 
 /// Version of the interface of one hierarchy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,12 +57,23 @@ impl Hierarchy {
         &self.root
     }
 
-    pub(crate) fn root_inode(&self) -> u64 {
+    /// Number of its root directory.
+    #[must_use]
+    pub fn root_inode(&self) -> u64 {
         self.root_inode
     }
 
     pub(crate) fn mount(&self) -> &std::os::fd::OwnedFd {
         &self.mount
+    }
+
+    /// The directory of that number, wherever it is in the hierarchy.
+    ///
+    /// # Errors
+    /// ESTALE when there is none (any more); ENOTDIR for a file.
+    pub fn directory(&self, number: u64) -> Result<Dir, Errno> {
+        let fd = open_number(&self.mount, number)?;
+        Ok(Dir::from_fd(fd, self.root.path().to_owned()))
     }
 
     /// What to give `fsconfig` to mount the same hierarchy again.

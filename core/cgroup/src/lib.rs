@@ -9,7 +9,10 @@
 //! | `hierarchy.rs` | the hierarchies that the host has mounted |
 //! | `cgroup.rs` | one cgroup in one hierarchy: its directory and those of its ancestors |
 //! | `locate.rs` | finding the cgroups of a container: by namespace, by path |
-//! | `handle.rs` | from a directory of a private mount to the same one in the host's mount |
+//! | `handle.rs` | directories by the kernel's file handles |
+//! | `standing.rs` | where a directory of a hierarchy stands to a container's cgroup |
+//! | `role.rs` | what a file of a cgroup is for, as far as that decides who may write it |
+//! | `joining.rs` | who may move a task into a cgroup |
 //! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `io.rs`, `tasks.rs`, `freezer.rs` | the quantities, whatever the version |
 //! | `pressure.rs` | pressure stall information, and opening its files for triggers |
 //! | `v1/`, `v2/` | the files of each version |
@@ -25,9 +28,12 @@ mod handle;
 mod hierarchy;
 mod hugetlb;
 mod io;
+mod joining;
 mod locate;
 mod memory;
 pub mod pressure;
+mod role;
+mod standing;
 mod tasks;
 mod v1;
 mod v2;
@@ -41,4 +47,6 @@ pub use hugetlb::{Hugetlb, HugetlbFigures};
 pub use io::{DeviceIo, Io};
 pub use locate::Located;
 pub use memory::{Memory, MemoryCounters, MemoryFigures, MemoryStat, NodeMemory, SwapFigures};
+pub use role::Role;
+pub use standing::Standing;
 pub use tasks::{Tasks, ThreadStates};

@@ -42,6 +42,12 @@ impl Located {
             .collect()
     }
 
+    /// The one in the hierarchy of that index in [`Hierarchies::all`].
+    #[must_use]
+    pub fn in_hierarchy(&self, index: usize) -> Option<&Arc<Cgroup>> {
+        self.cgroups.get(index)?.as_ref()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cgroup>> {
         self.cgroups.iter().flatten()
@@ -184,7 +190,7 @@ fn namespace_root(hierarchy: &Arc<Hierarchy>) -> Result<Cgroup, HostError> {
     Cgroup::from_directory(hierarchy, directory)
 }
 
-fn is_in(hierarchy: &Hierarchy, membership: &Membership<'_>) -> bool {
+pub(crate) fn is_in(hierarchy: &Hierarchy, membership: &Membership<'_>) -> bool {
     match hierarchy.version() {
         Version::V2 => membership.controllers.is_empty(),
         Version::V1 => hierarchy

@@ -4,3 +4,4 @@ pub(crate) mod cgroupstats;
 pub(crate) mod cpu;
 pub(crate) mod io;
 pub(crate) mod memory;
+pub(crate) mod role;

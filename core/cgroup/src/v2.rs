@@ -3,3 +3,4 @@
 pub(crate) mod cpu;
 pub(crate) mod io;
 pub(crate) mod memory;
+pub(crate) mod role;

@@ -19,7 +19,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use vistafs_view::{Channel, ViewError};
+use vistafs_view::{Channel, Request, ViewError};
 
 /// Tells the kernel to ask again.
 pub(crate) type Wake = Box<dyn FnOnce() + Send>;
@@ -40,8 +40,16 @@ impl OpenChannel {
         }
     }
 
-    pub(crate) fn write(&self, data: &[u8]) -> Result<usize, ViewError> {
-        self.channel.write(data)
+    pub(crate) fn write(&self, request: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
+        self.channel.write(request, data)
+    }
+
+    pub(crate) fn read(
+        &self,
+        request: &mut Request<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), ViewError>> {
+        self.channel.read(request, out)
     }
 
     /// Which of the poll(2) `events` are there now, and errors.
@@ -199,7 +207,7 @@ mod tests {
     }
 
     impl Channel for Socket {
-        fn write(&self, data: &[u8]) -> Result<usize, ViewError> {
+        fn write(&self, _: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
             rustix::io::write(&self.0, data).map_err(ViewError::Answer)
         }
     }

@@ -41,6 +41,8 @@ pub struct Attributes {
     pub gid: u32,
     /// Bytes: the length of the host's file when vistafs started.
     pub size: u64,
+    /// Whether mode or owner may be changed.
+    pub changeable: bool,
 }
 
 /// What a look-up finds.
@@ -256,6 +258,7 @@ impl Dispatcher {
             uid: 0,
             gid: 0,
             size,
+            changeable: false,
         })
     }
 
@@ -267,6 +270,7 @@ impl Dispatcher {
             uid: node.uid,
             gid: node.gid,
             size: node.size,
+            changeable: node.changeable,
         }
     }
 

@@ -18,6 +18,7 @@ use fuser::{
 
 use vistafs_view::{Access, Asker, Change, NodeKind};
 
+use crate::aside::Aside;
 use crate::channel::Wake;
 use crate::dispatcher::Poll;
 use crate::{Attributes, DispatchError, Dispatcher, Entry};
@@ -64,6 +65,37 @@ fn asker(request: &Request) -> Asker {
     }
 }
 
+fn access(flags: OpenFlags) -> Access {
+    Access {
+        read: flags.acc_mode() != OpenAccMode::O_WRONLY,
+        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
+    }
+}
+
+/// How long the kernel may keep attributes.
+fn kept(attributes: &Attributes) -> &Duration {
+    if attributes.changeable {
+        &NOT_AT_ALL
+    } else {
+        &ATTRIBUTES
+    }
+}
+
+fn reply_attributes(found: Result<Attributes, Errno>, reply: ReplyAttr) {
+    match found {
+        Ok(attributes) => reply.attr(kept(&attributes), &attr(&attributes)),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// Answers now, or aside where that may take long.
+fn answer(aside: Option<Arc<Aside>>, answer: impl FnOnce() + Send + 'static) {
+    match aside {
+        Some(aside) => aside.give(answer),
+        None => answer(),
+    }
+}
+
 fn file_type(kind: NodeKind) -> FileType {
     match kind {
         NodeKind::Directory => FileType::Directory,
@@ -101,7 +133,8 @@ fn reply_entry(found: Result<Entry, Errno>, reply: ReplyEntry) {
         Ok(entry) => {
             let name_ttl = if entry.lasting { LASTING } else { NOT_AT_ALL };
             let attr = attr(&entry.attributes);
-            reply.entry_with_ttls(&ATTRIBUTES, &name_ttl, &attr, Generation(0));
+            let kept = kept(&entry.attributes);
+            reply.entry_with_ttls(kept, &name_ttl, &attr, Generation(0));
         }
         Err(errno) => reply.error(errno),
     }
@@ -137,10 +170,8 @@ impl Filesystem for VistaFs {
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        match guarded(|| self.dispatcher.attributes(ino.0, asker(req))) {
-            Ok(attributes) => reply.attr(&ATTRIBUTES, &attr(&attributes)),
-            Err(errno) => reply.error(errno),
-        }
+        let found = guarded(|| self.dispatcher.attributes(ino.0, asker(req)));
+        reply_attributes(found, reply);
     }
 
     /// O_TRUNC and setting times have no effect, as on procfs.
@@ -167,28 +198,23 @@ impl Filesystem for VistaFs {
             self.getattr(req, ino, fh, reply);
             return;
         }
-        match guarded(|| self.dispatcher.change(ino.0, change, asker(req))) {
-            Ok(attributes) => reply.attr(&ATTRIBUTES, &attr(&attributes)),
-            Err(errno) => reply.error(errno),
-        }
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        answer(self.dispatcher.aside_to_change(ino.0, asker), move || {
+            let changed = guarded(|| dispatcher.change(ino.0, change, asker));
+            reply_attributes(changed, reply);
+        });
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         // Direct I/O: no page cache that two containers could share. No flush: no write is kept back.
-        let answer = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
-        let access = Access {
-            read: flags.acc_mode() != OpenAccMode::O_WRONLY,
-            write: flags.acc_mode() != OpenAccMode::O_RDONLY,
-        };
+        let how = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+        let access = access(flags);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         let open = move || match guarded(|| dispatcher.open(ino.0, access, asker)) {
-            Ok(handle) => reply.opened(FileHandle(handle), answer),
+            Ok(handle) => reply.opened(FileHandle(handle), how),
             Err(errno) => reply.error(errno),
         };
-        match self.dispatcher.aside_to_open(ino.0, access, asker) {
-            Some(aside) => aside.give(open),
-            None => open(),
-        }
+        answer(self.dispatcher.aside_to_open(ino.0, access, asker), open);
     }
 
     fn read(
@@ -198,7 +224,7 @@ impl Filesystem for VistaFs {
         fh: FileHandle,
         offset: u64,
         size: u32,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
@@ -211,8 +237,9 @@ impl Filesystem for VistaFs {
         let mut reply = Some(reply);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let outcome = guarded(|| {
+            let opened = (fh.0, access(flags));
             self.dispatcher
-                .read(ino.0, fh.0, offset, size, asker(req), |bytes| {
+                .read(ino.0, opened, offset, size, asker(req), |bytes| {
                     if let Some(reply) = reply.take() {
                         reply.data(bytes);
                     }
@@ -231,14 +258,19 @@ impl Filesystem for VistaFs {
         _offset: u64,
         data: &[u8],
         _write_flags: WriteFlags,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        match guarded(|| self.dispatcher.write(ino.0, fh.0, data, asker(req))) {
-            Ok(taken) => reply.written(u32::try_from(taken).unwrap_or(u32::MAX)),
-            Err(errno) => reply.error(errno),
-        }
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        let (opened, data) = ((fh.0, access(flags)), data.to_vec());
+        let aside = self.dispatcher.aside_to_write(ino.0, fh.0, asker);
+        answer(aside, move || {
+            match guarded(|| dispatcher.write(ino.0, opened, &data, asker)) {
+                Ok(taken) => reply.written(u32::try_from(taken).unwrap_or(u32::MAX)),
+                Err(errno) => reply.error(errno),
+            }
+        });
     }
 
     fn flush(
@@ -365,10 +397,7 @@ impl Filesystem for VistaFs {
             Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
             Err(errno) => reply.error(errno),
         };
-        match self.dispatcher.aside_to_poll(fh.0) {
-            Some(aside) => aside.give(ask),
-            None => ask(),
-        }
+        answer(self.dispatcher.aside_to_poll(fh.0), ask);
     }
 
     fn ioctl(
@@ -467,11 +496,15 @@ impl Filesystem for VistaFs {
         reply: ReplyEntry,
     ) {
         let mode = mode & !umask;
-        let made = guarded(|| {
-            self.dispatcher
-                .make_directory(parent.0, name, mode, asker(req))
-        });
-        reply_entry(made, reply);
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        let name = name.to_owned();
+        answer(
+            self.dispatcher.aside_to_change(parent.0, asker),
+            move || {
+                let made = guarded(|| dispatcher.make_directory(parent.0, &name, mode, asker));
+                reply_entry(made, reply);
+            },
+        );
     }
 
     fn unlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
@@ -479,8 +512,15 @@ impl Filesystem for VistaFs {
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let removed = guarded(|| self.dispatcher.remove_directory(parent.0, name, asker(req)));
-        reply_empty(removed, reply);
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        let name = name.to_owned();
+        answer(
+            self.dispatcher.aside_to_change(parent.0, asker),
+            move || {
+                let removed = guarded(|| dispatcher.remove_directory(parent.0, &name, asker));
+                reply_empty(removed, reply);
+            },
+        );
     }
 
     fn rename(

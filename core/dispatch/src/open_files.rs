@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use rustix::io::Errno;
 use vistafs_container::Container;
-use vistafs_view::{NodeId, NodeKind};
+use vistafs_view::{Access, NodeId, NodeKind};
 
 use crate::channel::OpenChannel;
 
@@ -60,6 +60,8 @@ pub(crate) struct OpenFile {
     pub(crate) within: NodeId,
     /// Whose numbers.
     pub(crate) shows: Shows,
+    /// What it was opened for.
+    pub(crate) access: Access,
     /// Held while a view renders and while a reply is sent from it.
     pub(crate) text: Mutex<Text>,
     /// What stands behind it; asked for under the lock.
@@ -68,11 +70,12 @@ pub(crate) struct OpenFile {
 
 impl OpenFile {
     /// A file of `view` that nobody has read yet.
-    pub(crate) fn new(view: usize, within: NodeId, shows: Shows) -> Self {
+    pub(crate) fn new(view: usize, within: NodeId, shows: Shows, access: Access) -> Self {
         Self {
             view,
             within,
             shows,
+            access,
             text: Mutex::default(),
             behind: Mutex::default(),
         }

@@ -8,8 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
 
 use crate::HostError;
 use crate::kept_file::read_whole;
@@ -51,6 +52,19 @@ pub struct FileStat {
     pub gid: u32,
     /// Bytes.
     pub size: u64,
+    /// Number of the file in its file system.
+    pub inode: u64,
+}
+
+/// An entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Its name.
+    pub name: OsString,
+    /// What it is.
+    pub kind: FileKind,
+    /// Number of the file in its file system.
+    pub inode: u64,
 }
 
 /// A directory that is held open; its path serves messages only.
@@ -116,6 +130,68 @@ impl Dir {
         self.open_beneath(relative, OFlags::RDWR)
     }
 
+    /// Opens a file beneath this one for writing.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open_file_to_write_only(&self, relative: &Path) -> Result<OwnedFd, Errno> {
+        self.open_beneath(relative, OFlags::WRONLY)
+    }
+
+    /// Opens the directory that this one is in, which may be outside of any other that is held.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn parent(&self) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, "..", flags, Mode::empty())?;
+        let path = self.path.join("..");
+        Ok(Self { fd, path })
+    }
+
+    /// Number of this directory in its file system.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn inode(&self) -> Result<u64, Errno> {
+        Ok(rustix::fs::fstat(&self.fd)?.st_ino)
+    }
+
+    /// Makes a directory in this one.
+    ///
+    /// # Errors
+    /// EINVAL for what is no single name; the kernel's.
+    pub fn make_directory(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
+        rustix::fs::mkdirat(&self.fd, single(name)?, Mode::from_raw_mode(mode))
+    }
+
+    /// Removes a directory that is in this one.
+    ///
+    /// # Errors
+    /// EINVAL for what is no single name; the kernel's.
+    pub fn remove_directory(&self, name: &OsStr) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.fd, single(name)?, AtFlags::REMOVEDIR)
+    }
+
+    /// Changes permission bits of a file in this directory, or with `.` of itself.
+    ///
+    /// # Errors
+    /// EINVAL for what is no single name; the kernel's.
+    pub fn set_mode(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
+        let name = if name == "." { name } else { single(name)? };
+        rustix::fs::chmodat(&self.fd, name, Mode::from_raw_mode(mode), AtFlags::empty())
+    }
+
+    /// Changes the owner of a file in this directory, or with `.` of itself.
+    ///
+    /// # Errors
+    /// EINVAL for what is no single name; the kernel's.
+    pub fn set_owner(&self, name: &OsStr, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
+        let name = if name == "." { name } else { single(name)? };
+        let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+        rustix::fs::chownat(&self.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
     /// Whether there is something at `relative`.
     #[must_use]
     pub fn has(&self, relative: &Path) -> bool {
@@ -152,6 +228,7 @@ impl Dir {
             uid: stat.st_uid,
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            inode: stat.st_ino,
         })
     }
 
@@ -169,14 +246,14 @@ impl Dir {
         Ok(OsStr::from_bytes(target.to_bytes()).to_owned())
     }
 
-    /// The names in the directory at `relative` (`.` for this one) without `.` and `..`, in the
+    /// What is in the directory at `relative` (`.` for this one) without `.` and `..`, in the
     /// kernel's order.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn entries(&self, relative: &Path) -> Result<Vec<(OsString, FileKind)>, Errno> {
+    pub fn entries(&self, relative: &Path) -> Result<Vec<DirEntry>, Errno> {
         let fd = self.open_beneath(relative, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut names = Vec::new();
+        let mut entries = Vec::new();
         for entry in rustix::fs::Dir::new(fd)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -189,9 +266,10 @@ impl Dir {
                 FileType::Unknown => self.stat(&relative.join(&name))?.kind,
                 known => known.into(),
             };
-            names.push((name, kind));
+            let inode = entry.ino();
+            entries.push(DirEntry { name, kind, inode });
         }
-        Ok(names)
+        Ok(entries)
     }
 
     /// The names of the directories in it, unsorted.
@@ -204,8 +282,8 @@ impl Dir {
             .map_err(|errno| HostError::from_errno(errno, &self.path))?;
         let directories = entries
             .into_iter()
-            .filter(|(_, kind)| *kind == FileKind::Directory);
-        Ok(directories.map(|(name, _)| name).collect())
+            .filter(|entry| entry.kind == FileKind::Directory);
+        Ok(directories.map(|entry| entry.name).collect())
     }
 
     fn open_beneath(&self, relative: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
@@ -217,6 +295,15 @@ impl Dir {
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
         )
     }
+}
+
+/// A name that leads nowhere but to an entry of the directory itself.
+fn single(name: &OsStr) -> Result<&OsStr, Errno> {
+    let bytes = name.as_bytes();
+    if matches!(bytes, b"" | b"." | b"..") || bytes.contains(&b'/') || bytes.contains(&0) {
+        return Err(Errno::INVAL);
+    }
+    Ok(name)
 }
 
 impl AsFd for Dir {
@@ -265,8 +352,39 @@ mod tests {
         assert_eq!(text, b"before text\n");
         assert!(dir.read(Path::new("sub"), &mut text).is_err());
         let entries = dir.entries(Path::new("sub")).unwrap();
-        assert_eq!(entries, [("link".into(), FileKind::Link)]);
+        assert_eq!(entries.len(), 1);
+        assert_eq!(
+            (entries[0].name.as_os_str(), entries[0].kind),
+            (OsStr::new("link"), FileKind::Link)
+        );
+        let sub = dir.subdir(Path::new("sub")).unwrap();
+        assert_eq!(entries[0].inode, sub.stat(Path::new("link")).unwrap().inode);
+        assert_eq!(sub.parent().unwrap().inode(), dir.inode());
         assert_eq!(dir.subdirectories().unwrap(), ["sub"]);
+    }
+
+    #[test]
+    fn changes_stay_in_the_directory() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tmp.path().join("inside")).unwrap();
+        let dir = Dir::open(&tmp.path().join("inside")).unwrap();
+        for name in ["", ".", "..", "../x", "a/b", "/tmp/x", "a\0"] {
+            let name = OsStr::new(name);
+            assert_eq!(dir.make_directory(name, 0o755), Err(Errno::INVAL));
+            assert_eq!(dir.remove_directory(name), Err(Errno::INVAL));
+            if name != "." {
+                assert_eq!(dir.set_mode(name, 0o700), Err(Errno::INVAL));
+                assert_eq!(dir.set_owner(name, Some(0), None), Err(Errno::INVAL));
+            }
+        }
+        let odd = OsStr::from_bytes(b"\xff \n");
+        dir.make_directory(odd, 0o700).unwrap();
+        dir.set_mode(odd, 0o750).unwrap();
+        assert_eq!(dir.stat(Path::new(odd)).unwrap().mode, 0o750);
+        dir.set_mode(OsStr::new("."), 0o711).unwrap();
+        assert_eq!(dir.stat(Path::new(".")).unwrap().mode, 0o711);
+        dir.remove_directory(odd).unwrap();
+        assert_eq!(dir.remove_directory(odd), Err(Errno::NOENT));
     }
 
     #[test]

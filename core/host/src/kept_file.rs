@@ -137,8 +137,11 @@ impl KeptFile {
     }
 }
 
-/// Appends a file's content, whatever its shape.
-pub(crate) fn read_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
+/// Appends a file's content from its beginning, whatever its shape.
+///
+/// # Errors
+/// EFBIG for one that does not end; the kernel's.
+pub fn read_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
     read_all(fd, Shape::Records, text)
 }
 

@@ -12,11 +12,15 @@
 //! | `host.rs` | the host: its texts, page size, tick and clock |
 //! | `process.rs` | facts about one process |
 //! | `namespace.rs` | which namespaces a task is in |
+//! | `nsfs.rs` | the questions that the kernel answers about a namespace |
 //! | `pid_namespace.rs` | the init of a pid namespace |
+//! | `pid_translation.rs` | process numbers of one pid namespace in terms of another |
+//! | `credentials.rs` | what a caller may do, and doing something with no more than that |
 //! | `capability.rs` | doing something without one of our own capabilities |
 //! | `descriptors.rs` | how many descriptors there are left |
 
 mod capability;
+mod credentials;
 pub mod descriptors;
 mod dir;
 mod error;
@@ -24,13 +28,17 @@ mod host;
 mod host_text;
 mod kept_file;
 mod namespace;
+mod nsfs;
 mod pid_namespace;
+mod pid_translation;
 mod process;
 
 pub use capability::without_sys_resource;
-pub use dir::{Dir, FileKind, FileStat};
+pub use credentials::{Credentials, Owner};
+pub use dir::{Dir, DirEntry, FileKind, FileStat};
 pub use error::HostError;
 pub use host::{FixedFacts, Host};
-pub use kept_file::{KeptFile, Shape};
+pub use kept_file::{KeptFile, Shape, read_whole};
 pub use namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
+pub use pid_translation::PidTranslation;
 pub use process::Process;

@@ -113,6 +113,12 @@ impl HeldNamespace {
     }
 }
 
+impl From<HeldNamespace> for OwnedFd {
+    fn from(held: HeldNamespace) -> Self {
+        held.fd
+    }
+}
+
 impl AsFd for HeldNamespace {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -4,19 +4,14 @@
 //! the caller's parents, which nearly always reach it, else in all of `/proc`. The result is for
 //! the caller to keep: it is asked for once per container.
 
-#![allow(unsafe_code, reason = "no library has this ioctl yet")]
-
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 use rustix::fs::{Dir as DirStream, Mode, OFlags};
 use rustix::io::Errno;
 use vistafs_text::number;
 
 use crate::namespace::HeldNamespace;
-use crate::{Host, HostError, Process};
-
-/// `_IOR(0xb7, 0x7, int)`: the thread group that has the given number in the namespace of the descriptor.
-const NS_GET_TGID_FROM_PIDNS: libc::c_ulong = 0x8004_b707;
+use crate::{Host, HostError, Process, nsfs};
 
 impl HeldNamespace {
     /// The init of this pid namespace, `member` being some process in it.
@@ -26,9 +21,7 @@ impl HeldNamespace {
     pub fn init_process(&self, host: &Host, member: &Process) -> Result<Process, HostError> {
         let pid = match self.ask_kernel() {
             Ok(pid) => pid,
-            Err(Errno::NOTTY | Errno::INVAL | Errno::NOSYS) => {
-                return self.look_for_init(host, member);
-            }
+            Err(errno) if nsfs::is_unknown(errno) => return self.look_for_init(host, member),
             Err(errno) => return Err(HostError::from_errno(errno, &member_path(member))),
         };
         let init = Process::open(host, pid)?;
@@ -43,16 +36,7 @@ impl HeldNamespace {
     }
 
     fn ask_kernel(&self) -> Result<u32, Errno> {
-        // SAFETY: the descriptor is open for the length of the call, and this request takes its
-        // argument as a plain integer and touches no memory of ours.
-        let answer = unsafe { libc::ioctl(self.as_fd().as_raw_fd(), NS_GET_TGID_FROM_PIDNS, 1) };
-        if answer > 0 {
-            return u32::try_from(answer).map_err(|_| Errno::RANGE);
-        }
-        let errno = std::io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(libc::EIO);
-        Err(Errno::from_raw_os_error(errno))
+        nsfs::process_from(self, 1)
     }
 
     fn look_for_init(&self, host: &Host, member: &Process) -> Result<Process, HostError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
 use rustix::thread::CapabilitySet;
-use vistafs_text::{pid_stat, pid_status, time_offsets};
+use vistafs_text::{IdMap, pid_stat, pid_status, time_offsets};
 
 use crate::namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
 use crate::{Dir, Host, HostError, KeptFile, Shape};
@@ -104,6 +104,53 @@ impl Process {
         let effective = pid_status::effective_capabilities(&text)
             .map_err(|e| HostError::malformed(&self.path("status"), e))?;
         Ok(effective.is_some_and(|set| set & capability.bits() == capability.bits()))
+    }
+
+    /// Its supplementary groups, and the capabilities that it has in effect in its user namespace.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub(crate) fn groups_and_capabilities(&self) -> Result<(Vec<u32>, CapabilitySet), HostError> {
+        let text = self.text("status")?;
+        let malformed = |e| HostError::malformed(&self.path("status"), e);
+        let groups = pid_status::groups(&text).map_err(malformed)?;
+        let effective = pid_status::effective_capabilities(&text).map_err(malformed)?;
+        let effective = CapabilitySet::from_bits_retain(effective.unwrap_or(0));
+        Ok((groups, effective))
+    }
+
+    /// Whether its user namespace is that of vistafs.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub(crate) fn is_in_own_user_namespace(&self, host: &Host) -> Result<bool, HostError> {
+        const OWN: &str = "thread-self/ns/user";
+        let own = rustix::fs::statat(host.proc(), OWN, AtFlags::empty())
+            .map_err(|errno| HostError::from_errno(errno, &host.proc().path().join(OWN)))?;
+        let its = rustix::fs::statat(&*self.dir, "ns/user", AtFlags::empty())
+            .map_err(|errno| HostError::from_errno(errno, &self.path("ns/user")))?;
+        Ok(own.st_ino == its.st_ino)
+    }
+
+    /// The users and groups of its user namespace, by their numbers in vistafs's.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub(crate) fn id_maps(&self) -> Result<(IdMap, IdMap), HostError> {
+        let map = |name| -> Result<IdMap, HostError> {
+            let text = self.text(name)?;
+            IdMap::parse(&text).map_err(|e| HostError::malformed(&self.path(name), e))
+        };
+        Ok((map("uid_map")?, map("gid_map")?))
+    }
+
+    /// Its number in each pid namespace, from vistafs's inwards; empty if the kernel does not tell.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub(crate) fn pids(&self) -> Result<Vec<u32>, HostError> {
+        let text = self.text("status")?;
+        pid_status::ns_pids(&text).map_err(|e| HostError::malformed(&self.path("status"), e))
     }
 
     /// Whether it is process 1 of its own pid namespace.

@@ -9,7 +9,7 @@ use proptest::sample::{Index, select};
 
 use crate::cpuinfo::Numbering;
 use crate::{
-    CpuSet, IoCounts, blkio, cpu_columns, cpu_mask, cpuacct, cpuinfo, diskstats, flat_keyed,
+    CpuSet, IdMap, IoCounts, blkio, cpu_columns, cpu_mask, cpuacct, cpuinfo, diskstats, flat_keyed,
     io_stat, loadavg, meminfo, mountinfo, numa_stat, number, number_words, partitions, pid_cgroup,
     pid_stat, pid_status, pressure, quota, schedstat, single_value, slabinfo, stat, swaps,
     time_offsets, uptime, zoneinfo,
@@ -28,6 +28,8 @@ const SAMPLES: &[&[u8]] = &[
     b"0.16 0.03 0.01 2/340 1234\n",
     b"42 (a b) S 1 42 42 0 -1 4194560 523 0 7 0 12 9 0 0 20 0 3 0 86400 170\n",
     b"Name:\tx\nTgid:\t1\nPPid:\t0\nNSpid:\t10\t1\nCapEff:\t000001ffffffffff\n",
+    b"Groups:\t0 5 100 \n",
+    b"0 100000 65536\n",
     b"12:cpu,cpuacct:/a\n0::/b\n",
     b"30 22 0:26 /a\\040b /mnt\\134 rw master:1 - cgroup none rw,cpu\n",
     b"monotonic 0 0\nboottime -86400 999999999\n",
@@ -69,7 +71,9 @@ fn read_with_everything(text: &[u8]) {
     black_box(loadavg::last_pid(text).is_ok());
     black_box(pid_stat::parse(text).is_ok());
     black_box(pid_status::ns_pid_innermost(text).is_ok());
-    black_box(pid_status::ns_pid_depth(text).is_ok());
+    black_box(pid_status::ns_pids(text).is_ok());
+    black_box(pid_status::groups(text).is_ok());
+    black_box(IdMap::parse(text).is_ok_and(|map| map.has(7)));
     black_box(pid_status::tgid(text).is_ok());
     black_box(pid_status::ppid(text).is_ok());
     black_box(pid_status::effective_capabilities(text).is_ok());

@@ -1,4 +1,4 @@
-//! /proc/PID/status, the lines with process ids and capabilities.
+//! /proc/PID/status, the lines with process ids, groups and capabilities.
 //!
 //! proc_pid_status(5). `NSpid` gives the id in each pid namespace, from that of the procfs
 //! instance inwards. The name of the process is in this file too, but cannot forge a line: the
@@ -22,19 +22,15 @@ pub fn ns_pid_innermost(text: &[u8]) -> Result<Option<u32>, ParseError> {
     Ok(Some(innermost))
 }
 
-/// In how many pid namespaces, seen from the procfs instance, the process has an id; 0 if the
-/// kernel has no `NSpid` line.
-pub fn ns_pid_depth(text: &[u8]) -> Result<usize, ParseError> {
-    let Some(mut ids) = value_of(text, b"NSpid:") else {
-        return Ok(0);
-    };
-    ids.u32(A_PID)?;
-    let mut depth = 1;
-    while ids.clone().next().is_some() {
-        ids.u32(A_PID)?;
-        depth += 1;
-    }
-    Ok(depth)
+/// The process id in each pid namespace, from that of the procfs instance inwards; empty if the
+/// kernel has no `NSpid` line. Allocates.
+pub fn ns_pids(text: &[u8]) -> Result<Vec<u32>, ParseError> {
+    ids(text, b"NSpid:", A_PID)
+}
+
+/// The supplementary groups; empty if there is no `Groups` line. Allocates.
+pub fn groups(text: &[u8]) -> Result<Vec<u32>, ParseError> {
+    ids(text, b"Groups:", "a group id")
 }
 
 /// The id of the process that this thread belongs to; `None` if there is no `Tgid` line.
@@ -59,6 +55,16 @@ pub fn effective_capabilities(text: &[u8]) -> Result<Option<u64>, ParseError> {
     })?;
     fields.end()?;
     Ok(Some(set))
+}
+
+fn ids(text: &[u8], label: &[u8], what: &'static str) -> Result<Vec<u32>, ParseError> {
+    let mut ids = Vec::new();
+    if let Some(mut fields) = value_of(text, label) {
+        while fields.clone().next().is_some() {
+            ids.push(fields.u32(what)?);
+        }
+    }
+    Ok(ids)
 }
 
 fn one_id(text: &[u8], label: &[u8]) -> Result<Option<u32>, ParseError> {

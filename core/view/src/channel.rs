@@ -3,14 +3,22 @@
 use std::fmt::Debug;
 use std::os::fd::AsFd;
 
-use crate::ViewError;
+use crate::{Request, ViewError};
 
 /// A descriptor of the kernel's that one open file of a view is made of: the file is ready when the
 /// descriptor is. Dropped when the open file is closed, by whoever closes it last.
 pub trait Channel: AsFd + Debug + Send + Sync {
-    /// Takes what a caller writes; how many bytes of it were taken.
+    /// Takes what a caller writes, who need not be the one that has opened the file; how many bytes of
+    /// it were taken.
     ///
     /// # Errors
     /// [`ViewError::Answer`] with what the kernel's own file would answer.
-    fn write(&self, data: &[u8]) -> Result<usize, ViewError>;
+    fn write(&self, request: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError>;
+
+    /// Appends the whole text to `out`, where it has to be read by way of this descriptor. `None`: the
+    /// view renders it.
+    fn read(&self, request: &mut Request<'_>, out: &mut Vec<u8>) -> Option<Result<(), ViewError>> {
+        let _ = (request, out);
+        None
+    }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
+use vistafs_cgroup::Hierarchies;
 use vistafs_cgroup::pressure::{PressureFile, Resource};
 use vistafs_container::Container;
-use vistafs_host::{Host, HostError, Process, descriptors};
+use vistafs_host::{Credentials, Host, HostError, Owner, PidTranslation, Process, descriptors};
 
 use crate::{Context, Policy, ViewError};
 
@@ -29,6 +30,7 @@ pub struct Request<'a> {
     asker: Asker,
     container: Option<&'a Arc<Container>>,
     host: &'a Arc<Host>,
+    hierarchies: &'a Arc<Hierarchies>,
     policy: Policy,
     scratch: &'a mut Vec<u8>,
 }
@@ -40,7 +42,7 @@ impl<'a> Request<'a> {
     pub fn new(
         asker: Asker,
         container: Option<&'a Arc<Container>>,
-        host: &'a Arc<Host>,
+        (host, hierarchies): (&'a Arc<Host>, &'a Arc<Hierarchies>),
         policy: Policy,
         scratch: &'a mut Vec<u8>,
     ) -> Self {
@@ -48,6 +50,7 @@ impl<'a> Request<'a> {
             asker,
             container,
             host,
+            hierarchies,
             policy,
             scratch,
         }
@@ -63,6 +66,32 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn host(&self) -> &'a Arc<Host> {
         self.host
+    }
+
+    /// The host's cgroup hierarchies.
+    #[must_use]
+    pub fn hierarchies(&self) -> &'a Arc<Hierarchies> {
+        self.hierarchies
+    }
+
+    /// What the asker may do.
+    ///
+    /// # Errors
+    /// ESRCH for an asker that has ended; when the kernel's files about it cannot be understood.
+    pub fn credentials(&self) -> Result<Credentials, ViewError> {
+        let ids = Owner {
+            uid: self.asker.uid,
+            gid: self.asker.gid,
+        };
+        Credentials::of_thread(self.host, self.asker.tid, ids).map_err(ended)
+    }
+
+    /// Between vistafs's process numbers and those that the asker knows.
+    ///
+    /// # Errors
+    /// As [`credentials`](Self::credentials).
+    pub fn pid_translation(&self) -> Result<PidTranslation, ViewError> {
+        PidTranslation::of_thread(self.host, self.asker.tid).map_err(ended)
     }
 
     /// Whose numbers are shown; `None`: the host's.
@@ -95,10 +124,7 @@ impl<'a> Request<'a> {
     fn asker_has(&self, capability: CapabilitySet) -> Result<bool, ViewError> {
         let asker = Process::open(self.host, self.asker.tid);
         let has = asker.and_then(|asker| asker.has_capability(capability));
-        has.map_err(|error| match error {
-            HostError::NotFound { .. } => ViewError::Answer(Errno::SRCH),
-            error => error.into(),
-        })
+        has.map_err(ended)
     }
 
     /// What a view renders from; `None`: what the host has is shown.
@@ -110,5 +136,13 @@ impl<'a> Request<'a> {
             self.policy,
             self.scratch,
         ))
+    }
+}
+
+/// An error about the asker: that he has ended is an answer to him.
+fn ended(error: HostError) -> ViewError {
+    match error {
+        HostError::NotFound { .. } => ViewError::Answer(Errno::SRCH),
+        error => error.into(),
     }
 }

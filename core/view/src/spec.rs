@@ -16,15 +16,18 @@ pub enum Source {
     Processes,
     /// The host's own file: a host that lacks it has no such view.
     Host,
+    /// The cgroup hierarchies themselves.
+    Hierarchies,
 }
 
 impl Source {
-    /// How this host provides it: `memory v1`, `cpu v2`, `processes`, `host`, `blkio -`.
+    /// How this host provides it: `memory v1`, `cpu v2`, `processes`, `host`, `hierarchies`, `blkio -`.
     #[must_use]
     pub fn on(self, hierarchies: &Hierarchies) -> String {
         match self {
             Self::Processes => "processes".to_owned(),
             Self::Host => "host".to_owned(),
+            Self::Hierarchies => "hierarchies".to_owned(),
             Self::Controller(name) => match hierarchies.version_of(name) {
                 Some(Version::V1) => format!("{name} v1"),
                 Some(Version::V2) => format!("{name} v2"),

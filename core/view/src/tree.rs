@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::{Request, ViewError};
+use crate::{Channel, Request, ViewError};
 
 /// Number of a node within its tree.
 ///
@@ -74,6 +74,8 @@ pub struct NodeAttributes {
     pub size: u64,
     /// Whether its name leads here for every caller, for ever. The kernel remembers such names.
     pub lasting: bool,
+    /// Whether mode or owner may be changed. The kernel asks anew each time before it judges by them.
+    pub changeable: bool,
 }
 
 /// What an open file will be used for.
@@ -170,18 +172,20 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         Err(ViewError::Answer(Errno::INVAL))
     }
 
-    /// Writes into a file; how many bytes were taken.
+    /// Opens what stands behind the file for callers that write to it or poll it: when it is opened for
+    /// writing, after [`open`](Self::open) and by that caller; else at the first poll. It may take its
+    /// time. `None`: not writable, always ready.
     ///
     /// # Errors
-    /// EIO for a tree that takes none, as procfs answers; as the kernel's own file.
-    fn write(
+    /// As the kernel's own file, to open(2).
+    fn channel(
         &self,
         request: &mut Request<'_>,
         node: NodeId,
-        data: &[u8],
-    ) -> Result<usize, ViewError> {
-        let _ = (request, node, data);
-        Err(ViewError::Answer(Errno::IO))
+        access: Access,
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let _ = (request, node, access);
+        Ok(None)
     }
 
     /// Makes a directory.

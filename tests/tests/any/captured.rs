@@ -46,12 +46,14 @@ impl Facts {
     }
 }
 
-/// Every view, whether it is on by default or not.
+/// Every view, whether it is on by default or not, but the cgroup tree: that is the kernel's own
+/// directories, opened by their handles, which a captured host does not have.
 fn all_views() -> Registry {
     let registry = Registry::collect(&Selection::default()).unwrap();
     let names = registry.all().iter().map(|view| view.spec.name.to_owned());
     let selection = Selection {
         enable: names.collect(),
+        disable: vec!["cgroup".into()],
         ..Selection::default()
     };
     Registry::collect(&selection).unwrap()
@@ -65,6 +67,7 @@ pub(crate) struct Captured {
     pub(crate) host: Arc<Host>,
     pub(crate) container: Arc<Container>,
     registry: Registry,
+    hierarchies: Arc<Hierarchies>,
     pub(crate) policy: Policy,
 }
 
@@ -92,6 +95,7 @@ impl Captured {
             facts,
             registry: all_views().on(&host),
             host,
+            hierarchies: Arc::new(hierarchies),
             policy: Policy::default(),
         }
     }
@@ -138,7 +142,7 @@ impl Captured {
         Request::new(
             asker,
             Some(&self.container),
-            &self.host,
+            (&self.host, &self.hierarchies),
             self.policy,
             scratch,
         )

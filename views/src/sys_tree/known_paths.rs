@@ -90,8 +90,8 @@ impl KnownPaths {
         while let Some(parent) = directories.pop() {
             let directory: PathBuf = below(self.top, &parent);
             // One that goes meanwhile has nothing in it.
-            for (name, kind) in host.root().entries(&directory).unwrap_or_default() {
-                let Some(name) = name.to_str() else {
+            for entry in host.root().entries(&directory).unwrap_or_default() {
+                let Some(name) = entry.name.to_str() else {
                     continue;
                 };
                 let path = joined(&parent, name);
@@ -100,7 +100,7 @@ impl KnownPaths {
                     return Some(path.into());
                 }
                 left = left.saturating_sub(1);
-                if kind == FileKind::Directory && left > 0 {
+                if entry.kind == FileKind::Directory && left > 0 {
                     directories.push(path);
                 }
             }

@@ -27,6 +27,7 @@ impl HostTree for Plain {
 struct Little {
     dir: tempfile::TempDir,
     host: Arc<Host>,
+    hierarchies: Arc<Hierarchies>,
     container: Arc<Container>,
     tree: SysTree<Plain>,
 }
@@ -68,6 +69,7 @@ impl Little {
                 start,
                 Default::default(),
             )),
+            hierarchies: Arc::new(hierarchies),
             tree: SysTree::new(Plain),
             dir,
         }
@@ -90,7 +92,7 @@ impl Little {
         ask(&mut Request::new(
             asker,
             container,
-            &self.host,
+            (&self.host, &self.hierarchies),
             policy,
             &mut scratch,
         ))

@@ -46,7 +46,7 @@ fn wanted() -> anyhow::Result<Vec<&'static str>> {
         .flat_map(|view| view.spec.sources)
         .filter_map(|source| match source {
             Source::Controller(name) => Some(*name),
-            Source::Processes | Source::Host => None,
+            Source::Processes | Source::Host | Source::Hierarchies => None,
         })
         .collect();
     names.sort_unstable();

@@ -33,8 +33,8 @@ impl Dispatcher {
     /// # Errors
     /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers.
     pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
-        let file = self.file(number, asker)?;
-        self.open_in_tree(&file, access, asker)?;
+        let file = self.file(number, access, asker)?;
+        self.open_in_tree(&file, asker)?;
         if access.write && self.has_channels(file.view) {
             // Now, because what may be written depends on who has opened it, as with the kernel's.
             self.behind(&file, asker)?;
@@ -43,24 +43,21 @@ impl Dispatcher {
     }
 
     /// Calls `reply` with up to `size` bytes from `offset` of an open file. At offset 0 the text is
-    /// rendered afresh; further on it is the rest of the same text.
+    /// rendered afresh; further on it is the rest of the same text. `opened` is what the file was
+    /// opened for.
     ///
     /// # Errors
     /// `View`, `ContainerGone`; for a handle of another worker also those of `open`.
     pub fn read(
         &self,
         number: u64,
-        handle: u64,
+        (handle, opened): (u64, Access),
         offset: u64,
         size: usize,
         asker: Asker,
         reply: impl FnOnce(&[u8]),
     ) -> Result<(), DispatchError> {
-        let access = Access {
-            read: true,
-            write: false,
-        };
-        let file = self.opened(number, handle, access, asker)?;
+        let file = self.opened(number, handle, opened, asker)?;
         let mut text = file.text.lock();
         if offset > 0 && text.ended_at.is_some_and(|end| offset >= end) {
             reply(&[]);
@@ -90,30 +87,41 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Writes into an open file; how many bytes were taken.
+    /// Writes into an open file; how many bytes were taken. `opened` is what the file was opened for.
     ///
     /// # Errors
     /// `NotWritable`; what the view or the kernel answers.
     pub fn write(
         &self,
         number: u64,
-        handle: u64,
+        (handle, opened): (u64, Access),
         data: &[u8],
         asker: Asker,
     ) -> Result<usize, DispatchError> {
-        let access = Access {
-            read: false,
-            write: true,
-        };
-        let file = self.opened(number, handle, access, asker)?;
-        if !matches!(self.views[file.view].provider, Provider::File(_)) {
-            return self.write_in_tree(&file, data, asker);
-        }
+        let file = self.opened(number, handle, opened, asker)?;
         let channel = self
             .channel(&file, asker)?
             .ok_or(DispatchError::NotWritable)?;
-        let written = channel.write(data);
-        written.map_err(|error| self.failed(file.view, &file.shows, error))
+        self.requested(file.view, &file.shows, asker, |request| {
+            channel.write(request, data)
+        })
+    }
+
+    /// Where to write into an open file if that may take long: into one of a tree, whose view does what
+    /// the kernel does.
+    pub(crate) fn aside_to_write(
+        &self,
+        number: u64,
+        handle: u64,
+        asker: Asker,
+    ) -> Option<Arc<Aside>> {
+        match self.open_files.get(handle) {
+            Some(file) if matches!(self.views[file.view].provider, Provider::Tree(_)) => {
+                Some(self.aside(&file.shows))
+            }
+            Some(_) => None,
+            None => self.aside_to_change(number, asker),
+        }
     }
 
     /// Which of the events that a caller polls for are there; if none is, it is woken later.
@@ -127,6 +135,7 @@ impl Dispatcher {
         poll: Poll,
         asker: Asker,
     ) -> Result<u32, DispatchError> {
+        // FUSE_POLL does not tell what a file of another worker was opened for.
         let access = Access {
             read: true,
             write: false,
@@ -179,7 +188,7 @@ impl Dispatcher {
         (self.has_channels(file.view) && !is_known).then(|| self.aside(&file.shows))
     }
 
-    fn aside(&self, shows: &Shows) -> Arc<Aside> {
+    pub(super) fn aside(&self, shows: &Shows) -> Arc<Aside> {
         match shows {
             Shows::Host => Arc::clone(&self.aside),
             Shows::Container(container) => container.state(),
@@ -189,7 +198,10 @@ impl Dispatcher {
     /// Whether something may stand behind the files of a view.
     fn has_channels(&self, view: usize) -> bool {
         let view = &self.views[view];
-        matches!(view.provider, Provider::File(_)) && view.mode & 0o222 != 0
+        match view.provider {
+            Provider::File(_) => view.mode & 0o222 != 0,
+            _ => true,
+        }
     }
 
     /// What a view shows to a caller, without a mount; of a tree, the file or link at `below`.
@@ -241,12 +253,12 @@ impl Dispatcher {
         if let Some(file) = self.open_files.get(handle) {
             return Ok(file);
         }
-        let file = self.file(number, asker)?;
-        self.open_in_tree(&file, access, asker)?;
+        let file = self.file(number, access, asker)?;
+        self.open_in_tree(&file, asker)?;
         Ok(self.open_files.adopt(handle, file))
     }
 
-    fn file(&self, number: u64, asker: Asker) -> Result<OpenFile, DispatchError> {
+    fn file(&self, number: u64, access: Access, asker: Asker) -> Result<OpenFile, DispatchError> {
         let place = self.place(number)?;
         let Node::View(view) = *self.tree.node(place.node) else {
             return Err(DispatchError::IsDirectory);
@@ -256,7 +268,7 @@ impl Dispatcher {
             return Err(DispatchError::IsDirectory);
         }
         let shows = self.shows(view, &place, asker)?;
-        Ok(OpenFile::new(view, place.within, shows))
+        Ok(OpenFile::new(view, place.within, shows, access))
     }
 
     fn render(
@@ -274,9 +286,28 @@ impl Dispatcher {
             (Provider::File(view), Shows::Container(container)) => {
                 self.rendered(&**view, container, out)
             }
-            _ => return self.read_in_tree(file, asker, out),
+            _ => return self.render_in_tree(file, asker, out),
         };
         outcome.map_err(|error| self.failed(file.view, &file.shows, error))
+    }
+
+    /// The text of a file in a tree, by way of its channel if that has to be.
+    fn render_in_tree(
+        &self,
+        file: &OpenFile,
+        asker: Asker,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DispatchError> {
+        let behind = file.behind.lock().clone();
+        if let Behind::Channel(channel) = behind {
+            let read = self.requested(file.view, &file.shows, asker, |request| {
+                channel.read(request, out).transpose()
+            })?;
+            if read.is_some() {
+                return Ok(());
+            }
+        }
+        self.read_in_tree(file, asker, out)
     }
 
     /// The channel of an open file, if it has one.
@@ -294,19 +325,27 @@ impl Dispatcher {
 
     /// What stands behind an open file, never `Unknown`.
     fn behind(&self, file: &OpenFile, asker: Asker) -> Result<Behind, DispatchError> {
-        let view = match &self.views[file.view].provider {
-            Provider::File(view) if self.has_channels(file.view) => view,
-            _ => return Ok(Behind::Nothing),
-        };
+        if !self.has_channels(file.view) {
+            return Ok(Behind::Nothing);
+        }
         let mut behind = file.behind.lock();
         if matches!(*behind, Behind::Unknown) {
-            let opened = self.requested(file.view, &file.shows, asker, |request| {
-                view.channel(request)
+            let provider = &self.views[file.view].provider;
+            let opened = self.requested(file.view, &file.shows, asker, |request| match provider {
+                Provider::File(view) => view.channel(request),
+                Provider::Tree(tree) => tree.channel(request, file.within, file.access),
+                _ => Ok(None),
             });
             *behind = match opened {
                 Ok(Some(channel)) => Behind::Channel(Arc::new(OpenChannel::new(channel))),
                 Ok(None) => Behind::Nothing,
-                Err(DispatchError::View(ViewError::Answer(errno))) => Behind::Refused(errno),
+                // To open a file of a tree fails as it would with the kernel's; a view that is one
+                // file says what its writes and polls will be answered.
+                Err(DispatchError::View(ViewError::Answer(errno)))
+                    if matches!(provider, Provider::File(_)) =>
+                {
+                    Behind::Refused(errno)
+                }
                 Err(error) => return Err(error),
             };
         }
@@ -336,11 +375,11 @@ impl Dispatcher {
         answer: impl FnOnce(&mut Request<'_>) -> T,
     ) -> T {
         SCRATCH.with_borrow_mut(|scratch| {
-            let host = self.containers.host();
+            let (host, hierarchies) = (self.containers.host(), self.containers.hierarchies());
             answer(&mut Request::new(
                 asker,
                 container,
-                host,
+                (host, hierarchies),
                 self.policy,
                 scratch,
             ))

@@ -66,6 +66,7 @@ impl Small {
             gid: 8,
             size: 4,
             lasting: id == FILE,
+            changeable: false,
         }
     }
 }
@@ -138,7 +139,7 @@ impl AsFd for Sink {
 }
 
 impl Channel for Sink {
-    fn write(&self, data: &[u8]) -> Result<usize, ViewError> {
+    fn write(&self, _: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
         Ok(data.len())
     }
 }
@@ -204,7 +205,7 @@ fn read(
     let mut text = Vec::new();
     let reply = |bytes: &[u8]| text.extend_from_slice(bytes);
     dispatcher
-        .read(number, handle, offset, 4096, host(0), reply)
+        .read(number, (handle, READ), offset, 4096, host(0), reply)
         .map(|()| text)
 }
 
@@ -356,9 +357,14 @@ fn what_cannot_be_changed_says_so() {
     };
     let errors = [
         (dispatcher.open(file, WRITE, host(0)).err(), libc::EACCES),
-        (dispatcher.write(file, 1, b"x", host(0)).err(), libc::EACCES),
         (
-            dispatcher.write(uptime.number, 1, b"x", host(0)).err(),
+            dispatcher.write(file, (1, WRITE), b"x", host(0)).err(),
+            libc::EACCES,
+        ),
+        (
+            dispatcher
+                .write(uptime.number, (1, WRITE), b"x", host(0))
+                .err(),
             libc::EIO,
         ),
         (
@@ -419,7 +425,8 @@ fn a_file_without_a_channel_is_opened_at_once() {
     assert!(is_aside("proc/guarded", WRITE));
     assert!(!is_aside("proc/guarded", READ));
     assert!(!is_aside("proc/uptime", WRITE));
-    assert!(!is_aside("sys/small/file", WRITE));
+    assert!(is_aside("sys/small/file", WRITE));
+    assert!(!is_aside("sys/small/file", READ));
     let uptime = find(&dispatcher, "proc/uptime").number;
     let handle = dispatcher.open(uptime, READ, host(0)).unwrap();
     assert!(dispatcher.aside_to_poll(handle).is_none());
@@ -432,7 +439,7 @@ fn who_opens_for_writing_is_who_is_judged() {
     let number = find(&dispatcher, "proc/guarded").number;
     let open = |access, uid| dispatcher.open(number, access, host(uid)).unwrap();
     let write = |handle, uid| {
-        let written = dispatcher.write(number, handle, b"text", host(uid));
+        let written = dispatcher.write(number, (handle, WRITE), b"text", host(uid));
         written.map_err(|error| error.errno())
     };
     let (of_root, of_other) = (open(WRITE, 0), open(WRITE, 1000));

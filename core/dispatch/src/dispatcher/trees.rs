@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use vistafs_container::Container;
 use vistafs_view::{
-    Access, Asker, Change, Errno, NodeAttributes, NodeKind, Provider, Request, TreeView, ViewError,
-    look_up,
+    Asker, Change, Errno, NodeAttributes, NodeKind, Provider, Request, TreeView, ViewError, look_up,
 };
 
 use super::{Attributes, Dispatcher, Entry};
+use crate::aside::Aside;
 use crate::errno::DispatchError;
 use crate::open_files::{Listing, OpenFile};
 use crate::place::Place;
@@ -132,17 +132,12 @@ impl Dispatcher {
     }
 
     /// Whether the file may be opened; a file that is no tree's was judged by its mode.
-    pub(super) fn open_in_tree(
-        &self,
-        file: &OpenFile,
-        access: Access,
-        asker: Asker,
-    ) -> Result<(), DispatchError> {
+    pub(super) fn open_in_tree(&self, file: &OpenFile, asker: Asker) -> Result<(), DispatchError> {
         let Provider::Tree(tree) = &self.views[file.view].provider else {
             return Ok(());
         };
         self.requested(file.view, &file.shows, asker, |request| {
-            tree.open(request, file.within, access)
+            tree.open(request, file.within, file.access)
         })
     }
 
@@ -155,18 +150,6 @@ impl Dispatcher {
         let tree = self.tree_view(file.view)?;
         self.requested(file.view, &file.shows, asker, |request| {
             tree.read(request, file.within, out)
-        })
-    }
-
-    pub(super) fn write_in_tree(
-        &self,
-        file: &OpenFile,
-        data: &[u8],
-        asker: Asker,
-    ) -> Result<usize, DispatchError> {
-        let tree = self.tree_view(file.view)?;
-        self.requested(file.view, &file.shows, asker, |request| {
-            tree.write(request, file.within, data)
         })
     }
 
@@ -192,6 +175,13 @@ impl Dispatcher {
                 NodeKind::Link => tree.read_link(request, node.id, out),
             }
         })
+    }
+
+    /// Where to change something in a tree, which may take long.
+    pub(crate) fn aside_to_change(&self, number: u64, asker: Asker) -> Option<Arc<Aside>> {
+        let (view, place) = self.tree_place(number).ok()??;
+        let shows = self.shows(view, &place, asker).ok()?;
+        Some(self.aside(&shows))
     }
 
     /// The tree view that a number belongs to. `None`: to none.

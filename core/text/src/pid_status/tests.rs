@@ -16,7 +16,7 @@ NSpgid:\t1200\t35\t1
 #[test]
 fn a_thread_in_a_nested_namespace() {
     assert_eq!(ns_pid_innermost(STATUS), Ok(Some(2)));
-    assert_eq!(ns_pid_depth(STATUS), Ok(3));
+    assert_eq!(ns_pids(STATUS), Ok(vec![1201, 36, 2]));
     assert_eq!(tgid(STATUS), Ok(Some(1200)));
     assert_eq!(ppid(STATUS), Ok(Some(1100)));
 }
@@ -42,9 +42,8 @@ fn namespace_ids() {
     ];
     for (text, expected) in rows {
         let innermost = ns_pid_innermost(text).ok();
-        let depth = ns_pid_depth(text).ok();
+        let depth = ns_pids(text).map(|all| all.len()).ok();
         assert_eq!(innermost.zip(depth), expected, "{}", text.escape_ascii());
-        assert_eq!(innermost.is_some(), depth.is_some());
     }
 }
 
@@ -64,6 +63,21 @@ fn single_ids() {
         let as_tgid = [b"Tgid:", text.get(5..).unwrap_or_default()].concat();
         let expected = if text.is_empty() { None } else { expected };
         assert_eq!(tgid(&as_tgid).ok(), expected);
+    }
+}
+
+#[test]
+fn supplementary_groups() {
+    let rows: [(&[u8], Option<&[u32]>); 5] = [
+        (b"Gid:\t0 0 0 0\nGroups:\t0 5 100 \n", Some(&[0, 5, 100])),
+        (b"Groups:\t \n", Some(&[])),
+        (b"Name:\tx\n", Some(&[])),
+        (b"Groups:\t0 x\n", None),
+        (b"Groups:\t4294967296\n", None),
+    ];
+    for (text, expected) in rows {
+        let shown = text.escape_ascii();
+        assert_eq!(groups(text).ok().as_deref(), expected, "{shown}");
     }
 }
 

@@ -1,0 +1,75 @@
+//! The questions that the kernel answers about a namespace: ioctl_nsfs(2).
+
+#![allow(unsafe_code, reason = "no library has these ioctls yet")]
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+
+/// `_IO(0xb7, 0x2)`: the namespace that this one is a child of. Linux 4.9.
+const NS_GET_PARENT: libc::c_ulong = 0xb702;
+/// `_IOR(0xb7, 0x6, int)`: the thread that has the given number in the namespace. Linux 6.12.
+const NS_GET_PID_FROM_PIDNS: libc::c_ulong = 0x8004_b706;
+/// `_IOR(0xb7, 0x7, int)`: the same for a process. Linux 6.12.
+const NS_GET_TGID_FROM_PIDNS: libc::c_ulong = 0x8004_b707;
+/// `_IOR(0xb7, 0x8, int)`: the number in the namespace of a thread that is given by ours. Linux 6.12.
+const NS_GET_PID_IN_PIDNS: libc::c_ulong = 0x8004_b708;
+
+/// The number here of the process that has `pid` in the pid namespace.
+///
+/// # Errors
+/// ESRCH when there is none; ENOTTY, EINVAL or ENOSYS from a kernel that does not tell.
+pub(crate) fn process_from(namespace: impl AsFd, pid: i32) -> Result<u32, Errno> {
+    number(namespace, NS_GET_TGID_FROM_PIDNS, pid)
+}
+
+/// The number here of the thread that has `pid` in the pid namespace.
+///
+/// # Errors
+/// As [`process_from`].
+pub(crate) fn thread_from(namespace: impl AsFd, pid: i32) -> Result<u32, Errno> {
+    number(namespace, NS_GET_PID_FROM_PIDNS, pid)
+}
+
+/// The number in the pid namespace of the thread that has `pid` here.
+///
+/// # Errors
+/// As [`process_from`].
+pub(crate) fn thread_in(namespace: impl AsFd, pid: i32) -> Result<u32, Errno> {
+    number(namespace, NS_GET_PID_IN_PIDNS, pid)
+}
+
+/// The parent of a pid or user namespace.
+///
+/// # Errors
+/// EPERM for one that is not below ours; EINVAL for another kind.
+pub(crate) fn parent(namespace: impl AsFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: the descriptor is open for the length of the call, and this request takes no argument.
+    let answer = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_PARENT) };
+    if answer < 0 {
+        return Err(last_errno());
+    }
+    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
+}
+
+/// Whether the kernel has just said that it does not know the question.
+pub(crate) fn is_unknown(errno: Errno) -> bool {
+    matches!(errno, Errno::NOTTY | Errno::INVAL | Errno::NOSYS)
+}
+
+fn number(namespace: impl AsFd, request: libc::c_ulong, pid: i32) -> Result<u32, Errno> {
+    // SAFETY: the descriptor is open for the length of the call, and these requests take their
+    // argument as a plain integer and touch no memory of ours.
+    let answer = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), request, pid) };
+    match u32::try_from(answer) {
+        Ok(0) => Err(Errno::SRCH),
+        Ok(number) => Ok(number),
+        Err(_) => Err(last_errno()),
+    }
+}
+
+fn last_errno() -> Errno {
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    Errno::from_raw_os_error(errno.unwrap_or(libc::EIO))
+}

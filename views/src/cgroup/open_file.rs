@@ -1,0 +1,94 @@
+//! A file of a cgroup that is open to be written or polled.
+//!
+//! It is the kernel's own file, opened as who has opened ours, so that the kernel judges later by that
+//! who may do what with it; what is written is written as who writes.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use vistafs_cgroup::{Cgroup, Role};
+use vistafs_host::{Dir, Owner};
+use vistafs_view::{Access, Channel, Errno, Request, ViewError};
+
+use super::tasks;
+use crate::share::{Counted, Share};
+
+/// How many of these files one container has open.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles(Share);
+
+impl AsRef<Share> for OpenFiles {
+    fn as_ref(&self) -> &Share {
+        &self.0
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    /// The kernel's.
+    pub(super) file: OwnedFd,
+    /// What it was opened for.
+    pub(super) access: Access,
+    /// The directory that it is in.
+    pub(super) directory: Dir,
+    /// The container's own cgroup; `None`: it was opened by a caller on the host.
+    pub(super) cgroup: Option<Arc<Cgroup>>,
+    /// What it is for.
+    pub(super) role: Role,
+    /// Whose file it was then.
+    pub(super) owner: Owner,
+    /// Held for the container's share of descriptors.
+    pub(super) _counted: Counted<OpenFiles>,
+}
+
+impl AsFd for OpenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Channel for OpenFile {
+    fn write(&self, request: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
+        let credentials = request.credentials()?;
+        let write = |data: &[u8]| {
+            let write = || rustix::io::write(&self.file, data);
+            let written = credentials.act_on(self.owner, write);
+            written
+                .and_then(|written| written)
+                .map_err(ViewError::Answer)
+        };
+        if !self.role.is_of_tasks() {
+            return write(data);
+        }
+        let task = tasks::meant(request, self.cgroup.as_ref(), data)?;
+        if let Some(cgroup) = &self.cgroup {
+            tasks::may_join(request.host(), cgroup, &credentials, task, &self.directory)?;
+        }
+        write(task.to_string().as_bytes())?;
+        Ok(data.len())
+    }
+
+    /// A file that is polled has news until it is read by the same descriptor.
+    fn read(&self, request: &mut Request<'_>, out: &mut Vec<u8>) -> Option<Result<(), ViewError>> {
+        if !self.access.read {
+            return None;
+        }
+        if !self.role.is_of_tasks() {
+            return Some(self.read_whole(out));
+        }
+        let mut text = Vec::new();
+        let read = self.read_whole(&mut text);
+        Some(read.and_then(|()| tasks::push_list(request, &text, out)))
+    }
+}
+
+impl OpenFile {
+    fn read_whole(&self, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        vistafs_host::read_whole(&self.file, out).map_err(|errno| match errno {
+            // As the kernel's own file of a cgroup that was removed.
+            Errno::NOENT => ViewError::Answer(Errno::NODEV),
+            errno => ViewError::Answer(errno),
+        })
+    }
+}
