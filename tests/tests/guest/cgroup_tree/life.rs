@@ -182,7 +182,8 @@ fn a_group_freezes(host: &Host, container: &Container) {
         {thaw}
         grows && echo runs again
         kill $!
-        while [ -s cgroup.procs ] && grep -q . cgroup.procs; do sleep 0.1; done
+        wait $! || :
+        while grep -q . cgroup.procs; do sleep 0.1; done
         cd ..
         rmdir cold
         rm /run/count",
