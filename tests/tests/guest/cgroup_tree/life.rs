@@ -76,7 +76,8 @@ fn all_roots(host: &Host) -> String {
 /// A user logs in, has a manager of his own that starts a service, and logs out again. `base`: the
 /// host's number of the container's root.
 pub(crate) fn sessions_come_and_go(host: &Host, container: &Container, base: u32) {
-    // From a service, as a login is: systemd on v1 learns of a scope's end from its own children only.
+    // From a service, as a login is: v1 has no word of empty groups for a container, and systemd goes by
+    // the end of its own children, which those of lxc-attach are not.
     let script = "exec systemd-run --quiet --pipe --wait --unit=terminal su -l ann -c '\
         systemctl --user is-system-running --wait; \
         systemd-run --quiet --user --unit=mine sleep 1000; \
@@ -203,8 +204,8 @@ fn a_group_freezes(host: &Host, container: &Container) {
 
 /// LXC in LXC: to the inner container even the outer one's other groups are beside its way.
 ///
-/// LXC takes no FUSE file system for a cgroup tree, and leaves its containers in the cgroup in which
-/// it was started.
+/// LXC takes no FUSE file system for the root of a hierarchy, and leaves its containers in the cgroup
+/// in which it was started.
 fn a_container_in_it_sees_its_own_way(host: &Host, container: &Container) {
     let roots: Vec<PathBuf> = host.hierarchies().map(|one| host.inside(one)).collect();
     let all = all_roots(host);
