@@ -1,4 +1,4 @@
-//! Tests that change the machine that they run on: swap, disks, CPUs that go and come.
+//! Tests that change the machine that they run on: swap, cgroups beside systemd's.
 //!
 //! They run in the VMs of each cgroup layout alone, one at a time (`cargo xtask test --only vm`).
 
@@ -8,6 +8,9 @@
     reason = "in tests a panic is the report"
 )]
 
+/// systemd in containers whose cgroup tree is the view's.
+#[path = "guest/cgroup_tree.rs"]
+mod cgroup_tree;
 /// Real swap on a compressed RAM disk.
 #[path = "guest/swap.rs"]
 mod swap;

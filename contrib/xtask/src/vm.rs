@@ -7,6 +7,7 @@
 mod boot;
 mod cache;
 mod cli;
+mod container;
 mod image;
 mod job;
 mod kernel;

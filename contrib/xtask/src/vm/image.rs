@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::cache;
+use super::container;
 use super::mirror::Mirror;
 use crate::run;
 
@@ -80,7 +81,13 @@ const FILES: &[(&str, &str)] = &[
 /// The image, built when it is not there.
 pub(super) fn root() -> Result<PathBuf> {
     let files = format!("{FILES:?}{MASKED:?}{SIZE}");
-    let recipe = [RELEASE, PACKAGES, &files, JOB_SCRIPT, JOB_UNIT];
+    let container = format!(
+        "{:?}{:?}{:?}",
+        container::FILES,
+        container::LINES,
+        container::MASKED
+    );
+    let recipe = [RELEASE, PACKAGES, &files, &container, JOB_SCRIPT, JOB_UNIT];
     let dir = cache::built("root", &recipe, build)?;
     Ok(dir.join("root.ext4"))
 }
@@ -96,6 +103,7 @@ fn build(work: &Path) -> Result<()> {
             .arg(&tree)
             .args(mirror.sources(RELEASE)),
     )?;
+    container::furnish(&tree)?;
     furnish(&tree)?;
     ext4(&tree, &work.join("root.ext4"), SIZE)?;
     fs::remove_dir_all(&tree).context("removing the tree of the image")
