@@ -13,6 +13,10 @@
 #[path = "machine/mount.rs"]
 mod mount;
 
+/// The mount outlives the process that serves it.
+#[path = "machine/outlives.rs"]
+mod outlives;
+
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]
 mod files;

@@ -4,9 +4,10 @@
 //! root has bind-mounted somewhere can be opened there by anyone, and shows the named container.
 //! Where a cgroup is called like the top of a view's path (`proc`, `sys`), the view is meant.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use vistafs_container::Containers;
@@ -24,13 +25,52 @@ pub(crate) const NAME: &str = "at";
 pub(crate) struct Addresses {
     // Number to address and how often the kernel was told of it.
     known: Mutex<HashMap<u64, (Place, u64)>>,
+    // When a number was last sought in vain.
+    in_vain: Mutex<Option<Instant>>,
 }
+
+/// How long it is not sought again then.
+const REST: Duration = Duration::from_secs(1);
+/// Cgroups that are looked at.
+const MOST_CGROUPS: usize = 100_000;
 
 impl Addresses {
     /// The address of a node number.
     pub(crate) fn get(&self, number: u64) -> Option<Place> {
         let known = self.known.lock();
         known.get(&number).map(|(address, _)| address.clone())
+    }
+
+    /// The address of a number that another worker told the kernel of: the place that has it, for a
+    /// cgroup that is there now. Not for what is within a tree view, whose numbers are its own; its
+    /// nodes are found by looking up their names again.
+    pub(crate) fn recover(
+        &self,
+        number: u64,
+        containers: &Containers,
+        tree: &Tree,
+    ) -> Option<Place> {
+        if self.in_vain.lock().is_some_and(|at| at.elapsed() < REST) {
+            return None;
+        }
+        let known: BTreeSet<PathBuf> = {
+            let known = self.known.lock();
+            let cgroups = known.values().filter_map(|(place, _)| place.cgroup.clone());
+            cgroups.collect()
+        };
+        // Who is asked for one file of a container is asked for others of it.
+        let near = known
+            .iter()
+            .find_map(|cgroup| tree.place_at(cgroup, number));
+        let found = near.or_else(|| seek(number, containers, tree));
+        match &found {
+            Some(place) => {
+                let mut known = self.known.lock();
+                known.entry(number).or_insert_with(|| (place.clone(), 1));
+            }
+            None => *self.in_vain.lock() = Some(Instant::now()),
+        }
+        found
     }
 
     /// Notes that the kernel is told of `address`. `None`: another one has its number.
@@ -63,6 +103,20 @@ impl Addresses {
     pub(crate) fn len(&self) -> usize {
         self.known.lock().len()
     }
+}
+
+fn seek(number: u64, containers: &Containers, tree: &Tree) -> Option<Place> {
+    let mut cgroups = VecDeque::from([PathBuf::from("/")]);
+    let mut left = MOST_CGROUPS;
+    while let Some(cgroup) = cgroups.pop_front() {
+        if let Some(place) = tree.place_at(&cgroup, number) {
+            return Some(place);
+        }
+        left = left.checked_sub(1)?;
+        let below = child_cgroups(containers, &cgroup);
+        cgroups.extend(below.iter().map(|name| cgroup.join(name)));
+    }
+    None
 }
 
 /// `at` itself.

@@ -232,7 +232,9 @@ impl Dispatcher {
         if let Some(node) = self.tree.by_number(number) {
             return Ok(Place::fixed(node));
         }
-        self.addresses.get(number).ok_or(DispatchError::Stale)
+        let recover = || self.addresses.recover(number, &self.containers, &self.tree);
+        let address = self.addresses.get(number).or_else(recover);
+        address.ok_or(DispatchError::Stale)
     }
 
     fn attributes_of(&self, place: &Place, asker: Asker) -> Result<Attributes, DispatchError> {
