@@ -5,6 +5,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `fuse.rs` | converts requests and replies; catches panics; nothing else |
+//! | `fuse/noting.rs` | notes requests in flight in the handover memory |
 //! | `dispatcher.rs` | what each operation does |
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
 //! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
@@ -15,6 +16,7 @@
 //! | `open_files.rs` | open handles: view, container and text |
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `aside.rs` | requests that may take long, each container's on a thread of its own |
+//! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
 //! | `errno.rs` | the one place that maps errors to errno |
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
@@ -25,6 +27,7 @@
 //! that is opened. Order: a table, then nothing; an open file's text or channel, then nothing of this
 //! crate.
 
+mod abi;
 mod address;
 mod aside;
 mod channel;
