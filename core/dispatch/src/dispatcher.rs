@@ -405,4 +405,4 @@ fn alive_or_gone(container: &Container, error: ViewError) -> DispatchError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

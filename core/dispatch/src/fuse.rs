@@ -29,10 +29,12 @@ use crate::{Attributes, DispatchError, Dispatcher, Entry};
 mod noting;
 
 /// How long the kernel may keep a name that never changes.
-const LASTING: Duration = Duration::from_secs(3600);
+pub(crate) const LASTING: Duration = Duration::from_secs(3600);
 /// How long the kernel may keep attributes: times are "now", so not long.
-const ATTRIBUTES: Duration = Duration::from_secs(1);
-const NOT_AT_ALL: Duration = Duration::ZERO;
+pub(crate) const ATTRIBUTES: Duration = Duration::from_secs(1);
+pub(crate) const NOT_AT_ALL: Duration = Duration::ZERO;
+/// Direct I/O: no page cache that two containers could share. No flush: no write is kept back.
+pub(crate) const OPENED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
 
 /// The file system as fuser wants it.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl VistaFs {
 }
 
 /// Runs a request; a panic in it is logged and becomes an error.
-fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, Errno> {
+pub(crate) fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, Errno> {
     let outcome = catch_unwind(AssertUnwindSafe(request)).unwrap_or_else(|_| {
         // The panic's own message has been printed by the panic hook.
         log::error!("a request has panicked; its caller gets EIO. Please report this");
@@ -60,6 +62,13 @@ fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, E
 
 fn errno(error: &DispatchError) -> Errno {
     Errno::from_i32(error.errno())
+}
+
+pub(crate) fn access(flags: OpenFlags) -> Access {
+    Access {
+        read: flags.acc_mode() != OpenAccMode::O_WRONLY,
+        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
+    }
 }
 
 fn asker(request: &Request) -> Asker {
@@ -192,17 +201,12 @@ impl Filesystem for VistaFs {
                 ..Noted::default()
             },
         );
-        // Direct I/O: no page cache that two containers could share. No flush: no write is kept back.
-        let answer = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
-        let access = Access {
-            read: flags.acc_mode() != OpenAccMode::O_WRONLY,
-            write: flags.acc_mode() != OpenAccMode::O_RDONLY,
-        };
+        let access = access(flags);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         let open = move || {
             let _noted = noted;
             match guarded(|| dispatcher.open(ino.0, access, asker)) {
-                Ok(handle) => reply.opened(FileHandle(handle), answer),
+                Ok(handle) => reply.opened(FileHandle(handle), OPENED),
                 Err(errno) => reply.error(errno),
             }
         };

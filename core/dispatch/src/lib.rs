@@ -1,6 +1,6 @@
 //! From a FUSE request to a view and back.
 //!
-//! Everything but `fuse.rs` is free of fuser, so that the dispatcher can be driven without a mount.
+//! Everything but `fuse.rs` and `redo.rs` is free of fuser, so that the dispatcher can be driven without a mount.
 //!
 //! | file | owns |
 //! |---|---|
@@ -17,6 +17,7 @@
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `aside.rs` | requests that may take long, each container's on a thread of its own |
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
+//! | `redo.rs` | answers what dead workers have left unanswered |
 //! | `errno.rs` | the one place that maps errors to errno |
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
@@ -38,8 +39,10 @@ mod fuse;
 mod number;
 mod open_files;
 mod place;
+mod redo;
 mod tree;
 
 pub use dispatcher::{Attributes, Dispatcher, Entry};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
+pub use redo::redo_unfinished;
