@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use vistafs_cgroup::{Hierarchies, Located};
+use vistafs_handover::Handover;
 use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, Process};
 use vistafs_text::time_offsets::Offset;
 
@@ -58,6 +59,7 @@ pub struct Containers {
     // Of cgroup namespaces: callers in several pid namespaces may be in one.
     by_cgroups: RwLock<HashMap<Vec<Option<u64>>, Weak<Container>>>,
     lifetimes: Lifetimes,
+    handover: Option<Arc<Handover>>,
 }
 
 impl Containers {
@@ -66,6 +68,18 @@ impl Containers {
     /// # Errors
     /// When vistafs's own namespaces cannot be read.
     pub fn new(host: Arc<Host>, hierarchies: Arc<Hierarchies>) -> Result<Arc<Self>, HostError> {
+        Self::with_handover(host, hierarchies, None)
+    }
+
+    /// The same, with memory that outlives this process.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_handover(
+        host: Arc<Host>,
+        hierarchies: Arc<Hierarchies>,
+        handover: Option<Arc<Handover>>,
+    ) -> Result<Arc<Self>, HostError> {
         let own = NamespaceKey::of_self(&host)?;
         let watched = Lifetimes::new_set()?;
         Ok(Arc::new_cyclic(|containers| Self {
@@ -76,6 +90,7 @@ impl Containers {
             by_path: RwLock::default(),
             by_cgroups: RwLock::default(),
             lifetimes: Lifetimes::new(containers.clone(), watched),
+            handover,
         }))
     }
 
@@ -89,6 +104,12 @@ impl Containers {
     #[must_use]
     pub fn hierarchies(&self) -> &Arc<Hierarchies> {
         &self.hierarchies
+    }
+
+    /// The memory that outlives this process, if there is any.
+    #[must_use]
+    pub fn handover(&self) -> Option<&Arc<Handover>> {
+        self.handover.as_ref()
     }
 
     /// Who the thread `tid` is (a number of vistafs's own pid namespace).

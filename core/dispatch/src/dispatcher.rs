@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vistafs_container::{Caller, Container, Containers};
+use vistafs_handover::Handover;
 use vistafs_view::{
     Asker, NodeAttributes, NodeKind, Policy, Provider, Registered, Registry, ViewError,
 };
@@ -61,6 +62,8 @@ thread_local! {
 struct Served {
     provider: Provider,
     path: &'static str,
+    name: &'static str,
+    number: u64,
     mode: u16,
     size: u64,
 }
@@ -93,6 +96,8 @@ impl Dispatcher {
             Served {
                 provider: registered.provider.clone(),
                 path: registered.spec.path,
+                name: registered.spec.name,
+                number: number::of(registered.spec.path),
                 mode: registered.spec.mode,
                 size: text.len() as u64,
             }
@@ -222,6 +227,27 @@ impl Dispatcher {
             self.addresses.len(),
             self.waiting.len(),
         )
+    }
+
+    /// The memory that outlives this process, if there is any.
+    pub(crate) fn handover(&self) -> Option<&Arc<Handover>> {
+        self.containers.handover()
+    }
+
+    /// The view that a node belongs to: a number of it that is the same in every process, and its
+    /// name.
+    pub(crate) fn view_of(&self, node: u64) -> Option<(u64, &'static str)> {
+        let node = match number::split(node) {
+            Some((tag, _)) => self.tree.by_tag(tag),
+            None => self
+                .tree
+                .by_number(node)
+                .or_else(|| Some(self.addresses.get(node)?.node)),
+        };
+        match *self.tree.node(node?) {
+            Node::View(view) => Some((self.views[view].number, self.views[view].name)),
+            Node::Directory(_) => None,
+        }
     }
 
     fn place(&self, number: u64) -> Result<Place, DispatchError> {
@@ -381,4 +407,4 @@ fn alive_or_gone(container: &Container, error: ViewError) -> DispatchError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

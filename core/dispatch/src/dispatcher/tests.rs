@@ -164,17 +164,21 @@ static GUARDED: ViewSpec = ViewSpec {
 static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
 static MISSING: ViewSpec = spec("missing", "proc/no-such-file");
 
-fn dispatcher() -> Dispatcher {
+pub(crate) fn dispatcher() -> Dispatcher {
+    dispatcher_with(None)
+}
+
+pub(crate) fn dispatcher_with(handover: Option<Arc<Handover>>) -> Dispatcher {
     let host = Arc::new(Host::running(Duration::ZERO).unwrap());
     let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
-    let containers = Containers::new(host, none).unwrap();
+    let containers = Containers::with_handover(host, none, handover).unwrap();
     let registry =
         Registry::new([&UPTIME, &MISSING, &SMALL, &GUARDED], &Selection::default()).unwrap();
     Dispatcher::new(containers, &registry, Policy::default())
 }
 
 /// This very process, which is in no container as far as the dispatcher can tell.
-fn host(uid: u32) -> Asker {
+pub(crate) fn host(uid: u32) -> Asker {
     Asker {
         tid: std::process::id(),
         uid,
@@ -182,7 +186,7 @@ fn host(uid: u32) -> Asker {
     }
 }
 
-fn find(dispatcher: &Dispatcher, path: &str) -> Attributes {
+pub(crate) fn find(dispatcher: &Dispatcher, path: &str) -> Attributes {
     let mut number = number::ROOT;
     let mut found = dispatcher.attributes(number, host(0)).unwrap();
     for name in path.split('/') {
