@@ -93,6 +93,9 @@ pub(crate) struct WorkerArgs {
     /// Descriptor of the link to the supervisor.
     #[arg(long)]
     pub(crate) link: RawFd,
+    /// Descriptor of memory that one worker hands over to the next.
+    #[arg(long)]
+    pub(crate) handover: Option<RawFd>,
 }
 
 #[derive(Args, Debug)]
@@ -113,6 +116,11 @@ pub(crate) struct ViewsArgs {
     /// JSON, for machines.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Serve a view again that was put aside because workers crashed while they served it.
+    #[arg(long, value_name = "VIEW", conflicts_with = "json")]
+    pub(crate) restore: Option<String>,
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
 }
 
 #[derive(Args, Debug)]

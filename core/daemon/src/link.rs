@@ -54,6 +54,9 @@ pub(crate) enum Word {
     Answered {
         /// What was written to the device, or would have been.
         reply: Vec<u8>,
+        /// The worker's number in the memory that is handed over; 0: it does not use it.
+        #[serde(default)]
+        generation: u32,
     },
     /// Requests are being answered.
     Ready,
@@ -158,11 +161,16 @@ mod tests {
         theirs
             .say(&Word::Answered {
                 reply: reply.clone(),
+                generation: 3,
             })
             .unwrap();
         drop(theirs);
         assert_eq!(ours.hear().unwrap(), Some(prepared));
-        assert_eq!(ours.hear().unwrap(), Some(Word::Answered { reply }));
+        let answered = Word::Answered {
+            reply,
+            generation: 3,
+        };
+        assert_eq!(ours.hear().unwrap(), Some(answered));
         assert_eq!(ours.hear::<Word>().unwrap(), None);
         assert!(ours.say(&Order::Leave).is_err());
     }

@@ -13,6 +13,8 @@
 //! | `backoff.rs` | how soon the next worker is started |
 //! | `program.rs` | the program file |
 //! | `state.rs` | what is known, as a text |
+//! | `stuck.rs` | workers that have a request for too long |
+//! | `suspects.rs` | views that were served at every crash |
 //! | `store.rs` | the service manager's store of descriptors |
 //! | `control.rs`, `question.rs` | the socket that commands ask by, and what they ask |
 
@@ -25,15 +27,19 @@ mod run;
 mod start;
 mod state;
 mod store;
+mod stuck;
+mod suspects;
 mod worker_process;
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::signalfd::SignalFd;
 use sd_notify::NotifyState;
+use vistafs_handover::Handover;
 
 use crate::fuse_mount::FuseMount;
 use backoff::Backoff;
@@ -70,6 +76,8 @@ struct Supervisor {
     device: OwnedFd,
     state: State,
     state_file: StateFile,
+    /// What one worker leaves to the next; without it they do as well as they can.
+    handover: Option<Arc<Handover>>,
     program: Program,
     signals: SignalFd,
     control: Option<Control>,
@@ -78,8 +86,11 @@ struct Supervisor {
     exchange: Option<Exchange>,
     backoff: Backoff,
     start_at: Option<Instant>,
-    /// The kernel does not send again what a dead worker had read.
-    redo: bool,
+    /// Whether the kernel sends again what a dead worker had read; unknown before it was asked.
+    resends: Option<bool>,
+    /// A worker has died since one has begun to answer.
+    lost_requests: bool,
+    look_at: Instant,
     ready_told: bool,
     ending: Option<Ending>,
 }

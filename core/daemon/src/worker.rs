@@ -15,6 +15,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
+use vistafs_dispatch::redo_unfinished;
+use vistafs_handover::Handover;
+
 use crate::cli::WorkerArgs;
 use crate::config::Config;
 use crate::engine::Engine;
@@ -35,9 +38,10 @@ pub(crate) fn work(
     signals.thread_block().context("cannot block signals")?;
     let device = inherited::take(args.device)?;
     let link = Link::new(inherited::take(args.link)?);
+    let handover = args.handover.map(inherited::take).transpose()?;
     // It was executed by the number of a descriptor.
     let _ = rustix::thread::set_name(c"vistafs");
-    match prepare_and_serve(device, &link, &signals, config) {
+    match prepare_and_serve(device, handover, &link, &signals, config) {
         Ok(status) => Ok(status),
         Err(error) => {
             let mut why = format!("{error}");
@@ -55,27 +59,43 @@ pub(crate) fn work(
 
 fn prepare_and_serve(
     device: OwnedFd,
+    handover: Option<OwnedFd>,
     link: &Link,
     signals: &SigSet,
     config: impl FnOnce() -> anyhow::Result<Config>,
 ) -> anyhow::Result<u8> {
-    let Some(Order::Prepare { .. }) = hear(link)? else {
+    let Some(Order::Prepare { put_aside, .. }) = hear(link)? else {
         bail!("started without a word: vistafs mount starts it");
     };
     let config = config()?;
     serve::raise_open_files_limit();
-    let engine = Engine::start(&config)?;
-    link.say(&Word::Prepared { stuck_seconds: 0 })
+    let handover = handover.and_then(|memory| match Handover::adopt(memory) {
+        Ok(handover) => Some(handover),
+        Err(error) => {
+            log::warn!("{error}");
+            None
+        }
+    });
+    let engine = Engine::take_over(&config, &put_aside, handover.clone())?;
+    let stuck_seconds = config.stuck_seconds();
+    link.say(&Word::Prepared { stuck_seconds })
         .context("the supervisor does not listen")?;
-    let init = match hear(link)? {
-        Some(Order::Serve { init, .. }) => init,
+    let (init, redo) = match hear(link)? {
+        Some(Order::Serve { init, redo }) => (init, redo),
         // It ended, or does not need us any more.
         _ => return Ok(0),
     };
     let (session, reply) = serve::session(&device, &init, &engine, config.threads())?;
+    let generation = handover
+        .as_ref()
+        .map_or(0, |handover| handover.begin_generation());
     // Before anything is read: the supervisor must know that the kernel has its answer.
-    link.say(&Word::Answered { reply })
+    link.say(&Word::Answered { reply, generation })
         .context("the supervisor does not listen")?;
+    if let Some(handover) = handover.filter(|_| redo) {
+        redo_unfinished(&engine.dispatcher, &handover, device.as_fd())
+            .context("cannot answer what the worker before has left")?;
+    }
     let drain = Drain::new(&session, device)?;
     let ended = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).context("cannot wait for the end")?);
     let at_end = {

@@ -27,6 +27,8 @@ pub(super) struct Exchange {
     // Until it serves.
     worker: Option<WorkerProcess>,
     asker: Option<Asker>,
+    // The worker alone is exchanged.
+    same: bool,
 }
 
 impl Exchange {
@@ -54,14 +56,27 @@ impl Exchange {
 impl Supervisor {
     /// Starts a worker of the program that is installed now.
     pub(super) fn begin_exchange(&mut self, asker: Option<Asker>) {
+        let program = self.program.installed();
+        self.begin(program, asker, false);
+    }
+
+    /// Starts another worker of the running program.
+    pub(super) fn begin_restart(&mut self, asker: Asker) {
+        let program = self.program.same();
+        self.begin(program, Some(asker), true);
+    }
+
+    fn begin(&mut self, program: anyhow::Result<Program>, asker: Option<Asker>, same: bool) {
         if self.ending.is_some() || self.exchange.is_some() {
             let why = "another exchange or the end is under way";
             self.answer(asker, &json!({ "error": why }));
             return;
         }
         let prepare = self.prepare();
-        let started = self.program.installed().and_then(|program| {
-            let worker = WorkerProcess::start(&program, &self.options, &self.device, &prepare)?;
+        let started = program.and_then(|program| {
+            let handover = self.handover.as_ref().map(|memory| memory.as_fd());
+            let worker =
+                WorkerProcess::start(&program, &self.options, &self.device, handover, &prepare)?;
             Ok((program, worker))
         });
         match started {
@@ -70,6 +85,7 @@ impl Supervisor {
                     program,
                     worker: Some(worker),
                     asker,
+                    same,
                 });
             }
             Err(error) => self.not_exchanged(asker, &format!("{error:#}")),
@@ -101,7 +117,7 @@ impl Supervisor {
     /// Gives this process to the new program, when its worker serves and no other is left.
     pub(super) fn exchange_when_due(&mut self) {
         let is_due = self.ending.is_none()
-            && self.leaving.is_empty()
+            && self.leaving.iter().all(WorkerProcess::is_beyond_reach)
             && self.exchange.as_ref().is_some_and(|e| e.worker.is_none());
         if !is_due {
             return;
@@ -115,6 +131,11 @@ impl Supervisor {
             return;
         };
         let asker = exchange.asker;
+        if exchange.same {
+            let pid = self.current.as_ref().map(|worker| worker.pid().as_raw());
+            self.answer(asker, &json!({ "worker": pid }));
+            return;
+        }
         let Err(error) = self.execute(&exchange.program, asker);
         log::error!("the supervisor stays what it was: {error:#}");
         self.state.handed = None;
@@ -135,10 +156,18 @@ impl Supervisor {
         let control = self.control.as_ref();
         let (control, waiting) = control.map_or((None, None), |control| control.hand(asker));
         keep(&self.device, true)?;
+        let handover = match &self.handover {
+            Some(memory) => {
+                keep(&**memory, true)?;
+                Some(memory.as_fd().as_raw_fd())
+            }
+            None => None,
+        };
         self.state.handed = Some(Handed {
             program: program.path().into(),
             device: self.device.as_raw_fd(),
             worker,
+            handover,
             control,
             waiting,
         });
@@ -165,6 +194,9 @@ impl Supervisor {
         // Only reached when it did not.
         keep(&self.device, false)?;
         keep(&self.state_file, false)?;
+        if let Some(memory) = &self.handover {
+            keep(&**memory, false)?;
+        }
         failure.with_context(|| format!("cannot execute {}", program.path().display()))
     }
 

@@ -37,6 +37,15 @@ impl Program {
         Ok(Self { file, path })
     }
 
+    /// The same once more.
+    pub(crate) fn same(&self) -> anyhow::Result<Self> {
+        let file = self.file.try_clone().context("no descriptor left")?;
+        Ok(Self {
+            file,
+            path: self.path.clone(),
+        })
+    }
+
     /// The one that is at the path now.
     pub(crate) fn installed(&self) -> anyhow::Result<Self> {
         let file = File::open(&self.path)

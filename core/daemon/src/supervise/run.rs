@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::control::{Asker, Control};
 use super::question::Question;
 use super::start::is_closed;
+use super::suspects::is_crash;
 use super::worker_process::{Stage, WorkerProcess, in_words};
 use super::{Ending, Supervisor, tell};
 use crate::adopt;
@@ -35,7 +36,7 @@ impl Supervisor {
             self.exchange_when_due();
             if let Some(ending) = self.ending
                 && self.current.is_none()
-                && self.leaving.is_empty()
+                && self.leaving.iter().all(WorkerProcess::is_beyond_reach)
             {
                 return self.end(ending);
             }
@@ -115,8 +116,14 @@ impl Supervisor {
         });
         let patience = self.control.as_ref().is_some_and(Control::is_busy);
         let patience = patience.then(|| Instant::now() + Duration::from_secs(1));
+        // A worker that was killed is gone soon, or never.
+        let going = |worker: &WorkerProcess| worker.is_killed() && !worker.is_beyond_reach();
+        let gone = self.leaving.iter().any(going);
+        let gone = gone.then(|| Instant::now() + Duration::from_millis(100));
         deadlines
             .chain(self.start_at)
+            .chain(self.next_look())
+            .chain(gone)
             .chain(well)
             .chain(patience)
             .min()
@@ -136,6 +143,9 @@ impl Supervisor {
             self.start_at = None;
             self.start_next_worker();
         }
+        // What waits for the end of others.
+        self.serve_waiting();
+        self.look_for_stuck();
         let served = self
             .current
             .as_ref()
@@ -206,18 +216,20 @@ impl Supervisor {
 
     fn heard(&mut self, pid: Pid, word: Word) {
         match word {
-            Word::Prepared { .. } => {
-                let (init, redo) = (self.state.init.clone(), self.redo);
-                let Some(worker) = self.worker(pid) else {
-                    return;
-                };
-                match init {
-                    Some(init) if worker.stage == Stage::Preparing => worker.serve(init, redo),
-                    // The first one, before there is a mount.
-                    _ => worker.stage = Stage::Prepared,
+            Word::Prepared { stuck_seconds } => {
+                if let Some(worker) = self.worker(pid)
+                    && worker.stage == Stage::Preparing
+                {
+                    worker.stage = Stage::Prepared;
+                    worker.stuck_after =
+                        (stuck_seconds > 0).then(|| Duration::from_secs(stuck_seconds));
+                    self.prepared(pid);
                 }
             }
-            Word::Answered { reply } => {
+            Word::Answered { reply, generation } => {
+                if let Some(worker) = self.worker(pid) {
+                    worker.generation = generation;
+                }
                 if !self.state.answered {
                     let init = self.state.init.take();
                     self.state.init = init.map(|init| adopt::agreed(&init, &reply));
@@ -243,6 +255,43 @@ impl Supervisor {
         }
     }
 
+    fn serve_waiting(&mut self) {
+        let waits = |worker: &&WorkerProcess| worker.stage == Stage::Prepared;
+        let waiting: Vec<Pid> = self
+            .workers()
+            .filter(waits)
+            .map(WorkerProcess::pid)
+            .collect();
+        for pid in waiting {
+            self.prepared(pid);
+        }
+    }
+
+    /// Gives a worker that is ready its word, unless it has to wait for the end of another: where
+    /// the kernel does not send requests again, two may not serve at once.
+    fn prepared(&mut self, pid: Pid) {
+        let Some(init) = self.state.init.clone() else {
+            // The first one, before there is a mount.
+            return;
+        };
+        let alone = self.resends == Some(false);
+        if alone && self.current.as_ref().is_some_and(|one| one.pid() != pid) {
+            if let Some(mut before) = self.current.take() {
+                before.leave(TO_LEAVE);
+                self.leaving.push(before);
+            }
+            return;
+        }
+        let waits = |worker: &WorkerProcess| !worker.is_beyond_reach();
+        if alone && self.leaving.iter().any(waits) {
+            return;
+        }
+        let redo = alone && self.lost_requests;
+        if let Some(worker) = self.worker(pid) {
+            worker.serve(init, redo);
+        }
+    }
+
     /// A worker has begun to answer.
     fn serves(&mut self, pid: Pid) {
         if let Some(exchange) = &mut self.exchange
@@ -255,6 +304,11 @@ impl Supervisor {
                 before.leave(TO_LEAVE);
                 self.leaving.push(before);
             }
+        }
+        self.lost_requests = false;
+        if self.resends.is_none() {
+            // While there is nothing that it could send twice to anybody's harm.
+            self.resend();
         }
         if !self.ready_told {
             self.ready_told = true;
@@ -289,6 +343,7 @@ impl Supervisor {
         if let Some(at) = self.leaving.iter().position(is) {
             self.leaving.swap_remove(at);
             if !matches!(status, WaitStatus::Exited(_, 0)) {
+                self.lost_requests = true;
                 self.resend();
             }
         } else if self
@@ -322,6 +377,11 @@ impl Supervisor {
         }
         let why = worker.failure.clone().unwrap_or_else(|| in_words(status));
         self.state.ended(pid.as_raw(), why.clone());
+        if is_crash(status) && worker.generation > 0 {
+            let served = self.in_flight(worker.generation).into_iter();
+            self.suspect(served.map(|request| request.view_name).collect());
+        }
+        self.lost_requests = true;
         self.save();
         let wait = self.backoff.ended(worker.served());
         match self.backoff.bad() {
@@ -349,7 +409,7 @@ impl Supervisor {
             return;
         }
         match adopt::resend(&self.device) {
-            Ok(sent) => self.redo = !sent,
+            Ok(sent) => self.resends = Some(sent),
             Err(errno) => log::debug!("asking the kernel to send requests again: {errno}"),
         }
     }
@@ -373,7 +433,14 @@ impl Supervisor {
 
     pub(super) fn start_worker(&mut self) -> anyhow::Result<WorkerProcess> {
         let prepare = self.prepare();
-        WorkerProcess::start(&self.program, &self.options, &self.device, &prepare)
+        let handover = self.handover.as_ref().map(|memory| memory.as_fd());
+        WorkerProcess::start(
+            &self.program,
+            &self.options,
+            &self.device,
+            handover,
+            &prepare,
+        )
     }
 
     pub(super) fn prepare(&mut self) -> Order {
@@ -501,7 +568,6 @@ impl Supervisor {
             return;
         }
         self.save();
-        self.answer(Some(asker), &json!({ "restored": view }));
-        self.begin_exchange(None);
+        self.begin_restart(asker);
     }
 }

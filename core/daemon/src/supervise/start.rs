@@ -1,13 +1,16 @@
 //! How a supervisor begins.
 
 use std::ffi::OsString;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use vistafs_handover::Handover;
 
 use super::backoff::Backoff;
 use super::control::Control;
@@ -76,15 +79,17 @@ struct Taken {
     device: OwnedFd,
     state: State,
     state_file: StateFile,
+    handover: Option<OwnedFd>,
 }
 
 /// A mount that the service manager has kept for us, if it is there and the one that is asked for.
 fn from_store(mount_point: &Path) -> Option<Taken> {
     let opened = store::take().and_then(|stored| {
         let opened = stored.state.map(StateFile::open).transpose()?;
-        Ok(stored.device.zip(opened))
+        let opened = stored.device.zip(opened);
+        Ok(opened.map(|(device, (file, state))| (device, file, state, stored.handover)))
     });
-    let (device, (state_file, mut state)) = match opened {
+    let (device, state_file, mut state, handover) = match opened {
         Ok(opened) => opened?,
         Err(error) => {
             log::warn!("what the service manager has stored cannot be used: {error:#}");
@@ -119,7 +124,21 @@ fn from_store(mount_point: &Path) -> Option<Taken> {
         device,
         state,
         state_file,
+        handover,
     })
+}
+
+/// Memory that was kept, or new one.
+fn handover(kept: Option<OwnedFd>) -> Option<Arc<Handover>> {
+    let adopted = kept.map(Handover::adopt).transpose();
+    let memory = adopted.and_then(|adopted| adopted.map_or_else(Handover::create, Ok));
+    match memory {
+        Ok(memory) => Some(memory),
+        Err(error) => {
+            log::warn!("{error}");
+            None
+        }
+    }
 }
 
 struct Begun {
@@ -143,12 +162,14 @@ impl Begun {
         let shown = self.shown.clone();
         let stored = self.stored;
         let mut supervisor = self.supervisor(None, device, state, state_file, program);
+        supervisor.handover = handover(None);
         let worker = supervisor.start_worker()?;
         supervisor.await_prepared(worker)?;
         if stored {
             store::clear();
             // Before anybody could rely on it.
-            store::put(&supervisor.device, &supervisor.state_file)
+            let handover = supervisor.handover.as_ref().map(|memory| memory.as_fd());
+            store::put(&supervisor.device, &supervisor.state_file, handover)
                 .context("cannot store descriptors with the service manager")?;
         }
         let mount = FuseMount::on(&shown, &supervisor.device)?;
@@ -168,10 +189,12 @@ impl Begun {
             device,
             state,
             state_file,
+            handover: memory,
         } = taken;
         log::info!("taking over {}", self.shown.display());
         let program = Program::running()?;
         let mut supervisor = self.supervisor(Some(mount), device, state, state_file, program);
+        supervisor.handover = handover(memory);
         supervisor.resend();
         supervisor.save();
         supervisor.listen();
@@ -189,6 +212,7 @@ impl Begun {
             program,
             device,
             worker,
+            handover: memory,
             control,
             waiting,
         } = handed;
@@ -201,6 +225,7 @@ impl Begun {
             .transpose();
         let mut supervisor = self.supervisor(Some(mount), device, state, state_file, program);
         supervisor.current = Some(WorkerProcess::again(&worker)?);
+        supervisor.handover = handover(memory.map(inherited::take).transpose()?);
         supervisor.ready_told = true;
         match control {
             Ok(Some((control, asker))) => {
@@ -241,7 +266,10 @@ impl Begun {
             exchange: None,
             backoff: Backoff::default(),
             start_at: None,
-            redo: false,
+            handover: None,
+            resends: None,
+            lost_requests: false,
+            look_at: Instant::now(),
             ready_told: false,
             ending: None,
         }

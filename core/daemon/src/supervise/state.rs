@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde::{Deserialize, Serialize};
 
+use super::suspects::Suspects;
 use crate::link::PutAside;
 
 /// The form that is written here.
@@ -49,6 +50,9 @@ pub(crate) struct State {
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
+    /// What was served at the last crashes.
+    #[serde(default)]
+    pub(crate) suspects: Suspects,
     /// What a supervisor that replaces itself leaves to the next one.
     #[serde(default)]
     pub(crate) handed: Option<Handed>,
@@ -74,6 +78,9 @@ pub(crate) struct Handed {
     pub(crate) device: RawFd,
     /// The worker that serves.
     pub(crate) worker: HandedWorker,
+    /// The memory that workers hand over.
+    #[serde(default)]
+    pub(crate) handover: Option<RawFd>,
     /// The socket that commands connect to.
     #[serde(default)]
     pub(crate) control: Option<RawFd>,
@@ -91,6 +98,12 @@ pub(crate) struct HandedWorker {
     pub(crate) link: RawFd,
     /// When it was started, in seconds since 1970.
     pub(crate) since: u64,
+    /// Its number in the memory that is handed over; 0: unknown.
+    #[serde(default)]
+    pub(crate) generation: u32,
+    /// How old a request of it may become; 0: any age.
+    #[serde(default)]
+    pub(crate) stuck_seconds: u64,
 }
 
 impl State {
@@ -107,6 +120,7 @@ impl State {
             crashes: 0,
             ends: Vec::new(),
             put_aside: Vec::new(),
+            suspects: Suspects::default(),
             handed: None,
         }
     }
@@ -192,7 +206,7 @@ mod tests {
 
     /// What the first version wrote. Never change this text: it is in memory files of running
     /// supervisors.
-    const FIRST: &str = r#"{"version":1,"mount_point":{"Unix":[47,109]},"device":[0,77],"since":1700000000,"init":[1,2,3],"answered":true,"generation":3,"crashes":1,"ends":[{"at":1700000009,"pid":12,"why":"killed by SIGSEGV"}],"put_aside":[{"name":"stat","why":"crashed"}],"handed":{"program":{"Unix":[47,98]},"device":5,"worker":{"pid":14,"link":6,"since":1700000010},"control":7,"waiting":8}}"#;
+    const FIRST: &str = r#"{"version":1,"mount_point":{"Unix":[47,109]},"device":[0,77],"since":1700000000,"init":[1,2,3],"answered":true,"generation":3,"crashes":1,"ends":[{"at":1700000009,"pid":12,"why":"killed by SIGSEGV"}],"put_aside":[{"name":"stat","why":"crashed"}],"suspects":{"views":["stat"],"times":2,"at":1700000009},"handed":{"program":{"Unix":[47,98]},"device":5,"worker":{"pid":14,"link":6,"since":1700000010,"generation":4,"stuck_seconds":10},"handover":9,"control":7,"waiting":8}}"#;
 
     #[test]
     fn the_first_version_is_understood() {
@@ -206,7 +220,7 @@ mod tests {
         assert_eq!(state.put_aside[0].name, "stat");
         let handed = state.handed.clone().unwrap();
         assert_eq!((handed.device, handed.control), (5, Some(7)));
-        assert_eq!(handed.waiting, Some(8));
+        assert_eq!((handed.handover, handed.waiting), (Some(9), Some(8)));
         assert_eq!(handed.program, "/b");
         assert_eq!(handed.worker.link, 6);
         // And no version that can be installed over a later one drops what it must know.

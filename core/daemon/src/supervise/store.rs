@@ -2,7 +2,7 @@
 //!
 //! What is in it survives this process, however it ends, and comes back with the next one.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sd_notify::NotifyState;
 
@@ -11,12 +11,14 @@ use crate::inherited;
 /// Their names in the store.
 const DEVICE: &str = "vistafs-device";
 const STATE: &str = "vistafs-state";
+const HANDOVER: &str = "vistafs-handover";
 
 /// What came back.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
     pub(crate) device: Option<OwnedFd>,
     pub(crate) state: Option<OwnedFd>,
+    pub(crate) handover: Option<OwnedFd>,
 }
 
 /// Takes what is in the store. To be asked once.
@@ -26,15 +28,22 @@ pub(crate) fn take() -> anyhow::Result<Stored> {
         match name.as_str() {
             DEVICE => stored.device = Some(inherited::take(number)?),
             STATE => stored.state = Some(inherited::take(number)?),
+            HANDOVER => stored.handover = Some(inherited::take(number)?),
             other => log::warn!("a stored descriptor {other:?} that is not ours"),
         }
     }
     Ok(stored)
 }
 
-/// Puts both in the store.
-pub(crate) fn put(device: &OwnedFd, state: &impl AsFd) -> anyhow::Result<()> {
-    for (name, descriptor) in [(DEVICE, device.as_fd()), (STATE, state.as_fd())] {
+/// Puts all in the store.
+pub(crate) fn put(
+    device: &OwnedFd,
+    state: &impl AsFd,
+    handover: Option<BorrowedFd<'_>>,
+) -> anyhow::Result<()> {
+    let both = [(DEVICE, device.as_fd()), (STATE, state.as_fd())];
+    let handover = handover.map(|memory| (HANDOVER, memory));
+    for (name, descriptor) in both.into_iter().chain(handover) {
         sd_notify::notify_with_fds(
             &[
                 NotifyState::FdStore,
@@ -50,7 +59,7 @@ pub(crate) fn put(device: &OwnedFd, state: &impl AsFd) -> anyhow::Result<()> {
 
 /// Empties the store.
 pub(crate) fn clear() {
-    for name in [DEVICE, STATE] {
+    for name in [DEVICE, STATE, HANDOVER] {
         super::tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
     }
 }

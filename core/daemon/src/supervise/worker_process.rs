@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,11 +43,15 @@ pub(crate) struct WorkerProcess {
     pub(crate) stage: Stage,
     /// What it said of its own failure.
     pub(crate) failure: Option<String>,
+    /// Its number in the memory that is handed over; 0: unknown.
+    pub(crate) generation: u32,
+    /// How old a request of it may become.
+    pub(crate) stuck_after: Option<Duration>,
     /// Its end of the link is closed.
     pub(crate) silent: bool,
     // When it must serve.
     deadline: Instant,
-    killed: Cell<bool>,
+    killed: Cell<Option<Instant>>,
 }
 
 impl WorkerProcess {
@@ -56,6 +60,7 @@ impl WorkerProcess {
         program: &Program,
         options: &[OsString],
         device: &OwnedFd,
+        handover: Option<BorrowedFd<'_>>,
         prepare: &Order,
     ) -> anyhow::Result<Self> {
         let (ours, theirs) = Link::pair().context("cannot make a pair of sockets")?;
@@ -70,6 +75,12 @@ impl WorkerProcess {
             .arg("--link")
             .arg(theirs.as_fd().as_raw_fd().to_string())
             .stdin(Stdio::null());
+        if let Some(handover) = handover {
+            command
+                .arg("--handover")
+                .arg(handover.as_raw_fd().to_string());
+            keep(&handover, true)?;
+        }
         // What was said to us is not for it.
         for variable in super::FOR_US {
             command.env_remove(variable);
@@ -79,6 +90,9 @@ impl WorkerProcess {
         keep(&theirs, true)?;
         let child = command.spawn();
         keep(device, false)?;
+        if let Some(handover) = handover {
+            keep(&handover, false)?;
+        }
         let child = child.with_context(|| format!("cannot start {}", program.path().display()))?;
         let pid = i32::try_from(child.id()).context("a process number")?;
         // It is waited for with all others, by its number.
@@ -89,9 +103,11 @@ impl WorkerProcess {
             since: seconds(),
             stage: Stage::Preparing,
             failure: None,
+            generation: 0,
+            stuck_after: None,
             silent: false,
             deadline: Instant::now() + TO_SERVE,
-            killed: Cell::new(false),
+            killed: Cell::new(None),
         })
     }
 
@@ -103,9 +119,12 @@ impl WorkerProcess {
             since: handed.since,
             stage: Stage::Serving(Instant::now()),
             failure: None,
+            generation: handed.generation,
+            stuck_after: (handed.stuck_seconds > 0)
+                .then(|| Duration::from_secs(handed.stuck_seconds)),
             silent: false,
             deadline: Instant::now(),
-            killed: Cell::new(false),
+            killed: Cell::new(None),
         })
     }
 
@@ -116,6 +135,8 @@ impl WorkerProcess {
             pid: self.pid.as_raw(),
             link: self.link.as_fd().as_raw_fd(),
             since: self.since,
+            generation: self.generation,
+            stuck_seconds: self.stuck_after.map_or(0, |after| after.as_secs()),
         })
     }
 
@@ -137,7 +158,7 @@ impl WorkerProcess {
     /// When it is to be killed unless it has come further.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.stage {
-            _ if self.killed.get() => None,
+            _ if self.is_killed() => None,
             Stage::Serving(_) => None,
             Stage::Leaving(at) => Some(at),
             Stage::Preparing | Stage::Prepared | Stage::Starting => Some(self.deadline),
@@ -172,9 +193,20 @@ impl WorkerProcess {
         }
     }
 
+    /// Whether it was killed by us and is not gone yet.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.get().is_some()
+    }
+
+    /// Whether a kill has had no effect: it hangs in the kernel.
+    pub(crate) fn is_beyond_reach(&self) -> bool {
+        const SOON: Duration = Duration::from_secs(1);
+        self.killed.get().is_some_and(|at| at.elapsed() >= SOON)
+    }
+
     /// Ends it. It is a child of ours that was not waited for, so the number is its own.
     pub(crate) fn kill(&self) {
-        self.killed.set(true);
+        self.killed.set(Some(Instant::now()));
         if let Err(errno) = kill(self.pid, Signal::SIGKILL) {
             log::warn!("cannot kill worker {}: {errno}", self.pid);
         }
