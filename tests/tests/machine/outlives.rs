@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -496,23 +495,21 @@ fn stop_process(pid: Pid) {
 }
 
 /// Stops the worker at a moment when it has a request for a view, and no other; its number.
-fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str) -> Pid {
+///
+/// `last` is the generation of the one before, which has left requests behind: 0 at first.
+fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str, last: &mut u32) -> Pid {
     let mut stopped = None;
     wait_for(
         LONG,
         "the worker is stopped while it serves the view",
         || {
             let pid = Pid::from_raw(mounted.pid().cast_signed());
-            kill(pid, Signal::SIGSTOP).unwrap();
-            wait_until("it has stopped", || {
-                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-                stat.rsplit_once(") ").unwrap().1.starts_with('T')
-            });
+            stop_process(pid);
             let mut in_flight = memory.unfinished();
-            let newest = in_flight.iter().map(|request| request.generation).max();
-            in_flight.retain(|request| Some(request.generation) == newest);
+            in_flight.retain(|request| request.generation > *last);
             let is_it = !in_flight.is_empty() && in_flight.iter().all(|r| r.view_name == view);
-            if is_it && is_of(newest, memory) {
+            if is_it {
+                *last = in_flight[0].generation;
                 stopped = Some(pid);
             } else {
                 kill(pid, Signal::SIGCONT).unwrap();
@@ -523,10 +520,18 @@ fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str) -> Pid
     stopped.unwrap()
 }
 
-/// Whether a request is one of the last worker's.
-fn is_of(generation: Option<u32>, memory: &Handover) -> bool {
-    let fresh = Handover::adopt(memory.as_fd().try_clone_to_owned().unwrap()).unwrap();
-    generation == Some(fresh.generation())
+/// Has each thread abort before it does anything else: a signal to the process would let the one that
+/// has the request finish it.
+fn abort_threads(pid: Pid) {
+    let script = "import ctypes, os, sys\n\
+         for tid in os.listdir(f'/proc/{sys.argv[1]}/task'):\n\
+         \x20   assert ctypes.CDLL(None).tgkill(int(sys.argv[1]), int(tid), 6) == 0";
+    let python = Command::new("python3")
+        .args(["-c", script])
+        .arg(pid.to_string())
+        .output()
+        .unwrap();
+    let _ = printed(&python);
 }
 
 /// Reads a file without an end, whatever comes of it.
@@ -550,10 +555,11 @@ fn a_view_that_crashes_workers_is_put_aside_and_brought_back() {
     std::thread::scope(|scope| {
         let _stop = StopAtEnd(&stop);
         scope.spawn(|| pound(&path, &stop));
+        let mut last = 0;
         for _ in 0..3 {
-            let pid = stop_while_it_serves(&mounted, &memory, "meminfo");
+            let pid = stop_while_it_serves(&mounted, &memory, "meminfo", &mut last);
             // What a bug in the view would do.
-            kill(pid, Signal::SIGABRT).unwrap();
+            abort_threads(pid);
             kill(pid, Signal::SIGCONT).unwrap();
             wait_until("the worker is gone", || {
                 !children(mounted.supervisor()).contains(&pid.as_raw().cast_unsigned())
@@ -607,7 +613,7 @@ fn a_worker_that_is_stuck_is_replaced() {
     std::thread::scope(|scope| {
         let _stop = StopAtEnd(&stop);
         scope.spawn(|| pound(&path, &stop));
-        let stuck = stop_while_it_serves(&mounted, &memory, "uptime");
+        let stuck = stop_while_it_serves(&mounted, &memory, "uptime", &mut 0);
         let replaced = || mounted.pid() != stuck.as_raw().cast_unsigned();
         wait_for(LONG, "the worker is replaced", replaced);
     });
