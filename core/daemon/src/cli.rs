@@ -45,6 +45,8 @@ impl Cli {
 pub(crate) enum Command {
     /// Mount at DIR and serve in the foreground until SIGINT or SIGTERM.
     Mount(MountArgs),
+    /// Unmount DIR, whether or not anybody serves it.
+    Unmount(UnmountArgs),
     /// Start the vistafs that is installed now in the place of the one that serves a mount.
     Upgrade(UpgradeArgs),
     /// Run a command in a container of its own, with limits.
@@ -76,6 +78,13 @@ pub(crate) struct MountArgs {
     /// then. The unit that comes with vistafs has what else it takes.
     #[arg(long)]
     pub(crate) stored: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UnmountArgs {
+    /// A mount of vistafs.
+    #[arg(value_name = "DIR")]
+    pub(crate) mount_point: PathBuf,
 }
 
 #[derive(Args, Debug)]

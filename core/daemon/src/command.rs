@@ -10,7 +10,7 @@ mod views;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
-use crate::{run, supervise, worker};
+use crate::{fuse_mount, run, supervise, worker};
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
@@ -20,6 +20,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Mount(args) => supervise::supervise(args, cli.options()),
         Command::Worker(args) => worker::work(args, config),
         Command::Upgrade(args) => upgrade::upgrade(args),
+        Command::Unmount(args) => fuse_mount::unmount_vistafs(&args.mount_point).map(|()| 0),
         Command::Run(args) => run::run(args, &config()?),
         Command::Show(args) => show::show(args, &config()?),
         Command::Views(args) => views::views(args, &config()?),

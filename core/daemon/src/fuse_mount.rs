@@ -39,6 +39,24 @@ impl FuseMount {
         check_mount_point(mount_point)
     }
 
+    /// Takes away what is left of a vistafs that nobody holds any more.
+    pub(crate) fn clear_dead(mount_point: &Path) -> anyhow::Result<()> {
+        let path = without_asking(mount_point)?;
+        if vistafs_at(&path)?.is_none() {
+            return Ok(());
+        }
+        // Only a connection that is gone answers at once that it is.
+        let gone = std::fs::metadata(&path).err();
+        if gone.and_then(|error| error.raw_os_error()) == Some(libc::ENOTCONN) {
+            log::warn!(
+                "{} is a dead mount of vistafs: unmounting it",
+                path.display()
+            );
+            unmount(&path)?;
+        }
+        Ok(())
+    }
+
     /// A descriptor to mount with.
     pub(crate) fn open() -> anyhow::Result<OwnedFd> {
         let device = open_device();
@@ -119,11 +137,40 @@ impl Drop for FuseMount {
             );
             return;
         }
-        // Detached: whoever still has a file open keeps it until the server is gone.
-        if let Err(errno) = nix::mount::umount2(&self.mount_point, MntFlags::MNT_DETACH) {
-            log::warn!("cannot unmount {}: {errno}", self.mount_point.display());
+        if let Err(error) = unmount(&self.mount_point) {
+            log::warn!("{error:#}");
         }
     }
+}
+
+/// Unmounts what is seen at a path without links, whether or not anybody serves it.
+pub(crate) fn unmount(path: &Path) -> anyhow::Result<()> {
+    // Detached: whoever still has a file open keeps it until the server is gone.
+    nix::mount::umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+        .with_context(|| format!("cannot unmount {}", path.display()))
+}
+
+/// The path of a mount point without links, found without a question to what is mounted there, which
+/// may have nobody to answer.
+pub(crate) fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
+    let absolute = std::path::absolute(mount_point)
+        .with_context(|| format!("cannot use {}", mount_point.display()))?;
+    match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent
+            .canonicalize()
+            .with_context(|| format!("cannot use {}", mount_point.display()))?
+            .join(name)),
+        _ => Ok(absolute),
+    }
+}
+
+/// Unmounts the vistafs at a path, and nothing else that may be there.
+pub(crate) fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
+    let path = without_asking(mount_point)?;
+    if vistafs_at(&path)?.is_none() {
+        bail!("{} is no mount of vistafs", path.display());
+    }
+    unmount(&path)
 }
 
 /// Why the device cannot be opened, and what to do about it.

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use siphasher::sip::SipHasher13;
 
+use crate::fuse_mount::without_asking;
+
 /// Where the sockets are.
 const DIRECTORY: &str = "/run/vistafs";
 /// The longest name that is left as it is: the path of a socket has 107 bytes at most.
@@ -61,14 +63,7 @@ pub(crate) fn socket_path(mount_point: &Path) -> PathBuf {
 /// Asks the supervisor of a mount, and waits for the answer.
 pub(crate) fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Value> {
     let shown = mount_point.display();
-    // Of the directory above: the mount itself may not answer.
-    let path = match (mount_point.parent(), mount_point.file_name()) {
-        (Some(parent), Some(name)) => parent
-            .canonicalize()
-            .with_context(|| format!("cannot use {shown}"))?
-            .join(name),
-        _ => mount_point.to_owned(),
-    };
+    let path = without_asking(mount_point)?;
     let socket = socket_path(&path);
     let mut stream = match UnixStream::connect(&socket) {
         Ok(stream) => stream,

@@ -20,7 +20,7 @@ use super::worker_process::WorkerProcess;
 use super::{RESUME, Supervisor, store};
 use crate::adopt;
 use crate::cli::MountArgs;
-use crate::fuse_mount::FuseMount;
+use crate::fuse_mount::{FuseMount, without_asking};
 use crate::inherited;
 
 /// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
@@ -102,7 +102,7 @@ fn from_store(mount_point: &Path) -> Option<Taken> {
         mount.leave();
         return None;
     }
-    if mount_point.canonicalize().ok().as_deref() != Some(mount.mount_point()) {
+    if without_asking(mount_point).ok().as_deref() != Some(mount.mount_point()) {
         log::info!("unmounting {}", mount.mount_point().display());
         return None;
     }
@@ -152,6 +152,9 @@ impl Begun {
     /// With a first worker that is ready before anything is mounted, so that what it lacks is told
     /// by the command.
     fn anew(self) -> anyhow::Result<Supervisor> {
+        if self.stored {
+            FuseMount::clear_dead(&self.shown)?;
+        }
         FuseMount::check(&self.shown)?;
         let device = FuseMount::open()?;
         let program = Program::running()?;
