@@ -132,3 +132,40 @@ pub(crate) fn resend(device: &OwnedFd) -> rustix::io::Result<bool> {
         Err(errno) => Err(errno),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+    }
+
+    #[test]
+    fn later_workers_are_offered_what_the_first_has_asked_for() {
+        let extended = FUSE_INIT_EXT;
+        // Head of 10 words; major, minor, max_readahead, flags, flags2, and 11 unused.
+        let mut init = vec![0; 10];
+        init.extend([7, 45, 1 << 17, extended | 0b1111, 0b1010]);
+        init.resize(26, 0);
+        // Head of 4 words; major, minor, max_readahead, flags, 4 others, flags2.
+        let mut reply = vec![80, 0, 2, 0, 7, 40, 1 << 17, extended | 0b0110, 0, 0, 0, 0];
+        reply.extend([0b0010, 0, 0, 0, 0, 0, 0, 0]);
+        let agreed = agreed(&words(&init), &words(&reply));
+        init[13] = extended | 0b0110;
+        init[14] = 0b0010;
+        assert_eq!(agreed, words(&init));
+        // Of an answer that is cut off, what is missing changes nothing.
+        assert_eq!(super::agreed(&words(&init), &[]), words(&init));
+    }
+
+    #[test]
+    fn a_number_beyond_the_end_is_none() {
+        assert_eq!(
+            number(&[1, 0, 0, 0], 0),
+            Some(u32::from_ne_bytes([1, 0, 0, 0]))
+        );
+        assert_eq!(number(&[1, 0, 0, 0], 1), None);
+        assert_eq!(number(&[], 0), None);
+    }
+}

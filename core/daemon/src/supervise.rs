@@ -7,7 +7,9 @@
 //! | file | owns |
 //! |---|---|
 //! | `start.rs` | how a supervisor begins: anew, from the store, or in the place of another program |
-//! | `run.rs` | the loop: signals, what workers say, when they end |
+//! | `run.rs` | the loop: signals, time, what workers say |
+//! | `workers.rs` | when workers are started, get their word, and have ended |
+//! | `answers.rs` | what commands are answered |
 //! | `exchange.rs` | starting another program in the place of the running one |
 //! | `worker_process.rs` | one worker |
 //! | `backoff.rs` | how soon the next worker is started |
@@ -18,6 +20,7 @@
 //! | `store.rs` | the service manager's store of descriptors |
 //! | `control.rs`, `question.rs` | the socket that commands ask by, and what they ask |
 
+mod answers;
 mod backoff;
 mod control;
 mod exchange;
@@ -30,6 +33,7 @@ mod store;
 mod stuck;
 mod suspects;
 mod worker_process;
+mod workers;
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;

@@ -10,21 +10,17 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sd_notify::NotifyState;
-use serde_json::{Value, json};
 
-use super::control::{Asker, Control};
-use super::question::Question;
-use super::start::is_closed;
-use super::suspects::is_crash;
-use super::worker_process::{Stage, WorkerProcess, in_words};
+use super::control::Control;
+use super::worker_process::{Stage, WorkerProcess};
 use super::{Ending, Supervisor, tell};
 use crate::adopt;
-use crate::link::{Order, Word};
+use crate::link::Word;
 
 /// How long a worker may take from its start until it answers.
 pub(super) const TO_SERVE: Duration = Duration::from_secs(60);
 /// How long it may take to finish what it has begun.
-const TO_LEAVE: Duration = Duration::from_secs(5);
+pub(super) const TO_LEAVE: Duration = Duration::from_secs(5);
 /// The same when nobody needs what it has begun.
 const TO_END: Duration = Duration::from_secs(1);
 
@@ -59,7 +55,7 @@ impl Supervisor {
     }
 
     /// Waits for whatever comes next.
-    fn wait(&self) -> rustix::io::Result<()> {
+    pub(super) fn wait(&self) -> rustix::io::Result<()> {
         let mut fds = vec![PollFd::from_borrowed_fd(
             self.signals.as_fd(),
             PollFlags::IN,
@@ -86,7 +82,7 @@ impl Supervisor {
         }
     }
 
-    fn workers(&self) -> impl Iterator<Item = &WorkerProcess> {
+    pub(super) fn workers(&self) -> impl Iterator<Item = &WorkerProcess> {
         let next = self
             .exchange
             .as_ref()
@@ -94,7 +90,7 @@ impl Supervisor {
         self.current.iter().chain(next).chain(&self.leaving)
     }
 
-    fn worker(&mut self, pid: Pid) -> Option<&mut WorkerProcess> {
+    pub(super) fn worker(&mut self, pid: Pid) -> Option<&mut WorkerProcess> {
         let next = self
             .exchange
             .as_mut()
@@ -155,7 +151,7 @@ impl Supervisor {
         }
     }
 
-    fn hear_signals(&mut self) -> anyhow::Result<()> {
+    pub(super) fn hear_signals(&mut self) -> anyhow::Result<()> {
         while let Some(info) = self.signals.read_signal().context("cannot read signals")? {
             match i32::try_from(info.ssi_signo).map(Signal::try_from) {
                 Ok(Ok(Signal::SIGUSR1)) => self.begin_exchange(None),
@@ -196,7 +192,7 @@ impl Supervisor {
         }
     }
 
-    fn hear_workers(&mut self) {
+    pub(super) fn hear_workers(&mut self) {
         let pids: Vec<Pid> = self.workers().map(WorkerProcess::pid).collect();
         for pid in pids {
             while let Some(worker) = self.worker(pid).filter(|worker| !worker.silent) {
@@ -255,68 +251,6 @@ impl Supervisor {
         }
     }
 
-    fn serve_waiting(&mut self) {
-        let waits = |worker: &&WorkerProcess| worker.stage == Stage::Prepared;
-        let waiting: Vec<Pid> = self
-            .workers()
-            .filter(waits)
-            .map(WorkerProcess::pid)
-            .collect();
-        for pid in waiting {
-            self.prepared(pid);
-        }
-    }
-
-    /// Gives a worker that is ready its word, unless it has to wait for the end of another: where
-    /// the kernel does not send requests again, two may not serve at once.
-    fn prepared(&mut self, pid: Pid) {
-        let Some(init) = self.state.init.clone() else {
-            // The first one, before there is a mount.
-            return;
-        };
-        let alone = self.resends == Some(false);
-        if alone && self.current.as_ref().is_some_and(|one| one.pid() != pid) {
-            if let Some(mut before) = self.current.take() {
-                before.leave(TO_LEAVE);
-                self.leaving.push(before);
-            }
-            return;
-        }
-        let waits = |worker: &WorkerProcess| !worker.is_beyond_reach();
-        if alone && self.leaving.iter().any(waits) {
-            return;
-        }
-        let redo = alone && self.lost_requests;
-        if let Some(worker) = self.worker(pid) {
-            worker.serve(init, redo);
-        }
-    }
-
-    /// A worker has begun to answer.
-    fn serves(&mut self, pid: Pid) {
-        if let Some(exchange) = &mut self.exchange
-            && exchange.worker().is_some_and(|next| next.pid() == pid)
-        {
-            let before = self.current.take();
-            self.current = exchange.take_worker();
-            log::info!("worker {pid} serves at {}", self.shown.display());
-            if let Some(mut before) = before {
-                before.leave(TO_LEAVE);
-                self.leaving.push(before);
-            }
-        }
-        self.lost_requests = false;
-        if self.resends.is_none() {
-            // While there is nothing that it could send twice to anybody's harm.
-            self.resend();
-        }
-        if !self.ready_told {
-            self.ready_told = true;
-            log::info!("serving at {}", self.shown.display());
-            tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
-        }
-    }
-
     /// Learns which processes have ended.
     fn reap(&mut self) {
         loop {
@@ -338,162 +272,6 @@ impl Supervisor {
         }
     }
 
-    fn ended(&mut self, pid: Pid, status: WaitStatus) {
-        let is = |worker: &WorkerProcess| worker.pid() == pid;
-        if let Some(at) = self.leaving.iter().position(is) {
-            self.leaving.swap_remove(at);
-            if !matches!(status, WaitStatus::Exited(_, 0)) {
-                self.lost_requests = true;
-                self.resend();
-            }
-        } else if self
-            .exchange
-            .as_ref()
-            .and_then(|e| e.worker())
-            .is_some_and(is)
-        {
-            self.resend();
-            self.exchange_failed(status);
-        } else if let Some(worker) = self.current.take_if(|worker| worker.pid() == pid) {
-            self.lost(&worker, status);
-        }
-    }
-
-    /// The worker that serves has ended without being told to.
-    fn lost(&mut self, worker: &WorkerProcess, status: WaitStatus) {
-        let pid = worker.pid();
-        if self.ending.is_some() {
-            return;
-        }
-        if is_closed(&self.device) {
-            self.ending = Some(Ending::Unmounted);
-            // A connection that was aborted is ours to clear away; one that was unmounted is gone.
-            match self.mount.take() {
-                Some(mount) if mount.is_there() => drop(mount),
-                Some(mount) => mount.leave(),
-                None => {}
-            }
-            return;
-        }
-        let why = worker.failure.clone().unwrap_or_else(|| in_words(status));
-        self.state.ended(pid.as_raw(), why.clone());
-        if is_crash(status) && worker.generation > 0 {
-            let served = self.in_flight(worker.generation).into_iter();
-            self.suspect(served.map(|request| request.view_name).collect());
-        }
-        self.lost_requests = true;
-        self.save();
-        let wait = self.backoff.ended(worker.served());
-        match self.backoff.bad() {
-            0 | 1 => log::warn!("worker {pid}: {why}; starting another"),
-            2 => log::warn!(
-                "worker {pid}: {why}; workers end again and again, trying on at ever longer \
-                 intervals, at last every 5 s"
-            ),
-            _ => log::debug!("worker {pid}: {why}"),
-        }
-        self.resend();
-        if self.exchange.as_ref().is_some_and(|e| e.worker().is_some()) {
-            // The next one is on its way.
-        } else if wait.is_zero() {
-            self.start_next_worker();
-        } else {
-            self.start_at = Some(Instant::now() + wait);
-        }
-    }
-
-    /// Has the kernel send again what a dead worker had read.
-    pub(super) fn resend(&mut self) {
-        // Before FUSE_INIT is answered there is nothing else, and it has to keep its number.
-        if !self.state.answered {
-            return;
-        }
-        match adopt::resend(&self.device) {
-            Ok(sent) => self.resends = Some(sent),
-            Err(errno) => log::debug!("asking the kernel to send requests again: {errno}"),
-        }
-    }
-
-    /// Starts a worker; if that cannot be done, tries again later.
-    pub(super) fn start_next_worker(&mut self) {
-        if self.current.is_some() || self.ending.is_some() {
-            return;
-        }
-        match self.start_worker() {
-            Ok(worker) => self.current = Some(worker),
-            Err(error) => {
-                let wait = self.backoff.ended(Duration::ZERO);
-                if self.backoff.bad() <= 2 {
-                    log::error!("{error:#}; trying again");
-                }
-                self.start_at = Some(Instant::now() + wait.max(Duration::from_millis(10)));
-            }
-        }
-    }
-
-    pub(super) fn start_worker(&mut self) -> anyhow::Result<WorkerProcess> {
-        let prepare = self.prepare();
-        let handover = self.handover.as_ref().map(|memory| memory.as_fd());
-        WorkerProcess::start(
-            &self.program,
-            &self.options,
-            &self.device,
-            handover,
-            &prepare,
-        )
-    }
-
-    pub(super) fn prepare(&mut self) -> Order {
-        self.state.generation += 1;
-        self.save();
-        Order::Prepare {
-            generation: self.state.generation,
-            put_aside: self.state.put_aside.clone(),
-        }
-    }
-
-    /// Waits for the first worker, before there is anything else to wait for.
-    pub(super) fn await_prepared(&mut self, worker: WorkerProcess) -> anyhow::Result<()> {
-        let pid = worker.pid();
-        let deadline = worker.deadline();
-        self.current = Some(worker);
-        loop {
-            self.wait().context("cannot wait")?;
-            self.hear_signals()?;
-            self.hear_workers();
-            let Some(worker) = &self.current else {
-                bail!("ended by a signal while it was starting");
-            };
-            if worker.stage == Stage::Prepared {
-                return Ok(());
-            }
-            if let Some(why) = &worker.failure {
-                bail!("{why}");
-            }
-            let late = deadline.is_some_and(|at| at <= Instant::now());
-            match waitpid(pid, Some(WaitPidFlag::WNOHANG)).context("cannot wait")? {
-                WaitStatus::StillAlive if !late => {}
-                WaitStatus::StillAlive => bail!("the worker does not come to serve"),
-                status => {
-                    // What it said last.
-                    self.hear_workers();
-                    let why = self.current.take().and_then(|worker| worker.failure);
-                    bail!(
-                        "{}",
-                        why.unwrap_or_else(|| format!("the worker {}", in_words(status)))
-                    );
-                }
-            }
-        }
-    }
-
-    /// Gives the first worker its word.
-    pub(super) fn serve_prepared(&mut self) {
-        if let (Some(worker), Some(init)) = (&mut self.current, &self.state.init) {
-            worker.serve(init.clone(), false);
-        }
-    }
-
     /// Opens the socket for commands. Without it the mount still serves.
     pub(super) fn listen(&mut self) {
         let Some(mount) = &self.mount else {
@@ -510,64 +288,5 @@ impl Supervisor {
         if let Err(error) = self.state_file.write(&self.state) {
             log::error!("{error:#}");
         }
-    }
-
-    fn hear_questions(&mut self) {
-        let Some(control) = &mut self.control else {
-            return;
-        };
-        for (asker, question) in control.questions() {
-            match question {
-                Question::Status => {
-                    let status = self.status();
-                    self.answer(Some(asker), &status);
-                }
-                Question::Upgrade => self.begin_exchange(Some(asker)),
-                Question::Restore { view } => self.restore(asker, &view),
-                Question::Unknown => {}
-            }
-        }
-    }
-
-    pub(super) fn answer(&mut self, asker: Option<Asker>, answer: &Value) {
-        if let (Some(control), Some(asker)) = (&mut self.control, asker) {
-            control.answer(asker, answer);
-        }
-    }
-
-    /// What there is to know, for `vistafs status`.
-    fn status(&self) -> Value {
-        let worker = self.current.as_ref().map(|worker| {
-            json!({
-                "pid": worker.pid().as_raw(),
-                "since": worker.since(),
-                "serving": matches!(worker.stage, Stage::Serving(_)),
-            })
-        });
-        json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "mount_point": self.state.mount_point.to_string_lossy(),
-            "supervisor": {
-                "pid": std::process::id(),
-                "since": self.state.since,
-                "program": self.program.path().to_string_lossy(),
-            },
-            "worker": worker,
-            "workers": self.state.generation,
-            "restarts": { "count": self.state.crashes, "last": self.state.ends },
-            "put_aside": self.state.put_aside,
-        })
-    }
-
-    fn restore(&mut self, asker: Asker, view: &str) {
-        let before = self.state.put_aside.len();
-        self.state.put_aside.retain(|one| one.name != view);
-        if self.state.put_aside.len() == before {
-            let why = format!("view {view} is not put aside");
-            self.answer(Some(asker), &json!({ "error": why }));
-            return;
-        }
-        self.save();
-        self.begin_restart(asker);
     }
 }
