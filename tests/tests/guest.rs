@@ -1,4 +1,4 @@
-//! Tests that change the machine that they run on: swap, disks, CPUs that go and come.
+//! Tests that change the machine that they run on: swap, disks, CPUs that go and come, services.
 //!
 //! They run in the VMs of each cgroup layout alone, one at a time (`cargo xtask test --only vm`).
 
@@ -11,3 +11,7 @@
 /// Real swap on a compressed RAM disk.
 #[path = "guest/swap.rs"]
 mod swap;
+
+/// The unit for systemd.
+#[path = "guest/service.rs"]
+mod service;
