@@ -17,6 +17,7 @@ use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
+use crate::kept_text::Budget;
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
 use crate::place::Place;
@@ -79,6 +80,7 @@ pub struct Dispatcher {
     waiting: Waiting,
     // Of callers on the host; each container has its own.
     aside: Arc<Aside>,
+    texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
 }
@@ -104,14 +106,16 @@ impl Dispatcher {
         };
         let views: Vec<Served> = registry.serving().map(served).collect();
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
+        let mark = containers.handover().map(|handover| handover.handle_mark());
         Self {
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,
             addresses: Addresses::default(),
-            open_files: OpenFiles::new(),
+            open_files: OpenFiles::new(mark),
             waiting: Waiting::default(),
             aside: Arc::default(),
+            texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
         }

@@ -81,8 +81,8 @@ impl Handover {
         Some((self.opened(handle, entry), shown))
     }
 
-    /// A handle of an earlier worker is closed.
-    pub fn close_unknown_handle(self: &Arc<Self>, handle: u64) {
+    /// A handle is closed, whichever worker has given it out.
+    pub fn close_handle(self: &Arc<Self>, handle: u64) {
         if let Some(entry) = self.find_handle(handle) {
             self.opened(handle, entry).close();
         }

@@ -46,7 +46,7 @@ fn what_was_shown_is_known_to_the_next_worker() {
     assert_eq!(shown(&next, number), Some(Shown::Lost));
 
     assert!(handle.show_part(&small, true));
-    next.close_unknown_handle(number);
+    next.close_handle(number);
     assert_eq!((shown(&next, number), owners(&next)), (None, 0));
     assert_eq!(shown(&next, 0), None);
 }
