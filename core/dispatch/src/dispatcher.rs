@@ -106,12 +106,13 @@ impl Dispatcher {
         };
         let views: Vec<Served> = registry.serving().map(served).collect();
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
-        let mark = containers.handover().map(|handover| handover.handle_mark());
+        let handover = containers.handover().cloned();
+        let mark = handover.as_ref().map(|handover| handover.handle_mark());
         Self {
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,
-            addresses: Addresses::default(),
+            addresses: Addresses::new(handover),
             open_files: OpenFiles::new(mark),
             waiting: Waiting::default(),
             aside: Arc::default(),
@@ -172,7 +173,7 @@ impl Dispatcher {
 
     /// The kernel has forgotten a node `count` times.
     pub fn forget(&self, number: u64, count: u64) {
-        self.addresses.forget(number, count);
+        self.addresses.forget(number, count, &self.tree);
     }
 
     /// Attributes of a node.
@@ -246,7 +247,7 @@ impl Dispatcher {
             None => self
                 .tree
                 .by_number(node)
-                .or_else(|| Some(self.addresses.get(node)?.node)),
+                .or_else(|| Some(self.addresses.get(node, &self.tree)?.node)),
         };
         match *self.tree.node(node?) {
             Node::View(view) => Some((self.views[view].number, self.views[view].name)),
@@ -262,7 +263,9 @@ impl Dispatcher {
         if let Some(node) = self.tree.by_number(number) {
             return Ok(Place::fixed(node));
         }
-        self.addresses.get(number).ok_or(DispatchError::Stale)
+        self.addresses
+            .get(number, &self.tree)
+            .ok_or(DispatchError::Stale)
     }
 
     fn attributes_of(&self, place: &Place, asker: Asker) -> Result<Attributes, DispatchError> {

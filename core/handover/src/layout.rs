@@ -111,6 +111,17 @@ pub(crate) mod addresses {
     pub(crate) const COUNT: usize = 4096;
     pub(crate) const WORDS: usize = super::words(512);
     pub(crate) const END: usize = FIRST + COUNT * WORDS;
+    /// How far from its home an address may be.
+    pub(crate) const NEIGHBOURS: usize = 64;
+
+    /// Of the node; 0: free.
+    pub(crate) const NUMBER: usize = 0;
+    /// And one more; 0: it is not whole.
+    pub(crate) const LENGTH: usize = 1;
+    pub(crate) const SUM: usize = 2;
+    /// How often the kernel was told of it.
+    pub(crate) const TOLD: usize = 3;
+    pub(crate) const BYTES: usize = 4;
 }
 
 /// Records of containers: a head each, and then the records of all.

@@ -11,6 +11,7 @@
 //! | `layout.rs` | where everything is |
 //! | `requests.rs` | requests in flight |
 //! | `texts.rs` | what has been shown through open handles |
+//! | `addresses.rs` | what node numbers stand for |
 //! | `records.rs` | what is remembered of containers |
 //!
 //! # Layout 1.0
@@ -41,6 +42,7 @@
 //! No lock is ever held in this memory: whoever held it could be killed. A slot is claimed by a
 //! compare-and-exchange and published by a store that releases what was stored before.
 
+mod addresses;
 mod error;
 mod handover;
 mod layout;

@@ -286,6 +286,37 @@ fn addresses_are_for_root_and_are_forgotten() {
     assert_eq!(dispatcher.counts().1, 0);
 }
 
+/// The kernel holds on to nodes longer than a process lives.
+#[test]
+fn addresses_are_known_to_the_next_process() {
+    let handover = Handover::create().unwrap();
+    let next = || dispatcher_with(Some(Arc::clone(&handover)));
+    let attributes = |dispatcher: &Dispatcher, number| {
+        let found = dispatcher.attributes(number, host(0));
+        found.map_err(|error| error.errno())
+    };
+    let first = next();
+    let at = find(&first, "at");
+    let file = find(&first, "at/proc/uptime");
+    let directory = find(&first, "at/sys");
+    drop(first);
+    let second = next();
+    for node in [at, file, directory] {
+        assert_eq!(attributes(&second, node.number), Ok(node));
+    }
+    // The first has told the kernel of this one once, the second twice.
+    find(&second, "at/proc/uptime");
+    find(&second, "at/proc/uptime");
+    drop(second);
+    let third = next();
+    third.forget(file.number, 2);
+    assert_eq!(attributes(&next(), file.number), Ok(file));
+    third.forget(file.number, 1);
+    for dispatcher in [third, next()] {
+        assert_eq!(attributes(&dispatcher, file.number), Err(libc::ESTALE));
+    }
+}
+
 #[test]
 fn listings_go_on_where_they_stopped() {
     let dispatcher = dispatcher();
