@@ -373,11 +373,11 @@ fn first_start(keeper: &Keeper, start: Duration) -> Duration {
     let record = keeper.record("start 1");
     let mut bytes = Vec::new();
     if record.load(&mut bytes)
-        && let Ok(ns) = bytes.try_into().map(u64::from_le_bytes)
+        && let Ok(ns) = bytes.as_slice().try_into().map(u64::from_le_bytes)
     {
         return Duration::from_nanos(ns).min(start);
     }
     let ns = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
-    record.save(|out| out.extend_from_slice(&ns.to_le_bytes()));
+    record.save(&mut bytes, |out| out.extend_from_slice(&ns.to_le_bytes()));
     start
 }

@@ -73,14 +73,15 @@ impl KeptRecord {
         }
     }
 
-    /// Saves what `record` appends to the buffer. Whoever saves holds a lock of his own.
-    pub(crate) fn save(&self, record: impl FnOnce(&mut Vec<u8>)) {
+    /// Saves what `record` appends to `buffer`, which is for nothing else. Whoever saves holds a lock
+    /// of his own.
+    pub(crate) fn save(&self, buffer: &mut Vec<u8>, record: impl FnOnce(&mut Vec<u8>)) {
         let Some((handover, key)) = &self.keeper.0 else {
             return;
         };
-        let mut bytes = Vec::with_capacity(512);
-        record(&mut bytes);
-        if !handover.save(*key, self.name, &bytes) {
+        buffer.clear();
+        record(buffer);
+        if !handover.save(*key, self.name, buffer) {
             log::debug!("no room to keep {} of a container", self.name);
         }
     }
@@ -105,6 +106,7 @@ pub(crate) struct Kept<T>(Mutex<Option<Held<T>>>);
 struct Held<T> {
     value: T,
     record: KeptRecord,
+    buffer: Vec<u8>,
 }
 
 impl<T> Default for Kept<T> {
@@ -126,11 +128,16 @@ impl<T: Lasting> Kept<T> {
         let mark = container.mark();
         let held = held.get_or_insert_with(|| Held::restored(container, mark));
         let looked = look(&mut held.value);
-        held.record.save(|out| {
+        let Held {
+            value,
+            record,
+            buffer,
+        } = held;
+        record.save(buffer, |out| {
             let length = u32::try_from(mark.len()).unwrap_or(0);
             out.extend_from_slice(&length.to_le_bytes());
             out.extend_from_slice(&mark[..mark.len().min(length as usize)]);
-            held.value.record(out);
+            value.record(out);
         });
         looked
     }
@@ -152,6 +159,7 @@ impl<T: Lasting> Held<T> {
         Self {
             value: value.unwrap_or_default(),
             record,
+            buffer: Vec::new(),
         }
     }
 }
@@ -238,7 +246,7 @@ mod tests {
     fn without_a_next_process_nothing_is_kept() {
         let keeper = Keeper::new(None, Origin::Path, b"x");
         let record = keeper.record("r");
-        record.save(|_| unreachable!("nobody would read it"));
+        record.save(&mut Vec::new(), |_| unreachable!("nobody would read it"));
         assert!(!record.load(&mut Vec::new()));
     }
 }

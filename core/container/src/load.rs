@@ -206,7 +206,7 @@ impl Kept {
     }
 
     fn save(&self) {
-        self.record.save(|out| {
+        self.record.save(&mut Vec::new(), |out| {
             words::push(out, &[self.tick, self.load]);
             words::push(out, &self.averages.to_bits());
         });

@@ -14,6 +14,14 @@
 //! | `addresses.rs` | what node numbers stand for |
 //! | `records.rs` | what is remembered of containers |
 //!
+//! # Use
+//! The supervisor makes the memory ([`Handover::create`]) and gives its descriptor to each worker. A
+//! worker adopts it ([`Handover::adopt`]), says that it serves from now on
+//! ([`Handover::begin_generation`]) before it makes anything that uses the memory, and sees to what is
+//! unfinished before it reads requests: [`Handover::leave_unfinished`] where the kernel sends them
+//! again, else [`Handover::take_over_unfinished`]. The worker before it must be dead by then, or have
+//! stopped: two that serve at the same time would show two texts through one handle.
+//!
 //! # Layout 1.0
 //! Words of 64 bits, little-endian; two numbers in one word are upper half, lower half.
 //!

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,11 @@ use vistafs_container::Containers;
 use vistafs_dispatch::{Dispatcher, redo_unfinished};
 use vistafs_handover::{Handover, Request};
 use vistafs_host::Host;
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::{Namespaces, TestContainer};
 use vistafs_tests::require;
-use vistafs_tests::vistafs::printed;
-use vistafs_view::{Policy, Registry, Selection};
+use vistafs_tests::vistafs::{Mounted, printed};
+use vistafs_view::{Access, Asker, Policy, Registry, Selection};
 use vistafs_views as _;
 
 /// `enum fuse_opcode` of linux/fuse.h.
@@ -257,4 +259,90 @@ fn a_request_that_was_not_noted_yet_ends_with_eintr() {
     assert_eq!(error.raw_os_error(), Some(nix::libc::EINTR));
     let error = std::fs::metadata(supervised.path("nothing")).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+}
+
+/// What a process of a container reads in a worker that has just begun.
+fn read_by(dispatcher: &Dispatcher, tid: u32, path: &str) -> String {
+    let asker = Asker {
+        tid,
+        uid: 0,
+        gid: 0,
+    };
+    let mut node = 1;
+    for name in path.split('/') {
+        let found = dispatcher.lookup(node, OsStr::new(name), asker).unwrap();
+        node = found.attributes.number;
+    }
+    let access = Access {
+        read: true,
+        write: false,
+    };
+    let handle = dispatcher.open(node, access, asker).unwrap();
+    let mut text = Vec::new();
+    let reply = |bytes: &[u8]| text.extend_from_slice(bytes);
+    dispatcher
+        .read(node, handle, 0, 1 << 20, asker, reply)
+        .unwrap();
+    dispatcher.close(handle);
+    String::from_utf8(text).unwrap()
+}
+
+/// Each number, without the point in hundredths.
+fn numbers(text: &str) -> Vec<u64> {
+    let words = text.split_whitespace();
+    words
+        .filter_map(|word| word.replace('.', "").parse().ok())
+        .collect()
+}
+
+/// However a container is found, and while what it may use changes.
+#[test]
+fn no_counter_goes_back_from_one_worker_to_the_next() {
+    require!(vistafs_tests::require::privileged(), "root and /dev/fuse");
+    let mounted = Mounted::new();
+    for namespaces in [Namespaces::Both, Namespaces::Pid] {
+        let cgroup = TestCgroup::new();
+        let script = "while :; do :; done & echo; read _; kill $!";
+        let mut child = TestContainer::with(&mounted, &cgroup, namespaces).spawn(script);
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut String::new()).unwrap();
+        let pid = child.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let init = children.unwrap().trim().parse().unwrap();
+
+        let handover = Handover::create().unwrap();
+        let mut last: Option<(Vec<u64>, Vec<u64>)> = None;
+        for round in 0..24 {
+            match round % 6 {
+                0 => cgroup.limit_cpu(Some(50)),
+                2 => cgroup.limit_cpu(None),
+                4 => cgroup.limit_cpus("0"),
+                _ => {}
+            }
+            handover.begin_generation();
+            let worker = dispatcher(&handover);
+            let uptime = numbers(&read_by(&worker, init, "proc/uptime"));
+            let stat = read_by(&worker, init, "proc/stat");
+            let stat = numbers(stat.lines().next().unwrap());
+            if let Some((uptime_was, stat_was)) = last {
+                let all = uptime
+                    .iter()
+                    .zip(&uptime_was)
+                    .chain(stat.iter().zip(&stat_was));
+                for (now, was) in all {
+                    assert!(
+                        now >= was,
+                        "{uptime_was:?} {stat_was:?} then {uptime:?} {stat:?}"
+                    );
+                }
+            }
+            last = Some((uptime, stat));
+            std::thread::sleep(Duration::from_millis(40));
+        }
+        let (uptime, stat) = last.unwrap();
+        assert!(stat[0] + stat[2] > 0, "it has burnt CPU: {stat:?}");
+        assert!(uptime[0] < 60_00 * 10, "it is a container's: {uptime:?}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }

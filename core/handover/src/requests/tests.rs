@@ -128,6 +128,12 @@ fn the_next_worker_takes_over_and_settles() {
     let told: Vec<_> = taken.iter().map(|r| (r.unique, r.taken_over)).collect();
     assert_eq!(told, [(4, 2), (10, 1)]);
     taken.iter().for_each(|request| third.settle(request));
+    std::mem::forget(third.begin(&request(12)));
+    let fourth = adopted(&handover);
+    fourth.begin_generation();
+    assert_eq!(fourth.leave_unfinished()[0].unique, 12);
+    assert_eq!(uniques(&handover), []);
+    third.begin_generation();
     // The slot that was half filled by the first is room again.
     let all: Vec<_> = (0..).map_while(|n| third.begin(&request(n))).collect();
     assert_eq!(all.len(), COUNT);
