@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::*;
@@ -236,4 +237,51 @@ fn what_is_not_handover_memory_is_refused() {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let unsealed = rustix::fs::memfd_create("test", flags).unwrap();
     assert_eq!(foreign(unsealed), "its length is not sealed");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What is in the memory is another process's, which may have been out of its mind.
+    #[test]
+    fn whatever_is_in_it_breaks_nothing(
+        words in prop::collection::vec(prop_oneof![Just(0), 1..4_u64, (5..9_u64).prop_map(|n| n << 32 | 2), any::<u64>()], 1..300),
+        key in 0..4_u64,
+    ) {
+        let handover = Handover::with_records(RECORD).unwrap();
+        // All but the large texts and the records of most containers.
+        for range in [requests::FIRST..texts::FIRST + 20_000, addresses::FIRST..containers::BEGUN + 50_000] {
+            let all = handover.region.words(range.start, range.len());
+            for (word, value) in all.iter().zip(words.iter().cycle()) {
+                word.store(*value, Ordering::Relaxed);
+            }
+        }
+        let generation = handover.begin_generation();
+        for request in handover.take_over_unfinished() {
+            prop_assert_eq!(request.generation, generation);
+            handover.settle(&request);
+        }
+        prop_assert!(handover.unfinished().is_empty());
+        drop(handover.begin(&Request::default()));
+        for handle in words.iter().copied().chain([key]) {
+            if let Some((handle, _)) = handover.adopt_handle(handle) {
+                handle.show_part(b"text", true);
+                handle.show_whole(4, true);
+                handle.close();
+            }
+            handover.close_handle(handle);
+            handover.address(handle, &mut Vec::new());
+            handover.keep_address(handle, b"address", 1);
+            handover.drop_address(handle);
+        }
+        let container = ContainerKey::new(&key.to_le_bytes());
+        let mut record = Vec::new();
+        handover.load(container, "r", &mut record);
+        if handover.save(container, "r", b"record") {
+            record.clear();
+            prop_assert!(handover.load(container, "r", &mut record));
+            prop_assert_eq!(record, b"record");
+        }
+        handover.give_up(container);
+    }
 }

@@ -102,14 +102,3 @@ fn room_is_bounded_and_given_up() {
     }
     assert_eq!(handover.save(key(refused), "a", b"x"), now() > QUIET);
 }
-
-#[test]
-#[ignore = "a measurement: cargo test --release -p vistafs-handover -- --ignored --nocapture"]
-fn cost() {
-    let handover = Handover::create().unwrap();
-    let (count, started) = (3_000_000_u32, std::time::Instant::now());
-    for _ in 0..count {
-        assert!(handover.save(key(1), "cpu time", &[7; 300]));
-    }
-    println!("{:?} a record of 300 bytes", started.elapsed() / count);
-}

@@ -146,19 +146,3 @@ fn the_next_worker_takes_over_and_settles() {
     });
     assert_eq!(uniques(&third).len(), COUNT);
 }
-
-/// What a measurement of a mount cannot tell apart from noise.
-#[test]
-#[ignore = "a measurement: cargo test --release -p vistafs-handover -- --ignored --nocapture"]
-fn cost() {
-    let handover = Handover::create().unwrap();
-    let (count, started) = (10_000_000_u32, std::time::Instant::now());
-    for unique in 0..u64::from(count) {
-        let request = Request {
-            name: b"",
-            ..request(unique)
-        };
-        drop(handover.begin(&request));
-    }
-    println!("{:?} a request", started.elapsed() / count);
-}

@@ -108,30 +108,3 @@ fn handles_beyond_all_room_are_not_kept() {
     opened.into_iter().for_each(OpenHandle::close);
     assert!(handover.open_handle(1).is_some());
 }
-
-#[test]
-#[ignore = "a measurement: cargo test --release -p vistafs-handover -- --ignored --nocapture"]
-fn cost() {
-    let handover = Handover::create().unwrap();
-    let (count, started) = (3_000_000_u32, std::time::Instant::now());
-    for handle in 1..=u64::from(count) {
-        let handle = handover.open_handle(handle).unwrap();
-        handle.show_whole(1500, false);
-        handle.show_whole(1500, true);
-        handle.close();
-    }
-    println!(
-        "{:?} a file that is read at once",
-        started.elapsed() / count
-    );
-    let started = std::time::Instant::now();
-    for handle in 1..=u64::from(count / 10) {
-        let handle = handover.open_handle(handle).unwrap();
-        handle.show_part(&[7; 5000], true);
-        handle.close();
-    }
-    println!(
-        "{:?} a file of 5,000 bytes that is read in pieces",
-        started.elapsed() / (count / 10)
-    );
-}
