@@ -47,4 +47,4 @@ mod tree;
 pub use dispatcher::{Attributes, Dispatcher, Entry};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
-pub use redo::redo_unfinished;
+pub use redo::{redo_unfinished, wake_pollers};

@@ -124,11 +124,20 @@ pub(crate) mod addresses {
     pub(crate) const BYTES: usize = 4;
 }
 
+/// Who waits in poll(2).
+pub(crate) mod pollers {
+    pub(crate) const FIRST: usize = super::addresses::END;
+    pub(crate) const COUNT: usize = 1024;
+    pub(crate) const END: usize = FIRST + COUNT;
+    /// How far from its home a number may be.
+    pub(crate) const NEIGHBOURS: usize = 16;
+}
+
 /// Records of containers: a head each, and then the records of all.
 pub(crate) mod containers {
     use super::words;
 
-    pub(crate) const FIRST: usize = super::addresses::END;
+    pub(crate) const FIRST: usize = super::pollers::END;
     pub(crate) const COUNT: usize = 4096;
     pub(crate) const WORDS: usize = words(64);
     /// How far from its home a container may be.

@@ -25,6 +25,8 @@ const ALWAYS_READY: u32 =
 pub(crate) struct Poll {
     /// poll(2) events that it asks for.
     pub(crate) events: u32,
+    /// The kernel's number of the open file, by which it can be told to ask again.
+    pub(crate) number: u64,
     /// Tells the kernel to ask again, if somebody waits.
     pub(crate) wake: Option<Wake>,
 }
@@ -175,8 +177,11 @@ impl Dispatcher {
             return Ok(ALWAYS_READY & poll.events);
         };
         if let Some(wake) = poll.wake {
+            if let Some(handover) = self.handover() {
+                handover.note_poller(poll.number);
+            }
             self.waiting
-                .watch(handle, &channel, poll.events, wake)
+                .watch(handle, &channel, poll.events, (poll.number, wake))
                 .map_err(ViewError::Answer)?;
         }
         Ok(channel.ready(poll.events).map_err(ViewError::Answer)?)
@@ -184,9 +189,10 @@ impl Dispatcher {
 
     /// Closes a file.
     pub fn close(&self, handle: u64) {
-        self.waiting.forget(handle);
+        let polled = self.waiting.forget(handle);
         if let Some(handover) = self.handover() {
             handover.close_handle(handle);
+            polled.into_iter().for_each(|n| handover.forget_poller(n));
         }
         let Some(file) = self.open_files.close(handle) else {
             return;

@@ -441,6 +441,7 @@ fn a_file_without_a_channel_is_always_ready() {
     let number = find(&dispatcher, "proc/uptime").number;
     let poll = Poll {
         events: u32::MAX,
+        number: 0,
         wake: None,
     };
     let ready = dispatcher.poll(number, 1, poll, host(0)).unwrap();
@@ -483,6 +484,7 @@ fn who_opens_for_writing_is_who_is_judged() {
     let poll = |handle, uid| {
         let poll = Poll {
             events: 0,
+            number: 0,
             wake: None,
         };
         let ready = dispatcher.poll(number, handle, poll, host(uid));
