@@ -25,6 +25,10 @@ mod files;
 #[path = "machine/reading.rs"]
 mod reading;
 
+/// Requests that a dead worker has left unanswered.
+#[path = "machine/redo.rs"]
+mod redo;
+
 /// Which container a caller is in.
 #[path = "machine/identity.rs"]
 mod identity;

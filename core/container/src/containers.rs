@@ -16,6 +16,7 @@ use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, 
 use vistafs_text::time_offsets::Offset;
 
 use crate::eldest::{eldest, outermost_start};
+use crate::kept::{Keeper, Origin};
 use crate::lifetime::Lifetimes;
 use crate::{Container, ContainerError};
 
@@ -149,12 +150,13 @@ impl Containers {
         let eldest = eldest(&self.host, &located, None);
         let has_processes = eldest.is_some();
         let start = eldest.map_or_else(|| self.host.boottime(), |(_, start)| start);
-        let container = Arc::new(Container::new(
-            &self.hierarchies,
-            located,
-            start,
-            Offset::default(),
-        ));
+        let keeper = match has_processes {
+            true => Keeper::new(self.handover(), Origin::Path, &located.mark()),
+            false => Keeper::default(),
+        };
+        let start = first_start(&keeper, start);
+        let container = Container::new(&self.hierarchies, located, start, Offset::default());
+        let container = Arc::new(container.kept_by(keeper));
         if !has_processes {
             // When it begins, nobody can tell yet.
             return Ok(container);
@@ -169,7 +171,9 @@ impl Containers {
         let gone: Vec<&PathBuf> = gone.map(|(path, _)| path).collect();
         let mut by_path = self.by_path.write();
         for path in gone {
-            by_path.remove(path);
+            if let Some(gone) = by_path.remove(path) {
+                gone.keeper().give_up();
+            }
         }
         by_path.insert(path.to_owned(), Arc::clone(&container));
         drop(by_path);
@@ -198,7 +202,15 @@ impl Containers {
                 Err(_) => break,
             }
         }
-        self.known.write().remove(key);
+        let is_last = {
+            let mut all = self.known.write();
+            all.remove(key);
+            let is_same = |other: &Arc<Known>| Arc::ptr_eq(&other.container, &known.container);
+            !all.values().any(is_same)
+        };
+        if is_last {
+            known.container.keeper().give_up();
+        }
         log::debug!("container {} has ended", known.container.path().display());
     }
 
@@ -242,7 +254,12 @@ impl Containers {
             None => self.of_cgroups(key, located, watched)?,
             Some(_) => {
                 let (start, offset) = (watched.start(&self.host)?, watched.boottime_offset()?);
-                Arc::new(Container::new(&self.hierarchies, located, start, offset))
+                let init = init.as_ref().ok_or(ContainerError::CallerGone)?;
+                let origin = Origin::Init(key.pid, init.start(&self.host)?.as_nanos());
+                let keeper = Keeper::new(self.handover(), origin, &[]);
+                let start = first_start(&keeper, start);
+                let container = Container::new(&self.hierarchies, located, start, offset);
+                Arc::new(container.kept_by(keeper))
             }
         };
         let follows = followed.and_then(|text| {
@@ -295,8 +312,10 @@ impl Containers {
         } else {
             outermost_start(&self.host, key, first)?
         };
+        let keeper = Keeper::new(self.handover(), Origin::Namespace, &located.mark());
+        let start = first_start(&keeper, start);
         let container = Container::new(&self.hierarchies, located, start, first.boottime_offset()?);
-        let container = Arc::new(container);
+        let container = Arc::new(container.kept_by(keeper));
         let mut by_cgroups = self.by_cgroups.write();
         by_cgroups.retain(|_, kept| kept.strong_count() > 0);
         if let Some(known) = by_cgroups.get(&identity).and_then(Weak::upgrade) {
@@ -346,4 +365,19 @@ impl Containers {
         }
         Ok(container)
     }
+}
+
+/// When a container began as earlier processes have found it: whom they took for its first process
+/// may have ended since.
+fn first_start(keeper: &Keeper, start: Duration) -> Duration {
+    let record = keeper.record("start 1");
+    let mut bytes = Vec::new();
+    if record.load(&mut bytes)
+        && let Ok(ns) = bytes.as_slice().try_into().map(u64::from_le_bytes)
+    {
+        return Duration::from_nanos(ns).min(start);
+    }
+    let ns = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
+    record.save(&mut bytes, |out| out.extend_from_slice(&ns.to_le_bytes()));
+    start
 }

@@ -54,6 +54,16 @@ pub(crate) fn reply(unique: u64, errno: i32, length: usize) -> [u8; 16] {
     header
 }
 
+/// A notification that a polled file is worth asking again: FUSE_NOTIFY_POLL, and the kernel's number
+/// of the open file (`struct fuse_notify_poll_wakeup_out`).
+pub(crate) fn wake_up(number: u64) -> [u8; 24] {
+    let mut notification = [0; 24];
+    notification[..4].copy_from_slice(&24_u32.to_ne_bytes());
+    notification[4..8].copy_from_slice(&1_i32.to_ne_bytes());
+    notification[16..].copy_from_slice(&number.to_ne_bytes());
+    notification
+}
+
 /// Appends a `struct fuse_entry_out`.
 pub(crate) fn push_entry(out: &mut Vec<u8>, entry: &Entry, name: Duration, attributes: Duration) {
     push_u64s(out, &[entry.attributes.number, 0]);

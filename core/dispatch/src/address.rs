@@ -4,14 +4,17 @@
 //! root has bind-mounted somewhere can be opened there by anyone, and shows the named container.
 //! Where a cgroup is called like the top of a view's path (`proc`, `sys`), the view is meant.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use vistafs_container::Containers;
+use vistafs_handover::Handover;
 use vistafs_host::Dir;
+use vistafs_view::NodeId;
 
 use crate::number;
 use crate::place::Place;
@@ -20,57 +23,34 @@ use crate::tree::{TOP, Tree};
 /// The directory that holds all addresses.
 pub(crate) const NAME: &str = "at";
 
-/// The addresses that the kernel remembers.
+/// The addresses that the kernel remembers. They are kept for the next process as well.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     // Number to address and how often the kernel was told of it.
     known: Mutex<HashMap<u64, (Place, u64)>>,
-    // When a number was last sought in vain.
-    in_vain: Mutex<Option<Instant>>,
+    handover: Option<Arc<Handover>>,
 }
 
-/// How long it is not sought again then.
-const REST: Duration = Duration::from_secs(1);
-/// Cgroups that are looked at.
-const MOST_CGROUPS: usize = 100_000;
-
 impl Addresses {
-    /// The address of a node number.
-    pub(crate) fn get(&self, number: u64) -> Option<Place> {
-        let known = self.known.lock();
-        known.get(&number).map(|(address, _)| address.clone())
+    /// None yet, but those of earlier processes.
+    pub(crate) fn new(handover: Option<Arc<Handover>>) -> Self {
+        Self {
+            known: Mutex::default(),
+            handover,
+        }
     }
 
-    /// The address of a number that another worker told the kernel of: the place that has it, for a
-    /// cgroup that is there now. Not for what is within a tree view, whose numbers are its own; its
-    /// nodes are found by looking up their names again.
-    pub(crate) fn recover(
-        &self,
-        number: u64,
-        containers: &Containers,
-        tree: &Tree,
-    ) -> Option<Place> {
-        if self.in_vain.lock().is_some_and(|at| at.elapsed() < REST) {
-            return None;
+    /// The address of a node number.
+    pub(crate) fn get(&self, number: u64, tree: &Tree) -> Option<Place> {
+        let mut known = self.known.lock();
+        if let Some((address, _)) = known.get(&number) {
+            return Some(address.clone());
         }
-        let known: BTreeSet<PathBuf> = {
-            let known = self.known.lock();
-            let cgroups = known.values().filter_map(|(place, _)| place.cgroup.clone());
-            cgroups.collect()
-        };
-        // Who is asked for one file of a container is asked for others of it.
-        let near = known
-            .iter()
-            .find_map(|cgroup| tree.place_at(cgroup, number));
-        let found = near.or_else(|| seek(number, containers, tree));
-        match &found {
-            Some(place) => {
-                let mut known = self.known.lock();
-                known.entry(number).or_insert_with(|| (place.clone(), 1));
-            }
-            None => *self.in_vain.lock() = Some(Instant::now()),
-        }
-        found
+        let mut kept = Vec::new();
+        let told = self.handover.as_ref()?.address(number, &mut kept)?;
+        let address = parse(&kept, tree).filter(|address| address.number(tree) == number)?;
+        known.insert(number, (address.clone(), told));
+        Some(address)
     }
 
     /// Notes that the kernel is told of `address`. `None`: another one has its number.
@@ -79,21 +59,40 @@ impl Addresses {
         if number == number::ROOT || tree.by_number(number).is_some() {
             return None;
         }
+        // An earlier process may have told of it.
+        self.get(number, tree);
         let mut known = self.known.lock();
         let entry = known.entry(number).or_insert_with(|| (address.clone(), 0));
         if entry.0 != *address {
             return None;
         }
         entry.1 += 1;
+        if let Some(handover) = &self.handover
+            && !handover.keep_address(number, &printed(address, tree), entry.1)
+        {
+            log::debug!("no room to keep an address: it is stale for the next process");
+        }
         Some(number)
     }
 
     /// Notes that the kernel has forgotten a node `count` times.
-    pub(crate) fn forget(&self, number: u64, count: u64) {
+    pub(crate) fn forget(&self, number: u64, count: u64, tree: &Tree) {
+        if number::split(number).is_some() || tree.by_number(number).is_some() {
+            return;
+        }
+        self.get(number, tree);
         let mut known = self.known.lock();
-        if let Some((_, told)) = known.get_mut(&number) {
+        if let Some((address, told)) = known.get_mut(&number) {
             *told = told.saturating_sub(count);
-            if *told == 0 {
+            let told = *told;
+            if let Some(handover) = &self.handover {
+                if told == 0 {
+                    handover.drop_address(number);
+                } else {
+                    handover.keep_address(number, &printed(address, tree), told);
+                }
+            }
+            if told == 0 {
                 known.remove(&number);
             }
         }
@@ -105,18 +104,27 @@ impl Addresses {
     }
 }
 
-fn seek(number: u64, containers: &Containers, tree: &Tree) -> Option<Place> {
-    let mut cgroups = VecDeque::from([PathBuf::from("/")]);
-    let mut left = MOST_CGROUPS;
-    while let Some(cgroup) = cgroups.pop_front() {
-        if let Some(place) = tree.place_at(&cgroup, number) {
-            return Some(place);
-        }
-        left = left.checked_sub(1)?;
-        let below = child_cgroups(containers, &cgroup);
-        cgroups.extend(below.iter().map(|name| cgroup.join(name)));
+/// An address as bytes: the node within its tree view, the path of the view or directory below the
+/// mount, NUL, the cgroup's path.
+fn printed(address: &Place, tree: &Tree) -> Vec<u8> {
+    let mut bytes = address.within.get().to_le_bytes().to_vec();
+    bytes.extend_from_slice(tree.path(address.node).as_bytes());
+    bytes.push(0);
+    if let Some(cgroup) = &address.cgroup {
+        bytes.extend_from_slice(cgroup.as_os_str().as_bytes());
     }
-    None
+    bytes
+}
+
+/// The address; `None` if there is no such view here.
+fn parse(bytes: &[u8], tree: &Tree) -> Option<Place> {
+    let (within, rest) = bytes.split_first_chunk()?;
+    let mut rest = rest.splitn(2, |byte| *byte == 0);
+    let (path, cgroup) = (rest.next()?, rest.next()?);
+    let node = tree.by_number(number::of(std::str::from_utf8(path).ok()?))?;
+    let cgroup = PathBuf::from(OsStr::from_bytes(cgroup));
+    let within = NodeId::new(u64::from_le_bytes(*within))?;
+    Some(Place::at(cgroup, node).sibling(within))
 }
 
 /// `at` itself.
@@ -160,4 +168,37 @@ fn directories<'a>(containers: &'a Containers, cgroup: &'a Path) -> impl Iterato
     };
     let hierarchies = containers.hierarchies().all().iter();
     hierarchies.filter_map(move |hierarchy| hierarchy.root().subdir(below).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_parsed() {
+        let tree = Tree::new([("proc/stat", false), ("sys/devices/system/cpu", true)]);
+        let index = |path: &str| tree.by_number(number::of(path)).unwrap();
+        let within = NodeId::from_hash(77);
+        let addresses = [
+            top(),
+            Place::at("/a b/\u{e9}".into(), index("proc/stat")),
+            Place::at(PathBuf::from(OsStr::from_bytes(b"/\xff")), index("sys")),
+            Place::at("/a".into(), index("sys/devices/system/cpu")).sibling(within),
+        ];
+        for address in addresses {
+            let printed = printed(&address, &tree);
+            assert_eq!(parse(&printed, &tree), Some(address));
+            for length in 0..9 {
+                assert_eq!(
+                    parse(&printed[..length.min(printed.len() - 1)], &tree),
+                    None
+                );
+            }
+        }
+        assert_eq!(parse(b"\0\0\0\0\0\0\0\0proc/gone\0/a", &tree), None);
+        assert_eq!(
+            parse(b"\xff\xff\xff\xff\xff\xff\xff\xffproc\0/a", &tree),
+            None
+        );
+    }
 }

@@ -17,6 +17,7 @@ use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
+use crate::kept_text::Budget;
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
 use crate::place::Place;
@@ -79,6 +80,7 @@ pub struct Dispatcher {
     waiting: Waiting,
     // Of callers on the host; each container has its own.
     aside: Arc<Aside>,
+    texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
 }
@@ -104,14 +106,17 @@ impl Dispatcher {
         };
         let views: Vec<Served> = registry.serving().map(served).collect();
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
+        let handover = containers.handover().cloned();
+        let mark = handover.as_ref().map(|handover| handover.handle_mark());
         Self {
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,
-            addresses: Addresses::default(),
-            open_files: OpenFiles::new(),
+            addresses: Addresses::new(handover),
+            open_files: OpenFiles::new(mark),
             waiting: Waiting::default(),
             aside: Arc::default(),
+            texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
         }
@@ -168,7 +173,7 @@ impl Dispatcher {
 
     /// The kernel has forgotten a node `count` times.
     pub fn forget(&self, number: u64, count: u64) {
-        self.addresses.forget(number, count);
+        self.addresses.forget(number, count, &self.tree);
     }
 
     /// Attributes of a node.
@@ -242,7 +247,7 @@ impl Dispatcher {
             None => self
                 .tree
                 .by_number(node)
-                .or_else(|| Some(self.addresses.get(node)?.node)),
+                .or_else(|| Some(self.addresses.get(node, &self.tree)?.node)),
         };
         match *self.tree.node(node?) {
             Node::View(view) => Some((self.views[view].number, self.views[view].name)),
@@ -258,9 +263,9 @@ impl Dispatcher {
         if let Some(node) = self.tree.by_number(number) {
             return Ok(Place::fixed(node));
         }
-        let recover = || self.addresses.recover(number, &self.containers, &self.tree);
-        let address = self.addresses.get(number).or_else(recover);
-        address.ok_or(DispatchError::Stale)
+        self.addresses
+            .get(number, &self.tree)
+            .ok_or(DispatchError::Stale)
     }
 
     fn attributes_of(&self, place: &Place, asker: Asker) -> Result<Attributes, DispatchError> {

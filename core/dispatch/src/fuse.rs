@@ -411,6 +411,7 @@ impl Filesystem for VistaFs {
         reply: ReplyPoll,
     ) {
         let noted = self.note_file(req, opcode::POLL, ino, fh);
+        let number = ph.handle().0;
         let wake = || -> Wake {
             Box::new(move || {
                 // ENOENT: nobody waits any more.
@@ -421,6 +422,7 @@ impl Filesystem for VistaFs {
         };
         let poll = Poll {
             events: events.bits(),
+            number,
             wake: flags
                 .contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY)
                 .then(wake),

@@ -14,6 +14,7 @@
 //! | `place.rs` | what a node number stands for |
 //! | `number.rs` | node numbers: functions of (view path, container) |
 //! | `open_files.rs` | open handles: view, container and text |
+//! | `kept_text.rs` | what has been read of them, for the next process |
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `aside.rs` | requests that may take long, each container's on a thread of its own |
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
@@ -36,6 +37,7 @@ mod complaints;
 mod dispatcher;
 mod errno;
 mod fuse;
+mod kept_text;
 mod number;
 mod open_files;
 mod place;
@@ -45,4 +47,4 @@ mod tree;
 pub use dispatcher::{Attributes, Dispatcher, Entry};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
-pub use redo::redo_unfinished;
+pub use redo::{redo_unfinished, wake_pollers};

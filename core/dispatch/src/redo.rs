@@ -81,6 +81,17 @@ pub fn redo_unfinished(
     Ok(())
 }
 
+/// Wakes those who wait in poll(2) for what a dead worker was to tell them: they ask again. On every
+/// kernel, when a worker begins.
+pub fn wake_pollers(handover: &Handover, device: BorrowedFd<'_>) {
+    for number in handover.take_pollers() {
+        // One that has been closed meanwhile wakes nobody.
+        if let Err(error) = rustix::io::write(device, &abi::wake_up(number)) {
+            log::debug!("waking who polls: {error}");
+        }
+    }
+}
+
 /// How many were waiting.
 fn interrupt_unknown(handover: &Handover, known: &[Unfinished], device: BorrowedFd<'_>) -> usize {
     let highest = handover.highest_unique();

@@ -3,12 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
-use vistafs_view::NodeId;
 
 use crate::number;
-use crate::place::Place;
 
 /// What a node is.
 #[derive(Debug)]
@@ -86,13 +82,6 @@ impl Tree {
     pub(crate) fn by_tag(&self, tag: u8) -> Option<usize> {
         let found = self.tags.iter().find(|(known, _)| *known == tag);
         found.map(|(_, node)| *node)
-    }
-
-    /// The place that has a number, for a named container.
-    pub(crate) fn place_at(&self, cgroup: &Path, number: u64) -> Option<Place> {
-        let has = |node: &usize| number::at(self.path(*node), cgroup, NodeId::TOP) == number;
-        let node = (0..self.nodes.len()).find(has)?;
-        Some(Place::at(cgroup.to_owned(), node))
     }
 
     /// The tag of the tree view that stands at an index.

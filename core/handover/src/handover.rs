@@ -4,9 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use nix::unistd::SysconfVar;
+use parking_lot::Mutex;
+
 use crate::HandoverError;
-use crate::layout::{self, MAGIC, MAJOR, MINOR, head};
-use crate::region::{Region, pair, unpair};
+use crate::layout::{self, MAGIC, MAJOR, MINOR, RECORD_BYTES, head};
+use crate::region::{Region, WORD, pair, unpair};
 
 /// Memory that outlives the worker that uses it.
 ///
@@ -14,6 +17,10 @@ use crate::region::{Region, pair, unpair};
 #[derive(Debug)]
 pub struct Handover {
     pub(crate) region: Region,
+    /// For how many bytes a record of a container has room.
+    pub(crate) record_bytes: usize,
+    /// Held while room for a container or a text is sought, by this process alone.
+    pub(crate) claiming: Mutex<()>,
     generation: AtomicU32,
 }
 
@@ -23,11 +30,25 @@ impl Handover {
     /// # Errors
     /// `Kernel`.
     pub fn create() -> Result<Arc<Self>, HandoverError> {
-        let region = Region::create(layout::END)?;
+        // What is most is kept per CPU, for each that the machine can have.
+        let cpus = nix::unistd::sysconf(SysconfVar::_NPROCESSORS_CONF);
+        let cpus = cpus
+            .ok()
+            .flatten()
+            .and_then(|cpus| usize::try_from(cpus).ok());
+        let room = cpus.unwrap_or(1).saturating_mul(128);
+        let (least, most) = RECORD_BYTES.into_inner();
+        Self::with_records(least.saturating_add(room).min(most))
+    }
+
+    /// New memory, whose records have room for so many bytes.
+    pub(crate) fn with_records(bytes: usize) -> Result<Arc<Self>, HandoverError> {
+        let region = Region::create(layout::end(bytes))?;
         let head = region.words(0, head::WORDS);
+        head[head::RECORD_BYTES].store(bytes as u64, Ordering::Relaxed);
         head[head::VERSION].store(pair(MAJOR, MINOR), Ordering::Relaxed);
         head[head::MAGIC].store(MAGIC, Ordering::Release);
-        Ok(Self::of(region))
+        Ok(Self::of(region, bytes))
     }
 
     /// The memory of a descriptor, of this version of vistafs or of another one. What is in it is
@@ -48,16 +69,25 @@ impl Handover {
                 known: MAJOR,
             });
         }
-        if region.len() < layout::END {
+        let bytes = head[head::RECORD_BYTES].load(Ordering::Relaxed);
+        let bytes = usize::try_from(bytes).unwrap_or(0);
+        if !RECORD_BYTES.contains(&bytes) || bytes % WORD != 0 {
+            return Err(HandoverError::Foreign(
+                "its records have an impossible length",
+            ));
+        }
+        if region.len() < layout::end(bytes) {
             return Err(HandoverError::Foreign("it is too short"));
         }
-        Ok(Self::of(region))
+        Ok(Self::of(region, bytes))
     }
 
-    fn of(region: Region) -> Arc<Self> {
+    fn of(region: Region, record_bytes: usize) -> Arc<Self> {
         let generation = region.words(0, head::WORDS)[head::GENERATION].load(Ordering::Relaxed);
         Arc::new(Self {
             region,
+            record_bytes,
+            claiming: Mutex::new(()),
             generation: AtomicU32::new(unpair(generation).1),
         })
     }
@@ -85,3 +115,6 @@ impl AsFd for Handover {
         self.region.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,6 +158,19 @@ pub(crate) fn load_bytes(words: &[AtomicU64], length: usize, out: &mut Vec<u8>) 
     out.truncate(end);
 }
 
+/// A check of bytes: tells a record that was half written from a whole one, no more than that.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);
+    let (whole, rest) = bytes.as_chunks::<WORD>();
+    let sum = whole.iter().fold(bytes.len() as u64, |sum, bytes| {
+        step(sum, u64::from_le_bytes(*bytes))
+    });
+    let mut last = [0; WORD];
+    last[..rest.len()].copy_from_slice(rest);
+    step(sum, u64::from_le_bytes(last)).max(1)
+}
+
 /// Two numbers in one word, the first in its upper half.
 pub(crate) fn pair(upper: u32, lower: u32) -> u64 {
     u64::from(upper) << 32 | u64::from(lower)
@@ -194,5 +207,18 @@ mod tests {
         let other = Region::adopt(region.as_fd().try_clone_to_owned().unwrap(), 512).unwrap();
         region.words(3, 1)[0].store(5, Ordering::Relaxed);
         assert_eq!(other.words(3, 1)[0].load(Ordering::Relaxed), 5);
+    }
+
+    #[test]
+    fn a_checksum_depends_on_every_byte() {
+        let bytes: Vec<u8> = (0..45).collect();
+        let sum = checksum(&bytes);
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert_ne!(checksum(&other), sum);
+            assert_ne!(checksum(&bytes[..at]), sum);
+        }
+        assert_ne!(checksum(&[0]), checksum(&[0, 0]));
     }
 }

@@ -200,6 +200,14 @@ impl Handover {
         let _ = state.compare_exchange(taken, free, Ordering::AcqRel, Ordering::Relaxed);
     }
 
+    /// The same where the kernel sends them again: they are its own then, and are returned to be told.
+    #[must_use]
+    pub fn leave_unfinished(&self) -> Vec<Unfinished> {
+        let left = self.take_over_unfinished();
+        left.iter().for_each(|request| self.settle(request));
+        left
+    }
+
     fn slot(&self, slot: usize) -> &[AtomicU64] {
         self.region.words(FIRST + slot % COUNT * WORDS, WORDS)
     }

@@ -5,6 +5,7 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socke
 use vistafs_handover::Request;
 
 use super::*;
+use crate::dispatcher::Poll;
 use crate::dispatcher::tests::{dispatcher_with, find, host};
 
 /// The worker of this generation, and the kernel's end.
@@ -148,4 +149,29 @@ fn a_request_is_done_again_twice_at_most() {
         told(&kernel).1.0
     };
     assert_eq!([1, 2, 3].map(errno_after), [0, 0, libc::EINTR]);
+}
+
+#[test]
+fn who_waits_is_woken_by_the_next_worker() {
+    let handover = Handover::create().unwrap();
+    let (redo, kernel) = worker(&handover);
+    let node = find(&redo.dispatcher, "proc/guarded").number;
+    let poll = |number| {
+        let poll = Poll {
+            events: 2,
+            number,
+            wake: Some(Box::new(|| ())),
+        };
+        redo.dispatcher.poll(node, number, poll, host(0))
+    };
+    // Of a file, which cannot be waited for with epoll(7): noted all the same, and refused.
+    assert!(poll(3).is_err() && poll(4).is_err());
+    wake_pollers(&handover, redo.device.as_fd());
+    for number in [3, 4] {
+        let mut bytes = [0; 64];
+        let (length, _) = recv(&kernel, &mut bytes[..], RecvFlags::DONTWAIT).unwrap();
+        assert_eq!(bytes[..length], abi::wake_up(number));
+    }
+    assert!(recv(&kernel, &mut [0; 64][..], RecvFlags::DONTWAIT).is_err());
+    assert_eq!(abi::wake_up(3)[..8], [24, 0, 0, 0, 1, 0, 0, 0]);
 }

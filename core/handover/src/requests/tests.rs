@@ -128,6 +128,12 @@ fn the_next_worker_takes_over_and_settles() {
     let told: Vec<_> = taken.iter().map(|r| (r.unique, r.taken_over)).collect();
     assert_eq!(told, [(4, 2), (10, 1)]);
     taken.iter().for_each(|request| third.settle(request));
+    std::mem::forget(third.begin(&request(12)));
+    let fourth = adopted(&handover);
+    fourth.begin_generation();
+    assert_eq!(fourth.leave_unfinished()[0].unique, 12);
+    assert_eq!(uniques(&handover), []);
+    third.begin_generation();
     // The slot that was half filled by the first is room again.
     let all: Vec<_> = (0..).map_while(|n| third.begin(&request(n))).collect();
     assert_eq!(all.len(), COUNT);
@@ -139,20 +145,4 @@ fn the_next_worker_takes_over_and_settles() {
         })
     });
     assert_eq!(uniques(&third).len(), COUNT);
-}
-
-/// What a measurement of a mount cannot tell apart from noise.
-#[test]
-#[ignore = "a measurement: cargo test --release -p vistafs-handover -- --ignored --nocapture"]
-fn cost() {
-    let handover = Handover::create().unwrap();
-    let (count, started) = (10_000_000_u32, std::time::Instant::now());
-    for unique in 0..u64::from(count) {
-        let request = Request {
-            name: b"",
-            ..request(unique)
-        };
-        drop(handover.begin(&request));
-    }
-    println!("{:?} a request", started.elapsed() / count);
 }
