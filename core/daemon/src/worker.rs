@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
-use vistafs_dispatch::redo_unfinished;
+use vistafs_dispatch::{redo_unfinished, wake_pollers};
 use vistafs_handover::Handover;
 
 use crate::cli::WorkerArgs;
@@ -92,11 +92,14 @@ fn prepare_and_serve(
     // Before anything is read: the supervisor must know that the kernel has its answer.
     link.say(&Word::Answered { reply, generation })
         .context("the supervisor does not listen")?;
-    if let Some(handover) = handover.filter(|_| redo) {
-        redo_unfinished(&engine.dispatcher, &handover, device.as_fd())
-            .context("cannot answer what the worker before has left")?;
+    if let Some(handover) = handover.as_ref().filter(|_| generation > 1) {
+        if redo {
+            redo_unfinished(&engine.dispatcher, handover, device.as_fd())
+                .context("cannot answer what the worker before has left")?;
+        }
+        wake_pollers(handover, device.as_fd());
     }
-    let drain = Drain::new(&session, device)?;
+    let drain = Drain::new(&session, device, handover)?;
     let ended = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).context("cannot wait for the end")?);
     let at_end = {
         let ended = Arc::clone(&ended);

@@ -13,6 +13,7 @@
 )]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -20,7 +21,8 @@ use fuser::{Notifier, Session};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
-use vistafs_dispatch::VistaFs;
+use vistafs_dispatch::{VistaFs, wake_pollers};
+use vistafs_handover::Handover;
 
 use crate::adopt;
 
@@ -34,6 +36,7 @@ const LONGEST: usize = 2 << 20;
 /// What is needed for it.
 pub(crate) struct Drain {
     device: OwnedFd,
+    handover: Option<Arc<Handover>>,
     number: RawFd,
     // As long as it is there, so is fuser's descriptor.
     held: Notifier,
@@ -41,7 +44,11 @@ pub(crate) struct Drain {
 
 impl Drain {
     /// For a session that has not begun.
-    pub(crate) fn new(session: &Session<VistaFs>, device: OwnedFd) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        session: &Session<VistaFs>,
+        device: OwnedFd,
+        handover: Option<Arc<Handover>>,
+    ) -> anyhow::Result<Self> {
         let nothing = SigAction::new(
             SigHandler::Handler(nothing),
             // Without SA_RESTART: the call is to come back.
@@ -52,6 +59,7 @@ impl Drain {
         unsafe { sigaction(INTERRUPT, &nothing) }.context("cannot handle signals")?;
         Ok(Self {
             device,
+            handover,
             number: session.as_fd().as_raw_fd(),
             held: session.notifier(),
         })
@@ -63,7 +71,12 @@ impl Drain {
         // fuser takes the end of its input for a fault of the kernel's, and says so.
         let level = log::max_level();
         log::set_max_level(log::LevelFilter::Off);
+        let (handover, device) = (self.handover.clone(), self.device.try_clone());
         let outcome = self.pass_on(ended);
+        if let (Some(handover), Ok(device)) = (handover, device) {
+            // Whom only we could wake: they ask again, and another worker.
+            wake_pollers(&handover, device.as_fd());
+        }
         log::set_max_level(level);
         if let Err(errno) = outcome {
             log::warn!("leaving with requests unanswered: {errno}");
