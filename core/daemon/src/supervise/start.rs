@@ -198,6 +198,8 @@ impl Begun {
         let program = Program::running()?;
         let mut supervisor = self.supervisor(Some(mount), device, state, state_file, program);
         supervisor.handover = handover(memory);
+        // Perhaps it was killed, and its worker with it.
+        supervisor.lost_requests = true;
         supervisor.resend();
         supervisor.save();
         supervisor.listen();
