@@ -65,6 +65,8 @@ pub struct MountOptions {
     pub config: String,
     /// What to start instead of the program itself, with the program as the next argument.
     pub wrapper: Vec<String>,
+    /// Another program than [`binary`].
+    pub binary: Option<PathBuf>,
     /// Environment.
     pub env: Vec<(String, String)>,
 }
@@ -89,7 +91,7 @@ impl Mounted {
         .unwrap();
         let config = dir.path().join("config.toml");
         std::fs::write(&config, &options.config).unwrap();
-        let binary = binary();
+        let binary = options.binary.clone().unwrap_or_else(self::binary);
         let mut words: Vec<&Path> = options.wrapper.iter().map(Path::new).collect();
         words.push(&binary);
         let child = Command::new(words[0])
@@ -135,21 +137,36 @@ impl Mounted {
         std::fs::read_to_string(self.path(below)).unwrap_or_else(|e| panic!("{below}: {e}"))
     }
 
-    /// The server's process number.
+    /// The process number of the worker, which serves.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.as_ref().unwrap().id()
+        let mut worker = None;
+        wait_until("there is a worker", || {
+            worker = children(self.supervisor()).pop();
+            worker.is_some()
+        });
+        worker.unwrap()
     }
 
-    /// How many descriptors the server holds.
+    /// The process number of the supervisor, which holds the mount.
+    #[must_use]
+    pub fn supervisor(&self) -> u32 {
+        let child = self.child.as_ref().unwrap().id();
+        let comm = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap();
+        if comm.trim_end() == "vistafs" {
+            return child;
+        }
+        // A wrapper that stays (`unshare --fork`).
+        children(child).first().copied().unwrap_or(child)
+    }
+
+    /// How many descriptors the worker holds.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
-            .unwrap()
-            .count()
+        descriptors(self.pid())
     }
 
-    /// The directories in `/proc` of the server's threads, or of those of one name.
+    /// The directories in `/proc` of the worker's threads, or of those of one name.
     #[must_use]
     pub fn threads(&self, name: Option<&str>) -> Vec<PathBuf> {
         let all = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
@@ -165,16 +182,8 @@ impl Mounted {
 
     /// Sends a signal, waits for the end; exit status and messages.
     pub fn end(&mut self, signal: Signal) -> (std::process::ExitStatus, String) {
-        let child = self.child.as_ref().unwrap();
-        // A wrapper that stays (`unshare --fork`) ends with its child.
-        let children = format!("/proc/{0}/task/{0}/children", child.id());
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        let server = children
-            .split_whitespace()
-            .next()
-            .and_then(|pid| pid.parse().ok());
-        let server = server.unwrap_or(child.id().cast_signed());
-        kill(Pid::from_raw(server), signal).unwrap();
+        let supervisor = Pid::from_raw(self.supervisor().cast_signed());
+        kill(supervisor, signal).unwrap();
         self.wait()
     }
 
@@ -221,6 +230,23 @@ impl Drop for Mounted {
             }
         }
     }
+}
+
+/// The processes that a process has started, the newest last.
+#[must_use]
+pub fn children(pid: u32) -> Vec<u32> {
+    let children = format!("/proc/{pid}/task/{pid}/children");
+    let children = std::fs::read_to_string(children).unwrap_or_default();
+    let numbers = children.split_whitespace();
+    numbers.filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// How many descriptors a process holds.
+#[must_use]
+pub fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .count()
 }
 
 /// Waits up to 20 s.

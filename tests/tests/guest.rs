@@ -1,4 +1,4 @@
-//! Tests that change the machine that they run on: swap, cgroups beside systemd's.
+//! Tests that change the machine that they run on: swap, services, cgroups beside systemd's.
 //!
 //! They run in the VMs of each cgroup layout alone, one at a time (`cargo xtask test --only vm`).
 
@@ -14,3 +14,7 @@ mod cgroup_tree;
 /// Real swap on a compressed RAM disk.
 #[path = "guest/swap.rs"]
 mod swap;
+
+/// The unit for systemd.
+#[path = "guest/service.rs"]
+mod service;

@@ -13,6 +13,10 @@
 #[path = "machine/mount.rs"]
 mod mount;
 
+/// The mount outlives the process that serves it.
+#[path = "machine/outlives.rs"]
+mod outlives;
+
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]
 mod files;
@@ -20,6 +24,10 @@ mod files;
 /// Ways to read: sizes, offsets, kept and passed descriptors, readers that vanish.
 #[path = "machine/reading.rs"]
 mod reading;
+
+/// Requests that a dead worker has left unanswered.
+#[path = "machine/redo.rs"]
+mod redo;
 
 /// Which container a caller is in.
 #[path = "machine/identity.rs"]

@@ -1,10 +1,11 @@
 //! The container's CPU time as its visible CPUs' counters: what `proc/stat` and `proc/uptime` show.
 //!
-//! Both enter their readings into the one [`Ledger`] of the container, so that they agree.
+//! Both enter their readings into the one [`Ledger`] of the container, so that they agree. It
+//! outlives this process (`lasting.rs`).
 
+mod lasting;
 pub(crate) mod ledger;
 
-use parking_lot::Mutex;
 use vistafs_text::CpuSet;
 use vistafs_view::{Context, ViewError};
 
@@ -23,15 +24,17 @@ pub(crate) fn read<T>(
     let Some(usage) = cx.cpu_usage(&mut per_cpu)? else {
         return Ok(None);
     };
-    let ledger = cx.container().state::<Mutex<Ledger>>();
-    let mut ledger = ledger.lock();
-    ledger.enter(&Reading {
+    let reading = Reading {
         age,
         usage,
         per_cpu: &per_cpu,
         visible,
         moves: cx.container().moves(),
         ticks_per_second: cx.host().clk_tck(),
+    };
+    let shown = cx.container().kept(|ledger: &mut Ledger| {
+        ledger.enter(&reading);
+        show(ledger)
     });
-    Ok(Some(show(&ledger)))
+    Ok(Some(shown))
 }

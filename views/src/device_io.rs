@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use vistafs_cgroup::DeviceIo;
 use vistafs_text::{Device, IoCounts};
-use vistafs_view::{Context, ViewError};
+use vistafs_view::{Context, Lasting, ViewError, words};
 
 /// What has been done on the devices that the container has used.
 #[derive(Debug, Default)]
@@ -39,10 +38,11 @@ pub(crate) fn read<T>(
     if !cx.device_io(&mut devices)? {
         return Ok(None);
     }
-    let ledger = cx.container().state::<Mutex<Ledger>>();
-    let mut ledger = ledger.lock();
-    ledger.enter(age, &devices);
-    Ok(Some(show(&ledger)))
+    let shown = cx.container().kept(|ledger: &mut Ledger| {
+        ledger.enter(age, &devices);
+        show(ledger)
+    });
+    Ok(Some(shown))
 }
 
 impl Ledger {
@@ -76,6 +76,71 @@ impl Ledger {
     pub(crate) fn done(&self, device: Device) -> Option<&IoCounts> {
         let account = self.accounts.iter().find(|a| a.device == device)?;
         (account.shown != IoCounts::default()).then_some(&account.shown)
+    }
+}
+
+impl Lasting for Ledger {
+    const NAME: &'static str = "device i/o 1";
+
+    fn record(&self, out: &mut Vec<u8>) {
+        let age = u64::try_from(self.age.as_nanos()).unwrap_or(u64::MAX);
+        words::push(out, &[age]);
+        for account in &self.accounts {
+            let Device { major, minor } = account.device;
+            words::push(out, &[major.into(), minor.into()]);
+            words::push(out, &numbers(account.seen));
+            words::push(out, &numbers(account.shown));
+        }
+    }
+
+    fn restore(mut record: &[u8], _moves: u64) -> Option<Self> {
+        let [age] = words::take(&mut record)?;
+        let mut ledger = Self {
+            age: Duration::from_nanos(age),
+            accounts: Vec::new(),
+        };
+        while !record.is_empty() {
+            let [major, minor] = words::take(&mut record)?;
+            ledger.accounts.push(Account {
+                device: Device {
+                    major: major.try_into().ok()?,
+                    minor: minor.try_into().ok()?,
+                },
+                seen: counts(words::take(&mut record)?),
+                shown: counts(words::take(&mut record)?),
+            });
+        }
+        Some(ledger)
+    }
+}
+
+fn numbers(counts: IoCounts) -> [u64; 6] {
+    [
+        counts.read_bytes,
+        counts.write_bytes,
+        counts.discard_bytes,
+        counts.reads,
+        counts.writes,
+        counts.discards,
+    ]
+}
+
+fn counts(numbers: [u64; 6]) -> IoCounts {
+    let [
+        read_bytes,
+        write_bytes,
+        discard_bytes,
+        reads,
+        writes,
+        discards,
+    ] = numbers;
+    IoCounts {
+        read_bytes,
+        write_bytes,
+        discard_bytes,
+        reads,
+        writes,
+        discards,
     }
 }
 
@@ -117,5 +182,24 @@ mod tests {
         assert_eq!(enter(&mut ledger, 1, &[10]), Some(10));
         assert_eq!(enter(&mut ledger, 2, &[]), None);
         assert_eq!(enter(&mut ledger, 3, &[2]), Some(2));
+    }
+
+    #[test]
+    fn the_next_process_goes_on_from_the_record() {
+        let mut ledger = Ledger::default();
+        let mut last = 0;
+        for (seconds, reads) in (1..).zip([10, 4, 6, 0, 8, 8, u64::MAX]) {
+            let mut record = Vec::new();
+            ledger.record(&mut record);
+            for length in 0..record.len() {
+                // Cut short, it is another one or none.
+                let cut = Ledger::restore(&record[..length], 0);
+                assert!(cut.is_none_or(|cut| cut.accounts.len() < ledger.accounts.len()));
+            }
+            ledger = Ledger::restore(&record, 0).unwrap();
+            let shown = enter(&mut ledger, seconds, &[reads]).unwrap();
+            assert!(shown >= last, "{last} {shown}");
+            last = shown;
+        }
     }
 }

@@ -48,6 +48,21 @@ impl Located {
         self.cgroups.get(index)?.as_ref()
     }
 
+    /// The same as bytes, as every process on this host has them: without those at the root of their
+    /// hierarchy, as where a hierarchy was mounted later on.
+    #[must_use]
+    pub fn mark(&self) -> Vec<u8> {
+        let own = self.iter().filter(|cgroup| !cgroup.is_root());
+        let mut own: Vec<_> = own.map(|c| (c.hierarchy().name(), c.inode())).collect();
+        own.sort_unstable();
+        own.iter().fold(Vec::new(), |mut mark, (name, inode)| {
+            mark.extend_from_slice(name.as_bytes());
+            mark.push(0);
+            mark.extend_from_slice(&inode.to_le_bytes());
+            mark
+        })
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Cgroup>> {
         self.cgroups.iter().flatten()

@@ -14,6 +14,7 @@ use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
 use vistafs_text::{CpuSet, Limit, ParseError};
 
+use crate::kept::{Keeper, Kept, Lasting};
 use crate::states::States;
 use crate::task_counts::{self, CountedTasks};
 use crate::visible_cpus::visible;
@@ -36,6 +37,8 @@ pub struct Container {
     boottime_offset: Offset,
     states: Arc<States>,
     moves: u64,
+    keeper: Keeper,
+    mark: Vec<u8>,
     counted: CountedTasks,
 }
 
@@ -61,6 +64,8 @@ impl Container {
             pressure: of("pressure").map(Pressure::new),
             hugetlb_cgroup: of("hugetlb").cloned(),
             hugetlb: OnceLock::new(),
+            mark: located.mark(),
+            keeper: Keeper::default(),
             located,
             start,
             boottime_offset,
@@ -70,11 +75,26 @@ impl Container {
         }
     }
 
+    /// The same container, of which more is remembered than this process can.
+    pub(crate) fn kept_by(self, keeper: Keeper) -> Self {
+        Self { keeper, ..self }
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// Which cgroups these are, as every process on this host has it.
+    pub(crate) fn mark(&self) -> &[u8] {
+        &self.mark
+    }
+
     /// The same container in other cgroups: what views remember of it stays.
     pub(crate) fn moved_to(&self, hierarchies: &Hierarchies, located: Located) -> Self {
         Self {
             states: Arc::clone(&self.states),
             moves: self.moves + 1,
+            keeper: self.keeper.clone(),
             ..Self::new(hierarchies, located, self.start, self.boottime_offset)
         }
     }
@@ -365,6 +385,12 @@ impl Container {
     #[must_use]
     pub fn state<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
         self.states.get()
+    }
+
+    /// The same for what was shown and must not go back: calls `look` with the one `T`, alone, and
+    /// what it leaves is there for the next process as well.
+    pub fn kept<T: Lasting, R>(&self, look: impl FnOnce(&mut T) -> R) -> R {
+        self.state::<Kept<T>>().with(self, look)
     }
 }
 

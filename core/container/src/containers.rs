@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use vistafs_cgroup::{Hierarchies, Located};
+use vistafs_handover::Handover;
 use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, Process};
 use vistafs_text::time_offsets::Offset;
 
 use crate::eldest::{eldest, outermost_start};
+use crate::kept::{Keeper, Origin};
 use crate::lifetime::Lifetimes;
 use crate::{Container, ContainerError};
 
@@ -58,6 +60,7 @@ pub struct Containers {
     // Of cgroup namespaces: callers in several pid namespaces may be in one.
     by_cgroups: RwLock<HashMap<Vec<Option<u64>>, Weak<Container>>>,
     lifetimes: Lifetimes,
+    handover: Option<Arc<Handover>>,
 }
 
 impl Containers {
@@ -66,6 +69,18 @@ impl Containers {
     /// # Errors
     /// When vistafs's own namespaces cannot be read.
     pub fn new(host: Arc<Host>, hierarchies: Arc<Hierarchies>) -> Result<Arc<Self>, HostError> {
+        Self::with_handover(host, hierarchies, None)
+    }
+
+    /// The same, with memory that outlives this process.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_handover(
+        host: Arc<Host>,
+        hierarchies: Arc<Hierarchies>,
+        handover: Option<Arc<Handover>>,
+    ) -> Result<Arc<Self>, HostError> {
         let own = NamespaceKey::of_self(&host)?;
         let watched = Lifetimes::new_set()?;
         Ok(Arc::new_cyclic(|containers| Self {
@@ -76,6 +91,7 @@ impl Containers {
             by_path: RwLock::default(),
             by_cgroups: RwLock::default(),
             lifetimes: Lifetimes::new(containers.clone(), watched),
+            handover,
         }))
     }
 
@@ -89,6 +105,12 @@ impl Containers {
     #[must_use]
     pub fn hierarchies(&self) -> &Arc<Hierarchies> {
         &self.hierarchies
+    }
+
+    /// The memory that outlives this process, if there is any.
+    #[must_use]
+    pub fn handover(&self) -> Option<&Arc<Handover>> {
+        self.handover.as_ref()
     }
 
     /// Who the thread `tid` is (a number of vistafs's own pid namespace).
@@ -128,12 +150,13 @@ impl Containers {
         let eldest = eldest(&self.host, &located, None);
         let has_processes = eldest.is_some();
         let start = eldest.map_or_else(|| self.host.boottime(), |(_, start)| start);
-        let container = Arc::new(Container::new(
-            &self.hierarchies,
-            located,
-            start,
-            Offset::default(),
-        ));
+        let keeper = match has_processes {
+            true => Keeper::new(self.handover(), Origin::Path, &located.mark()),
+            false => Keeper::default(),
+        };
+        let start = first_start(&keeper, start);
+        let container = Container::new(&self.hierarchies, located, start, Offset::default());
+        let container = Arc::new(container.kept_by(keeper));
         if !has_processes {
             // When it begins, nobody can tell yet.
             return Ok(container);
@@ -148,7 +171,9 @@ impl Containers {
         let gone: Vec<&PathBuf> = gone.map(|(path, _)| path).collect();
         let mut by_path = self.by_path.write();
         for path in gone {
-            by_path.remove(path);
+            if let Some(gone) = by_path.remove(path) {
+                gone.keeper().give_up();
+            }
         }
         by_path.insert(path.to_owned(), Arc::clone(&container));
         drop(by_path);
@@ -177,7 +202,15 @@ impl Containers {
                 Err(_) => break,
             }
         }
-        self.known.write().remove(key);
+        let is_last = {
+            let mut all = self.known.write();
+            all.remove(key);
+            let is_same = |other: &Arc<Known>| Arc::ptr_eq(&other.container, &known.container);
+            !all.values().any(is_same)
+        };
+        if is_last {
+            known.container.keeper().give_up();
+        }
         log::debug!("container {} has ended", known.container.path().display());
     }
 
@@ -221,7 +254,12 @@ impl Containers {
             None => self.of_cgroups(key, located, watched)?,
             Some(_) => {
                 let (start, offset) = (watched.start(&self.host)?, watched.boottime_offset()?);
-                Arc::new(Container::new(&self.hierarchies, located, start, offset))
+                let init = init.as_ref().ok_or(ContainerError::CallerGone)?;
+                let origin = Origin::Init(key.pid, init.start(&self.host)?.as_nanos());
+                let keeper = Keeper::new(self.handover(), origin, &[]);
+                let start = first_start(&keeper, start);
+                let container = Container::new(&self.hierarchies, located, start, offset);
+                Arc::new(container.kept_by(keeper))
             }
         };
         let follows = followed.and_then(|text| {
@@ -274,8 +312,10 @@ impl Containers {
         } else {
             outermost_start(&self.host, key, first)?
         };
+        let keeper = Keeper::new(self.handover(), Origin::Namespace, &located.mark());
+        let start = first_start(&keeper, start);
         let container = Container::new(&self.hierarchies, located, start, first.boottime_offset()?);
-        let container = Arc::new(container);
+        let container = Arc::new(container.kept_by(keeper));
         let mut by_cgroups = self.by_cgroups.write();
         by_cgroups.retain(|_, kept| kept.strong_count() > 0);
         if let Some(known) = by_cgroups.get(&identity).and_then(Weak::upgrade) {
@@ -325,4 +365,19 @@ impl Containers {
         }
         Ok(container)
     }
+}
+
+/// When a container began as earlier processes have found it: whom they took for its first process
+/// may have ended since.
+fn first_start(keeper: &Keeper, start: Duration) -> Duration {
+    let record = keeper.record("start 1");
+    let mut bytes = Vec::new();
+    if record.load(&mut bytes)
+        && let Ok(ns) = bytes.as_slice().try_into().map(u64::from_le_bytes)
+    {
+        return Duration::from_nanos(ns).min(start);
+    }
+    let ns = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
+    record.save(&mut bytes, |out| out.extend_from_slice(&ns.to_le_bytes()));
+    start
 }

@@ -20,22 +20,27 @@
 //! | `task_counts.rs` | how many of its threads run or wait |
 //! | `load.rs` | its load: that number, averaged |
 //! | `load_sampler.rs` | the thread that samples the loads that are asked for |
+//! | `kept.rs` | what is remembered beyond the end of this process |
+//! | `words.rs` | the numbers in a record of that |
 //! | `states.rs` | what views remember about a container |
 
 mod container;
 mod containers;
 mod eldest;
 mod error;
+mod kept;
 mod lifetime;
 mod load;
 mod load_sampler;
 mod states;
 mod task_counts;
 mod visible_cpus;
+pub mod words;
 
 pub use container::Container;
 pub use containers::{Caller, Containers};
 pub use error::ContainerError;
+pub use kept::Lasting;
 pub use load::Load;
 pub use load_sampler::LoadSampler;
 pub use task_counts::TaskCounts;

@@ -1,7 +1,7 @@
 //! The load of one container: how many of its threads run or are blocked, averaged.
 //!
 //! It is kept as a [`Series`] among the container's states, so that it stays with a container that
-//! moves to other cgroups. What time it is, is an argument: the samples of the kernel's load are
+//! moves to other cgroups; and each sample is kept beyond the end of this process. What time it is, is an argument: the samples of the kernel's load are
 //! ticks of one clock for all containers, and a series knows which tick it has come to.
 
 use std::sync::{Arc, Weak};
@@ -11,7 +11,11 @@ use parking_lot::Mutex;
 use vistafs_host::Host;
 use vistafs_text::loadavg::Averages;
 
-use crate::{Container, TaskCounts};
+use crate::kept::KeptRecord;
+use crate::{Container, TaskCounts, words};
+
+/// The record: tick, load, averages.
+const RECORD: &str = "load 1";
 
 /// What `proc/loadavg` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +64,7 @@ struct Kept {
     container: Weak<Container>,
     /// On the sampler's list.
     is_sampled: bool,
+    record: KeptRecord,
 }
 
 /// What became of a container at a tick.
@@ -94,20 +99,26 @@ impl Series {
     ) -> (Averages, bool) {
         let mut slot = self.kept.lock();
         let load = load_of(counts);
-        let recent = |kept: &Kept| {
-            let gap = u32::try_from(now.tick.saturating_sub(kept.tick)).unwrap_or(u32::MAX);
+        let recent = |tick: u64| {
+            let gap = u32::try_from(now.tick.saturating_sub(tick)).unwrap_or(u32::MAX);
             rules.period.saturating_mul(gap) <= rules.idle
         };
-        let averages = match &mut *slot {
+        let record = container.keeper().record(RECORD);
+        let before = match &*slot {
             Some(kept) if kept.is_sampled => return (kept.averages, false),
             // Between two cgroups.
-            Some(kept) if recent(kept) => {
-                kept.add(now.tick, load);
-                kept.averages
+            Some(kept) => Some((kept.tick, kept.averages)),
+            // Between two processes.
+            None => restored(&record).filter(|(tick, _)| *tick <= now.tick),
+        };
+        let averages = match before {
+            Some((tick, mut averages)) if recent(tick) => {
+                averages.add(now.tick.saturating_sub(tick), load);
+                averages
             }
             _ => Averages::steady(load),
         };
-        *slot = Some(Kept {
+        let kept = slot.insert(Kept {
             averages,
             tick: now.tick,
             load,
@@ -116,7 +127,9 @@ impl Series {
             asked: now.instant,
             container: Arc::downgrade(container),
             is_sampled: true,
+            record,
         });
+        kept.save();
         (averages, true)
     }
 
@@ -146,6 +159,7 @@ impl Series {
             }
             if now.tick < kept.due {
                 kept.add(now.tick, kept.load);
+                kept.save();
                 return Sampled::Stays;
             }
             let Some(container) = kept.container.upgrade() else {
@@ -163,6 +177,7 @@ impl Series {
             (Ok(Some(counts)), Some(kept)) => {
                 kept.load = load_of(counts);
                 kept.add(now.tick, kept.load);
+                kept.save();
                 // Twice: once may have been another's fault.
                 kept.due = now.tick + rules.ticks_between(cost.min(kept.cost));
                 kept.cost = cost;
@@ -189,6 +204,24 @@ impl Kept {
         self.averages.add(tick.saturating_sub(self.tick), load);
         self.tick = tick.max(self.tick);
     }
+
+    fn save(&self) {
+        self.record.save(&mut Vec::new(), |out| {
+            words::push(out, &[self.tick, self.load]);
+            words::push(out, &self.averages.to_bits());
+        });
+    }
+}
+
+/// The last tick that an earlier process has sampled, and the averages then.
+fn restored(record: &KeptRecord) -> Option<(u64, Averages)> {
+    let mut bytes = Vec::new();
+    if !record.load(&mut bytes) {
+        return None;
+    }
+    let mut rest = &bytes[..];
+    let [tick, _load] = words::take(&mut rest)?;
+    Some((tick, Averages::from_bits(words::take(&mut rest)?)?))
 }
 
 impl Rules {

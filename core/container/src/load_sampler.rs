@@ -33,7 +33,8 @@ pub struct LoadSampler {
 #[derive(Debug)]
 struct Shared {
     rules: Rules,
-    /// When tick 0 was.
+    /// When tick 0 was: at the same instant for every process, so that one goes on counting where
+    /// another has stopped.
     origin: Instant,
     joining: Mutex<Joining>,
 }
@@ -56,7 +57,7 @@ impl LoadSampler {
         Self {
             shared: Arc::new(Shared {
                 rules: Rules { period, idle },
-                origin: Instant::now(),
+                origin: start_of_clock(),
                 joining: Mutex::default(),
             }),
         }
@@ -153,6 +154,14 @@ fn run(shared: &Weak<Shared>, host: &Host) {
         drop(shared);
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
+}
+
+/// When CLOCK_MONOTONIC, which an [`Instant`] is of, was 0.
+fn start_of_clock() -> Instant {
+    let since = rustix::time::clock_gettime(ClockId::Monotonic);
+    let since = Duration::try_from(since).unwrap_or_default();
+    let now = Instant::now();
+    now.checked_sub(since).unwrap_or(now)
 }
 
 /// What the calling thread has used.

@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -27,10 +29,26 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// The options of every command, for a program that is to have the same.
+    pub(crate) fn options(&self) -> Vec<OsString> {
+        let mut options = Vec::new();
+        if let Some(config) = &self.config {
+            options.extend(["--config".into(), config.into()]);
+        }
+        options.extend((0..self.verbose).map(|_| "-v".into()));
+        options
+    }
+}
+
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Mount at DIR and serve in the foreground until SIGINT or SIGTERM.
     Mount(MountArgs),
+    /// Unmount DIR, whether or not anybody serves it.
+    Unmount(UnmountArgs),
+    /// Start the vistafs that is installed now in the place of the one that serves a mount.
+    Upgrade(UpgradeArgs),
     /// Run a command in a container of its own, with limits.
     Run(RunArgs),
     /// Print what a process or a cgroup would see, without a mount.
@@ -47,6 +65,8 @@ pub(crate) enum Command {
     OciHook(OciHookArgs),
     #[command(hide = true)]
     RunInit(InitArgs),
+    #[command(hide = true)]
+    Worker(WorkerArgs),
 }
 
 #[derive(Args, Debug)]
@@ -54,6 +74,37 @@ pub(crate) struct MountArgs {
     /// An existing directory.
     #[arg(value_name = "DIR")]
     pub(crate) mount_point: PathBuf,
+    /// Keep the mount in systemd's store of descriptors, for the next start: SIGTERM does not unmount
+    /// then. The unit that comes with vistafs has what else it takes.
+    #[arg(long)]
+    pub(crate) stored: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UnmountArgs {
+    /// A mount of vistafs.
+    #[arg(value_name = "DIR")]
+    pub(crate) mount_point: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct UpgradeArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+}
+
+/// What a supervisor starts its workers with.
+#[derive(Args, Debug)]
+pub(crate) struct WorkerArgs {
+    /// Descriptor of /dev/fuse.
+    #[arg(long)]
+    pub(crate) device: RawFd,
+    /// Descriptor of the link to the supervisor.
+    #[arg(long)]
+    pub(crate) link: RawFd,
+    /// Descriptor of memory that one worker hands over to the next.
+    #[arg(long)]
+    pub(crate) handover: Option<RawFd>,
 }
 
 #[derive(Args, Debug)]
@@ -74,6 +125,11 @@ pub(crate) struct ViewsArgs {
     /// JSON, for machines.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Serve a view again that was put aside because workers crashed while they served it.
+    #[arg(long, value_name = "VIEW", conflicts_with = "json")]
+    pub(crate) restore: Option<String>,
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
 }
 
 #[derive(Args, Debug)]

@@ -3,20 +3,24 @@
 mod cdi;
 mod docker_args;
 mod doctor;
-mod mount;
 mod oci_hook;
 mod show;
+mod upgrade;
 mod views;
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
-use crate::run;
+use crate::{fuse_mount, run, supervise, worker};
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
     let config = || Config::read(cli.config.as_deref());
     match &cli.command {
-        Command::Mount(args) => mount::mount(args, &config()?),
+        // Its workers read the configuration, and say what is wrong with it.
+        Command::Mount(args) => supervise::supervise(args, cli.options()),
+        Command::Worker(args) => worker::work(args, config),
+        Command::Upgrade(args) => upgrade::upgrade(args),
+        Command::Unmount(args) => fuse_mount::unmount_vistafs(&args.mount_point).map(|()| 0),
         Command::Run(args) => run::run(args, &config()?),
         Command::Show(args) => show::show(args, &config()?),
         Command::Views(args) => views::views(args, &config()?),

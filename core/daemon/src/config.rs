@@ -20,6 +20,9 @@
 //!
 //! [fuse]
 //! threads = 4            # serving threads; absent: one per CPU, 2 to 8
+//!
+//! [worker]
+//! stuck_seconds = 10     # a request as old as that has the worker replaced; 0: never
 //! ```
 //!
 //! An unknown key is an error, with its line. The default file need not exist.
@@ -47,6 +50,7 @@ pub(crate) struct Config {
     memory: Memory,
     host: HostSection,
     fuse: Fuse,
+    worker: Worker,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,6 +111,18 @@ impl Default for HostSection {
 #[serde(deny_unknown_fields, default)]
 struct Fuse {
     threads: Option<std::num::NonZeroU8>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Worker {
+    stuck_seconds: u32,
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self { stuck_seconds: 10 }
+    }
 }
 
 impl Config {
@@ -178,6 +194,11 @@ impl Config {
         Duration::from_millis(self.host.epoch_ms)
     }
 
+    /// How old a request may become before its worker is taken for stuck; 0: any age.
+    pub(crate) fn stuck_seconds(&self) -> u64 {
+        self.worker.stuck_seconds.into()
+    }
+
     /// Serving threads. More than one, so that a container whose files are slow delays no other.
     pub(crate) fn threads(&self) -> usize {
         match self.fuse.threads {
@@ -211,6 +232,7 @@ mod tests {
         );
         assert_eq!(config.policy(), Policy::default());
         assert_eq!(config.epoch(), Config::default().epoch());
+        assert_eq!(config.stuck_seconds(), Config::default().stuck_seconds());
         assert_eq!(config.threads(), 4);
     }
 

@@ -7,10 +7,12 @@ use anyhow::Context as _;
 use vistafs_cgroup::Hierarchies;
 use vistafs_container::Containers;
 use vistafs_dispatch::Dispatcher;
+use vistafs_handover::Handover;
 use vistafs_host::Host;
 use vistafs_view::Registry;
 
 use crate::config::Config;
+use crate::link::PutAside;
 
 /// What serves, with or without a mount.
 pub(crate) struct Engine {
@@ -22,17 +24,29 @@ pub(crate) struct Engine {
 impl Engine {
     /// For the machine that we run on.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
+        Self::take_over(config, &[], None)
+    }
+
+    /// The same, for a mount that others have served before.
+    pub(crate) fn take_over(
+        config: &Config,
+        put_aside: &[PutAside],
+        handover: Option<Arc<Handover>>,
+    ) -> anyhow::Result<Self> {
         let registry =
             Registry::collect(&config.selection()).context("the configuration cannot be used")?;
         let host = Arc::new(Host::running(config.epoch())?);
-        let registry = registry.on(&host);
+        let mut registry = registry.on(&host);
+        for view in put_aside {
+            registry.put_aside(&view.name, &view.why);
+        }
         let hierarchies = hierarchies()?;
         if hierarchies.all().is_empty() {
             log::warn!(
                 "no cgroup hierarchy is mounted: containers have no limits that could be shown"
             );
         }
-        let containers = Containers::new(host, Arc::new(hierarchies))?;
+        let containers = Containers::with_handover(host, Arc::new(hierarchies), handover)?;
         let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, config.policy());
         Ok(Self {
             containers,

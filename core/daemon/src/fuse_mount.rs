@@ -1,34 +1,76 @@
 //! Opening /dev/fuse, mounting, unmounting.
 //!
-//! Done here and not by fuser: what opens the descriptor and mounts is what a supervisor will hold
-//! while workers come and go.
+//! Done here and not by fuser: the supervisor opens the descriptor and mounts, and holds both while
+//! workers come and go. Nothing here asks the mounted file system anything: there may be nobody to
+//! answer.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
+use vistafs_text::mountinfo;
 
 /// A mount; unmounted at drop, if it is still there.
 #[derive(Debug)]
 pub(crate) struct FuseMount {
     mount_point: PathBuf,
-    // Which one it is among those that may come to stand there; known once it is served.
-    device: Option<u64>,
+    // Which one it is among those that may come to stand there.
+    device: (u32, u32),
+    left: bool,
 }
 
 impl FuseMount {
     /// Mounts at an existing directory. The descriptor is for the server.
     pub(crate) fn new(mount_point: &Path) -> anyhow::Result<(Self, OwnedFd)> {
+        Self::check(mount_point)?;
+        let device = Self::open()?;
+        Ok((Self::on(mount_point, &device)?, device))
+    }
+
+    /// Whether somebody like us could mount there.
+    pub(crate) fn check(mount_point: &Path) -> anyhow::Result<()> {
         if !nix::unistd::geteuid().is_root() {
             bail!("mounting takes root (run it with sudo, or as a systemd service)");
         }
-        check_mount_point(mount_point)?;
-        let device = open_device()
-            .map_err(|failure| anyhow::anyhow!("{} ({})", failure.found, failure.remedy))?;
-        let mode = std::fs::metadata(mount_point)?.mode() & 0o170_000;
+        check_mount_point(mount_point)
+    }
+
+    /// Takes away what is left of a vistafs that nobody holds any more.
+    pub(crate) fn clear_dead(mount_point: &Path) -> anyhow::Result<()> {
+        let path = without_asking(mount_point)?;
+        if vistafs_at(&path)?.is_none() {
+            return Ok(());
+        }
+        // Only a connection that is gone answers at once that it is.
+        let gone = std::fs::metadata(&path).err();
+        if gone.and_then(|error| error.raw_os_error()) == Some(libc::ENOTCONN) {
+            log::warn!(
+                "{} is a dead mount of vistafs: unmounting it",
+                path.display()
+            );
+            unmount(&path)?;
+        }
+        Ok(())
+    }
+
+    /// A descriptor to mount with.
+    pub(crate) fn open() -> anyhow::Result<OwnedFd> {
+        let device = open_device();
+        let device =
+            device.map_err(|failure| anyhow::anyhow!("{} ({})", failure.found, failure.remedy))?;
+        Ok(device.into())
+    }
+
+    /// Mounts at a directory that was checked.
+    pub(crate) fn on(mount_point: &Path, device: &OwnedFd) -> anyhow::Result<Self> {
+        let mount_point = mount_point
+            .canonicalize()
+            .with_context(|| format!("cannot use {}", mount_point.display()))?;
+        let mode = std::fs::metadata(&mount_point)?.mode() & 0o170_000;
         // Everybody may read; the kernel itself checks permission bits.
         let options = format!(
             "fd={},rootmode={mode:o},user_id=0,group_id=0,allow_other,default_permissions",
@@ -36,7 +78,7 @@ impl FuseMount {
         );
         nix::mount::mount(
             Some("vistafs"),
-            mount_point,
+            &mount_point,
             Some("fuse.vistafs"),
             MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
             Some(options.as_str()),
@@ -47,37 +89,47 @@ impl FuseMount {
                 mount_point.display()
             )
         })?;
-        let mount = Self {
-            mount_point: mount_point.to_owned(),
-            device: None,
+        let Some(device) = vistafs_at(&mount_point)? else {
+            bail!("{} was unmounted at once", mount_point.display());
         };
-        Ok((mount, device.into()))
+        Ok(Self::again(mount_point, device))
     }
 
-    /// Remembers which mount it is; the server has to answer by now.
-    pub(crate) fn recognise(&mut self) -> anyhow::Result<()> {
-        let metadata = std::fs::metadata(&self.mount_point);
-        let metadata =
-            metadata.with_context(|| format!("{} does not answer", self.mount_point.display()))?;
-        self.device = Some(metadata.dev());
-        Ok(())
+    /// One that was made by an earlier process of ours.
+    pub(crate) fn again(mount_point: PathBuf, device: (u32, u32)) -> Self {
+        Self {
+            mount_point,
+            device,
+            left: false,
+        }
+    }
+
+    /// Where it is: a path without links.
+    pub(crate) fn mount_point(&self) -> &Path {
+        &self.mount_point
+    }
+
+    /// Its device number, which no other mount has while it is there.
+    pub(crate) fn device(&self) -> (u32, u32) {
+        self.device
+    }
+
+    /// Leaves it to who comes after us.
+    pub(crate) fn leave(mut self) {
+        self.left = true;
     }
 
     /// What is seen at the mount point is this mount, and not one that was made over it or after it.
-    fn is_there(&self) -> bool {
-        let Some(device) = self.device else {
-            return true;
-        };
-        match std::fs::metadata(&self.mount_point) {
-            Ok(metadata) => metadata.dev() == device,
-            // A connection that was aborted is ours to clear away.
-            Err(error) => error.raw_os_error() == Some(libc::ENOTCONN),
-        }
+    pub(crate) fn is_there(&self) -> bool {
+        vistafs_at(&self.mount_point).is_ok_and(|device| device == Some(self.device))
     }
 }
 
 impl Drop for FuseMount {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         if !self.is_there() {
             log::warn!(
                 "{} is not ours any more: not unmounted",
@@ -85,11 +137,40 @@ impl Drop for FuseMount {
             );
             return;
         }
-        // Detached: whoever still has a file open keeps it until the server is gone.
-        if let Err(errno) = nix::mount::umount2(&self.mount_point, MntFlags::MNT_DETACH) {
-            log::warn!("cannot unmount {}: {errno}", self.mount_point.display());
+        if let Err(error) = unmount(&self.mount_point) {
+            log::warn!("{error:#}");
         }
     }
+}
+
+/// Unmounts what is seen at a path without links, whether or not anybody serves it.
+pub(crate) fn unmount(path: &Path) -> anyhow::Result<()> {
+    // Detached: whoever still has a file open keeps it until the server is gone.
+    nix::mount::umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+        .with_context(|| format!("cannot unmount {}", path.display()))
+}
+
+/// The path of a mount point without links, found without a question to what is mounted there, which
+/// may have nobody to answer.
+pub(crate) fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
+    let absolute = std::path::absolute(mount_point)
+        .with_context(|| format!("cannot use {}", mount_point.display()))?;
+    match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) => Ok(parent
+            .canonicalize()
+            .with_context(|| format!("cannot use {}", mount_point.display()))?
+            .join(name)),
+        _ => Ok(absolute),
+    }
+}
+
+/// Unmounts the vistafs at a path, and nothing else that may be there.
+pub(crate) fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
+    let path = without_asking(mount_point)?;
+    if vistafs_at(&path)?.is_none() {
+        bail!("{} is no mount of vistafs", path.display());
+    }
+    unmount(&path)
 }
 
 /// Why the device cannot be opened, and what to do about it.
@@ -134,13 +215,9 @@ fn check_mount_point(path: &Path) -> anyhow::Result<()> {
     if !metadata.is_dir() {
         bail!("{shown} is not a directory");
     }
-    let parent = path
-        .canonicalize()?
-        .parent()
-        .map(std::fs::metadata)
-        .transpose()?;
-    // A directory on another device than its parent is the root of a mount. The root itself is one.
-    if parent.is_none_or(|parent| parent.dev() != metadata.dev()) && is_vistafs(path)? {
+    // Where nothing of ours is mounted now, something else may be, and is ours to mount over.
+    let path = path.canonicalize()?;
+    if vistafs_at(&path)?.is_some() {
         bail!(
             "{shown} is busy: vistafs is already mounted there (unmount it first: umount {shown})"
         );
@@ -148,14 +225,16 @@ fn check_mount_point(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_vistafs(path: &Path) -> anyhow::Result<bool> {
+/// The device number of the vistafs that is seen at a path without links, if one is.
+fn vistafs_at(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
     let text = std::fs::read("/proc/self/mountinfo").context("cannot read /proc/self/mountinfo")?;
-    let path = path.canonicalize()?;
-    let here = |mount: &vistafs_text::mountinfo::Mount<'_>| {
-        mount.fs_type == b"fuse.vistafs"
-            && *mount.mount_point == *path.as_os_str().as_encoded_bytes()
-    };
-    Ok(vistafs_text::mountinfo::mounts(&text)
-        .flatten()
-        .any(|mount| here(&mount)))
+    let mut seen = None;
+    for mount in mountinfo::mounts(&text).flatten() {
+        // Of several at one place, the one that is mounted upon the others.
+        if *mount.mount_point == *path.as_os_str().as_bytes() {
+            let ours = mount.fs_type == b"fuse.vistafs";
+            seen = ours.then_some((mount.device.major, mount.device.minor));
+        }
+    }
+    Ok(seen)
 }

@@ -1,5 +1,6 @@
 //! The `vistafs` program: command line, configuration, start. Contains little, knows everything.
 
+mod adopt;
 mod bindings;
 mod cli;
 mod command;
@@ -7,11 +8,15 @@ mod config;
 mod doctor;
 mod engine;
 mod fuse_mount;
+mod inherited;
+mod link;
 mod logging;
 mod oci;
 mod output;
 mod run;
 mod serve;
+mod supervise;
+mod worker;
 
 use std::process::ExitCode;
 

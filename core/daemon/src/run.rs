@@ -73,7 +73,7 @@ pub(crate) fn run(args: &RunArgs, config: &Config) -> Result<u8> {
     stage::leave_host_mounts()?;
     // The server raises it for itself; the command is to have what `run` was given.
     let (open_files, _) = getrlimit(Resource::RLIMIT_NOFILE).context("asking for a limit")?;
-    let _serving = Serving::start(Path::new(stage::VIEWS), config, || {})?;
+    let _serving = Serving::start(Path::new(stage::VIEWS), config)?;
     let mut container = Container::start(&name, open_files, args)?;
     let status = container.wait(&signals)?;
     Ok(shell_status(status.code(), status.signal()))

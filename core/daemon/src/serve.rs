@@ -1,14 +1,15 @@
-//! A mount that is being served.
+//! Serving: in this process, with a mount of its own, or on a device that was handed over.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use fuser::{Session, SessionACL};
+use fuser::Session;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use vistafs_dispatch::VistaFs;
 
+use crate::adopt;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::fuse_mount::FuseMount;
@@ -21,36 +22,36 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Mounts and serves in background threads; the mount answers when this returns. `at_end` is
-    /// called when serving ends by itself: somebody else has unmounted it.
-    pub(crate) fn start(
-        mount_point: &Path,
-        config: &Config,
-        at_end: impl FnOnce() + Send + 'static,
-    ) -> anyhow::Result<Self> {
+    /// Mounts and serves in background threads; the mount answers when this returns.
+    pub(crate) fn start(mount_point: &Path, config: &Config) -> anyhow::Result<Self> {
         raise_open_files_limit();
         let engine = Engine::start(config)?;
-        let (mut mount, device) = FuseMount::new(mount_point)?;
-        serve(device, &engine, config.threads(), at_end)?;
-        mount.recognise()?;
+        let (mount, device) = FuseMount::new(mount_point)?;
+        let init = adopt::read_init(&device)?;
+        let (session, _) = session(&device, &init, &engine, config.threads())?;
+        drop(device);
+        serve(session, || {})?;
         Ok(Self { _mount: mount })
     }
 }
 
-fn serve(
-    device: OwnedFd,
+/// A session that does not read yet, and what was answered to FUSE_INIT.
+pub(crate) fn session(
+    device: &OwnedFd,
+    init: &[u8],
     engine: &Engine,
     threads: usize,
+) -> anyhow::Result<(Session<VistaFs>, Vec<u8>)> {
+    let file_system = VistaFs::new(Arc::clone(&engine.dispatcher));
+    adopt::session(file_system, device, init, threads)
+}
+
+/// Serves in background threads. `at_end` is called when serving ends by itself: nobody has the file
+/// system mounted any more, or the connection was aborted.
+pub(crate) fn serve(
+    session: Session<VistaFs>,
     at_end: impl FnOnce() + Send + 'static,
 ) -> anyhow::Result<()> {
-    let mut config = fuser::Config::default();
-    config.n_threads = Some(threads);
-    config.acl = SessionACL::All;
-    // One shared descriptor: clones would lose requests when a worker dies.
-    config.clone_fd = false;
-    let file_system = VistaFs::new(Arc::clone(&engine.dispatcher));
-    let session = Session::from_fd(file_system, device, SessionACL::All, config)
-        .context("the kernel did not answer on /dev/fuse")?;
     let run = move || {
         if let Err(error) = session.run() {
             log::error!("serving ended: {error}");
@@ -65,7 +66,7 @@ fn serve(
 }
 
 /// Kernel files of each container are kept open.
-fn raise_open_files_limit() {
+pub(crate) fn raise_open_files_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {

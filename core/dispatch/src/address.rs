@@ -6,11 +6,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use vistafs_container::Containers;
+use vistafs_handover::Handover;
 use vistafs_host::Dir;
+use vistafs_view::NodeId;
 
 use crate::number;
 use crate::place::Place;
@@ -19,18 +23,34 @@ use crate::tree::{TOP, Tree};
 /// The directory that holds all addresses.
 pub(crate) const NAME: &str = "at";
 
-/// The addresses that the kernel remembers.
+/// The addresses that the kernel remembers. They are kept for the next process as well.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     // Number to address and how often the kernel was told of it.
     known: Mutex<HashMap<u64, (Place, u64)>>,
+    handover: Option<Arc<Handover>>,
 }
 
 impl Addresses {
+    /// None yet, but those of earlier processes.
+    pub(crate) fn new(handover: Option<Arc<Handover>>) -> Self {
+        Self {
+            known: Mutex::default(),
+            handover,
+        }
+    }
+
     /// The address of a node number.
-    pub(crate) fn get(&self, number: u64) -> Option<Place> {
-        let known = self.known.lock();
-        known.get(&number).map(|(address, _)| address.clone())
+    pub(crate) fn get(&self, number: u64, tree: &Tree) -> Option<Place> {
+        let mut known = self.known.lock();
+        if let Some((address, _)) = known.get(&number) {
+            return Some(address.clone());
+        }
+        let mut kept = Vec::new();
+        let told = self.handover.as_ref()?.address(number, &mut kept)?;
+        let address = parse(&kept, tree).filter(|address| address.number(tree) == number)?;
+        known.insert(number, (address.clone(), told));
+        Some(address)
     }
 
     /// Notes that the kernel is told of `address`. `None`: another one has its number.
@@ -39,21 +59,40 @@ impl Addresses {
         if number == number::ROOT || tree.by_number(number).is_some() {
             return None;
         }
+        // An earlier process may have told of it.
+        self.get(number, tree);
         let mut known = self.known.lock();
         let entry = known.entry(number).or_insert_with(|| (address.clone(), 0));
         if entry.0 != *address {
             return None;
         }
         entry.1 += 1;
+        if let Some(handover) = &self.handover
+            && !handover.keep_address(number, &printed(address, tree), entry.1)
+        {
+            log::debug!("no room to keep an address: it is stale for the next process");
+        }
         Some(number)
     }
 
     /// Notes that the kernel has forgotten a node `count` times.
-    pub(crate) fn forget(&self, number: u64, count: u64) {
+    pub(crate) fn forget(&self, number: u64, count: u64, tree: &Tree) {
+        if number::split(number).is_some() || tree.by_number(number).is_some() {
+            return;
+        }
+        self.get(number, tree);
         let mut known = self.known.lock();
-        if let Some((_, told)) = known.get_mut(&number) {
+        if let Some((address, told)) = known.get_mut(&number) {
             *told = told.saturating_sub(count);
-            if *told == 0 {
+            let told = *told;
+            if let Some(handover) = &self.handover {
+                if told == 0 {
+                    handover.drop_address(number);
+                } else {
+                    handover.keep_address(number, &printed(address, tree), told);
+                }
+            }
+            if told == 0 {
                 known.remove(&number);
             }
         }
@@ -63,6 +102,29 @@ impl Addresses {
     pub(crate) fn len(&self) -> usize {
         self.known.lock().len()
     }
+}
+
+/// An address as bytes: the node within its tree view, the path of the view or directory below the
+/// mount, NUL, the cgroup's path.
+fn printed(address: &Place, tree: &Tree) -> Vec<u8> {
+    let mut bytes = address.within.get().to_le_bytes().to_vec();
+    bytes.extend_from_slice(tree.path(address.node).as_bytes());
+    bytes.push(0);
+    if let Some(cgroup) = &address.cgroup {
+        bytes.extend_from_slice(cgroup.as_os_str().as_bytes());
+    }
+    bytes
+}
+
+/// The address; `None` if there is no such view here.
+fn parse(bytes: &[u8], tree: &Tree) -> Option<Place> {
+    let (within, rest) = bytes.split_first_chunk()?;
+    let mut rest = rest.splitn(2, |byte| *byte == 0);
+    let (path, cgroup) = (rest.next()?, rest.next()?);
+    let node = tree.by_number(number::of(std::str::from_utf8(path).ok()?))?;
+    let cgroup = PathBuf::from(OsStr::from_bytes(cgroup));
+    let within = NodeId::new(u64::from_le_bytes(*within))?;
+    Some(Place::at(cgroup, node).sibling(within))
 }
 
 /// `at` itself.
@@ -106,4 +168,37 @@ fn directories<'a>(containers: &'a Containers, cgroup: &'a Path) -> impl Iterato
     };
     let hierarchies = containers.hierarchies().all().iter();
     hierarchies.filter_map(move |hierarchy| hierarchy.root().subdir(below).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_parsed() {
+        let tree = Tree::new([("proc/stat", false), ("sys/devices/system/cpu", true)]);
+        let index = |path: &str| tree.by_number(number::of(path)).unwrap();
+        let within = NodeId::from_hash(77);
+        let addresses = [
+            top(),
+            Place::at("/a b/\u{e9}".into(), index("proc/stat")),
+            Place::at(PathBuf::from(OsStr::from_bytes(b"/\xff")), index("sys")),
+            Place::at("/a".into(), index("sys/devices/system/cpu")).sibling(within),
+        ];
+        for address in addresses {
+            let printed = printed(&address, &tree);
+            assert_eq!(parse(&printed, &tree), Some(address));
+            for length in 0..9 {
+                assert_eq!(
+                    parse(&printed[..length.min(printed.len() - 1)], &tree),
+                    None
+                );
+            }
+        }
+        assert_eq!(parse(b"\0\0\0\0\0\0\0\0proc/gone\0/a", &tree), None);
+        assert_eq!(
+            parse(b"\xff\xff\xff\xff\xff\xff\xff\xffproc\0/a", &tree),
+            None
+        );
+    }
 }

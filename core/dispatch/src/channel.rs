@@ -82,6 +82,8 @@ struct Watched {
     channel: Weak<OpenChannel>,
     // All that anybody has waited for.
     events: EventFlags,
+    // The kernel's number of the open file.
+    number: u64,
     wake: Option<Wake>,
 }
 
@@ -105,7 +107,7 @@ impl Waiting {
         handle: u64,
         channel: &Arc<OpenChannel>,
         events: u32,
-        wake: Wake,
+        (number, wake): (u64, Wake),
     ) -> Result<(), Errno> {
         let set = self.set()?;
         let wanted = EventFlags::from_bits_truncate(events & 0xffff);
@@ -118,6 +120,7 @@ impl Waiting {
             let watched = Watched {
                 channel: Arc::downgrade(channel),
                 events: wanted,
+                number,
                 wake: Some(wake),
             };
             by_handle.insert(handle, watched);
@@ -132,9 +135,10 @@ impl Waiting {
         Ok(())
     }
 
-    /// The open file is closed.
-    pub(crate) fn forget(&self, handle: u64) {
-        self.by_handle.lock().remove(&handle);
+    /// The open file is closed; the kernel's number of it, if it was watched.
+    pub(crate) fn forget(&self, handle: u64) -> Option<u64> {
+        let watched = self.by_handle.lock().remove(&handle)?;
+        Some(watched.number)
     }
 
     /// How many are watched.
@@ -239,7 +243,7 @@ mod tests {
         assert_eq!(channel.ready(IN).unwrap(), 0);
         for round in 0..3 {
             let (wake, woken) = wake();
-            waiting.watch(7, &channel, IN, wake).unwrap();
+            waiting.watch(7, &channel, IN, (70, wake)).unwrap();
             assert!(woken.recv_timeout(NEVER).is_err());
             rustix::io::write(&theirs, b"x").unwrap();
             woken.recv_timeout(SOON).unwrap();
@@ -258,7 +262,7 @@ mod tests {
         rustix::io::write(&theirs, b"x").unwrap();
         let (wake, woken) = wake();
         let waiting = Waiting::default();
-        waiting.watch(1, &channel, IN, wake).unwrap();
+        waiting.watch(1, &channel, IN, (70, wake)).unwrap();
         woken.recv_timeout(SOON).unwrap();
     }
 
@@ -279,13 +283,13 @@ mod tests {
         let (channel, theirs) = pair();
         let waiting = Waiting::default();
         let (first, _) = wake();
-        waiting.watch(1, &channel, IN, first).unwrap();
+        waiting.watch(1, &channel, IN, (70, first)).unwrap();
         let (second, woken) = wake();
         // It is writable.
-        waiting.watch(1, &channel, OUT, second).unwrap();
+        waiting.watch(1, &channel, OUT, (70, second)).unwrap();
         woken.recv_timeout(SOON).unwrap();
         let (third, woken) = wake();
-        waiting.watch(1, &channel, OUT, third).unwrap();
+        waiting.watch(1, &channel, OUT, (70, third)).unwrap();
         rustix::io::write(&theirs, b"x").unwrap();
         woken.recv_timeout(SOON).unwrap();
         assert_eq!(channel.ready(IN | OUT).unwrap(), IN | OUT);
@@ -296,8 +300,9 @@ mod tests {
         let (channel, theirs) = pair();
         let waiting = Waiting::default();
         let (wake, woken) = wake();
-        waiting.watch(1, &channel, IN, wake).unwrap();
-        waiting.forget(1);
+        waiting.watch(1, &channel, IN, (70, wake)).unwrap();
+        assert_eq!(waiting.forget(1), Some(70));
+        assert_eq!(waiting.forget(1), None);
         drop(channel);
         drop(theirs);
         assert!(woken.recv_timeout(NEVER).is_err());

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vistafs_container::{Caller, Container, Containers};
+use vistafs_handover::Handover;
 use vistafs_view::{
     Asker, NodeAttributes, NodeKind, Policy, Provider, Registered, Registry, ViewError,
 };
@@ -16,6 +17,7 @@ use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
+use crate::kept_text::Budget;
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
 use crate::place::Place;
@@ -63,6 +65,8 @@ thread_local! {
 struct Served {
     provider: Provider,
     path: &'static str,
+    name: &'static str,
+    number: u64,
     mode: u16,
     size: u64,
 }
@@ -78,6 +82,7 @@ pub struct Dispatcher {
     waiting: Waiting,
     // Of callers on the host; each container has its own.
     aside: Arc<Aside>,
+    texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
 }
@@ -95,20 +100,25 @@ impl Dispatcher {
             Served {
                 provider: registered.provider.clone(),
                 path: registered.spec.path,
+                name: registered.spec.name,
+                number: number::of(registered.spec.path),
                 mode: registered.spec.mode,
                 size: text.len() as u64,
             }
         };
         let views: Vec<Served> = registry.serving().map(served).collect();
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
+        let handover = containers.handover().cloned();
+        let mark = handover.as_ref().map(|handover| handover.handle_mark());
         Self {
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,
-            addresses: Addresses::default(),
-            open_files: OpenFiles::new(),
+            addresses: Addresses::new(handover),
+            open_files: OpenFiles::new(mark),
             waiting: Waiting::default(),
             aside: Arc::default(),
+            texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
         }
@@ -165,7 +175,7 @@ impl Dispatcher {
 
     /// The kernel has forgotten a node `count` times.
     pub fn forget(&self, number: u64, count: u64) {
-        self.addresses.forget(number, count);
+        self.addresses.forget(number, count, &self.tree);
     }
 
     /// Attributes of a node.
@@ -226,6 +236,27 @@ impl Dispatcher {
         )
     }
 
+    /// The memory that outlives this process, if there is any.
+    pub(crate) fn handover(&self) -> Option<&Arc<Handover>> {
+        self.containers.handover()
+    }
+
+    /// The view that a node belongs to: a number of it that is the same in every process, and its
+    /// name.
+    pub(crate) fn view_of(&self, node: u64) -> Option<(u64, &'static str)> {
+        let node = match number::split(node) {
+            Some((tag, _)) => self.tree.by_tag(tag),
+            None => self
+                .tree
+                .by_number(node)
+                .or_else(|| Some(self.addresses.get(node, &self.tree)?.node)),
+        };
+        match *self.tree.node(node?) {
+            Node::View(view) => Some((self.views[view].number, self.views[view].name)),
+            Node::Directory(_) => None,
+        }
+    }
+
     fn place(&self, number: u64) -> Result<Place, DispatchError> {
         if let Some((tag, within)) = number::split(number) {
             let node = self.tree.by_tag(tag).ok_or(DispatchError::Stale)?;
@@ -234,7 +265,9 @@ impl Dispatcher {
         if let Some(node) = self.tree.by_number(number) {
             return Ok(Place::fixed(node));
         }
-        self.addresses.get(number).ok_or(DispatchError::Stale)
+        self.addresses
+            .get(number, &self.tree)
+            .ok_or(DispatchError::Stale)
     }
 
     fn attributes_of(&self, place: &Place, asker: Asker) -> Result<Attributes, DispatchError> {
@@ -383,4 +416,4 @@ fn alive_or_gone(container: &Container, error: ViewError) -> DispatchError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

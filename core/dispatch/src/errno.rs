@@ -31,6 +31,9 @@ pub enum DispatchError {
     /// A read for the page cache, which containers share.
     #[error("cannot be read by way of the page cache")]
     NotCacheable,
+    /// The process that had made the text that is being read has ended, and it was not kept.
+    #[error("the rest of the text is lost; read it again from its beginning")]
+    TextLost,
     /// The caller's container could not be found out.
     #[error(transparent)]
     Caller(#[from] ContainerError),
@@ -75,7 +78,7 @@ impl DispatchError {
             Self::View(ViewError::Answer(errno)) => errno.raw_os_error(),
             // As a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
-            Self::Panic => libc::EIO,
+            Self::TextLost | Self::Panic => libc::EIO,
         }
     }
 
@@ -125,6 +128,7 @@ mod tests {
             (DispatchError::NotCacheable, libc::EINVAL),
             (DispatchError::ContainerGone, libc::ENODEV),
             (DispatchError::Panic, libc::EIO),
+            (DispatchError::TextLost, libc::EIO),
             (ViewError::Answer(Errno::BUSY).into(), libc::EBUSY),
             (ContainerError::CallerGone.into(), libc::ESRCH),
             (ContainerError::Invisible.into(), libc::EACCES),

@@ -1,5 +1,7 @@
 //! FUSE requests to the dispatcher and its answers back: converts, and nothing else.
 //!
+//! Each request is noted from before it is served until it is answered (`fuse/noting.rs`).
+//!
 //! A panic would end fuser's event loop for good, so each request runs under `catch_unwind`; the
 //! reply that it drops is answered with EIO by fuser.
 
@@ -17,18 +19,24 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 
+use vistafs_handover::Request as Noted;
 use vistafs_view::{Access, Asker, Change, NodeKind};
 
+use crate::abi::{self, opcode};
 use crate::aside::Aside;
 use crate::channel::Wake;
 use crate::dispatcher::Poll;
 use crate::{Attributes, DispatchError, Dispatcher, Entry};
 
+mod noting;
+
 /// How long the kernel may keep a name that never changes.
-const LASTING: Duration = Duration::from_secs(3600);
+pub(crate) const LASTING: Duration = Duration::from_secs(3600);
 /// How long the kernel may keep attributes: times are "now", so not long.
-const ATTRIBUTES: Duration = Duration::from_secs(1);
-const NOT_AT_ALL: Duration = Duration::ZERO;
+pub(crate) const ATTRIBUTES: Duration = Duration::from_secs(1);
+pub(crate) const NOT_AT_ALL: Duration = Duration::ZERO;
+/// Direct I/O: no page cache that two containers could share. No flush: no write is kept back.
+pub(crate) const OPENED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
 
 /// The file system as fuser wants it.
 #[derive(Debug)]
@@ -45,7 +53,7 @@ impl VistaFs {
 }
 
 /// Runs a request; a panic in it is logged and becomes an error.
-fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, Errno> {
+pub(crate) fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, Errno> {
     let outcome = catch_unwind(AssertUnwindSafe(request)).unwrap_or_else(|_| {
         // The panic's own message has been printed by the panic hook.
         log::error!("a request has panicked; its caller gets EIO. Please report this");
@@ -58,6 +66,13 @@ fn errno(error: &DispatchError) -> Errno {
     Errno::from_i32(error.errno())
 }
 
+pub(crate) fn access(flags: OpenFlags) -> Access {
+    Access {
+        read: flags.acc_mode() != OpenAccMode::O_WRONLY,
+        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
+    }
+}
+
 fn asker(request: &Request) -> Asker {
     Asker {
         tid: request.pid(),
@@ -66,15 +81,8 @@ fn asker(request: &Request) -> Asker {
     }
 }
 
-fn access(flags: OpenFlags) -> Access {
-    Access {
-        read: flags.acc_mode() != OpenAccMode::O_WRONLY,
-        write: flags.acc_mode() != OpenAccMode::O_RDONLY,
-    }
-}
-
 /// How long the kernel may keep attributes.
-fn kept(attributes: &Attributes) -> &Duration {
+pub(crate) fn kept(attributes: &Attributes) -> &Duration {
     if attributes.changeable {
         &NOT_AT_ALL
     } else {
@@ -162,6 +170,7 @@ impl Filesystem for VistaFs {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let _noted = self.note_name(req, opcode::LOOKUP, parent, name);
         let found = guarded(|| self.dispatcher.lookup(parent.0, name, asker(req)));
         reply_entry(found, reply);
     }
@@ -171,6 +180,7 @@ impl Filesystem for VistaFs {
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
+        let _noted = self.note_node(req, opcode::GETATTR, ino);
         let found = guarded(|| self.dispatcher.attributes(ino.0, asker(req)));
         reply_attributes(found, reply);
     }
@@ -199,21 +209,33 @@ impl Filesystem for VistaFs {
             self.getattr(req, ino, fh, reply);
             return;
         }
+        let noted = self.note_node(req, opcode::SETATTR, ino);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         answer(self.dispatcher.aside_to_change(ino.0, asker), move || {
+            let _noted = noted;
             let changed = guarded(|| dispatcher.change(ino.0, change, asker));
             reply_attributes(changed, reply);
         });
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        // Direct I/O: no page cache that two containers could share. No flush: no write is kept back.
-        let how = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
+        let noted = self.note(
+            req,
+            opcode::OPEN,
+            Noted {
+                node: ino.0,
+                flags: flags.0.cast_unsigned(),
+                ..Noted::default()
+            },
+        );
         let access = access(flags);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let open = move || match guarded(|| dispatcher.open(ino.0, access, asker)) {
-            Ok(handle) => reply.opened(FileHandle(handle), how),
-            Err(errno) => reply.error(errno),
+        let open = move || {
+            let _noted = noted;
+            match guarded(|| dispatcher.open(ino.0, access, asker)) {
+                Ok(handle) => reply.opened(FileHandle(handle), OPENED),
+                Err(errno) => reply.error(errno),
+            }
         };
         answer(self.dispatcher.aside_to_open(ino.0, access, asker), open);
     }
@@ -229,6 +251,19 @@ impl Filesystem for VistaFs {
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        let _noted = self.note(
+            req,
+            opcode::READ,
+            Noted {
+                node: ino.0,
+                handle: fh.0,
+                offset,
+                size,
+                // All that matters of them, and not those of the open file.
+                flags: u32::from(lock_owner.is_some()) * abi::READ_LOCKOWNER,
+                ..Noted::default()
+            },
+        );
         // sendfile(2), splice(2), mmap(2) and read-ahead go by the page cache in spite of direct
         // I/O, and that is one for all containers. Their reads name no owner; read(2)'s always do.
         if lock_owner.is_none() {
@@ -263,10 +298,12 @@ impl Filesystem for VistaFs {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let noted = self.note_file(req, opcode::WRITE, ino, fh);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         let (opened, data) = ((fh.0, access(flags)), data.to_vec());
         let aside = self.dispatcher.aside_to_write(ino.0, fh.0, asker);
         answer(aside, move || {
+            let _noted = noted;
             match guarded(|| dispatcher.write(ino.0, opened, &data, asker)) {
                 Ok(taken) => reply.written(u32::try_from(taken).unwrap_or(u32::MAX)),
                 Err(errno) => reply.error(errno),
@@ -276,42 +313,54 @@ impl Filesystem for VistaFs {
 
     fn flush(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
         _owner: LockOwner,
         reply: ReplyEmpty,
     ) {
+        let _noted = self.note_file(req, opcode::FLUSH, ino, fh);
         reply.ok();
     }
 
     fn release(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
+        req: &Request,
+        ino: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         _flush: bool,
         reply: ReplyEmpty,
     ) {
+        let _noted = self.note_file(req, opcode::RELEASE, ino, fh);
         self.dispatcher.close(fh.0);
         reply.ok();
     }
 
     fn fsync(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
+        let _noted = self.note_file(req, opcode::FSYNC, ino, fh);
         // As procfs, which has no fsync operation.
         reply.error(Errno::EINVAL);
     }
 
-    fn opendir(&self, req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let _noted = self.note(
+            req,
+            opcode::OPENDIR,
+            Noted {
+                node: ino.0,
+                flags: flags.0.cast_unsigned(),
+                ..Noted::default()
+            },
+        );
         match guarded(|| self.dispatcher.open_directory(ino.0, asker(req))) {
             Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
             Err(errno) => reply.error(errno),
@@ -326,6 +375,16 @@ impl Filesystem for VistaFs {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
+        let _noted = self.note(
+            req,
+            opcode::READDIR,
+            Noted {
+                node: ino.0,
+                handle: fh.0,
+                offset,
+                ..Noted::default()
+            },
+        );
         let outcome = guarded(|| {
             self.dispatcher.read_directory(
                 ino.0,
@@ -343,28 +402,31 @@ impl Filesystem for VistaFs {
 
     fn releasedir(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
+        req: &Request,
+        ino: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
+        let _noted = self.note_file(req, opcode::RELEASEDIR, ino, fh);
         self.dispatcher.close_directory(fh.0);
         reply.ok();
     }
 
     fn fsyncdir(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
+        let _noted = self.note_file(req, opcode::FSYNCDIR, ino, fh);
         reply.error(Errno::EINVAL);
     }
 
-    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+    fn statfs(&self, req: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        let _noted = self.note_node(req, opcode::STATFS, ino);
         reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
     }
 
@@ -379,6 +441,8 @@ impl Filesystem for VistaFs {
         flags: PollFlags,
         reply: ReplyPoll,
     ) {
+        let noted = self.note_file(req, opcode::POLL, ino, fh);
+        let number = ph.handle().0;
         let wake = || -> Wake {
             Box::new(move || {
                 // ENOENT: nobody waits any more.
@@ -389,101 +453,106 @@ impl Filesystem for VistaFs {
         };
         let poll = Poll {
             events: events.bits(),
+            number,
             wake: flags
                 .contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY)
                 .then(wake),
         };
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let ask = move || match guarded(|| dispatcher.poll(ino.0, fh.0, poll, asker)) {
-            Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
-            Err(errno) => reply.error(errno),
+        let ask = move || {
+            let _noted = noted;
+            match guarded(|| dispatcher.poll(ino.0, fh.0, poll, asker)) {
+                Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
+                Err(errno) => reply.error(errno),
+            }
         };
         answer(self.dispatcher.aside_to_poll(fh.0), ask);
     }
 
     fn ioctl(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
         _flags: IoctlFlags,
         _cmd: u32,
         _in_data: &[u8],
         _out_size: u32,
         reply: ReplyIoctl,
     ) {
+        let _noted = self.note_file(req, opcode::IOCTL, ino, fh);
         reply.error(Errno::ENOTTY);
     }
 
     // ENOSYS makes the kernel answer EOPNOTSUPP by itself from then on, as procfs does.
-    fn getxattr(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _size: u32,
-        reply: ReplyXattr,
-    ) {
+    fn getxattr(&self, req: &Request, ino: INodeNo, _name: &OsStr, _size: u32, reply: ReplyXattr) {
+        let _noted = self.note_node(req, opcode::GETXATTR, ino);
         reply.error(Errno::ENOSYS);
     }
 
-    fn listxattr(&self, _req: &Request, _ino: INodeNo, _size: u32, reply: ReplyXattr) {
+    fn listxattr(&self, req: &Request, ino: INodeNo, _size: u32, reply: ReplyXattr) {
+        let _noted = self.note_node(req, opcode::LISTXATTR, ino);
         reply.error(Errno::ENOSYS);
     }
 
     fn setxattr(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
+        req: &Request,
+        ino: INodeNo,
         _name: &OsStr,
         _value: &[u8],
         _flags: i32,
         _position: u32,
         reply: ReplyEmpty,
     ) {
+        let _noted = self.note_node(req, opcode::SETXATTR, ino);
         reply.error(Errno::ENOSYS);
     }
 
-    fn removexattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+    fn removexattr(&self, req: &Request, ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        let _noted = self.note_node(req, opcode::REMOVEXATTR, ino);
         reply.error(Errno::ENOSYS);
     }
 
     fn lseek(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
         _offset: i64,
         _whence: i32,
         reply: ReplyLseek,
     ) {
+        let _noted = self.note_file(req, opcode::LSEEK, ino, fh);
         // SEEK_DATA and SEEK_HOLE, which procfs does not know.
         reply.error(Errno::EINVAL);
     }
 
     fn mknod(
         &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
         _mode: u32,
         _umask: u32,
         _rdev: u32,
         reply: ReplyEntry,
     ) {
+        let _noted = self.note_name(req, opcode::MKNOD, parent, name);
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
     fn create(
         &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
         _mode: u32,
         _umask: u32,
         _flags: i32,
         reply: ReplyCreate,
     ) {
+        let _noted = self.note_name(req, opcode::CREATE, parent, name);
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
@@ -496,28 +565,33 @@ impl Filesystem for VistaFs {
         umask: u32,
         reply: ReplyEntry,
     ) {
+        let noted = self.note_name(req, opcode::MKDIR, parent, name);
         let mode = mode & !umask;
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         let name = name.to_owned();
         answer(
             self.dispatcher.aside_to_change(parent.0, asker),
             move || {
+                let _noted = noted;
                 let made = guarded(|| dispatcher.make_directory(parent.0, &name, mode, asker));
                 reply_entry(made, reply);
             },
         );
     }
 
-    fn unlink(&self, _req: &Request, _parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+    fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let _noted = self.note_name(req, opcode::UNLINK, parent, name);
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let noted = self.note_name(req, opcode::RMDIR, parent, name);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         let name = name.to_owned();
         answer(
             self.dispatcher.aside_to_change(parent.0, asker),
             move || {
+                let _noted = noted;
                 let removed = guarded(|| dispatcher.remove_directory(parent.0, &name, asker));
                 reply_empty(removed, reply);
             },
@@ -526,40 +600,44 @@ impl Filesystem for VistaFs {
 
     fn link(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
+        req: &Request,
+        ino: INodeNo,
         _newparent: INodeNo,
         _newname: &OsStr,
         reply: ReplyEntry,
     ) {
+        let _noted = self.note_node(req, opcode::LINK, ino);
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
     fn symlink(
         &self,
-        _req: &Request,
-        _parent: INodeNo,
+        req: &Request,
+        parent: INodeNo,
         _link_name: &OsStr,
         _target: &Path,
         reply: ReplyEntry,
     ) {
+        let _noted = self.note_node(req, opcode::SYMLINK, parent);
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
     fn rename(
         &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
         _newparent: INodeNo,
         _newname: &OsStr,
         _flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
+        let _noted = self.note_name(req, opcode::RENAME, parent, name);
         reply.error(errno(&DispatchError::ReadOnly));
     }
 
     fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
+        let _noted = self.note_node(req, opcode::READLINK, ino);
         let mut target = Vec::new();
         match guarded(|| self.dispatcher.read_link(ino.0, asker(req), &mut target)) {
             Ok(()) => reply.data(&target),

@@ -1,10 +1,11 @@
 //! From a FUSE request to a view and back.
 //!
-//! Everything but `fuse.rs` is free of fuser, so that the dispatcher can be driven without a mount.
+//! Everything but `fuse.rs` and `redo.rs` is free of fuser, so that the dispatcher can be driven without a mount.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `fuse.rs` | converts requests and replies; catches panics; nothing else |
+//! | `fuse/noting.rs` | notes requests in flight in the handover memory |
 //! | `dispatcher.rs` | what each operation does |
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
 //! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
@@ -13,8 +14,11 @@
 //! | `place.rs` | what a node number stands for |
 //! | `number.rs` | node numbers: functions of (view path, container) |
 //! | `open_files.rs` | open handles: view, container and text |
+//! | `kept_text.rs` | what has been read of them, for the next process |
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `aside.rs` | requests that may take long, each container's on a thread of its own |
+//! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
+//! | `redo.rs` | answers what dead workers have left unanswered |
 //! | `errno.rs` | the one place that maps errors to errno |
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
@@ -25,6 +29,7 @@
 //! that is opened. Order: a table, then nothing; an open file's text or channel, then nothing of this
 //! crate.
 
+mod abi;
 mod address;
 mod aside;
 mod channel;
@@ -32,11 +37,14 @@ mod complaints;
 mod dispatcher;
 mod errno;
 mod fuse;
+mod kept_text;
 mod number;
 mod open_files;
 mod place;
+mod redo;
 mod tree;
 
 pub use dispatcher::{Attributes, Dispatcher, Entry};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
+pub use redo::{redo_unfinished, wake_pollers};

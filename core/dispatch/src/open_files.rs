@@ -1,7 +1,9 @@
 //! Open handles: which view of which container, and the text that is being read.
 //!
-//! A handle number carries a random mark of this process, so that a worker that takes over never
-//! takes a handle of the one before for its own; it serves such a handle by rendering afresh.
+//! A handle number carries a mark of this process, so that a worker that takes over never takes a
+//! handle of the one before for its own; it serves such a handle by what is kept of it
+//! (`kept_text.rs`), or by rendering afresh. The mark is the worker's generation where there is memory
+//! that outlives it, else a random number.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -12,9 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 use rustix::io::Errno;
 use vistafs_container::Container;
+use vistafs_handover::Shown;
 use vistafs_view::{Access, NodeId, NodeKind};
 
 use crate::channel::OpenChannel;
+use crate::kept_text::KeptText;
 
 /// Whose numbers an open file shows; fixed at open.
 #[derive(Debug, Clone)]
@@ -35,6 +39,24 @@ pub(crate) struct Text {
     /// Where it ended, if it was read to its end. The bytes are then given back: a tenant may keep
     /// thousands of descriptors that it has read.
     pub(crate) ended_at: Option<u64>,
+    /// A part of it was read, and the rest was lost with an earlier process.
+    pub(crate) lost: bool,
+    /// What is kept for the next process.
+    pub(crate) kept: Option<KeptText>,
+}
+
+impl Text {
+    /// As an earlier process has left it.
+    pub(crate) fn go_on_from(&mut self, shown: Shown) {
+        match shown {
+            Shown::Whole { length, .. } => self.ended_at = Some(length),
+            Shown::Part(text) => {
+                self.bytes = text;
+                self.rendered = true;
+            }
+            Shown::Lost => self.lost = true,
+        }
+    }
 }
 
 /// What stands behind an open file for those who write to it or poll it.
@@ -100,9 +122,10 @@ pub(crate) struct OpenFiles {
 }
 
 impl OpenFiles {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(mark: Option<u64>) -> Self {
         // The standard library's source of randomness without a dependency.
-        let mark = RandomState::new().hash_one(std::process::id()) << 40;
+        let random = || RandomState::new().hash_one(std::process::id()) << 40;
+        let mark = mark.unwrap_or_else(random);
         Self {
             files: Default::default(),
             listings: RwLock::default(),

@@ -29,6 +29,20 @@ impl Averages {
         Self([threads.min(MOST) * ONE; 3])
     }
 
+    /// As the numbers that they are computed with, of 11 bits after the point.
+    #[must_use]
+    pub fn to_bits(self) -> [u64; 3] {
+        self.0
+    }
+
+    /// From those numbers; `None` if no averages are that high.
+    #[must_use]
+    pub fn from_bits(bits: [u64; 3]) -> Option<Self> {
+        bits.iter()
+            .all(|bits| *bits <= MOST * ONE)
+            .then_some(Self(bits))
+    }
+
     /// After further samples, five seconds apart, each of which found that many `threads`.
     pub fn add(&mut self, samples: u64, threads: u64) {
         let threads = threads.min(MOST) * ONE;

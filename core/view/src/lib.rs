@@ -15,6 +15,7 @@
 //! | `spec.rs` | [`ViewSpec`], [`Provider`], and where a view gets its numbers from |
 //! | `options.rs` | a view's options, with their defaults |
 //! | `tree.rs` | [`TreeView`], and the nodes of a tree |
+//! | `aside.rs` | what stands in the place of a view that is put aside |
 //! | `channel.rs` | [`Channel`]: what stands behind a file that is written to and polled |
 //! | `context.rs` | [`Context`]: the container, the host and scratch space |
 //! | `request.rs` | [`Request`]: who asks, and whose numbers he is shown |
@@ -22,6 +23,7 @@
 //! | `registry.rs` | [`Registry`] |
 //! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
 
+mod aside;
 mod channel;
 mod context;
 mod options;
@@ -45,3 +47,4 @@ pub use selection::Selection;
 pub use spec::{Provider, Source, ViewSpec};
 pub use tree::{Access, Change, NodeAttributes, NodeId, NodeKind, TreeView, look_up};
 pub use view::{View, ViewError};
+pub use vistafs_container::{Lasting, words};

@@ -4,12 +4,16 @@
 //! linker; so the registry sorts, checks each registration, and the daemon's tests compare its
 //! names with the enabled features.
 
+use std::sync::Arc;
+
 use vistafs_host::Host;
+
+use crate::aside::PutAside;
 
 use crate::{OptionError, Options, Provider, Selection, Source, ViewSpec};
 
 /// Whether a view serves, and if not, why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// It serves.
     On,
@@ -19,6 +23,8 @@ pub enum Status {
     Disabled,
     /// It is made from a file that this host does not have.
     NotOnHost,
+    /// It was put aside, as the text tells: containers get EIO, the host its own file.
+    PutAside(String),
 }
 
 /// A view in the registry.
@@ -131,15 +137,29 @@ impl Registry {
         self
     }
 
+    /// Keeps a view that serves from containers: to them it answers EIO. A name that is not known, or
+    /// of a view that is off, changes nothing.
+    pub fn put_aside(&mut self, name: &str, why: &str) {
+        let serving = |view: &&mut Registered| view.spec.name == name && view.status == Status::On;
+        if let Some(view) = self.views.iter_mut().find(serving) {
+            view.status = Status::PutAside(why.to_owned());
+            view.provider = match view.provider {
+                Provider::File(_) => Provider::File(Arc::new(PutAside)),
+                Provider::Tree(_) => Provider::Tree(Arc::new(PutAside)),
+            };
+        }
+    }
+
     /// Every view, by path.
     #[must_use]
     pub fn all(&self) -> &[Registered] {
         &self.views
     }
 
-    /// Those that serve, by path.
+    /// Those that serve, by path, and those that are put aside.
     pub fn serving(&self) -> impl Iterator<Item = &Registered> {
-        self.views.iter().filter(|view| view.status == Status::On)
+        let serves = |status: &Status| matches!(status, Status::On | Status::PutAside(_));
+        self.views.iter().filter(move |view| serves(&view.status))
     }
 
     /// The view at a path (`proc/meminfo`, or `/proc/meminfo`), or of a name (`meminfo`).
@@ -337,7 +357,7 @@ mod tests {
         let paths: Vec<_> = registry
             .all()
             .iter()
-            .map(|v| (v.spec.path, v.status))
+            .map(|v| (v.spec.path, v.status.clone()))
             .collect();
         assert_eq!(
             paths,
@@ -348,6 +368,23 @@ mod tests {
         );
         assert_eq!(registry.serving().count(), 1);
         assert_eq!(registry.find("/proc/stat").unwrap().spec.name, "stat");
+    }
+
+    #[test]
+    fn a_view_that_is_put_aside_is_there_and_answers_nothing() {
+        let selection = Selection {
+            disable: vec!["stat".into()],
+            ..Selection::default()
+        };
+        let mut registry = Registry::new([&STAT, &MEMINFO, &TREE], &selection).unwrap();
+        for name in ["stat", "meminfo", "tree", "nothing"] {
+            registry.put_aside(name, "it crashed");
+        }
+        let status = |name| registry.find(name).unwrap().status.clone();
+        assert_eq!(status("stat"), Status::Disabled);
+        assert_eq!(status("meminfo"), Status::PutAside("it crashed".into()));
+        assert_eq!(status("tree"), Status::PutAside("it crashed".into()));
+        assert_eq!(registry.serving().count(), 2);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use vistafs_text::CpuSet;
 use vistafs_text::stat::CpuTimes;
 
 /// The columns that can be other than zero.
-const COLUMNS: usize = 5;
+pub(super) const COLUMNS: usize = 5;
 const USER: usize = 0;
 const NICE: usize = 1;
 const SYSTEM: usize = 2;
@@ -48,14 +48,14 @@ pub(crate) struct Reading<'a> {
 }
 
 /// What one CPU was shown.
-#[derive(Debug, Clone, Copy, Default)]
-struct Account {
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Account {
     /// Ticks shown.
-    shown: [u64; COLUMNS],
+    pub(super) shown: [u64; COLUMNS],
     /// ns not shown yet; negative where a tick was shown early for the sake of the sum.
-    pending: [i64; COLUMNS],
+    pub(super) pending: [i64; COLUMNS],
     /// The kernel's counters at the last reading (total, user, system), ns.
-    seen: [u64; 3],
+    pub(super) seen: [u64; 3],
 }
 
 impl Account {
@@ -69,15 +69,15 @@ impl Account {
 /// The counters of one container.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    accounts: Vec<Account>,
-    visible: CpuSet,
-    age: u64,
-    usage: CpuUsage,
-    moves: u64,
+    pub(super) accounts: Vec<Account>,
+    pub(super) visible: CpuSet,
+    pub(super) age: u64,
+    pub(super) usage: CpuUsage,
+    pub(super) moves: u64,
     /// ns at low priority that were told before the user time that they are part of.
-    early_nice: u64,
+    pub(super) early_nice: u64,
     /// ns charged beyond the time that had passed.
-    owed: u64,
+    pub(super) owed: u64,
     order: Vec<(u32, bool)>,
 }
 

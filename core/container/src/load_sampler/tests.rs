@@ -1,12 +1,15 @@
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use tempfile::TempDir;
 use vistafs_cgroup::Hierarchies;
+use vistafs_handover::Handover;
 use vistafs_host::FixedFacts;
 use vistafs_text::loadavg::Averages;
 use vistafs_text::time_offsets::Offset;
 
 use super::*;
+use crate::kept::{Keeper, Origin};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -254,4 +257,35 @@ fn a_host_that_is_the_container_has_no_load_of_its_own() {
     let sampler = LoadSampler::new(NEVER);
     assert_eq!(sampler.load(&root, &small.host).unwrap(), None);
     assert!(!is_running(&sampler));
+}
+
+#[test]
+fn the_next_process_goes_on_with_the_averages() {
+    let small = Small::new();
+    let handover = Handover::create().unwrap();
+    let container = |handover: &Arc<Handover>| {
+        let container = Arc::into_inner(small.container()).unwrap();
+        let keeper = Keeper::new(Some(handover), Origin::Path, container.mark());
+        Arc::new(container.kept_by(keeper))
+    };
+    let averages = |sampler: &LoadSampler, container: &Arc<Container>| {
+        let load = sampler.load(container, &small.host);
+        load.unwrap().unwrap().averages
+    };
+    small.set_threads("RRRR");
+    let (first, of_first) = (LoadSampler::new(NEVER), container(&handover));
+    assert_eq!(averages(&first, &of_first), Averages::steady(4));
+    drop((first, of_first));
+
+    // Its successor sees none at all, and lets the averages fall from where they were.
+    small.set_threads("");
+    let adopted = handover.as_fd().try_clone_to_owned().unwrap();
+    let of_second = container(&Handover::adopt(adopted).unwrap());
+    let second = LoadSampler::new(NEVER);
+    let went_on = averages(&second, &of_second);
+    assert!(went_on != Averages::steady(0) && went_on.to_bits() <= Averages::steady(4).to_bits());
+
+    // Who has nothing to go on from begins with what is there.
+    let other = small.container();
+    assert_eq!(averages(&second, &other), Averages::steady(0));
 }

@@ -1,5 +1,7 @@
 //! `vistafs views`: the table of all views.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde::Serialize;
 use vistafs_cgroup::Hierarchies;
@@ -9,14 +11,16 @@ use vistafs_view::{Registered, Registry, Status};
 use crate::cli::ViewsArgs;
 use crate::config::Config;
 use crate::engine;
+use crate::link::PutAside;
 use crate::output;
+use crate::supervise::question::{Question, ask};
 
 #[derive(Serialize)]
 struct Row {
     path: &'static str,
     name: &'static str,
     on: bool,
-    why: &'static str,
+    why: String,
     from: &'static str,
     sources: Vec<String>,
     summary: &'static str,
@@ -33,9 +37,18 @@ struct OptionRow {
 }
 
 pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
+    if let Some(view) = &args.restore {
+        let view = view.clone();
+        ask(&args.mount.path()?, &Question::Restore { view })?;
+        return Ok(0);
+    }
     let registry =
         Registry::collect(&config.selection()).context("the configuration cannot be used")?;
-    let registry = registry.on(&Host::running(config.epoch())?);
+    let mut registry = registry.on(&Host::running(config.epoch())?);
+    // Whoever may not ask, or where nothing is mounted, sees what the configuration says.
+    for view in put_aside(&args.mount.path()?) {
+        registry.put_aside(&view.name, &view.why);
+    }
     let hierarchies = engine::hierarchies()?;
     let rows: Vec<Row> = registry
         .all()
@@ -52,6 +65,15 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// What the supervisor of a mount keeps from containers.
+fn put_aside(mount: &Path) -> Vec<PutAside> {
+    let Ok(mut status) = ask(mount, &Question::Status) else {
+        return Vec::new();
+    };
+    let put_aside = status.get_mut("put_aside").map(serde_json::Value::take);
+    serde_json::from_value(put_aside.unwrap_or_default()).unwrap_or_default()
+}
+
 fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
     let option = |o: &vistafs_view::OptionSpec| OptionRow {
         name: o.name,
@@ -66,12 +88,13 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
         path: view.spec.path,
         name: view.spec.name,
         on: view.status == Status::On,
-        why: match view.status {
-            Status::On if view.spec.on_by_default => "by default",
-            Status::On => "enabled in the configuration",
-            Status::OffByDefault => "by default",
-            Status::Disabled => "disabled in the configuration",
-            Status::NotOnHost => "the host has no such file",
+        why: match &view.status {
+            Status::On if view.spec.on_by_default => "by default".to_owned(),
+            Status::On => "enabled in the configuration".to_owned(),
+            Status::OffByDefault => "by default".to_owned(),
+            Status::Disabled => "disabled in the configuration".to_owned(),
+            Status::NotOnHost => "the host has no such file".to_owned(),
+            Status::PutAside(why) => format!("put aside: {why}"),
         },
         from: "built in",
         sources: view

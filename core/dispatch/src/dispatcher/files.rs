@@ -1,5 +1,6 @@
 //! Open files: reading, writing, polling.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use super::{Dispatcher, SCRATCH, alive_or_gone};
 use crate::aside::Aside;
 use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
-use crate::open_files::{Behind, OpenFile, Shows};
+use crate::kept_text::{Budget, KeptText};
+use crate::open_files::{Behind, OpenFile, Shows, Text};
 use crate::tree::Node;
 
 /// Ready for everything, as a /proc file without a poll operation.
@@ -23,6 +25,8 @@ const ALWAYS_READY: u32 =
 pub(crate) struct Poll {
     /// poll(2) events that it asks for.
     pub(crate) events: u32,
+    /// The kernel's number of the open file, by which it can be told to ask again.
+    pub(crate) number: u64,
     /// Tells the kernel to ask again, if somebody waits.
     pub(crate) wake: Option<Wake>,
 }
@@ -47,7 +51,7 @@ impl Dispatcher {
     /// opened for.
     ///
     /// # Errors
-    /// `View`, `ContainerGone`; for a handle of another worker also those of `open`.
+    /// `View`, `ContainerGone`; for a handle of another worker also those of `open`, and `TextLost`.
     pub fn read(
         &self,
         number: u64,
@@ -63,7 +67,11 @@ impl Dispatcher {
             reply(&[]);
             return Ok(());
         }
-        if offset == 0 || !text.rendered {
+        if offset > 0 && text.lost {
+            return Err(DispatchError::TextLost);
+        }
+        let is_new = offset == 0 || !text.rendered;
+        if is_new {
             let mut bytes = std::mem::take(&mut text.bytes);
             if bytes.capacity() == 0 {
                 bytes = self.open_files.buffer();
@@ -74,10 +82,13 @@ impl Dispatcher {
             self.render(&file, asker, &mut bytes)?;
             text.bytes = bytes;
             text.rendered = true;
+            text.lost = false;
         }
         let length = text.bytes.len();
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(length);
         let to = from.saturating_add(size).min(length);
+        // Before anybody is told: then this process may end at any instant.
+        self.keep(handle, &file, &mut text, is_new, from..to);
         reply(&text.bytes[from..to]);
         if from == length {
             text.ended_at = Some(length as u64);
@@ -85,6 +96,36 @@ impl Dispatcher {
             self.open_files.give_back(std::mem::take(&mut text.bytes));
         }
         Ok(())
+    }
+
+    /// Keeps for the next process what is about to be shown of a text.
+    fn keep(
+        &self,
+        handle: u64,
+        file: &OpenFile,
+        text: &mut Text,
+        is_new: bool,
+        shown: Range<usize>,
+    ) {
+        let is_end = shown.start == text.bytes.len();
+        let Some(handover) = self.handover().filter(|_| is_new || is_end) else {
+            return;
+        };
+        if text.kept.is_none() {
+            text.kept = KeptText::open(handover, handle, || self.budget(&file.shows));
+        }
+        match &mut text.kept {
+            Some(kept) if is_end => kept.end(text.bytes.len()),
+            Some(kept) => kept.show(&text.bytes, shown.end),
+            None => {}
+        }
+    }
+
+    fn budget(&self, shows: &Shows) -> Arc<Budget> {
+        match shows {
+            Shows::Host => Arc::clone(&self.texts),
+            Shows::Container(container) => container.state(),
+        }
     }
 
     /// Writes into an open file; how many bytes were taken. `opened` is what the file was opened for.
@@ -145,8 +186,11 @@ impl Dispatcher {
             return Ok(ALWAYS_READY & poll.events);
         };
         if let Some(wake) = poll.wake {
+            if let Some(handover) = self.handover() {
+                handover.note_poller(poll.number);
+            }
             self.waiting
-                .watch(handle, &channel, poll.events, wake)
+                .watch(handle, &channel, poll.events, (poll.number, wake))
                 .map_err(ViewError::Answer)?;
         }
         Ok(channel.ready(poll.events).map_err(ViewError::Answer)?)
@@ -154,7 +198,11 @@ impl Dispatcher {
 
     /// Closes a file.
     pub fn close(&self, handle: u64) {
-        self.waiting.forget(handle);
+        let polled = self.waiting.forget(handle);
+        if let Some(handover) = self.handover() {
+            handover.close_handle(handle);
+            polled.into_iter().for_each(|n| handover.forget_poller(n));
+        }
         let Some(file) = self.open_files.close(handle) else {
             return;
         };
@@ -255,6 +303,12 @@ impl Dispatcher {
         }
         let file = self.file(number, access, asker)?;
         self.open_in_tree(&file, asker)?;
+        let left = self.handover().and_then(|h| h.adopt_handle(handle));
+        if let Some((kept, shown)) = left {
+            let mut text = file.text.lock();
+            text.kept = Some(KeptText::adopted(kept, self.budget(&file.shows)));
+            shown.into_iter().for_each(|shown| text.go_on_from(shown));
+        }
         Ok(self.open_files.adopt(handle, file))
     }
 

@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -165,17 +166,24 @@ static GUARDED: ViewSpec = ViewSpec {
 static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
 static MISSING: ViewSpec = spec("missing", "proc/no-such-file");
 
-fn dispatcher() -> Dispatcher {
+pub(crate) fn dispatcher() -> Dispatcher {
+    dispatcher_with(None)
+}
+
+pub(crate) fn dispatcher_with(handover: Option<Arc<Handover>>) -> Dispatcher {
     let host = Arc::new(Host::running(Duration::ZERO).unwrap());
     let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
-    let containers = Containers::new(host, none).unwrap();
-    let registry =
-        Registry::new([&UPTIME, &MISSING, &SMALL, &GUARDED], &Selection::default()).unwrap();
+    let containers = Containers::with_handover(host, none, handover).unwrap();
+    let registry = Registry::new(
+        [&UPTIME, &MISSING, &SMALL, &GUARDED, &CHANGING],
+        &Selection::default(),
+    )
+    .unwrap();
     Dispatcher::new(containers, &registry, Policy::default())
 }
 
 /// This very process, which is in no container as far as the dispatcher can tell.
-fn host(uid: u32) -> Asker {
+pub(crate) fn host(uid: u32) -> Asker {
     Asker {
         tid: std::process::id(),
         uid,
@@ -183,7 +191,7 @@ fn host(uid: u32) -> Asker {
     }
 }
 
-fn find(dispatcher: &Dispatcher, path: &str) -> Attributes {
+pub(crate) fn find(dispatcher: &Dispatcher, path: &str) -> Attributes {
     let mut number = number::ROOT;
     let mut found = dispatcher.attributes(number, host(0)).unwrap();
     for name in path.split('/') {
@@ -277,6 +285,37 @@ fn addresses_are_for_root_and_are_forgotten() {
         libc::ESTALE
     );
     assert_eq!(dispatcher.counts().1, 0);
+}
+
+/// The kernel holds on to nodes longer than a process lives.
+#[test]
+fn addresses_are_known_to_the_next_process() {
+    let handover = Handover::create().unwrap();
+    let next = || dispatcher_with(Some(Arc::clone(&handover)));
+    let attributes = |dispatcher: &Dispatcher, number| {
+        let found = dispatcher.attributes(number, host(0));
+        found.map_err(|error| error.errno())
+    };
+    let first = next();
+    let at = find(&first, "at");
+    let file = find(&first, "at/proc/uptime");
+    let directory = find(&first, "at/sys");
+    drop(first);
+    let second = next();
+    for node in [at, file, directory] {
+        assert_eq!(attributes(&second, node.number), Ok(node));
+    }
+    // The first has told the kernel of this one once, the second twice.
+    find(&second, "at/proc/uptime");
+    find(&second, "at/proc/uptime");
+    drop(second);
+    let third = next();
+    third.forget(file.number, 2);
+    assert_eq!(attributes(&next(), file.number), Ok(file));
+    third.forget(file.number, 1);
+    for dispatcher in [third, next()] {
+        assert_eq!(attributes(&dispatcher, file.number), Err(libc::ESTALE));
+    }
 }
 
 #[test]
@@ -408,6 +447,7 @@ fn a_file_without_a_channel_is_always_ready() {
     let number = find(&dispatcher, "proc/uptime").number;
     let poll = Poll {
         events: u32::MAX,
+        number: 0,
         wake: None,
     };
     let ready = dispatcher.poll(number, 1, poll, host(0)).unwrap();
@@ -451,6 +491,7 @@ fn who_opens_for_writing_is_who_is_judged() {
     let poll = |handle, uid| {
         let poll = Poll {
             events: 0,
+            number: 0,
             wake: None,
         };
         let ready = dispatcher.poll(number, handle, poll, host(uid));
@@ -465,4 +506,153 @@ fn who_opens_for_writing_is_who_is_judged() {
         dispatcher.close(handle);
     }
     assert_eq!(dispatcher.counts(), (0, 0, 0));
+}
+
+/// A file whose text is another one, and of another length, at each rendering.
+#[derive(Debug)]
+struct Changing(AtomicUsize);
+
+impl TreeView for Changing {
+    fn lookup(
+        &self,
+        _: &mut Request<'_>,
+        _: NodeId,
+        _: &OsStr,
+    ) -> Result<NodeAttributes, ViewError> {
+        Ok(Small::node(FILE))
+    }
+
+    fn attributes(&self, _: &mut Request<'_>, node: NodeId) -> Result<NodeAttributes, ViewError> {
+        Ok(Small::node(node))
+    }
+
+    fn list(
+        &self,
+        _: &mut Request<'_>,
+        _: NodeId,
+        _: &mut dyn FnMut(&OsStr, NodeId, NodeKind),
+    ) -> Result<(), ViewError> {
+        Ok(())
+    }
+
+    fn open(&self, _: &mut Request<'_>, _: NodeId, _: Access) -> Result<(), ViewError> {
+        Ok(())
+    }
+
+    fn read(&self, _: &mut Request<'_>, _: NodeId, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        let count = CHANGES.fetch_add(1, Ordering::Relaxed) + self.0.load(Ordering::Relaxed);
+        let letter = b'a' + u8::try_from(count % 26).unwrap();
+        out.resize(1000 + count % 3000, letter);
+        Ok(())
+    }
+}
+
+static CHANGES: AtomicUsize = AtomicUsize::new(0);
+static CHANGING: ViewSpec = ViewSpec {
+    build: |_: &Options| Provider::Tree(Arc::new(Changing(AtomicUsize::new(0)))),
+    ..spec("changing", "sys/changing")
+};
+
+fn is_one_text(text: &[u8]) -> bool {
+    text.len() >= 1000 && text.iter().all(|letter| *letter == text[0])
+}
+
+/// Whoever reads in pieces gets one text, however often the process dies in between: after any reply,
+/// and before any (then the same is asked of the next one).
+#[test]
+fn a_text_is_one_text_across_processes() {
+    let handover = Handover::create().unwrap();
+    let next = || {
+        let adopted = Handover::adopt(handover.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        adopted.begin_generation();
+        dispatcher_with(Some(adopted))
+    };
+    let mut dispatcher = next();
+    let number = find(&dispatcher, "sys/changing/file").number;
+    let mut random = 7_u32;
+    let mut dice = |sides: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 16) % sides
+    };
+    let mut deaths = 0;
+    for round in 0..2000 {
+        let handle = dispatcher.open(number, READ, host(0)).unwrap();
+        let size = [100, 1024, 4096][round % 3];
+        let mut text = Vec::new();
+        loop {
+            if dice(8) == 0 {
+                // Before its reply has left.
+                let offset = text.len() as u64;
+                dispatcher
+                    .read(number, (handle, READ), offset, size, host(0), |_| ())
+                    .unwrap();
+                dispatcher = next();
+                deaths += 1;
+            }
+            let mut piece = Vec::new();
+            let reply = |bytes: &[u8]| piece.extend_from_slice(bytes);
+            let offset = text.len() as u64;
+            dispatcher
+                .read(number, (handle, READ), offset, size, host(0), reply)
+                .unwrap();
+            if dice(4) == 0 {
+                dispatcher = next();
+                deaths += 1;
+            }
+            if piece.is_empty() {
+                break;
+            }
+            text.extend_from_slice(&piece);
+        }
+        assert!(
+            is_one_text(&text),
+            "{round}: {}",
+            String::from_utf8_lossy(&text)
+        );
+        dispatcher.close(handle);
+    }
+    assert!(deaths > 1000);
+    // Nothing is left behind of any of them.
+    let numbers =
+        (1..=deaths + 1).flat_map(|generation| (1..16).map(move |n| generation << 40 | n));
+    assert_eq!(
+        numbers
+            .filter(|n| handover.adopt_handle(*n).is_some())
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn a_text_that_was_not_kept_is_an_error_and_then_begins_anew() {
+    let handover = Handover::create().unwrap();
+    let next = || {
+        handover.begin_generation();
+        dispatcher_with(Some(Arc::clone(&handover)))
+    };
+    let dispatcher = next();
+    let number = find(&dispatcher, "sys/changing/file").number;
+    let handles: Vec<u64> = (0..300)
+        .map(|_| dispatcher.open(number, READ, host(0)).unwrap())
+        .collect();
+    let piece = |dispatcher: &Dispatcher, handle: u64, offset: u64| {
+        let mut text = Vec::new();
+        let reply = |bytes: &[u8]| text.extend_from_slice(bytes);
+        let read = dispatcher.read(number, (handle, READ), offset, 100, host(0), reply);
+        read.map(|()| text).map_err(|error| error.errno())
+    };
+    for handle in &handles {
+        assert_eq!(
+            piece(&dispatcher, *handle, 0).map(|text| text.len()),
+            Ok(100)
+        );
+    }
+    let second = next();
+    // 256 are kept for all callers on the host together.
+    let (kept, lost) = (handles[255], handles[256]);
+    assert_eq!(piece(&second, kept, 100).map(|text| text.len()), Ok(100));
+    assert_eq!(piece(&second, lost, 100), Err(libc::EIO));
+    assert_eq!(piece(&second, lost, 100), Err(libc::EIO));
+    assert_eq!(piece(&second, lost, 0).map(|text| text.len()), Ok(100));
+    assert_eq!(piece(&second, lost, 100).map(|text| text.len()), Ok(100));
 }

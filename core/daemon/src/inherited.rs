@@ -1,0 +1,60 @@
+//! Descriptors that came with the start of the program, by their numbers.
+//!
+//! Of a supervisor for its worker, of a supervisor for the program that takes its place, and of the
+//! service manager. A number is taken once, and only if it is open.
+
+#![allow(
+    unsafe_code,
+    reason = "a number that was handed over at exec(2) becomes a descriptor nowhere else"
+)]
+
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+
+use anyhow::Context as _;
+use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+
+/// Takes a descriptor by its number; closed at exec(2) from now on.
+pub(crate) fn take(number: RawFd) -> anyhow::Result<OwnedFd> {
+    if number <= 2 {
+        anyhow::bail!("descriptor {number} is not one that is handed over");
+    }
+    let is_open = std::path::Path::new(&format!("/proc/self/fd/{number}")).exists()
+        // What it leads to need not exist, as with a removed file or a socket.
+        || std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
+    if !is_open {
+        anyhow::bail!("descriptor {number} was not handed over");
+    }
+    // SAFETY: it is open, and the protocol between the two programs makes it ours alone: nothing
+    // else in this program knows the number, and each number is taken once, at start.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
+    keep(&descriptor, false).with_context(|| format!("descriptor {number}"))?;
+    Ok(descriptor)
+}
+
+/// Whether a descriptor stays open over the next exec(2).
+pub(crate) fn keep(descriptor: &impl AsFd, kept: bool) -> rustix::io::Result<()> {
+    let mut flags = fcntl_getfd(descriptor)?;
+    flags.set(FdFlags::CLOEXEC, !kept);
+    fcntl_setfd(descriptor, flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::IntoRawFd;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_open_is_taken() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let number = ours.into_raw_fd();
+        let taken = take(number).unwrap();
+        assert!(fcntl_getfd(&taken).unwrap().contains(FdFlags::CLOEXEC));
+        keep(&taken, true).unwrap();
+        assert!(!fcntl_getfd(&taken).unwrap().contains(FdFlags::CLOEXEC));
+        drop((taken, theirs));
+        for number in [-1, 0, 2, 1_000_000] {
+            assert!(take(number).is_err(), "{number}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What supervisor and worker say to each other.
+//!
+//! A pair of sockets that keep datagrams apart; each datagram is one message in JSON. The two may be
+//! of different versions of vistafs while one is exchanged for the other: words and fields are
+//! added and never changed, and a word that is not known is passed over.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// A word of the supervisor's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "kebab-case")]
+pub(crate) enum Order {
+    /// Get everything ready but do not serve yet. The first word.
+    Prepare {
+        /// Which worker of this mount it is, counted from 1.
+        generation: u64,
+        /// Views that are not to serve containers.
+        #[serde(default)]
+        put_aside: Vec<PutAside>,
+    },
+    /// Serve.
+    Serve {
+        /// The kernel's FUSE_INIT request.
+        init: Vec<u8>,
+        /// Whether the kernel does not send again what the worker before had read.
+        #[serde(default)]
+        redo: bool,
+    },
+    /// Finish what was begun, and leave.
+    Leave,
+    /// Something of a later version's.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A word of the worker's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "kebab-case")]
+pub(crate) enum Word {
+    /// All is ready but the kernel's FUSE_INIT.
+    Prepared {
+        /// How old a request may become before the worker is taken for stuck; 0: never.
+        #[serde(default)]
+        stuck_seconds: u64,
+    },
+    /// FUSE_INIT was answered so.
+    Answered {
+        /// What was written to the device, or would have been.
+        reply: Vec<u8>,
+        /// The worker's number in the memory that is handed over; 0: it does not use it.
+        #[serde(default)]
+        generation: u32,
+    },
+    /// Requests are being answered.
+    Ready,
+    /// It cannot serve, and ends.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// The kernel has no more requests: unmounted or aborted.
+    Unmounted,
+    /// Something of a later version's.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A view that is kept from containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PutAside {
+    /// The view.
+    pub(crate) name: String,
+    /// For `vistafs views`.
+    pub(crate) why: String,
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Link(OwnedFd);
+
+/// Longer than any message.
+const MOST: usize = 64 << 10;
+
+impl Link {
+    /// Two ends.
+    pub(crate) fn pair() -> rustix::io::Result<(Self, Self)> {
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        Ok((Self(ours), Self(theirs)))
+    }
+
+    /// An end that was handed over.
+    pub(crate) fn new(end: OwnedFd) -> Self {
+        Self(end)
+    }
+
+    /// Sends a message. Never waits: somebody who does not listen is as good as gone.
+    pub(crate) fn say(&self, message: &impl Serialize) -> rustix::io::Result<()> {
+        let text = serde_json::to_vec(message).map_err(|_| Errno::INVAL)?;
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        send(&self.0, &text, flags).map(|_| ())
+    }
+
+    /// Waits for the next message. `None`: the other end is closed.
+    pub(crate) fn hear<T: DeserializeOwned>(&self) -> rustix::io::Result<Option<T>> {
+        self.receive(RecvFlags::empty())
+    }
+
+    /// The next message, if there is one; else `AGAIN`.
+    pub(crate) fn hear_now<T: DeserializeOwned>(&self) -> rustix::io::Result<Option<T>> {
+        self.receive(RecvFlags::DONTWAIT)
+    }
+
+    fn receive<T: DeserializeOwned>(&self, flags: RecvFlags) -> rustix::io::Result<Option<T>> {
+        let mut text = vec![0; MOST];
+        let (got, _) = loop {
+            match recv(&self.0, &mut text[..], flags) {
+                Err(Errno::INTR) => {}
+                // It ended with a message of ours unread.
+                Err(Errno::CONNRESET) => return Ok(None),
+                received => break received?,
+            }
+        };
+        if got == 0 {
+            return Ok(None);
+        }
+        match serde_json::from_slice(&text[..got]) {
+            Ok(message) => Ok(Some(message)),
+            Err(error) => {
+                log::debug!("a message that is not understood: {error}");
+                Err(Errno::BADMSG)
+            }
+        }
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_stay_apart_and_the_end_is_told() {
+        let (ours, theirs) = Link::pair().unwrap();
+        assert_eq!(ours.hear_now::<Word>(), Err(Errno::AGAIN));
+        let reply = vec![0, 1, 255];
+        let prepared = Word::Prepared { stuck_seconds: 10 };
+        theirs.say(&prepared).unwrap();
+        theirs
+            .say(&Word::Answered {
+                reply: reply.clone(),
+                generation: 3,
+            })
+            .unwrap();
+        drop(theirs);
+        assert_eq!(ours.hear().unwrap(), Some(prepared));
+        let answered = Word::Answered {
+            reply,
+            generation: 3,
+        };
+        assert_eq!(ours.hear().unwrap(), Some(answered));
+        assert_eq!(ours.hear::<Word>().unwrap(), None);
+        assert!(ours.say(&Order::Leave).is_err());
+    }
+
+    /// Both sides must go on understanding what earlier versions say.
+    #[test]
+    fn earlier_and_later_versions_are_understood() {
+        let order = |text: &str| serde_json::from_str::<Order>(text).unwrap();
+        assert_eq!(
+            order(r#"{"say":"prepare","generation":2}"#),
+            Order::Prepare {
+                generation: 2,
+                put_aside: vec![]
+            }
+        );
+        let init = vec![1, 2];
+        assert_eq!(
+            order(r#"{"say":"serve","init":[1,2],"speed":9}"#),
+            Order::Serve { init, redo: false }
+        );
+        assert_eq!(order(r#"{"say":"leave"}"#), Order::Leave);
+        assert_eq!(order(r#"{"say":"sing"}"#), Order::Unknown);
+        let word = |text: &str| serde_json::from_str::<Word>(text).unwrap();
+        assert_eq!(word(r#"{"say":"ready"}"#), Word::Ready);
+        assert_eq!(
+            word(r#"{"say":"prepared"}"#),
+            Word::Prepared { stuck_seconds: 0 }
+        );
+        assert_eq!(word(r#"{"say":"later","x":1}"#), Word::Unknown);
+    }
+}

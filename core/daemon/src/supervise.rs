@@ -1,0 +1,116 @@
+//! The supervisor: the process that the mount outlives its workers by.
+//!
+//! It opens /dev/fuse and mounts, and from then on only starts workers and replaces them. It has one
+//! thread, never reads a file of the mount, and waits for nobody: everything comes to the loop in
+//! `run.rs`. What it knows is in [`state::State`], so that another program can take its place.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `start.rs` | how a supervisor begins: anew, from the store, or in the place of another program |
+//! | `run.rs` | the loop: signals, time, what workers say |
+//! | `workers.rs` | when workers are started, get their word, and have ended |
+//! | `answers.rs` | what commands are answered |
+//! | `exchange.rs` | starting another program in the place of the running one |
+//! | `worker_process.rs` | one worker |
+//! | `backoff.rs` | how soon the next worker is started |
+//! | `program.rs` | the program file |
+//! | `state.rs` | what is known, as a text |
+//! | `stuck.rs` | workers that have a request for too long |
+//! | `suspects.rs` | views that were served at every crash |
+//! | `store.rs` | the service manager's store of descriptors |
+//! | `control.rs`, `question.rs` | the socket that commands ask by, and what they ask |
+
+mod answers;
+mod backoff;
+mod control;
+mod exchange;
+mod program;
+pub(crate) mod question;
+mod run;
+mod start;
+mod state;
+mod store;
+mod stuck;
+mod suspects;
+mod worker_process;
+mod workers;
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::sys::signalfd::SignalFd;
+use sd_notify::NotifyState;
+use vistafs_handover::Handover;
+
+use crate::fuse_mount::FuseMount;
+use backoff::Backoff;
+use control::Control;
+use exchange::Exchange;
+use program::Program;
+use state::{State, StateFile};
+use worker_process::WorkerProcess;
+
+pub(crate) use start::supervise;
+
+/// Number of the process and of the descriptor of a state that was handed over at exec(2).
+const RESUME: &str = "VISTAFS_RESUME";
+
+/// Variables that are said to the supervisor alone.
+const FOR_US: [&str; 5] = [
+    RESUME,
+    "NOTIFY_SOCKET",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
+
+/// All that it holds.
+#[derive(Debug)]
+struct Supervisor {
+    /// As it was asked for.
+    shown: PathBuf,
+    /// Options of every command, for workers.
+    options: Vec<OsString>,
+    /// SIGTERM leaves the mount to the next supervisor.
+    stored: bool,
+    mount: Option<FuseMount>,
+    device: OwnedFd,
+    state: State,
+    state_file: StateFile,
+    /// What one worker leaves to the next; without it they do as well as they can.
+    handover: Option<Arc<Handover>>,
+    program: Program,
+    signals: SignalFd,
+    control: Option<Control>,
+    current: Option<WorkerProcess>,
+    leaving: Vec<WorkerProcess>,
+    exchange: Option<Exchange>,
+    backoff: Backoff,
+    start_at: Option<Instant>,
+    /// Whether the kernel sends again what a dead worker had read; unknown before it was asked.
+    resends: Option<bool>,
+    /// A worker has died since one has begun to answer.
+    lost_requests: bool,
+    look_at: Instant,
+    ready_told: bool,
+    ending: Option<Ending>,
+}
+
+/// Why it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It was told to.
+    Told,
+    /// The mount is gone.
+    Unmounted,
+}
+
+/// Tells systemd, if it is there.
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!("cannot tell systemd: {error}");
+    }
+}

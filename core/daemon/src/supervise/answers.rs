@@ -1,0 +1,69 @@
+//! What commands ask, and what they are answered.
+
+use serde_json::{Value, json};
+
+use super::Supervisor;
+use super::control::Asker;
+use super::question::Question;
+use super::worker_process::Stage;
+
+impl Supervisor {
+    pub(super) fn hear_questions(&mut self) {
+        let Some(control) = &mut self.control else {
+            return;
+        };
+        for (asker, question) in control.questions() {
+            match question {
+                Question::Status => {
+                    let status = self.status();
+                    self.answer(Some(asker), &status);
+                }
+                Question::Upgrade => self.begin_exchange(Some(asker)),
+                Question::Restore { view } => self.restore(asker, &view),
+                Question::Unknown => {}
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, asker: Option<Asker>, answer: &Value) {
+        if let (Some(control), Some(asker)) = (&mut self.control, asker) {
+            control.answer(asker, answer);
+        }
+    }
+
+    /// What there is to know, for `vistafs status`.
+    fn status(&self) -> Value {
+        let worker = self.current.as_ref().map(|worker| {
+            json!({
+                "pid": worker.pid().as_raw(),
+                "since": worker.since(),
+                "serving": matches!(worker.stage, Stage::Serving(_)),
+            })
+        });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "mount_point": self.state.mount_point.to_string_lossy(),
+            "supervisor": {
+                "pid": std::process::id(),
+                "since": self.state.since,
+                "program": self.program.path().to_string_lossy(),
+            },
+            "worker": worker,
+            "workers": self.state.generation,
+            "restarts": { "count": self.state.crashes, "last": self.state.ends },
+            "put_aside": self.state.put_aside,
+        })
+    }
+
+    fn restore(&mut self, asker: Asker, view: &str) {
+        let before = self.state.put_aside.len();
+        self.state.put_aside.retain(|one| one.name != view);
+        if self.state.put_aside.len() == before {
+            let why = format!("view {view} is not put aside");
+            self.answer(Some(asker), &json!({ "error": why }));
+            return;
+        }
+        self.save();
+        self.begin_restart(asker);
+    }
+}

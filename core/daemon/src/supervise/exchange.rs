@@ -1,0 +1,214 @@
+//! Starting another program in the place of the running one.
+//!
+//! First a worker of it: only when that one serves, the one before leaves. Then the supervisor gives
+//! its process to the new program with execve(2), which keeps descriptors and children. A program
+//! that does not start, or whose worker does not come to serve, changes nothing.
+
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use anyhow::Context as _;
+use nix::sys::wait::WaitStatus;
+use serde_json::json;
+
+use super::control::Asker;
+use super::program::Program;
+use super::state::Handed;
+use super::worker_process::{Stage, WorkerProcess, in_words};
+use super::{FOR_US, RESUME, Supervisor};
+use crate::inherited::keep;
+
+/// An exchange that is under way.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    program: Program,
+    // Until it serves.
+    worker: Option<WorkerProcess>,
+    asker: Option<Asker>,
+    // The worker alone is exchanged.
+    same: bool,
+}
+
+impl Exchange {
+    /// The next worker, until it serves.
+    pub(super) fn worker(&self) -> Option<&WorkerProcess> {
+        self.worker.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn worker_mut(&mut self) -> Option<&mut WorkerProcess> {
+        self.worker.as_mut()
+    }
+
+    /// The next worker, which serves now.
+    pub(super) fn take_worker(&mut self) -> Option<WorkerProcess> {
+        self.worker.take()
+    }
+
+    /// It is broken off.
+    pub(super) fn into_worker(self) -> Option<WorkerProcess> {
+        self.worker
+    }
+}
+
+impl Supervisor {
+    /// Starts a worker of the program that is installed now.
+    pub(super) fn begin_exchange(&mut self, asker: Option<Asker>) {
+        let program = self.program.installed();
+        self.begin(program, asker, false);
+    }
+
+    /// Starts another worker of the running program.
+    pub(super) fn begin_restart(&mut self, asker: Asker) {
+        let program = self.program.same();
+        self.begin(program, Some(asker), true);
+    }
+
+    fn begin(&mut self, program: anyhow::Result<Program>, asker: Option<Asker>, same: bool) {
+        if self.ending.is_some() || self.exchange.is_some() {
+            let why = "another exchange or the end is under way";
+            self.answer(asker, &json!({ "error": why }));
+            return;
+        }
+        let prepare = self.prepare();
+        let started = program.and_then(|program| {
+            let handover = self.handover.as_ref().map(|memory| memory.as_fd());
+            let worker =
+                WorkerProcess::start(&program, &self.options, &self.device, handover, &prepare)?;
+            Ok((program, worker))
+        });
+        match started {
+            Ok((program, worker)) => {
+                self.exchange = Some(Exchange {
+                    program,
+                    worker: Some(worker),
+                    asker,
+                    same,
+                });
+            }
+            Err(error) => self.not_exchanged(asker, &format!("{error:#}")),
+        }
+    }
+
+    /// The next worker has ended before it served.
+    pub(super) fn exchange_failed(&mut self, status: WaitStatus) {
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let said = exchange.worker.and_then(|worker| worker.failure);
+        let why = said.unwrap_or_else(|| format!("its worker was {}", in_words(status)));
+        self.not_exchanged(exchange.asker, &why);
+        self.start_next_worker();
+    }
+
+    fn not_exchanged(&mut self, asker: Option<Asker>, why: &str) {
+        let path = self.program.path().display();
+        let why = format!("{path} cannot take over: {why}; what ran before goes on");
+        if asker.is_some() {
+            log::warn!("{why}");
+        } else {
+            log::error!("{why}");
+        }
+        self.answer(asker, &json!({ "error": why }));
+    }
+
+    /// Gives this process to the new program, when its worker serves and no other is left.
+    pub(super) fn exchange_when_due(&mut self) {
+        let is_due = self.ending.is_none()
+            && self.leaving.iter().all(WorkerProcess::is_beyond_reach)
+            && self.exchange.as_ref().is_some_and(|e| e.worker.is_none());
+        if !is_due {
+            return;
+        }
+        // One that has crashed meanwhile must be up again: the state holds a worker that serves.
+        let serves = |worker: &WorkerProcess| matches!(worker.stage, Stage::Serving(_));
+        if !self.current.as_ref().is_some_and(serves) {
+            return;
+        }
+        let Some(exchange) = self.exchange.take() else {
+            return;
+        };
+        let asker = exchange.asker;
+        if exchange.same {
+            let pid = self.current.as_ref().map(|worker| worker.pid().as_raw());
+            self.answer(asker, &json!({ "worker": pid }));
+            return;
+        }
+        let Err(error) = self.execute(&exchange.program, asker);
+        log::error!("the supervisor stays what it was: {error:#}");
+        self.state.handed = None;
+        self.save();
+        // Its workers are of the new program from now on all the same.
+        self.program = exchange.program;
+        let why = format!("the worker was exchanged, the supervisor not: {error:#}");
+        self.answer(asker, &json!({ "error": why }));
+    }
+
+    fn execute(
+        &mut self,
+        program: &Program,
+        asker: Option<Asker>,
+    ) -> anyhow::Result<std::convert::Infallible> {
+        let worker = self.current.as_ref().context("no worker serves")?;
+        let worker = worker.hand()?;
+        let control = self.control.as_ref();
+        let (control, waiting) = control.map_or((None, None), |control| control.hand(asker));
+        keep(&self.device, true)?;
+        let handover = match &self.handover {
+            Some(memory) => {
+                keep(&**memory, true)?;
+                Some(memory.as_fd().as_raw_fd())
+            }
+            None => None,
+        };
+        self.state.handed = Some(Handed {
+            program: program.path().into(),
+            device: self.device.as_raw_fd(),
+            worker,
+            handover,
+            control,
+            waiting,
+        });
+        self.state_file.write(&self.state)?;
+        keep(&self.state_file, true)?;
+        let number = self.state_file.as_fd().as_raw_fd();
+        let resume = format!("{RESUME}={}:{number}", std::process::id());
+        let text = |bytes: OsString| CString::new(bytes.into_vec()).context("an argument");
+        let arguments: Vec<CString> = std::env::args_os().map(text).collect::<Result<_, _>>()?;
+        // The socket of the service manager is still ours; what it had stored is taken.
+        let kept =
+            |name: &OsString| name == "NOTIFY_SOCKET" || FOR_US.iter().all(|ours| name != ours);
+        let mut environment: Vec<CString> = std::env::vars_os()
+            .filter(|(name, _)| kept(name))
+            .map(|(mut name, value)| {
+                name.push("=");
+                name.push(value);
+                text(name)
+            })
+            .collect::<Result<_, _>>()?;
+        environment.push(text(resume.into())?);
+        let held = path(&program.held())?;
+        let failure = nix::unistd::execve(&held, &arguments, &environment);
+        // Only reached when it did not.
+        keep(&self.device, false)?;
+        keep(&self.state_file, false)?;
+        if let Some(memory) = &self.handover {
+            keep(&**memory, false)?;
+        }
+        failure.with_context(|| format!("cannot execute {}", program.path().display()))
+    }
+
+    /// This is the new program.
+    pub(super) fn exchanged(&mut self, asker: Option<Asker>) {
+        let version = env!("CARGO_PKG_VERSION");
+        log::info!("supervisor and worker are vistafs {version} now");
+        let pid = self.current.as_ref().map(|worker| worker.pid().as_raw());
+        self.answer(asker, &json!({ "version": version, "worker": pid }));
+    }
+}
+
+fn path(path: &Path) -> anyhow::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).context("a path")
+}

@@ -1,0 +1,127 @@
+//! Asking a supervisor: what commands say to its control socket, and where that is.
+
+use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use siphasher::sip::SipHasher13;
+
+use crate::fuse_mount::without_asking;
+
+/// Where the sockets are.
+const DIRECTORY: &str = "/run/vistafs";
+/// The longest name that is left as it is: the path of a socket has 107 bytes at most.
+const LONGEST: usize = 80;
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub(crate) enum Question {
+    /// How it is.
+    Status,
+    /// To start what is installed now in the place of what runs.
+    Upgrade,
+    /// To serve a view again that was put aside.
+    Restore {
+        /// Its name.
+        view: String,
+    },
+    /// Something of a later version's.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The socket of the mount at a path without links. Different paths have different sockets.
+pub(crate) fn socket_path(mount_point: &Path) -> PathBuf {
+    let bytes = mount_point.as_os_str().as_bytes();
+    let mut name = String::new();
+    // As systemd names units after paths, which administrators know.
+    for byte in bytes.strip_prefix(b"/").unwrap_or(bytes) {
+        match byte {
+            b'/' => name.push('-'),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' => name.push(char::from(*byte)),
+            // Writing to a String cannot fail.
+            other => {
+                let _ = write!(name, "\\x{other:02x}");
+            }
+        }
+    }
+    if name.len() > LONGEST {
+        let mut hasher = SipHasher13::new();
+        bytes.hash(&mut hasher);
+        name = format!("{:016x}", hasher.finish());
+    }
+    Path::new(DIRECTORY).join(format!("{name}.sock"))
+}
+
+/// Asks the supervisor of a mount, and waits for the answer.
+pub(crate) fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Value> {
+    let shown = mount_point.display();
+    let path = without_asking(mount_point)?;
+    let socket = socket_path(&path);
+    let mut stream = match UnixStream::connect(&socket) {
+        Ok(stream) => stream,
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused
+            ) =>
+        {
+            bail!(
+                "vistafs does not run for {shown} (start it: vistafs mount {shown}; or name the mount: --mount DIR)"
+            )
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            bail!("only root may ask the vistafs of {shown}")
+        }
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot connect to {}", socket.display()));
+        }
+    };
+    let line = serde_json::to_string(question)? + "\n";
+    stream
+        .write_all(line.as_bytes())
+        .and_then(|()| stream.flush())
+        .context("cannot ask the supervisor")?;
+    let mut answer = String::new();
+    BufReader::new(stream)
+        .read_line(&mut answer)
+        .context("the supervisor does not answer")?;
+    if answer.is_empty() {
+        bail!("the supervisor of {shown} ended without an answer");
+    }
+    let answer: Value =
+        serde_json::from_str(&answer).context("an answer that is not understood")?;
+    match answer.get("error").and_then(Value::as_str) {
+        Some(why) => bail!("{why}"),
+        None => Ok(answer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_named_after_the_mount_point() {
+        let name = |path: &str| socket_path(Path::new(path)).to_str().unwrap().to_owned();
+        assert_eq!(
+            name("/var/lib/vistafs"),
+            "/run/vistafs/var-lib-vistafs.sock"
+        );
+        assert_eq!(name("/a-b/c"), "/run/vistafs/a\\x2db-c.sock");
+        assert_ne!(name("/a-b/c"), name("/a/b/c"));
+        let (long, other) = (
+            format!("/{}", "x".repeat(300)),
+            format!("/{}", "x".repeat(301)),
+        );
+        assert!(name(&long).len() < 107);
+        assert_ne!(name(&long), name(&other));
+    }
+}

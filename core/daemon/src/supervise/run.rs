@@ -1,0 +1,292 @@
+//! The loop: signals, what workers say, when they end.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use sd_notify::NotifyState;
+
+use super::control::Control;
+use super::worker_process::{Stage, WorkerProcess};
+use super::{Ending, Supervisor, tell};
+use crate::adopt;
+use crate::link::Word;
+
+/// How long a worker may take from its start until it answers.
+pub(super) const TO_SERVE: Duration = Duration::from_secs(60);
+/// How long it may take to finish what it has begun.
+pub(super) const TO_LEAVE: Duration = Duration::from_secs(5);
+/// The same when nobody needs what it has begun.
+const TO_END: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// Keeps the mount served until the end; the exit status.
+    pub(super) fn run(mut self) -> anyhow::Result<u8> {
+        loop {
+            self.keep_time();
+            self.exchange_when_due();
+            if let Some(ending) = self.ending
+                && self.current.is_none()
+                && self.leaving.iter().all(WorkerProcess::is_beyond_reach)
+            {
+                return self.end(ending);
+            }
+            self.wait().context("cannot wait")?;
+            self.hear_signals()?;
+            self.hear_workers();
+            self.reap();
+            self.hear_questions();
+        }
+    }
+
+    fn end(self, ending: Ending) -> anyhow::Result<u8> {
+        if let Some(control) = self.control {
+            control.close();
+        }
+        match ending {
+            Ending::Told => Ok(0),
+            Ending::Unmounted => bail!("{} was unmounted by somebody else", self.shown.display()),
+        }
+    }
+
+    /// Waits for whatever comes next.
+    pub(super) fn wait(&self) -> rustix::io::Result<()> {
+        let mut fds = vec![PollFd::from_borrowed_fd(
+            self.signals.as_fd(),
+            PollFlags::IN,
+        )];
+        let links = self.workers().filter(|worker| !worker.silent);
+        let inputs = links.map(|worker| worker.link().as_fd());
+        let control = self.control.iter().flat_map(Control::inputs);
+        fds.extend(
+            inputs
+                .chain(control)
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
+        let timeout = self.next_time().map(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                // Rounded up, not to wake just before.
+                tv_nsec: i64::from(left.subsec_millis() + 1) * 1_000_000 - 1,
+            }
+        });
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    pub(super) fn workers(&self) -> impl Iterator<Item = &WorkerProcess> {
+        let next = self
+            .exchange
+            .as_ref()
+            .and_then(|exchange| exchange.worker());
+        self.current.iter().chain(next).chain(&self.leaving)
+    }
+
+    pub(super) fn worker(&mut self, pid: Pid) -> Option<&mut WorkerProcess> {
+        let next = self
+            .exchange
+            .as_mut()
+            .and_then(|exchange| exchange.worker_mut());
+        self.current
+            .iter_mut()
+            .chain(next)
+            .chain(&mut self.leaving)
+            .find(|worker| worker.pid() == pid)
+    }
+
+    /// When something is due by itself.
+    fn next_time(&self) -> Option<Instant> {
+        let deadlines = self.workers().filter_map(WorkerProcess::deadline);
+        let well = self.backoff.well().and_then(|well| {
+            let served = self.current.as_ref()?.served();
+            // Only one that serves can do it well.
+            (served > Duration::ZERO).then(|| Instant::now() + well.saturating_sub(served))
+        });
+        let patience = self.control.as_ref().is_some_and(Control::is_busy);
+        let patience = patience.then(|| Instant::now() + Duration::from_secs(1));
+        // A worker that was killed is gone soon, or never.
+        let going = |worker: &WorkerProcess| worker.is_killed() && !worker.is_beyond_reach();
+        let gone = self.leaving.iter().any(going);
+        let gone = gone.then(|| Instant::now() + Duration::from_millis(100));
+        deadlines
+            .chain(self.start_at)
+            .chain(self.next_look())
+            .chain(gone)
+            .chain(well)
+            .chain(patience)
+            .min()
+    }
+
+    fn keep_time(&mut self) {
+        let now = Instant::now();
+        for worker in self.workers() {
+            if worker.deadline().is_some_and(|at| at <= now) {
+                if !matches!(worker.stage, Stage::Leaving(_)) {
+                    log::warn!("worker {} does not come to serve: killing it", worker.pid());
+                }
+                worker.kill();
+            }
+        }
+        if self.start_at.is_some_and(|at| at <= now) {
+            self.start_at = None;
+            self.start_next_worker();
+        }
+        // What waits for the end of others.
+        self.serve_waiting();
+        self.look_for_stuck();
+        let served = self
+            .current
+            .as_ref()
+            .map_or(Duration::ZERO, WorkerProcess::served);
+        if self.backoff.serves(served) {
+            log::info!("serving well again at {}", self.shown.display());
+        }
+    }
+
+    pub(super) fn hear_signals(&mut self) -> anyhow::Result<()> {
+        while let Some(info) = self.signals.read_signal().context("cannot read signals")? {
+            match i32::try_from(info.ssi_signo).map(Signal::try_from) {
+                Ok(Ok(Signal::SIGUSR1)) => self.begin_exchange(None),
+                Ok(Ok(signal @ (Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP))) => {
+                    self.begin_end(signal);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_end(&mut self, signal: Signal) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(Ending::Told);
+        self.start_at = None;
+        tell(&[NotifyState::Stopping]);
+        let most = match self.mount.take() {
+            Some(mount) if self.stored => {
+                log::info!("{signal}: leaving {} to the next", self.shown.display());
+                mount.leave();
+                TO_LEAVE
+            }
+            mount => {
+                log::info!("{signal}: unmounting {}", self.shown.display());
+                drop(mount);
+                TO_END
+            }
+        };
+        if let Some(exchange) = self.exchange.take() {
+            self.leaving.extend(exchange.into_worker());
+        }
+        self.leaving.extend(self.current.take());
+        for worker in &mut self.leaving {
+            worker.leave(most);
+        }
+    }
+
+    pub(super) fn hear_workers(&mut self) {
+        let pids: Vec<Pid> = self.workers().map(WorkerProcess::pid).collect();
+        for pid in pids {
+            while let Some(worker) = self.worker(pid).filter(|worker| !worker.silent) {
+                match worker.link().hear_now() {
+                    Ok(Some(word)) => self.heard(pid, word),
+                    Ok(None) => worker.silent = true,
+                    Err(rustix::io::Errno::BADMSG) => {}
+                    Err(rustix::io::Errno::AGAIN) => break,
+                    Err(errno) => {
+                        log::warn!("worker {pid}: {errno}");
+                        worker.silent = true;
+                    }
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, pid: Pid, word: Word) {
+        match word {
+            Word::Prepared { stuck_seconds } => {
+                if let Some(worker) = self.worker(pid)
+                    && worker.stage == Stage::Preparing
+                {
+                    worker.stage = Stage::Prepared;
+                    worker.stuck_after =
+                        (stuck_seconds > 0).then(|| Duration::from_secs(stuck_seconds));
+                    self.prepared(pid);
+                }
+            }
+            Word::Answered { reply, generation } => {
+                if let Some(worker) = self.worker(pid) {
+                    worker.generation = generation;
+                }
+                if !self.state.answered {
+                    let init = self.state.init.take();
+                    self.state.init = init.map(|init| adopt::agreed(&init, &reply));
+                    self.state.answered = true;
+                    self.save();
+                }
+            }
+            Word::Ready => {
+                if let Some(worker) = self.worker(pid)
+                    && worker.stage == Stage::Starting
+                {
+                    worker.stage = Stage::Serving(Instant::now());
+                    self.serves(pid);
+                }
+            }
+            Word::Failed { why } => {
+                if let Some(worker) = self.worker(pid) {
+                    worker.failure = Some(why);
+                }
+            }
+            // Its end, which follows, is looked into.
+            Word::Unmounted | Word::Unknown => {}
+        }
+    }
+
+    /// Learns which processes have ended.
+    fn reap(&mut self) {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
+                Ok(status) => {
+                    if let Some(pid) = status.pid() {
+                        // What it said last.
+                        self.hear_workers();
+                        self.ended(pid, status);
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => {
+                    log::warn!("cannot wait for workers: {errno}");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Opens the socket for commands. Without it the mount still serves.
+    pub(super) fn listen(&mut self) {
+        let Some(mount) = &self.mount else {
+            return;
+        };
+        match Control::listen(mount.mount_point()) {
+            Ok(control) => self.control = Some(control),
+            Err(error) => log::warn!("{error:#}; commands cannot reach this vistafs"),
+        }
+    }
+
+    /// Writes down what the next program must know.
+    pub(super) fn save(&mut self) {
+        if let Err(error) = self.state_file.write(&self.state) {
+            log::error!("{error:#}");
+        }
+    }
+}

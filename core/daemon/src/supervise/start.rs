@@ -1,0 +1,288 @@
+//! How a supervisor begins.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use vistafs_handover::Handover;
+
+use super::backoff::Backoff;
+use super::control::Control;
+use super::program::Program;
+use super::state::{Handed, State, StateFile};
+use super::worker_process::WorkerProcess;
+use super::{RESUME, Supervisor, store};
+use crate::adopt;
+use crate::cli::MountArgs;
+use crate::fuse_mount::{FuseMount, without_asking};
+use crate::inherited;
+
+/// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
+pub(crate) fn supervise(args: &MountArgs, options: Vec<OsString>) -> anyhow::Result<u8> {
+    // Before anything is started that they could end.
+    let signals: SigSet = [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGCHLD,
+    ]
+    .into_iter()
+    .collect();
+    signals.thread_block().context("cannot block signals")?;
+    // In the place of another program it was executed by the number of a descriptor.
+    let _ = rustix::thread::set_name(c"vistafs");
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let signals = SignalFd::with_flags(&signals, flags).context("cannot wait for signals")?;
+    let begun = Begun {
+        shown: args.mount_point.clone(),
+        options,
+        stored: args.stored,
+        signals,
+    };
+    if let Some(state) = handed_over()? {
+        return begun.resume(state)?.run();
+    }
+    if args.stored
+        && let Some(taken) = from_store(&args.mount_point)
+    {
+        return begun.take_over(taken)?.run();
+    }
+    begun.anew()?.run()
+}
+
+/// The state that the program before us left, if there was one.
+fn handed_over() -> anyhow::Result<Option<OwnedFd>> {
+    let Ok(value) = std::env::var(RESUME) else {
+        return Ok(None);
+    };
+    let numbers = value
+        .split_once(':')
+        .and_then(|(pid, number)| Some((pid.parse::<u32>().ok()?, number.parse::<RawFd>().ok()?)));
+    match numbers {
+        Some((pid, number)) if pid == std::process::id() => Ok(Some(inherited::take(number)?)),
+        // Of a process that has started us; it was not said to us.
+        Some(_) => Ok(None),
+        None => bail!("{RESUME} is not for you to set"),
+    }
+}
+
+/// What a supervisor that has ended has left.
+struct Taken {
+    mount: FuseMount,
+    device: OwnedFd,
+    state: State,
+    state_file: StateFile,
+    handover: Option<OwnedFd>,
+}
+
+/// A mount that the service manager has kept for us, if it is there and the one that is asked for.
+fn from_store(mount_point: &Path) -> Option<Taken> {
+    let opened = store::take().and_then(|stored| {
+        let opened = stored.state.map(StateFile::open).transpose()?;
+        let opened = stored.device.zip(opened);
+        Ok(opened.map(|(device, (file, state))| (device, file, state, stored.handover)))
+    });
+    let (device, state_file, mut state, handover) = match opened {
+        Ok(opened) => opened?,
+        Err(error) => {
+            log::warn!("what the service manager has stored cannot be used: {error:#}");
+            return None;
+        }
+    };
+    state.handed = None;
+    let mount = FuseMount::again(PathBuf::from(&state.mount_point), state.device?);
+    if is_closed(&device) || !mount.is_there() {
+        mount.leave();
+        return None;
+    }
+    if without_asking(mount_point).ok().as_deref() != Some(mount.mount_point()) {
+        log::info!("unmounting {}", mount.mount_point().display());
+        return None;
+    }
+    if state.init.is_none() {
+        // It ended between mounting and reading. If it had read, the kernel can send it again.
+        let read = adopt::resend(&device)
+            .context("asking the kernel")
+            .and_then(|_| adopt::read_init(&device));
+        match read {
+            Ok(init) => state.init = Some(init),
+            Err(error) => {
+                log::warn!("mounting anew: {error:#}");
+                return None;
+            }
+        }
+    }
+    Some(Taken {
+        mount,
+        device,
+        state,
+        state_file,
+        handover,
+    })
+}
+
+/// Memory that was kept, or new one.
+fn handover(kept: Option<OwnedFd>) -> Option<Arc<Handover>> {
+    let adopted = kept.map(Handover::adopt).transpose();
+    let memory = adopted.and_then(|adopted| adopted.map_or_else(Handover::create, Ok));
+    match memory {
+        Ok(memory) => Some(memory),
+        Err(error) => {
+            log::warn!("{error}");
+            None
+        }
+    }
+}
+
+struct Begun {
+    shown: PathBuf,
+    options: Vec<OsString>,
+    stored: bool,
+    signals: SignalFd,
+}
+
+impl Begun {
+    /// With a first worker that is ready before anything is mounted, so that what it lacks is told
+    /// by the command.
+    fn anew(self) -> anyhow::Result<Supervisor> {
+        if self.stored {
+            FuseMount::clear_dead(&self.shown)?;
+        }
+        FuseMount::check(&self.shown)?;
+        let device = FuseMount::open()?;
+        let program = Program::running()?;
+        let mount_point = self.shown.canonicalize()?;
+        let state = State::new(mount_point.clone().into_os_string());
+        let state_file = StateFile::create()?;
+        state_file.write(&state)?;
+        let shown = self.shown.clone();
+        let stored = self.stored;
+        let mut supervisor = self.supervisor(None, device, state, state_file, program);
+        supervisor.handover = handover(None);
+        let worker = supervisor.start_worker()?;
+        supervisor.await_prepared(worker)?;
+        if stored {
+            store::clear();
+            // Before anybody could rely on it.
+            let handover = supervisor.handover.as_ref().map(|memory| memory.as_fd());
+            store::put(&supervisor.device, &supervisor.state_file, handover)
+                .context("cannot store descriptors with the service manager")?;
+        }
+        let mount = FuseMount::on(&shown, &supervisor.device)?;
+        supervisor.state.device = Some(mount.device());
+        supervisor.mount = Some(mount);
+        supervisor.state.init = Some(adopt::read_init(&supervisor.device)?);
+        supervisor.save();
+        supervisor.listen();
+        supervisor.serve_prepared();
+        Ok(supervisor)
+    }
+
+    /// With the mount of a supervisor that has ended.
+    fn take_over(self, taken: Taken) -> anyhow::Result<Supervisor> {
+        let Taken {
+            mount,
+            device,
+            state,
+            state_file,
+            handover: memory,
+        } = taken;
+        log::info!("taking over {}", self.shown.display());
+        let program = Program::running()?;
+        let mut supervisor = self.supervisor(Some(mount), device, state, state_file, program);
+        supervisor.handover = handover(memory);
+        // Perhaps it was killed, and its worker with it.
+        supervisor.lost_requests = true;
+        supervisor.resend();
+        supervisor.save();
+        supervisor.listen();
+        supervisor.start_next_worker();
+        Ok(supervisor)
+    }
+
+    /// In the place of the program before us, in the same process.
+    fn resume(self, state: OwnedFd) -> anyhow::Result<Supervisor> {
+        let (state_file, mut state) = StateFile::open(state)?;
+        let Some(handed) = state.handed.take() else {
+            bail!("{RESUME} is not for you to set");
+        };
+        let Handed {
+            program,
+            device,
+            worker,
+            handover: memory,
+            control,
+            waiting,
+        } = handed;
+        let device = inherited::take(device)?;
+        let program = Program::running_from(program.into())?;
+        let number = state.device.context("a state without a mount")?;
+        let mount = FuseMount::again(PathBuf::from(&state.mount_point), number);
+        let control = control
+            .map(|listener| Control::again(mount.mount_point(), listener, waiting))
+            .transpose();
+        let mut supervisor = self.supervisor(Some(mount), device, state, state_file, program);
+        supervisor.current = Some(WorkerProcess::again(&worker)?);
+        supervisor.handover = handover(memory.map(inherited::take).transpose()?);
+        supervisor.ready_told = true;
+        match control {
+            Ok(Some((control, asker))) => {
+                supervisor.control = Some(control);
+                supervisor.exchanged(asker);
+            }
+            Ok(None) => supervisor.listen(),
+            Err(error) => {
+                log::warn!("{error:#}");
+                supervisor.listen();
+            }
+        }
+        supervisor.save();
+        Ok(supervisor)
+    }
+
+    fn supervisor(
+        self,
+        mount: Option<FuseMount>,
+        device: OwnedFd,
+        state: State,
+        state_file: StateFile,
+        program: Program,
+    ) -> Supervisor {
+        Supervisor {
+            shown: self.shown,
+            options: self.options,
+            stored: self.stored,
+            mount,
+            device,
+            state,
+            state_file,
+            program,
+            signals: self.signals,
+            control: None,
+            current: None,
+            leaving: Vec::new(),
+            exchange: None,
+            backoff: Backoff::default(),
+            start_at: None,
+            handover: None,
+            resends: None,
+            lost_requests: false,
+            look_at: Instant::now(),
+            ready_told: false,
+            ending: None,
+        }
+    }
+}
+
+/// Whether the connection is gone: unmounted everywhere, or aborted.
+pub(super) fn is_closed(device: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(device, PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::ERR)
+}

@@ -1,0 +1,131 @@
+//! Workers that have a request for too long.
+//!
+//! A request that is in flight longer than the configuration allows will not be answered by this
+//! worker any more, and may hold others up: another worker takes its place. One that hangs in the
+//! kernel, where no signal reaches it (state D), is left behind: killing it has an effect only when
+//! the kernel lets it go, if ever.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+use rustix::time::{ClockId, clock_gettime};
+use vistafs_handover::Unfinished;
+
+use super::Supervisor;
+use super::state::seconds;
+use super::worker_process::Stage;
+
+/// How often is looked for them.
+const EVERY: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// When to look for stuck requests next.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.current.as_ref()?.stuck_after?;
+        Some(self.look_at)
+    }
+
+    /// The requests that the worker that serves has read and not answered.
+    pub(super) fn in_flight(&self, generation: u32) -> Vec<Unfinished> {
+        let Some(handover) = self.handover.as_ref().filter(|_| generation > 0) else {
+            return Vec::new();
+        };
+        let mut requests = handover.unfinished();
+        requests.retain(|request| request.generation == generation);
+        requests
+    }
+
+    /// Replaces the worker if it has a request for too long.
+    pub(super) fn look_for_stuck(&mut self) {
+        if self.look_at > Instant::now() {
+            return;
+        }
+        self.look_at = Instant::now() + EVERY;
+        let Some(worker) = self.current.as_ref() else {
+            return;
+        };
+        let (Stage::Serving(_), Some(most)) = (worker.stage, worker.stuck_after) else {
+            return;
+        };
+        let now = clock_gettime(ClockId::Monotonic);
+        let now = Duration::new(
+            u64::try_from(now.tv_sec).unwrap_or(0),
+            u32::try_from(now.tv_nsec).unwrap_or(0),
+        );
+        let (pid, generation) = (worker.pid(), worker.generation);
+        let mut old = self.in_flight(generation);
+        old.retain(|request| now.saturating_sub(request.started) > most);
+        let Some(oldest) = old.iter().min_by_key(|request| request.started) else {
+            return;
+        };
+        let age = now.saturating_sub(oldest.started).as_secs();
+        let view = match oldest.view_name.as_str() {
+            "" => "no view",
+            name => name,
+        };
+        log::error!(
+            "worker {pid} has had a request of thread {} for {age} s (operation {}, {view}): \
+             replacing it{}",
+            oldest.tid,
+            oldest.opcode,
+            in_kernel(pid)
+        );
+        let why = format!("stuck for {age} s at {view}");
+        let views: BTreeSet<String> = old.into_iter().map(|request| request.view_name).collect();
+        self.suspect(views);
+        self.state.ended(pid.as_raw(), why);
+        // First the next one: the other requests of this one may still be answered.
+        let Some(stuck) = self.current.take() else {
+            return;
+        };
+        stuck.kill();
+        self.leaving.push(stuck);
+        self.lost_requests = true;
+        self.resend();
+        self.save();
+        self.start_next_worker();
+    }
+
+    /// What was served at a crash; puts a view aside if it was that one too often.
+    pub(super) fn suspect(&mut self, mut views: BTreeSet<String>) {
+        views.remove("");
+        let Some((name, times)) = self.state.suspects.crashed(views, seconds()) else {
+            return;
+        };
+        log::error!(
+            "view {name} is put aside: it was served at each of the last {times} crashes. \
+             Containers get EIO from it; vistafs views --restore {name} brings it back"
+        );
+        let why = format!("it was served at {times} crashes in a row");
+        self.state
+            .put_aside
+            .push(crate::link::PutAside { name, why });
+    }
+}
+
+/// What to add about threads that no signal reaches.
+fn in_kernel(pid: Pid) -> String {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return String::new();
+    };
+    let hangs = |task: &std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        // After the name, which may have anything in it.
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.starts_with('D'))
+    };
+    let hanging: Vec<String> = tasks
+        .flatten()
+        .filter(hangs)
+        .map(|task| task.file_name().to_string_lossy().into_owned())
+        .collect();
+    if hanging.is_empty() {
+        return String::new();
+    }
+    format!(
+        ". Its threads {} wait in the kernel, where a kill does not end them: what they wait for is \
+         in /proc/{pid}/task/*/stack",
+        hanging.join(", ")
+    )
+}

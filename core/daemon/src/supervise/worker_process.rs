@@ -1,0 +1,224 @@
+//! A worker, seen from the supervisor.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::Pid;
+
+use super::program::Program;
+use super::run::TO_SERVE;
+use super::state::{HandedWorker, seconds};
+use crate::inherited::{self, keep};
+use crate::link::{Link, Order};
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It was started.
+    Preparing,
+    /// It waits for the word to serve.
+    Prepared,
+    /// It has that word.
+    Starting,
+    /// It answers, since then.
+    Serving(Instant),
+    /// It was told to leave, and is killed then.
+    Leaving(Instant),
+}
+
+/// A process.
+#[derive(Debug)]
+pub(crate) struct WorkerProcess {
+    pid: Pid,
+    link: Link,
+    since: u64,
+    /// How far it has come.
+    pub(crate) stage: Stage,
+    /// What it said of its own failure.
+    pub(crate) failure: Option<String>,
+    /// Its number in the memory that is handed over; 0: unknown.
+    pub(crate) generation: u32,
+    /// How old a request of it may become.
+    pub(crate) stuck_after: Option<Duration>,
+    /// Its end of the link is closed.
+    pub(crate) silent: bool,
+    // When it must serve.
+    deadline: Instant,
+    killed: Cell<Option<Instant>>,
+}
+
+impl WorkerProcess {
+    /// Starts one, which prepares itself.
+    pub(crate) fn start(
+        program: &Program,
+        options: &[OsString],
+        device: &OwnedFd,
+        handover: Option<BorrowedFd<'_>>,
+        prepare: &Order,
+    ) -> anyhow::Result<Self> {
+        let (ours, theirs) = Link::pair().context("cannot make a pair of sockets")?;
+        ours.say(prepare).context("cannot speak to a new worker")?;
+        let mut command = Command::new(program.held());
+        command
+            .arg0("vistafs")
+            .args(options)
+            .arg("worker")
+            .arg("--device")
+            .arg(device.as_raw_fd().to_string())
+            .arg("--link")
+            .arg(theirs.as_fd().as_raw_fd().to_string())
+            .stdin(Stdio::null());
+        if let Some(handover) = handover {
+            command
+                .arg("--handover")
+                .arg(handover.as_raw_fd().to_string());
+            keep(&handover, true)?;
+        }
+        // What was said to us is not for it.
+        for variable in super::FOR_US {
+            command.env_remove(variable);
+        }
+        // There is no other thread that could start a program with these open.
+        keep(device, true)?;
+        keep(&theirs, true)?;
+        let child = command.spawn();
+        keep(device, false)?;
+        if let Some(handover) = handover {
+            keep(&handover, false)?;
+        }
+        let child = child.with_context(|| format!("cannot start {}", program.path().display()))?;
+        let pid = i32::try_from(child.id()).context("a process number")?;
+        // It is waited for with all others, by its number.
+        drop(child);
+        Ok(Self {
+            pid: Pid::from_raw(pid),
+            link: ours,
+            since: seconds(),
+            stage: Stage::Preparing,
+            failure: None,
+            generation: 0,
+            stuck_after: None,
+            silent: false,
+            deadline: Instant::now() + TO_SERVE,
+            killed: Cell::new(None),
+        })
+    }
+
+    /// One that the program before us started in this process.
+    pub(crate) fn again(handed: &HandedWorker) -> anyhow::Result<Self> {
+        Ok(Self {
+            pid: Pid::from_raw(handed.pid),
+            link: Link::new(inherited::take(handed.link)?),
+            since: handed.since,
+            stage: Stage::Serving(Instant::now()),
+            failure: None,
+            generation: handed.generation,
+            stuck_after: (handed.stuck_seconds > 0)
+                .then(|| Duration::from_secs(handed.stuck_seconds)),
+            silent: false,
+            deadline: Instant::now(),
+            killed: Cell::new(None),
+        })
+    }
+
+    /// For the program after us.
+    pub(crate) fn hand(&self) -> rustix::io::Result<HandedWorker> {
+        keep(&self.link, true)?;
+        Ok(HandedWorker {
+            pid: self.pid.as_raw(),
+            link: self.link.as_fd().as_raw_fd(),
+            since: self.since,
+            generation: self.generation,
+            stuck_seconds: self.stuck_after.map_or(0, |after| after.as_secs()),
+        })
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Where it speaks.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// When it is to be killed unless it has come further.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.stage {
+            _ if self.is_killed() => None,
+            Stage::Serving(_) => None,
+            Stage::Leaving(at) => Some(at),
+            Stage::Preparing | Stage::Prepared | Stage::Starting => Some(self.deadline),
+        }
+    }
+
+    /// How long it has answered.
+    pub(crate) fn served(&self) -> Duration {
+        match self.stage {
+            Stage::Serving(since) => since.elapsed(),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Gives it the word to serve.
+    pub(crate) fn serve(&mut self, init: Vec<u8>, redo: bool) {
+        self.stage = Stage::Starting;
+        // One that does not listen has ended, which we will hear of.
+        if let Err(errno) = self.link.say(&Order::Serve { init, redo }) {
+            log::debug!("worker {}: {errno}", self.pid);
+        }
+    }
+
+    /// Lets it finish what it has begun, that long at most.
+    pub(crate) fn leave(&mut self, most: Duration) {
+        if matches!(self.stage, Stage::Leaving(_)) {
+            return;
+        }
+        self.stage = Stage::Leaving(Instant::now() + most);
+        if self.link.say(&Order::Leave).is_err() {
+            self.kill();
+        }
+    }
+
+    /// Whether it was killed by us and is not gone yet.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.killed.get().is_some()
+    }
+
+    /// Whether a kill has had no effect: it hangs in the kernel.
+    pub(crate) fn is_beyond_reach(&self) -> bool {
+        const SOON: Duration = Duration::from_secs(1);
+        self.killed.get().is_some_and(|at| at.elapsed() >= SOON)
+    }
+
+    /// Ends it. It is a child of ours that was not waited for, so the number is its own.
+    pub(crate) fn kill(&self) {
+        self.killed.set(Some(Instant::now()));
+        if let Err(errno) = kill(self.pid, Signal::SIGKILL) {
+            log::warn!("cannot kill worker {}: {errno}", self.pid);
+        }
+    }
+}
+
+/// The end of a process, in words.
+pub(crate) fn in_words(status: WaitStatus) -> String {
+    match status {
+        WaitStatus::Exited(_, code) => format!("ended with status {code}"),
+        WaitStatus::Signaled(_, signal, true) => format!("killed by {signal}, core dumped"),
+        WaitStatus::Signaled(_, signal, false) => format!("killed by {signal}"),
+        other => format!("{other:?}"),
+    }
+}

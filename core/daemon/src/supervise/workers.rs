@@ -1,0 +1,237 @@
+//! Workers: when one is started, gets its word, and has ended.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use sd_notify::NotifyState;
+
+use super::run::TO_LEAVE;
+use super::start::is_closed;
+use super::suspects::is_crash;
+use super::worker_process::{Stage, WorkerProcess, in_words};
+use super::{Ending, Supervisor, tell};
+use crate::adopt;
+use crate::link::Order;
+
+impl Supervisor {
+    pub(super) fn serve_waiting(&mut self) {
+        let waits = |worker: &&WorkerProcess| worker.stage == Stage::Prepared;
+        let waiting: Vec<Pid> = self
+            .workers()
+            .filter(waits)
+            .map(WorkerProcess::pid)
+            .collect();
+        for pid in waiting {
+            self.prepared(pid);
+        }
+    }
+
+    /// Gives a worker that is ready its word, unless it has to wait for the end of another: where
+    /// the kernel does not send requests again, two may not serve at once.
+    pub(super) fn prepared(&mut self, pid: Pid) {
+        let Some(init) = self.state.init.clone() else {
+            // The first one, before there is a mount.
+            return;
+        };
+        let alone = self.resends == Some(false);
+        if alone && self.current.as_ref().is_some_and(|one| one.pid() != pid) {
+            if let Some(mut before) = self.current.take() {
+                before.leave(TO_LEAVE);
+                self.leaving.push(before);
+            }
+            return;
+        }
+        let waits = |worker: &WorkerProcess| !worker.is_beyond_reach();
+        if alone && self.leaving.iter().any(waits) {
+            return;
+        }
+        let redo = alone && self.lost_requests;
+        if let Some(worker) = self.worker(pid) {
+            worker.serve(init, redo);
+        }
+    }
+
+    /// A worker has begun to answer.
+    pub(super) fn serves(&mut self, pid: Pid) {
+        if let Some(exchange) = &mut self.exchange
+            && exchange.worker().is_some_and(|next| next.pid() == pid)
+        {
+            let before = self.current.take();
+            self.current = exchange.take_worker();
+            log::info!("worker {pid} serves at {}", self.shown.display());
+            if let Some(mut before) = before {
+                before.leave(TO_LEAVE);
+                self.leaving.push(before);
+            }
+        }
+        self.lost_requests = false;
+        if self.resends.is_none() {
+            // While there is nothing that it could send twice to anybody's harm.
+            self.resend();
+        }
+        if !self.ready_told {
+            self.ready_told = true;
+            log::info!("serving at {}", self.shown.display());
+            tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
+        }
+    }
+
+    pub(super) fn ended(&mut self, pid: Pid, status: WaitStatus) {
+        let is = |worker: &WorkerProcess| worker.pid() == pid;
+        if let Some(at) = self.leaving.iter().position(is) {
+            self.leaving.swap_remove(at);
+            if !matches!(status, WaitStatus::Exited(_, 0)) {
+                self.lost_requests = true;
+                self.resend();
+            }
+        } else if self
+            .exchange
+            .as_ref()
+            .and_then(|e| e.worker())
+            .is_some_and(is)
+        {
+            self.resend();
+            self.exchange_failed(status);
+        } else if let Some(worker) = self.current.take_if(|worker| worker.pid() == pid) {
+            self.lost(&worker, status);
+        }
+    }
+
+    /// The worker that serves has ended without being told to.
+    fn lost(&mut self, worker: &WorkerProcess, status: WaitStatus) {
+        let pid = worker.pid();
+        if self.ending.is_some() {
+            return;
+        }
+        if is_closed(&self.device) {
+            self.ending = Some(Ending::Unmounted);
+            // A connection that was aborted is ours to clear away; one that was unmounted is gone.
+            match self.mount.take() {
+                Some(mount) if mount.is_there() => drop(mount),
+                Some(mount) => mount.leave(),
+                None => {}
+            }
+            return;
+        }
+        let why = worker.failure.clone().unwrap_or_else(|| in_words(status));
+        self.state.ended(pid.as_raw(), why.clone());
+        if is_crash(status) && worker.generation > 0 {
+            let served = self.in_flight(worker.generation).into_iter();
+            self.suspect(served.map(|request| request.view_name).collect());
+        }
+        self.lost_requests = true;
+        self.save();
+        let wait = self.backoff.ended(worker.served());
+        match self.backoff.bad() {
+            0 | 1 => log::warn!("worker {pid}: {why}; starting another"),
+            2 => log::warn!(
+                "worker {pid}: {why}; workers end again and again, trying on at ever longer \
+                 intervals, at last every 5 s"
+            ),
+            _ => log::debug!("worker {pid}: {why}"),
+        }
+        self.resend();
+        if self.exchange.as_ref().is_some_and(|e| e.worker().is_some()) {
+            // The next one is on its way.
+        } else if wait.is_zero() {
+            self.start_next_worker();
+        } else {
+            self.start_at = Some(Instant::now() + wait);
+        }
+    }
+
+    /// Has the kernel send again what a dead worker had read.
+    pub(super) fn resend(&mut self) {
+        // Before FUSE_INIT is answered there is nothing else, and it has to keep its number.
+        if !self.state.answered {
+            return;
+        }
+        match adopt::resend(&self.device) {
+            Ok(sent) => self.resends = Some(sent),
+            Err(errno) => log::debug!("asking the kernel to send requests again: {errno}"),
+        }
+    }
+
+    /// Starts a worker; if that cannot be done, tries again later.
+    pub(super) fn start_next_worker(&mut self) {
+        if self.current.is_some() || self.ending.is_some() {
+            return;
+        }
+        match self.start_worker() {
+            Ok(worker) => self.current = Some(worker),
+            Err(error) => {
+                let wait = self.backoff.ended(Duration::ZERO);
+                if self.backoff.bad() <= 2 {
+                    log::error!("{error:#}; trying again");
+                }
+                self.start_at = Some(Instant::now() + wait.max(Duration::from_millis(10)));
+            }
+        }
+    }
+
+    pub(super) fn start_worker(&mut self) -> anyhow::Result<WorkerProcess> {
+        let prepare = self.prepare();
+        let handover = self.handover.as_ref().map(|memory| memory.as_fd());
+        WorkerProcess::start(
+            &self.program,
+            &self.options,
+            &self.device,
+            handover,
+            &prepare,
+        )
+    }
+
+    pub(super) fn prepare(&mut self) -> Order {
+        self.state.generation += 1;
+        self.save();
+        Order::Prepare {
+            generation: self.state.generation,
+            put_aside: self.state.put_aside.clone(),
+        }
+    }
+
+    /// Waits for the first worker, before there is anything else to wait for.
+    pub(super) fn await_prepared(&mut self, worker: WorkerProcess) -> anyhow::Result<()> {
+        let pid = worker.pid();
+        let deadline = worker.deadline();
+        self.current = Some(worker);
+        loop {
+            self.wait().context("cannot wait")?;
+            self.hear_signals()?;
+            self.hear_workers();
+            let Some(worker) = &self.current else {
+                bail!("ended by a signal while it was starting");
+            };
+            if worker.stage == Stage::Prepared {
+                return Ok(());
+            }
+            if let Some(why) = &worker.failure {
+                bail!("{why}");
+            }
+            let late = deadline.is_some_and(|at| at <= Instant::now());
+            match waitpid(pid, Some(WaitPidFlag::WNOHANG)).context("cannot wait")? {
+                WaitStatus::StillAlive if !late => {}
+                WaitStatus::StillAlive => bail!("the worker does not come to serve"),
+                status => {
+                    // What it said last.
+                    self.hear_workers();
+                    let why = self.current.take().and_then(|worker| worker.failure);
+                    bail!(
+                        "{}",
+                        why.unwrap_or_else(|| format!("the worker {}", in_words(status)))
+                    );
+                }
+            }
+        }
+    }
+
+    /// Gives the first worker its word.
+    pub(super) fn serve_prepared(&mut self) {
+        if let (Some(worker), Some(init)) = (&mut self.current, &self.state.init) {
+            worker.serve(init.clone(), false);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The worker: the process that serves a mount that a supervisor holds.
+//!
+//! It is started with two descriptors: /dev/fuse, and a link to the supervisor. It serves until it
+//! is told to leave, by the supervisor or with SIGTERM, or until nobody has the file system mounted
+//! any more. A supervisor that ends without a word (killed, crashed) does not end it: readers are
+//! served as long as there is somebody to serve them.
+
+mod drain;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+use vistafs_dispatch::{redo_unfinished, wake_pollers};
+use vistafs_handover::Handover;
+
+use crate::cli::WorkerArgs;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::inherited;
+use crate::link::{Link, Order, Word};
+use crate::serve;
+use drain::Drain;
+
+/// Serves; the exit status. What keeps it from serving is said to the supervisor.
+pub(crate) fn work(
+    args: &WorkerArgs,
+    config: impl FnOnce() -> anyhow::Result<Config>,
+) -> anyhow::Result<u8> {
+    // Before any thread is started. A Ctrl-C in a terminal is for the supervisor.
+    let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
+        .into_iter()
+        .collect();
+    signals.thread_block().context("cannot block signals")?;
+    let device = inherited::take(args.device)?;
+    let link = Link::new(inherited::take(args.link)?);
+    let handover = args.handover.map(inherited::take).transpose()?;
+    // It was executed by the number of a descriptor.
+    let _ = rustix::thread::set_name(c"vistafs");
+    match prepare_and_serve(device, handover, &link, &signals, config) {
+        Ok(status) => Ok(status),
+        Err(error) => {
+            let mut why = format!("{error}");
+            // The outermost says what was tried, the innermost why it failed.
+            let cause = error.root_cause().to_string();
+            if !why.contains(&cause) {
+                why = format!("{why}: {cause}");
+            }
+            link.say(&Word::Failed { why })
+                .context("the supervisor does not listen")?;
+            Ok(1)
+        }
+    }
+}
+
+fn prepare_and_serve(
+    device: OwnedFd,
+    handover: Option<OwnedFd>,
+    link: &Link,
+    signals: &SigSet,
+    config: impl FnOnce() -> anyhow::Result<Config>,
+) -> anyhow::Result<u8> {
+    let Some(Order::Prepare { put_aside, .. }) = hear(link)? else {
+        bail!("started without a word: vistafs mount starts it");
+    };
+    let config = config()?;
+    serve::raise_open_files_limit();
+    let handover = handover.and_then(|memory| match Handover::adopt(memory) {
+        Ok(handover) => Some(handover),
+        Err(error) => {
+            log::warn!("{error}");
+            None
+        }
+    });
+    let engine = Engine::take_over(&config, &put_aside, handover.clone())?;
+    let stuck_seconds = config.stuck_seconds();
+    link.say(&Word::Prepared { stuck_seconds })
+        .context("the supervisor does not listen")?;
+    let (init, redo) = match hear(link)? {
+        Some(Order::Serve { init, redo }) => (init, redo),
+        // It ended, or does not need us any more.
+        _ => return Ok(0),
+    };
+    let (session, reply) = serve::session(&device, &init, &engine, config.threads())?;
+    let generation = handover
+        .as_ref()
+        .map_or(0, |handover| handover.begin_generation());
+    // Before anything is read: the supervisor must know that the kernel has its answer.
+    link.say(&Word::Answered { reply, generation })
+        .context("the supervisor does not listen")?;
+    if let Some(handover) = handover.as_ref().filter(|_| generation > 1) {
+        if redo {
+            redo_unfinished(&engine.dispatcher, handover, device.as_fd())
+                .context("cannot answer what the worker before has left")?;
+        }
+        wake_pollers(handover, device.as_fd());
+    }
+    let drain = Drain::new(&session, device, handover)?;
+    let ended = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).context("cannot wait for the end")?);
+    let at_end = {
+        let ended = Arc::clone(&ended);
+        move || {
+            let _ = rustix::io::write(&ended, &1u64.to_ne_bytes());
+        }
+    };
+    // From here on the session is the only one that holds the views.
+    drop(engine);
+    serve::serve(session, at_end)?;
+    link.say(&Word::Ready)
+        .context("the supervisor does not listen")?;
+    if until_told(link, signals, &ended)? {
+        drain.drain(&ended);
+    } else {
+        // It may be gone.
+        let _ = link.say(&Word::Unmounted);
+    }
+    Ok(0)
+}
+
+/// The next word that is understood.
+fn hear(link: &Link) -> anyhow::Result<Option<Order>> {
+    loop {
+        match link.hear() {
+            Ok(Some(Order::Unknown)) | Err(rustix::io::Errno::BADMSG) => {}
+            heard => return heard.context("cannot hear the supervisor"),
+        }
+    }
+}
+
+/// Waits until it is to leave: true; or until serving has ended by itself: false.
+fn until_told(link: &Link, signals: &SigSet, ended: &OwnedFd) -> anyhow::Result<bool> {
+    let signals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .context("cannot wait for signals")?;
+    let mut supervised = true;
+    loop {
+        let heard = if supervised {
+            PollFlags::IN
+        } else {
+            PollFlags::empty()
+        };
+        let mut fds = vec![
+            PollFd::new(ended, PollFlags::IN),
+            PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
+        ];
+        if supervised {
+            fds.push(PollFd::from_borrowed_fd(link.as_fd(), heard));
+        }
+        match poll(&mut fds, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(errno) => return Err(errno).context("cannot wait"),
+        }
+        let [has_ended, signalled] = [0, 1].map(|at: usize| !fds[at].revents().is_empty());
+        if has_ended {
+            return Ok(false);
+        }
+        if signalled {
+            while let Ok(Some(info)) = signals.read_signal() {
+                let is = |signal: Signal| i64::from(info.ssi_signo) == signal as i64;
+                if is(Signal::SIGTERM) {
+                    return Ok(true);
+                }
+            }
+        }
+        if supervised {
+            match link.hear_now() {
+                Ok(Some(Order::Leave)) => return Ok(true),
+                Ok(Some(_)) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::BADMSG) => {}
+                Ok(None) | Err(_) => {
+                    log::warn!(
+                        "the supervisor has ended; worker {} serves on",
+                        std::process::id()
+                    );
+                    supervised = false;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The memory as a whole: made, taken over, and used by one worker after the other.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use nix::unistd::SysconfVar;
+use parking_lot::Mutex;
+
+use crate::HandoverError;
+use crate::layout::{self, MAGIC, MAJOR, MINOR, RECORD_BYTES, head};
+use crate::region::{Region, WORD, pair, unpair};
+
+/// Memory that outlives the worker that uses it.
+///
+/// The supervisor makes it, and gives its descriptor to each worker, which adopts it.
+#[derive(Debug)]
+pub struct Handover {
+    pub(crate) region: Region,
+    /// For how many bytes a record of a container has room.
+    pub(crate) record_bytes: usize,
+    /// Held while room for a container or a text is sought, by this process alone.
+    pub(crate) claiming: Mutex<()>,
+    generation: AtomicU32,
+}
+
+impl Handover {
+    /// New memory.
+    ///
+    /// # Errors
+    /// `Kernel`.
+    pub fn create() -> Result<Arc<Self>, HandoverError> {
+        // What is most is kept per CPU, for each that the machine can have.
+        let cpus = nix::unistd::sysconf(SysconfVar::_NPROCESSORS_CONF);
+        let cpus = cpus
+            .ok()
+            .flatten()
+            .and_then(|cpus| usize::try_from(cpus).ok());
+        let room = cpus.unwrap_or(1).saturating_mul(128);
+        let (least, most) = RECORD_BYTES.into_inner();
+        Self::with_records(least.saturating_add(room).min(most))
+    }
+
+    /// New memory, whose records have room for so many bytes.
+    pub(crate) fn with_records(bytes: usize) -> Result<Arc<Self>, HandoverError> {
+        let region = Region::create(layout::end(bytes))?;
+        let head = region.words(0, head::WORDS);
+        head[head::RECORD_BYTES].store(bytes as u64, Ordering::Relaxed);
+        head[head::VERSION].store(pair(MAJOR, MINOR), Ordering::Relaxed);
+        head[head::MAGIC].store(MAGIC, Ordering::Release);
+        Ok(Self::of(region, bytes))
+    }
+
+    /// The memory of a descriptor, of this version of vistafs or of another one. What is in it is
+    /// not trusted: whatever does not make sense is passed over.
+    ///
+    /// # Errors
+    /// `Foreign`, `Version`, `Kernel`.
+    pub fn adopt(descriptor: OwnedFd) -> Result<Arc<Self>, HandoverError> {
+        let region = Region::adopt(descriptor, head::WORDS)?;
+        let head = region.words(0, head::WORDS);
+        if head[head::MAGIC].load(Ordering::Acquire) != MAGIC {
+            return Err(HandoverError::Foreign("it does not begin as such"));
+        }
+        let (found, _minor) = unpair(head[head::VERSION].load(Ordering::Relaxed));
+        if found != MAJOR {
+            return Err(HandoverError::Version {
+                found,
+                known: MAJOR,
+            });
+        }
+        let bytes = head[head::RECORD_BYTES].load(Ordering::Relaxed);
+        let bytes = usize::try_from(bytes).unwrap_or(0);
+        if !RECORD_BYTES.contains(&bytes) || bytes % WORD != 0 {
+            return Err(HandoverError::Foreign(
+                "its records have an impossible length",
+            ));
+        }
+        if region.len() < layout::end(bytes) {
+            return Err(HandoverError::Foreign("it is too short"));
+        }
+        Ok(Self::of(region, bytes))
+    }
+
+    fn of(region: Region, record_bytes: usize) -> Arc<Self> {
+        let generation = region.words(0, head::WORDS)[head::GENERATION].load(Ordering::Relaxed);
+        Arc::new(Self {
+            region,
+            record_bytes,
+            claiming: Mutex::new(()),
+            generation: AtomicU32::new(unpair(generation).1),
+        })
+    }
+
+    /// This process serves from now on, until the next one says so: its generation, from 1.
+    pub fn begin_generation(&self) -> u32 {
+        let counter: &AtomicU64 = &self.region.words(0, head::WORDS)[head::GENERATION];
+        let generation = unpair(counter.fetch_add(1, Ordering::AcqRel))
+            .1
+            .wrapping_add(1);
+        self.generation.store(generation, Ordering::Relaxed);
+        generation
+    }
+
+    /// The generation of this process; of a supervisor, the last that it had seen when it adopted.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+}
+
+impl AsFd for Handover {
+    /// For the next worker; closed on exec unless it is told otherwise.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.region.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;

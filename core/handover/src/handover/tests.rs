@@ -1,0 +1,288 @@
+use proptest::prelude::*;
+use rustix::fs::{MemfdFlags, SealFlags};
+
+use super::*;
+use crate::layout::{addresses, containers, handles, pollers, requests, texts};
+use crate::region::checksum;
+use crate::{ContainerKey, Request, Shown};
+
+/// Records of so many bytes are in the memory that the tests below lay out by hand.
+const RECORD: usize = 1024;
+
+/// Memory with these words at these bytes, as a vistafs of layout 1.0 leaves it.
+fn memory(length: usize, words: &[(usize, u64)]) -> OwnedFd {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memory = rustix::fs::memfd_create("test", flags).unwrap();
+    rustix::fs::ftruncate(&memory, length as u64).unwrap();
+    for (at, word) in words {
+        rustix::io::pwrite(&memory, &word.to_le_bytes(), *at as u64).unwrap();
+    }
+    rustix::fs::fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW).unwrap();
+    memory
+}
+
+const VISTAFSH: u64 = 0x6873_6661_7473_6976;
+const LENGTH: usize = 37_270_528 + 4096 * 6 * (16 + 2 * (32 + RECORD));
+
+/// Generation 3; a request, a handle with its text, a record.
+fn golden() -> Vec<(usize, u64)> {
+    let key = ContainerKey::new(b"golden");
+    let [first, second] = key.words();
+    let home = usize::try_from(second % 4096).unwrap();
+    let (head, record) = (
+        37_008_384 + home * 64,
+        37_270_528 + home * 6 * (16 + 2 * (32 + RECORD)),
+    );
+    let text = u64::from_le_bytes(*b"a text\n\0");
+    vec![
+        (0, VISTAFSH),
+        (8, 1 << 32),
+        (16, 3),
+        (24, RECORD as u64),
+        // The second request: state, number, start, opcode and size, node, handle, offset, ...
+        (4096 + 256, 3 << 32 | 2),
+        (4096 + 264, 42),
+        (4096 + 272, 1_000_000_001),
+        (4096 + 280, 15 << 32 | 4096),
+        (4096 + 288, 7),
+        (4096 + 296, 8),
+        (4096 + 304, 9),
+        (4096 + 312, 100 << 32 | 1000),
+        (4096 + 320, 2000 << 32 | 0o100_000),
+        (4096 + 328, 11),
+        (4096 + 336, 4 << 32 | 2),
+        (4096 + 344, 1),
+        (4096 + 352, u64::from_le_bytes(*b"stat\0\0\0\0")),
+        (4096 + 376, u64::from_le_bytes(*b"no\0\0\0\0\0\0")),
+        // The third is being filled.
+        (4096 + 512, 3 << 32 | 1),
+        (4096 + 520, 44),
+        // Handle 5 with a text of 7 bytes, the first one.
+        (266_240 + 5 * 16, 5),
+        (266_240 + 5 * 16 + 8, 7 << 32 | 1),
+        (1_314_816, 5),
+        (1_314_824, 7),
+        (1_314_832, checksum(b"a text\n")),
+        (1_348_608, text),
+        // Handle 6, read to its end.
+        (266_240 + 6 * 16, 6),
+        (266_240 + 6 * 16 + 8, 1500 << 32 | 0xffff_fffe),
+        // A container with one record; its newer place was not finished.
+        (head, 3 << 32 | 2),
+        (head + 8, first),
+        (head + 16, second),
+        (head + 24, 1),
+        (record, 6_060_935_177_029_501_726),
+        (record + 16, 6),
+        (record + 24, 7),
+        (record + 32, checksum(b"a text\n")),
+        (record + 48, text),
+        (record + 48 + RECORD, 7),
+        (record + 56 + RECORD, 9),
+    ]
+}
+
+/// Whoever changes this makes a new major version: what is upgraded from has this layout.
+#[test]
+fn the_layout_is_fixed() {
+    assert_eq!(MAGIC, VISTAFSH);
+    assert_eq!(
+        ContainerKey::new(b"golden").words(),
+        [10_236_097_150_455_752_438, 18_103_108_971_049_542_868]
+    );
+    assert_eq!(checksum(b"a text\n"), 15_075_379_789_958_327_755);
+    let firsts = [
+        requests::FIRST,
+        handles::FIRST,
+        texts::FIRST,
+        texts::bytes_of(0).0,
+        texts::bytes_of(texts::SMALL).0,
+        addresses::FIRST,
+        pollers::FIRST,
+        containers::FIRST,
+        containers::BEGUN,
+        layout::end(RECORD),
+    ];
+    assert_eq!(
+        firsts.map(|words| words * WORD),
+        [
+            4096, 266_240, 1_314_816, 1_348_608, 18_125_824, 34_903_040, 37_000_192, 37_008_384,
+            37_270_528, LENGTH
+        ]
+    );
+}
+
+#[test]
+fn memory_of_an_earlier_version_is_taken_over() {
+    let handover = Handover::adopt(memory(LENGTH, &golden())).unwrap();
+    assert_eq!(handover.begin_generation(), 4);
+    let taken = handover.take_over_unfinished();
+    let [request] = &taken[..] else {
+        panic!("{taken:?}");
+    };
+    assert_eq!(
+        (
+            request.unique,
+            request.opcode,
+            request.size,
+            request.node,
+            request.handle
+        ),
+        (42, 15, 4096, 7, 8)
+    );
+    assert_eq!(
+        (
+            request.offset,
+            request.tid,
+            request.uid,
+            request.gid,
+            request.flags
+        ),
+        (9, 100, 1000, 2000, 0o100_000)
+    );
+    assert_eq!((request.view, &request.view_name[..]), (11, "stat"));
+    assert_eq!(request.name.as_deref(), Some("no".as_ref()));
+    assert_eq!(
+        (request.taken_over, request.started.as_nanos()),
+        (2, 1_000_000_001)
+    );
+    assert_eq!(handover.highest_unique(), 44);
+
+    let shown = |handle| handover.adopt_handle(handle).and_then(|(_, shown)| shown);
+    assert_eq!(shown(5), Some(Shown::Part(b"a text\n".to_vec())));
+    let ended = true;
+    assert_eq!(
+        shown(6),
+        Some(Shown::Whole {
+            length: 1500,
+            ended
+        })
+    );
+
+    let mut record = Vec::new();
+    assert!(handover.load(ContainerKey::new(b"golden"), "golden", &mut record));
+    assert_eq!(record, b"a text\n");
+}
+
+/// What is written now is what is read above.
+#[test]
+fn words_are_where_they_were() {
+    let handover = Handover::with_records(RECORD).unwrap();
+    for _ in 0..3 {
+        handover.begin_generation();
+    }
+    let handle = handover.open_handle(5).unwrap();
+    handle.show_part(b"a text\n", true);
+    handover.open_handle(6).unwrap().show_whole(1500, true);
+    for record in [&b"before"[..], b"a text\n"] {
+        assert!(handover.save(ContainerKey::new(b"golden"), "golden", record));
+    }
+    std::mem::forget(handover.begin(&Request {
+        unique: 42,
+        ..Request::default()
+    }));
+    let at = |byte: usize| handover.region.words(byte / WORD, 1)[0].load(Ordering::Relaxed);
+    let [.., (head, _), _, _, _, (record, _), _, _, _, _, _, _] = golden()[..] else {
+        unreachable!("it has more words")
+    };
+    let is_compared = |byte: &usize| match *byte {
+        0..4096 | 266_240..1_348_616 => true,
+        byte => (head..head + 24).contains(&byte) || byte == record,
+    };
+    let mut compared = golden();
+    compared.retain(|(byte, _)| is_compared(byte));
+    assert_eq!(compared.len(), 16);
+    for (byte, word) in compared {
+        assert_eq!(at(byte), word, "at byte {byte}");
+    }
+    let slots = (0..1024).map(|slot| 4096 + slot * 256);
+    let of_42: Vec<_> = slots.filter(|slot| at(slot + 8) == 42).collect();
+    assert_eq!(of_42.len(), 1);
+    assert_eq!(at(of_42[0]), 3 << 32 | 2);
+    // The second of two records is in the second place.
+    let second = record + 48 + RECORD;
+    assert_eq!(
+        [0, 8, 16].map(|byte| at(second + byte)),
+        [2, 7, checksum(b"a text\n")]
+    );
+}
+
+#[test]
+fn what_is_not_handover_memory_is_refused() {
+    let foreign = |memory: OwnedFd| match Handover::adopt(memory) {
+        Err(HandoverError::Foreign(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let null = std::fs::File::open("/dev/null").unwrap();
+    assert_eq!(foreign(null.into()), "it has no seals");
+    assert_eq!(foreign(memory(4095, &[])), "it is too short");
+    assert_eq!(foreign(memory(8192, &[])), "it does not begin as such");
+    let changed = |at: usize, word: u64| {
+        let mut words = golden();
+        words.retain(|(byte, _)| *byte != at);
+        words.push((at, word));
+        memory(LENGTH, &words)
+    };
+    assert_eq!(foreign(memory(LENGTH - 4096, &golden())), "it is too short");
+    for bytes in [0, 1 << 40, u64::MAX, 1025] {
+        assert_eq!(
+            foreign(changed(24, bytes)),
+            "its records have an impossible length"
+        );
+    }
+    for (version, is_known) in [(1 << 32 | 77, true), (2 << 32, false), (0, false)] {
+        let adopted = Handover::adopt(changed(8, version));
+        let is_refused = matches!(adopted, Err(HandoverError::Version { known: 1, .. }));
+        assert_eq!((adopted.is_ok(), is_refused), (is_known, !is_known));
+    }
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let unsealed = rustix::fs::memfd_create("test", flags).unwrap();
+    assert_eq!(foreign(unsealed), "its length is not sealed");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What is in the memory is another process's, which may have been out of its mind.
+    #[test]
+    fn whatever_is_in_it_breaks_nothing(
+        words in prop::collection::vec(prop_oneof![Just(0), 1..4_u64, (5..9_u64).prop_map(|n| n << 32 | 2), any::<u64>()], 1..300),
+        key in 0..4_u64,
+    ) {
+        let handover = Handover::with_records(RECORD).unwrap();
+        // All but the large texts and the records of most containers.
+        for range in [requests::FIRST..texts::FIRST + 20_000, addresses::FIRST..containers::BEGUN + 50_000] {
+            let all = handover.region.words(range.start, range.len());
+            for (word, value) in all.iter().zip(words.iter().cycle()) {
+                word.store(*value, Ordering::Relaxed);
+            }
+        }
+        let generation = handover.begin_generation();
+        for request in handover.take_over_unfinished() {
+            prop_assert_eq!(request.generation, generation);
+            handover.settle(&request);
+        }
+        prop_assert!(handover.unfinished().is_empty());
+        drop(handover.begin(&Request::default()));
+        for handle in words.iter().copied().chain([key]) {
+            if let Some((handle, _)) = handover.adopt_handle(handle) {
+                handle.show_part(b"text", true);
+                handle.show_whole(4, true);
+                handle.close();
+            }
+            handover.close_handle(handle);
+            handover.address(handle, &mut Vec::new());
+            handover.keep_address(handle, b"address", 1);
+            handover.drop_address(handle);
+        }
+        let container = ContainerKey::new(&key.to_le_bytes());
+        let mut record = Vec::new();
+        handover.load(container, "r", &mut record);
+        if handover.save(container, "r", b"record") {
+            record.clear();
+            prop_assert!(handover.load(container, "r", &mut record));
+            prop_assert_eq!(record, b"record");
+        }
+        handover.give_up(container);
+    }
+}

@@ -1,0 +1,69 @@
+//! What outlives a worker process: memory that the supervisor shares with its workers.
+//!
+//! A worker may be killed at any instruction. What it leaves behind here is read by the supervisor
+//! and by the next worker, which may be of another version of vistafs. So each record is written in
+//! an order in which a half-written one is recognised, and is passed over then.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `handover.rs` | [`Handover`]: making it, taking it over, generations of workers |
+//! | `region.rs` | the memory as atomic words; all that is unsafe |
+//! | `layout.rs` | where everything is |
+//! | `requests.rs` | requests in flight |
+//! | `texts.rs` | what has been shown through open handles |
+//! | `addresses.rs` | what node numbers stand for |
+//! | `pollers.rs` | who waits to be woken |
+//! | `records.rs` | what is remembered of containers |
+//!
+//! # Use
+//! The supervisor makes the memory ([`Handover::create`]) and gives its descriptor to each worker. A
+//! worker adopts it ([`Handover::adopt`]), says that it serves from now on
+//! ([`Handover::begin_generation`]) before it makes anything that uses the memory, and sees to what is
+//! unfinished before it reads requests: [`Handover::leave_unfinished`] where the kernel sends them
+//! again, else [`Handover::take_over_unfinished`]. The worker before it must be dead by then, or have
+//! stopped: two that serve at the same time would show two texts through one handle.
+//!
+//! # Layout 1.0
+//! Words of 64 bits, little-endian; two numbers in one word are upper half, lower half.
+//!
+//! | byte | what |
+//! |---|---|
+//! | 0 | "vistafsh" |
+//! | 8 | major version, minor version |
+//! | 16 | generation of the last worker |
+//! | 24 | R: for how many bytes a record of a container has room, by the number of CPUs |
+//! | 4,096 | 1,024 requests of 256 bytes |
+//! | 266,240 | 65,536 open handles of 16 bytes |
+//! | 1,314,816 | 1,056 heads of texts of 32 bytes |
+//! | 1,348,608 | 1,024 texts of 16 KiB |
+//! | 18,125,824 | 32 texts of 512 KiB |
+//! | 34,903,040 | 4,096 addresses of 512 bytes |
+//! | 37,000,192 | 1,024 open files that somebody waits for, of 8 bytes |
+//! | 37,008,384 | 4,096 heads of containers of 64 bytes |
+//! | 37,270,528 | for each container, 6 records of 16 + 2 x (32 + R) bytes |
+//!
+//! The kernel gives memory to those pages alone that were written. So the memory must not be locked
+//! as a whole.
+//!
+//! A later minor version puts more behind the end, or into words that are zero here; so both may
+//! take over from each other. A test holds all places fixed.
+//!
+//! # Synchronization
+//! No lock is ever held in this memory: whoever held it could be killed. A slot is claimed by a
+//! compare-and-exchange and published by a store that releases what was stored before.
+
+mod addresses;
+mod error;
+mod handover;
+mod layout;
+mod pollers;
+mod records;
+mod region;
+mod requests;
+mod texts;
+
+pub use error::HandoverError;
+pub use handover::Handover;
+pub use records::ContainerKey;
+pub use requests::{InFlight, Request, Unfinished};
+pub use texts::{OpenHandle, SMALL_TEXT, Shown};

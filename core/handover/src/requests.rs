@@ -1,0 +1,312 @@
+//! Requests in flight: read from /dev/fuse, and not answered yet.
+//!
+//! A slot belongs to nobody (`FREE`), to a thread that fills it (`FILLING`), or to a request
+//! (`IN_FLIGHT`). A slot that a killed worker was filling tells nothing and is given back like those
+//! of requests that are long done: when a worker two generations later needs room.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use std::time::Duration;
+
+use rustix::time::ClockId;
+
+use crate::Handover;
+use crate::layout::requests::{
+    CALLER, COUNT, FIRST, GROUP, HANDLE, LENGTHS, NAME, NAME_BYTES, NODE, OFFSET, OPCODE, STARTED,
+    STATE, TAKEN_OVER, UNIQUE, VIEW, VIEW_NAME, VIEW_NAME_BYTES, WORDS,
+};
+use crate::region::{load_bytes, pair, store_bytes, unpair};
+
+const FREE: u32 = 0;
+const FILLING: u32 = 1;
+const IN_FLIGHT: u32 = 2;
+
+/// The kernel marks the number of a request that it sends again.
+const SENT_AGAIN: u64 = 1 << 63;
+
+/// A request as it came from the kernel, as far as it takes to serve it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Request<'a> {
+    /// Its number.
+    pub unique: u64,
+    /// What is asked for (FUSE_READ, ...).
+    pub opcode: u32,
+    /// Of which node.
+    pub node: u64,
+    /// Through which open handle; 0: none.
+    pub handle: u64,
+    /// From which byte or entry on.
+    pub offset: u64,
+    /// How many bytes.
+    pub size: u32,
+    /// Flags of open(2).
+    pub flags: u32,
+    /// The asking thread.
+    pub tid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// A number of the view, the same in every worker; 0: none.
+    pub view: u64,
+    /// The view's name, for those who do not know the number.
+    pub view_name: &'a str,
+    /// The name that is looked up.
+    pub name: &'a [u8],
+}
+
+/// A request that a worker has read and not answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its number.
+    pub unique: u64,
+    /// What is asked for.
+    pub opcode: u32,
+    /// Of which node.
+    pub node: u64,
+    /// Through which open handle.
+    pub handle: u64,
+    /// From which byte or entry on.
+    pub offset: u64,
+    /// How many bytes.
+    pub size: u32,
+    /// Flags of open(2).
+    pub flags: u32,
+    /// The asking thread.
+    pub tid: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// The view's number.
+    pub view: u64,
+    /// The view's name; empty: none.
+    pub view_name: String,
+    /// The name that is looked up. `None`: it was too long to be noted.
+    pub name: Option<OsString>,
+    /// The worker that read it.
+    pub generation: u32,
+    /// When it was read, on CLOCK_MONOTONIC.
+    pub started: Duration,
+    /// How many workers have taken it over from the one that read it.
+    pub taken_over: u32,
+    slot: usize,
+}
+
+/// A request is in flight until this is dropped.
+#[derive(Debug)]
+#[must_use = "the request is noted for as long as this is kept"]
+pub struct InFlight {
+    handover: Arc<Handover>,
+    slot: usize,
+    state: u64,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // After the reply: who is killed in between leaves a request that is answered twice, and the
+        // kernel refuses the second answer. A worker that lives on beside two later ones may have
+        // lost the slot.
+        let free = self.state & !u64::from(u32::MAX) | u64::from(FREE);
+        let state = &self.handover.slot(self.slot)[STATE];
+        let _ = state.compare_exchange(self.state, free, Ordering::Release, Ordering::Relaxed);
+    }
+}
+
+thread_local! {
+    /// Where this thread found room the last time.
+    static HINT: Cell<usize> = Cell::new({
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        // Apart from each other, so that threads do not meet while there are few of them.
+        NEXT.fetch_add(16, Ordering::Relaxed) % COUNT
+    });
+}
+
+impl Handover {
+    /// Notes a request. `None`: there is no room, and it is served without.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>, request: &Request<'_>) -> Option<InFlight> {
+        let slot = self.take_slot()?;
+        let words = self.slot(slot);
+        let store = |word: usize, value: u64| words[word].store(value, Ordering::Relaxed);
+        let view_name = shortened(request.view_name, VIEW_NAME_BYTES).as_bytes();
+        // A name that does not fit is no name: with a part of it nothing can be looked up.
+        let name = Some(request.name).filter(|name| name.len() <= NAME_BYTES);
+        let name_length = name.map_or(u32::MAX, length);
+        store(UNIQUE, request.unique);
+        store(STARTED, now());
+        store(OPCODE, pair(request.opcode, request.size));
+        store(NODE, request.node);
+        store(HANDLE, request.handle);
+        store(OFFSET, request.offset);
+        store(CALLER, pair(request.tid, request.uid));
+        store(GROUP, pair(request.gid, request.flags));
+        store(VIEW, request.view);
+        store(TAKEN_OVER, 0);
+        store(LENGTHS, pair(length(view_name), name_length));
+        store_bytes(&words[VIEW_NAME..NAME], view_name);
+        store_bytes(&words[NAME..], name.unwrap_or_default());
+        let state = pair(self.generation(), IN_FLIGHT);
+        words[STATE].store(state, Ordering::Release);
+        Some(InFlight {
+            handover: Arc::clone(self),
+            slot,
+            state,
+        })
+    }
+
+    /// The requests that have been read and not answered, those of workers that are dead as well as
+    /// those of one that lives.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<Unfinished> {
+        (0..COUNT).filter_map(|slot| self.read_slot(slot)).collect()
+    }
+
+    /// The highest number of all requests that have been noted, answered or not.
+    #[must_use]
+    pub fn highest_unique(&self) -> u64 {
+        let unique = |slot| self.slot(slot)[UNIQUE].load(Ordering::Relaxed) & !SENT_AGAIN;
+        (0..COUNT).map(unique).max().unwrap_or(0)
+    }
+
+    /// Those of workers before this one, which are this one's from now on: to be called before it
+    /// reads requests itself, when the workers before it are dead.
+    #[must_use]
+    pub fn take_over_unfinished(&self) -> Vec<Unfinished> {
+        let mut taken = self.unfinished();
+        taken.retain_mut(|request| {
+            let generation = self.generation();
+            if request.generation == generation {
+                return false;
+            }
+            request.taken_over = request.taken_over.saturating_add(1);
+            let words = self.slot(request.slot);
+            words[TAKEN_OVER].store(u64::from(request.taken_over), Ordering::Relaxed);
+            words[STATE].store(pair(generation, IN_FLIGHT), Ordering::Release);
+            request.generation = generation;
+            true
+        });
+        taken
+    }
+
+    /// A request that was taken over is answered, or will be sent again by the kernel.
+    pub fn settle(&self, request: &Unfinished) {
+        let [taken, free] = [IN_FLIGHT, FREE].map(|status| pair(request.generation, status));
+        let state = &self.slot(request.slot)[STATE];
+        // Unless the slot is another request's by now.
+        let _ = state.compare_exchange(taken, free, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// The same where the kernel sends them again: they are its own then, and are returned to be told.
+    #[must_use]
+    pub fn leave_unfinished(&self) -> Vec<Unfinished> {
+        let left = self.take_over_unfinished();
+        left.iter().for_each(|request| self.settle(request));
+        left
+    }
+
+    fn slot(&self, slot: usize) -> &[AtomicU64] {
+        self.region.words(FIRST + slot % COUNT * WORDS, WORDS)
+    }
+
+    fn take_slot(&self) -> Option<usize> {
+        let hint = HINT.get();
+        let generation = self.generation();
+        let free = |slot: &usize| {
+            let state = &self.slot(*slot)[STATE];
+            let seen = state.load(Ordering::Relaxed);
+            let (of, status) = unpair(seen);
+            // The worker before is dead or about to be, and its requests are answered by now or will
+            // be looked for in its slots; of those before it nothing is left to be answered.
+            let is_old = generation.wrapping_sub(of) >= 2 && of != 0;
+            (status == FREE || is_old)
+                && state
+                    .compare_exchange(
+                        seen,
+                        pair(generation, FILLING),
+                        Ordering::Acquire,
+                        Ordering::Relaxed,
+                    )
+                    .is_ok()
+        };
+        let slot = (0..COUNT).map(|step| (hint + step) % COUNT).find(free)?;
+        HINT.set(slot);
+        Some(slot)
+    }
+
+    fn read_slot(&self, slot: usize) -> Option<Unfinished> {
+        let words = self.slot(slot);
+        let before = words[STATE].load(Ordering::Acquire);
+        let (generation, status) = unpair(before);
+        if status != IN_FLIGHT {
+            return None;
+        }
+        let load = |word: usize| words[word].load(Ordering::Relaxed);
+        let (opcode, size) = unpair(load(OPCODE));
+        let (tid, uid) = unpair(load(CALLER));
+        let (gid, flags) = unpair(load(GROUP));
+        let (view_length, name_length) = unpair(load(LENGTHS));
+        let mut view_name = Vec::new();
+        load_bytes(
+            &words[VIEW_NAME..NAME],
+            size_of(view_length),
+            &mut view_name,
+        );
+        let name = (size_of(name_length) <= NAME_BYTES).then(|| {
+            let mut name = Vec::new();
+            load_bytes(&words[NAME..], size_of(name_length), &mut name);
+            OsString::from_vec(name)
+        });
+        let request = Unfinished {
+            unique: load(UNIQUE),
+            opcode,
+            node: load(NODE),
+            handle: load(HANDLE),
+            offset: load(OFFSET),
+            size,
+            flags,
+            tid,
+            uid,
+            gid,
+            view: load(VIEW),
+            view_name: String::from_utf8_lossy(&view_name).into_owned(),
+            name,
+            generation,
+            started: Duration::from_nanos(load(STARTED)),
+            taken_over: unpair(load(TAKEN_OVER)).1,
+            slot,
+        };
+        // Of a worker that lives the slot may be another request's by now.
+        fence(Ordering::Acquire);
+        (words[STATE].load(Ordering::Relaxed) == before).then_some(request)
+    }
+}
+
+fn now() -> u64 {
+    let now = rustix::time::clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let rest = u64::try_from(now.tv_nsec).unwrap_or(0);
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+fn size_of(length: u32) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
+fn shortened(name: &str, most: usize) -> &str {
+    let mut end = name.len().min(most);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    &name[..end]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! The unit for systemd: the mount outlives restarts, crashes of both processes and reloads, and ends
+//! with a stop.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vistafs_tests::require_guest;
+use vistafs_tests::vistafs::{binary, children, printed, wait_for};
+
+const UNIT: &str = include_str!("../../../contrib/systemd/vistafs.service");
+const PLACE: &str = "/run/systemd/system/vistafs.service";
+const MOUNT: &str = "/var/lib/vistafs";
+/// Starting takes some seconds where the machine is emulated.
+const LONG: Duration = Duration::from_secs(60);
+
+#[track_caller]
+fn systemctl(args: &[&str]) -> String {
+    printed(&Command::new("systemctl").args(args).output().unwrap())
+}
+
+fn main_pid() -> u32 {
+    let pid = systemctl(&["show", "--property=MainPID", "--value", "vistafs"]);
+    pid.trim().parse().unwrap()
+}
+
+/// The device number of the mount; none is mounted: none.
+fn device() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = text.lines().find(|line| line.contains(" fuse.vistafs "))?;
+    Some(line.split(' ').nth(2).unwrap().to_owned())
+}
+
+/// Stops and removes the unit.
+struct Service;
+
+impl Service {
+    fn install(program: &Path) -> Self {
+        let unit = UNIT.replace("/usr/bin/vistafs", program.to_str().unwrap());
+        std::fs::write(PLACE, unit).unwrap();
+        let _ = systemctl(&["daemon-reload"]);
+        Self
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let script = format!("systemctl stop vistafs; rm {PLACE}; systemctl daemon-reload");
+        let _ = Command::new("sh").args(["-c", &script]).status();
+        if std::thread::panicking() {
+            let journal = Command::new("journalctl")
+                .args(["--no-pager", "-u", "vistafs"])
+                .output();
+            eprintln!("{}", String::from_utf8_lossy(&journal.unwrap().stdout));
+        }
+    }
+}
+
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_mount_outlives_all_but_a_stop() {
+    require_guest!();
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("vistafs");
+    std::fs::copy(binary(), &program).unwrap();
+    let _service = Service::install(&program);
+    let _ = systemctl(&["start", "vistafs"]);
+    let first = device();
+    assert!(first.is_some());
+    let kept = File::open(format!("{MOUNT}/proc/meminfo")).unwrap();
+    let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let (stop, reads, kept) = (&stop, &reads, &kept);
+        scope.spawn(move || {
+            let _stop = StopAtEnd(stop);
+            let mut text = vec![0; 1 << 16];
+            while !stop.load(Ordering::Relaxed) {
+                let got = kept.read_at(&mut text, 0).unwrap();
+                assert!(text[..got].starts_with(b"MemTotal:"));
+                assert!(
+                    !std::fs::read(format!("{MOUNT}/proc/uptime"))
+                        .unwrap()
+                        .is_empty()
+                );
+                reads.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let _stop = StopAtEnd(stop);
+        let goes_on = |what: &str| {
+            let seen = reads.load(Ordering::Relaxed);
+            wait_for(LONG, &format!("readers go on after {what}"), || {
+                reads.load(Ordering::Relaxed) > seen + 2 || stop.load(Ordering::Relaxed)
+            });
+            assert!(
+                !stop.load(Ordering::Relaxed),
+                "the reader failed after {what}"
+            );
+            assert_eq!(device(), first, "{what}");
+        };
+        goes_on("the start");
+        for _ in 0..2 {
+            let _ = systemctl(&["restart", "vistafs"]);
+            goes_on("a restart");
+        }
+        let end = |pid: u32| kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).unwrap();
+        let supervisor = main_pid();
+        end(supervisor);
+        wait_for(LONG, "another supervisor runs", || {
+            ![0, supervisor].contains(&main_pid())
+        });
+        goes_on("the end of the supervisor");
+        let supervisor = main_pid();
+        let workers = children(supervisor);
+        assert_eq!(workers.len(), 1);
+        end(supervisor);
+        end(workers[0]);
+        wait_for(LONG, "another supervisor runs", || {
+            ![0, supervisor].contains(&main_pid())
+        });
+        goes_on("the end of both");
+        let supervisor = main_pid();
+        let _ = systemctl(&["reload", "vistafs"]);
+        goes_on("a reload");
+        std::fs::rename(&program, dir.path().join("aside")).unwrap();
+        std::fs::copy("/bin/false", &program).unwrap();
+        let reload = Command::new("systemctl")
+            .args(["reload", "vistafs"])
+            .status();
+        assert!(!reload.unwrap().success());
+        assert_eq!(main_pid(), supervisor);
+        goes_on("a reload that fails");
+        std::fs::rename(dir.path().join("aside"), &program).unwrap();
+    });
+    drop(kept);
+    let _ = systemctl(&["stop", "vistafs"]);
+    assert_eq!(device(), None);
+    assert_eq!(std::fs::read_dir(MOUNT).unwrap().count(), 0);
+    let _ = systemctl(&["start", "vistafs"]);
+    assert!(device().is_some());
+    let _ = systemctl(&["stop", "vistafs"]);
+    assert_eq!(device(), None);
+}

@@ -1,0 +1,633 @@
+//! The mount outlives the process that serves it: killed, replaced, crashing again and again.
+
+#![allow(unsafe_code, reason = "no library sends a signal to a thread")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vistafs_handover::Handover;
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::TestContainer;
+use vistafs_tests::require_privileged;
+use vistafs_tests::vistafs::{
+    MountOptions, Mounted, binary, children, descriptors, printed, vistafs, wait_for, wait_until,
+};
+
+/// How often a worker is killed under load, and how long each may serve before, in turns. The longest
+/// are long enough to have served well, the shortest end workers that have hardly begun.
+const KILLS: usize = 100;
+const SERVES_MS: [u64; 7] = [320, 400, 20, 290, 350, 110, 500];
+/// With this variable, kills at the pace of the worst day that vistafs is made for: a hundred in five
+/// minutes.
+const SLOWLY: &str = "VISTAFS_KILL_SLOWLY";
+const SLOW: Duration = Duration::from_secs(3);
+/// Nobody waits for an answer as long as that.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Whether the kernel sends again what a dead worker had read (Linux 6.9).
+fn resends() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().unwrap().parse::<u32>().unwrap();
+    (number(), number()) >= (6, 9)
+}
+
+fn kill_worker(mounted: &Mounted, signal: Signal) -> u32 {
+    let pid = mounted.pid();
+    kill(Pid::from_raw(pid.cast_signed()), signal).unwrap();
+    wait_until("the worker is gone", || {
+        !children(mounted.supervisor()).contains(&pid)
+    });
+    pid
+}
+
+/// All files below a directory, by their paths below the mount.
+fn files(mounted: &Mounted, below: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![mounted.path(below)];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(entry.path());
+            } else {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The first words of the lines, which do not change in these files.
+fn keys(path: &Path, text: &str) -> Vec<String> {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    if !["meminfo", "stat", "swaps", "uptime", "loadavg"].contains(&name) {
+        return Vec::new();
+    }
+    let key = |line: &str| match name {
+        "uptime" | "loadavg" => line.split_whitespace().count().to_string(),
+        _ => line.split_whitespace().next().unwrap_or("").to_owned(),
+    };
+    text.lines().map(key).collect()
+}
+
+/// Reads files over and over, each to its end, and compares what does not change.
+fn read_for_ever(paths: &[PathBuf], kept: bool, stop: &AtomicBool, reads: &AtomicU64) {
+    let mut known: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    let opened: Vec<(&PathBuf, Option<File>)> = paths
+        .iter()
+        .map(|path| (path, kept.then(|| File::open(path).unwrap())))
+        .collect();
+    let mut buffer = vec![0; 1 << 20];
+    while !stop.load(Ordering::Relaxed) {
+        for (path, file) in &opened {
+            let shown = path.display();
+            let fresh = match file {
+                Some(_) => None,
+                None => Some(File::open(path).unwrap_or_else(|e| panic!("open {shown}: {e}"))),
+            };
+            let file = file.as_ref().or(fresh.as_ref()).unwrap();
+            let got = match file.read_at(&mut buffer, 0) {
+                Ok(got) => got,
+                // The kernel forgets what a dead worker had read and not noted.
+                Err(error) if error.kind() == ErrorKind::Interrupted && !resends() => continue,
+                Err(error) => panic!("read {shown}: {error}"),
+            };
+            let text = std::str::from_utf8(&buffer[..got]).unwrap();
+            assert!(text.is_empty() || text.ends_with('\n'), "{shown}: {text:?}");
+            let keys = keys(path, text);
+            let before = known.entry(path).or_insert_with(|| keys.clone());
+            assert_eq!(*before, keys, "{shown}");
+            reads.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn no_reader_notices_that_workers_are_killed() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let supervisor = mounted.supervisor();
+    let cgroup = TestCgroup::new();
+    cgroup.limit_memory(64 << 20);
+    let top = cgroup.address("proc");
+    let on_host = files(&mounted, "proc");
+    let in_container = files(&mounted, &top);
+    assert!(on_host.len() > 8 && in_container.len() == on_host.len());
+    let inside = TestContainer::new(&mounted, &cgroup)
+        .command(
+            "echo ready; while ! [ -e $M/../stop ]; do \
+             cat /proc/meminfo /proc/stat /proc/uptime /proc/cpuinfo > /dev/null || $FAIL 3; \
+             grep -q 'MemTotal: *65536 kB' /proc/meminfo || $FAIL 4; \
+             ls /sys/devices/system/cpu > /dev/null || $FAIL 5; done",
+        )
+        // Without the kernel's help, what a worker had read and not noted ends with EINTR.
+        .env("FAIL", if resends() { "exit" } else { ":" })
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (stop, reads, polls) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let before = (descriptors(supervisor), memory(supervisor));
+    let mut longest = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let (stop, reads, polls) = (&stop, &reads, &polls);
+        for (paths, kept) in [
+            (&on_host, false),
+            (&in_container, false),
+            (&in_container, true),
+        ] {
+            scope.spawn(move || {
+                let _stop = StopAtEnd(stop);
+                read_for_ever(paths, kept, stop, reads);
+            });
+        }
+        let pressure = mounted.path(&cgroup.address("proc/pressure/cpu"));
+        scope.spawn(move || {
+            let _stop = StopAtEnd(stop);
+            poll_for_ever(&pressure, stop, polls);
+        });
+        let _stop = StopAtEnd(stop);
+        let _stop_inside = StopInside(&mounted);
+        let slowly = std::env::var_os(SLOWLY).is_some();
+        for (kills, serves) in (1..=KILLS).zip(SERVES_MS.into_iter().cycle()) {
+            let serves = if slowly {
+                SLOW
+            } else {
+                Duration::from_millis(serves)
+            };
+            std::thread::sleep(serves);
+            assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
+            kill_worker(&mounted, Signal::SIGKILL);
+            // All readers go on.
+            let (killed, seen) = (Instant::now(), reads.load(Ordering::Relaxed));
+            wait_for(LONG, "readers go on", || {
+                reads.load(Ordering::Relaxed) >= seen + 6 || stop.load(Ordering::Relaxed)
+            });
+            longest = longest.max(killed.elapsed());
+            if kills == KILLS {
+                println!(
+                    "{kills} workers killed: {} reads, {} polls; the longest pause {longest:?}",
+                    reads.load(Ordering::Relaxed),
+                    polls.load(Ordering::Relaxed)
+                );
+            }
+        }
+    });
+    let _ = printed(&inside.wait_with_output().unwrap());
+    // The supervisor is what it was.
+    assert_eq!(
+        std::fs::read_dir(format!("/proc/{supervisor}/task"))
+            .unwrap()
+            .count(),
+        1
+    );
+    wait_until("the supervisor holds what it held", || {
+        descriptors(supervisor) == before.0
+    });
+    let after = memory(supervisor);
+    assert!(after <= before.1 + 1024, "{} kB, then {after} kB", before.1);
+}
+
+/// Ends the others when one ends, by a panic too.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Ends the script in the container.
+struct StopInside<'a>(&'a Mounted);
+
+impl Drop for StopInside<'_> {
+    fn drop(&mut self) {
+        std::fs::write(self.0.root().with_file_name("stop"), "").unwrap();
+    }
+}
+
+/// Resident memory that is the process's own, kB.
+fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// What poll(2) says of a file without a trigger stays the same.
+fn poll_for_ever(path: &Path, stop: &AtomicBool, polls: &AtomicU64) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let file = File::open(path).unwrap();
+    let mut known = None;
+    while !stop.load(Ordering::Relaxed) {
+        let mut fds = [PollFd::new(&file, PollFlags::IN | PollFlags::PRI)];
+        poll(
+            &mut fds,
+            Some(&Timespec {
+                tv_sec: 0,
+                tv_nsec: 1_000_000,
+            }),
+        )
+        .unwrap();
+        let got = fds[0].revents();
+        // Without the kernel's help, a poll that a dead worker had read ends with an error.
+        let lost = !resends() && got == PollFlags::ERR;
+        assert!(
+            lost || *known.get_or_insert(got) == got,
+            "{known:?}, then {got:?}"
+        );
+        polls.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_reader_that_waits_for_a_stopped_worker_gets_its_text_from_the_next() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let worker = Pid::from_raw(mounted.pid().cast_signed());
+    let path = mounted.path("proc/meminfo");
+    let file = File::open(&path).unwrap();
+    stop_process(worker);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut text = [0; 8192];
+                    let got = file.read_at(&mut text, 0).unwrap();
+                    text[..got].starts_with(b"MemTotal:")
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(readers.iter().all(|reader| !reader.is_finished()));
+        kill(worker, Signal::SIGKILL).unwrap();
+        assert!(readers.into_iter().all(|reader| reader.join().unwrap()));
+    });
+}
+
+/// The mount of a program that can be exchanged.
+fn exchangeable() -> (Mounted, tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("vistafs");
+    std::fs::copy(binary(), &program).unwrap();
+    let mounted = Mounted::with(&MountOptions {
+        binary: Some(program.clone()),
+        ..MountOptions::default()
+    });
+    (mounted, dir, program)
+}
+
+/// Another file in the place of the program, as a package puts it there.
+fn install(program: &Path, from: &Path) {
+    let fresh = program.with_extension("new");
+    std::fs::copy(from, &fresh).unwrap();
+    std::fs::rename(fresh, program).unwrap();
+}
+
+fn executed(pid: u32) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    let program = std::fs::metadata(format!("/proc/{pid}/exe")).unwrap();
+    (program.dev(), program.ino())
+}
+
+#[test]
+fn an_upgrade_exchanges_both_processes_and_no_reader_notices() {
+    require_privileged!();
+    let (mounted, _dir, program) = exchangeable();
+    let root = mounted.root();
+    let upgrade = || vistafs(&["upgrade", "--mount", root.to_str().unwrap()]);
+    let paths = files(&mounted, "proc");
+    let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let (stop, reads, paths) = (&stop, &reads, &paths);
+        for kept in [false, true] {
+            scope.spawn(move || {
+                let _stop = StopAtEnd(stop);
+                read_for_ever(paths, kept, stop, reads);
+            });
+        }
+        let _stop = StopAtEnd(stop);
+        let (supervisor, mut held) = (mounted.supervisor(), None);
+        for _ in 0..5 {
+            let before = mounted.pid();
+            install(&program, &binary());
+            let text = printed(&upgrade());
+            assert!(text.contains("serves"), "{text}");
+            let after = mounted.pid();
+            assert_ne!(before, after);
+            assert_eq!(mounted.supervisor(), supervisor);
+            let installed = executed(after);
+            assert_eq!(executed(supervisor), installed);
+            assert_eq!(
+                std::fs::read_link(format!("/proc/{after}/exe")).unwrap(),
+                program
+            );
+            // It hears of the end of `vistafs upgrade` a little later.
+            std::thread::sleep(Duration::from_millis(100));
+            let held = *held.get_or_insert_with(|| descriptors(supervisor));
+            wait_until("it holds what it held", || descriptors(supervisor) == held);
+            let seen = reads.load(Ordering::Relaxed);
+            wait_for(LONG, "readers go on", || {
+                reads.load(Ordering::Relaxed) > seen + 6 || stop.load(Ordering::Relaxed)
+            });
+            assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
+        }
+    });
+    // And the one that took over takes care of the mount as well.
+    kill_worker(&mounted, Signal::SIGKILL);
+    assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
+}
+
+#[test]
+fn sigusr1_upgrades_as_well() {
+    require_privileged!();
+    let (mounted, _dir, program) = exchangeable();
+    let before = mounted.pid();
+    install(&program, &binary());
+    let supervisor = mounted.supervisor();
+    kill(Pid::from_raw(supervisor.cast_signed()), Signal::SIGUSR1).unwrap();
+    let link = format!("/proc/{supervisor}/exe");
+    wait_until("the supervisor is exchanged", || {
+        std::fs::read_link(&link).unwrap() == program
+    });
+    assert_ne!(mounted.pid(), before);
+    assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
+}
+
+#[test]
+fn a_program_that_does_not_start_changes_nothing() {
+    require_privileged!();
+    let (mut mounted, dir, program) = exchangeable();
+    let root = mounted.root();
+    let before = (mounted.supervisor(), mounted.pid());
+    let text = dir.path().join("text");
+    std::fs::write(&text, "no program").unwrap();
+    let refused = |expected: &str| {
+        let output = vistafs(&["upgrade", "--mount", root.to_str().unwrap()]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(message.contains(expected), "{message}");
+        assert_eq!((mounted.supervisor(), mounted.pid()), before);
+        assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
+    };
+    // Not a program; one that ends at once, by itself and by a signal; none at all.
+    install(&program, &text);
+    refused("cannot take over");
+    install(&program, Path::new("/bin/false"));
+    refused("ended with status 1");
+    let missing = root.with_file_name("elsewhere");
+    std::fs::rename(&program, &missing).unwrap();
+    refused("No such file");
+    std::fs::rename(&missing, &program).unwrap();
+    // One that cannot serve: its configuration has been broken meanwhile.
+    install(&program, &binary());
+    let config = root.with_file_name("config.toml");
+    std::fs::write(&config, "[views]\nenabel = []\n").unwrap();
+    refused("unknown field `enabel`");
+    std::fs::write(&config, "").unwrap();
+    let _ = printed(&vistafs(&["upgrade", "--mount", root.to_str().unwrap()]));
+    assert_ne!(mounted.pid(), before.1);
+    let (status, messages) = mounted.end(Signal::SIGTERM);
+    assert!(status.success(), "{status}");
+    assert!(messages.contains("cannot take over"), "{messages}");
+}
+
+#[test]
+fn a_mount_that_nobody_serves_is_told_to_the_command() {
+    let output = vistafs(&["upgrade", "--mount", "/tmp"]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(
+        message.contains("vistafs does not run for /tmp"),
+        "{message}"
+    );
+}
+
+#[test]
+fn workers_that_crash_again_and_again_are_told_of_once() {
+    require_privileged!();
+    let mut mounted = Mounted::new();
+    let path = mounted.path("proc/meminfo");
+    for _ in 0..8 {
+        kill_worker(&mounted, Signal::SIGABRT);
+    }
+    assert!(
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .starts_with("MemTotal:")
+    );
+    // It serves well from here on.
+    std::thread::sleep(Duration::from_millis(600));
+    assert!(path.exists());
+    let (status, messages) = mounted.end(Signal::SIGTERM);
+    assert!(status.success(), "{status}: {messages}");
+    let count = |what: &str| messages.matches(what).count();
+    assert!(count("again and again") >= 1, "{messages}");
+    assert!(count("serving well again") >= 1, "{messages}");
+    assert!(messages.lines().count() <= 8, "{messages}");
+}
+
+#[test]
+fn a_worker_outlives_its_supervisor_and_ends_with_the_mount() {
+    require_privileged!();
+    let mut mounted = Mounted::new();
+    let worker = mounted.pid();
+    let supervisor = Pid::from_raw(mounted.supervisor().cast_signed());
+    kill(supervisor, Signal::SIGKILL).unwrap();
+    // A process that has ended and was not waited for has no children.
+    wait_until("the supervisor is gone", || {
+        children(supervisor.as_raw().cast_unsigned()).is_empty()
+    });
+    assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
+    let umount = Command::new("umount").arg(mounted.root()).status().unwrap();
+    assert!(umount.success());
+    let gone = || !Path::new(&format!("/proc/{worker}")).exists();
+    wait_until("the worker is gone", gone);
+    let (status, messages) = mounted.wait();
+    assert!(
+        !status.success() && messages.contains("serves on"),
+        "{status}: {messages}"
+    );
+}
+
+#[test]
+fn a_command_leaves_the_interrupt_key_to_the_supervisor() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let worker = mounted.pid();
+    let pid = Pid::from_raw(worker.cast_signed());
+    kill(pid, Signal::SIGINT).unwrap();
+    assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
+    assert_eq!(mounted.pid(), worker);
+    // Told to end, it does so without losing anything, and another takes its place.
+    kill(pid, Signal::SIGTERM).unwrap();
+    wait_until("another worker serves", || mounted.pid() != worker);
+    assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
+}
+
+/// The memory that workers hand over.
+fn handover(mounted: &Mounted) -> Arc<Handover> {
+    let supervisor = mounted.supervisor();
+    for entry in std::fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap() {
+        let path = entry.unwrap().path();
+        let link = std::fs::read_link(&path).unwrap();
+        if link.to_str().unwrap().contains("vistafs-handover") {
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            return Handover::adopt(file.into()).unwrap();
+        }
+    }
+    panic!("the supervisor has no memory to hand over");
+}
+
+/// Returns when none of its threads runs any more.
+fn stop_process(pid: Pid) {
+    kill(pid, Signal::SIGSTOP).unwrap();
+    let stopped = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('T')
+    };
+    wait_until("it has stopped", || {
+        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        tasks.all(stopped)
+    });
+}
+
+/// Stops the worker at a moment when it has a request for a view, and no other; its number.
+///
+/// `last` is the generation of the one before, which has left requests behind: 0 at first.
+fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str, last: &mut u32) -> Pid {
+    let mut stopped = None;
+    wait_for(
+        LONG,
+        "the worker is stopped while it serves the view",
+        || {
+            let pid = Pid::from_raw(mounted.pid().cast_signed());
+            stop_process(pid);
+            let mut in_flight = memory.unfinished();
+            in_flight.retain(|request| request.generation > *last);
+            let is_it = !in_flight.is_empty() && in_flight.iter().all(|r| r.view_name == view);
+            if is_it {
+                *last = in_flight[0].generation;
+                stopped = Some(pid);
+            } else {
+                kill(pid, Signal::SIGCONT).unwrap();
+            }
+            stopped.is_some()
+        },
+    );
+    stopped.unwrap()
+}
+
+/// Has each thread abort before it does anything else: a signal to the process would let the one that
+/// has the request finish it.
+fn abort_threads(pid: Pid) {
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let tid: i32 = task.unwrap().file_name().to_str().unwrap().parse().unwrap();
+        // SAFETY: numbers alone.
+        let sent = unsafe {
+            nix::libc::syscall(nix::libc::SYS_tgkill, pid.as_raw(), tid, nix::libc::SIGABRT)
+        };
+        assert_eq!(sent, 0, "thread {tid}");
+    }
+}
+
+/// Reads a file without an end, whatever comes of it.
+fn pound(path: &Path, stop: &AtomicBool) {
+    let mut buffer = vec![0; 1 << 16];
+    while !stop.load(Ordering::Relaxed) {
+        if let Ok(file) = File::open(path) {
+            let _ = file.read_at(&mut buffer, 0);
+        }
+    }
+}
+
+#[test]
+fn a_view_that_crashes_workers_is_put_aside_and_brought_back() {
+    require_privileged!();
+    let mut mounted = Mounted::new();
+    let memory = handover(&mounted);
+    let cgroup = TestCgroup::new();
+    let path = mounted.path(&cgroup.address("proc/meminfo"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        scope.spawn(|| pound(&path, &stop));
+        let mut last = 0;
+        for _ in 0..3 {
+            let pid = stop_while_it_serves(&mounted, &memory, "meminfo", &mut last);
+            // What a bug in the view would do.
+            abort_threads(pid);
+            kill(pid, Signal::SIGCONT).unwrap();
+            wait_until("the worker is gone", || {
+                !children(mounted.supervisor()).contains(&pid.as_raw().cast_unsigned())
+            });
+        }
+    });
+    let io_error = |path: &Path| {
+        let error = std::fs::read(path).err()?;
+        Some(error.raw_os_error() == Some(nix::libc::EIO))
+    };
+    wait_until("the view is put aside", || io_error(&path) == Some(true));
+    // The host has its own file, and containers have all other views.
+    assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
+    assert!(!mounted.read(&cgroup.address("proc/stat")).is_empty());
+    let root = mounted.root();
+    let root = root.to_str().unwrap();
+    let listed = printed(&vistafs(&["views", "--mount", root]));
+    assert!(
+        listed.contains("put aside: it was served at 3 crashes"),
+        "{listed}"
+    );
+    let output = vistafs(&["views", "--restore", "stat", "--mount", root]);
+    assert!(!output.status.success());
+    let _ = printed(&vistafs(&[
+        "views",
+        "--restore",
+        "meminfo",
+        "--mount",
+        root,
+    ]));
+    wait_until("the view is back", || io_error(&path).is_none());
+    let listed = printed(&vistafs(&["views", "--mount", root]));
+    assert!(!listed.contains("put aside"), "{listed}");
+    let (status, messages) = mounted.end(Signal::SIGTERM);
+    assert!(
+        status.success() && messages.contains("view meminfo is put aside"),
+        "{messages}"
+    );
+}
+
+#[test]
+fn a_worker_that_is_stuck_is_replaced() {
+    require_privileged!();
+    let mut mounted = Mounted::with(&MountOptions {
+        config: "[worker]\nstuck_seconds = 2\n".into(),
+        ..MountOptions::default()
+    });
+    let memory = handover(&mounted);
+    let path = mounted.path("proc/uptime");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop);
+        scope.spawn(|| pound(&path, &stop));
+        let stuck = stop_while_it_serves(&mounted, &memory, "uptime", &mut 0);
+        let replaced = || mounted.pid() != stuck.as_raw().cast_unsigned();
+        wait_for(LONG, "the worker is replaced", replaced);
+    });
+    assert!(!mounted.read("proc/uptime").is_empty());
+    let (status, messages) = mounted.end(Signal::SIGTERM);
+    assert!(status.success(), "{status}");
+    assert!(
+        messages.contains("replacing it") && messages.contains("uptime"),
+        "{messages}"
+    );
+}
