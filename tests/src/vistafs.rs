@@ -67,6 +67,9 @@ pub struct MountOptions {
     pub wrapper: Vec<String>,
     /// Environment.
     pub env: Vec<(String, String)>,
+    /// Whether it repairs the running containers of the whole machine. Those of other tests are dead
+    /// on purpose.
+    pub repairs: bool,
 }
 
 impl Mounted {
@@ -87,33 +90,52 @@ impl Mounted {
             std::os::unix::fs::PermissionsExt::from_mode(0o755),
         )
         .unwrap();
-        let config = dir.path().join("config.toml");
-        std::fs::write(&config, &options.config).unwrap();
+        std::fs::write(dir.path().join("config.toml"), &options.config).unwrap();
+        let mut mounted = Self { dir, child: None };
+        mounted.start(options);
+        mounted
+    }
+
+    /// Kills all of it, as if out of memory: its files answer ENOTCONN from then on.
+    pub fn die(&mut self) {
+        let pid = self.pid();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        // The eldest first: it would start others.
+        for pid in std::iter::once(pid).chain(children.split(' ').filter_map(|n| n.parse().ok())) {
+            // It may have ended with its parent.
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+        }
+        self.wait();
+        wait_until("the mount is dead", || {
+            std::fs::metadata(self.root()).is_err_and(|e| e.raw_os_error() == Some(107))
+        });
+    }
+
+    /// Mounts at the same place again.
+    pub fn start(&mut self, options: &MountOptions) {
         let binary = binary();
         let mut words: Vec<&Path> = options.wrapper.iter().map(Path::new).collect();
         words.push(&binary);
         let child = Command::new(words[0])
             .args(&words[1..])
             .arg("mount")
-            .arg(dir.path().join("m"))
+            .arg(self.root())
             .arg("--config")
-            .arg(&config)
+            .arg(self.dir.path().join("config.toml"))
+            .args((!options.repairs).then_some("--no-repair"))
             .envs(options.env.iter().cloned())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut mounted = Self {
-            dir,
-            child: Some(child),
-        };
+        self.child = Some(child);
         wait_until("the mount answers", || {
-            if let Some(status) = mounted.child.as_mut().unwrap().try_wait().unwrap() {
-                panic!("vistafs has ended: {status}: {}", mounted.messages());
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("vistafs has ended: {status}: {}", self.messages());
             }
-            mounted.path("proc").exists()
+            self.path("proc").exists()
         });
-        mounted
     }
 
     /// A path below the mount.

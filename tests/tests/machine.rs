@@ -70,3 +70,7 @@ mod run;
 /// A real runtime with bind mounts: runc.
 #[path = "machine/runtime.rs"]
 mod runtime;
+
+/// `vistafs repair`: everything has died, and the containers go on.
+#[path = "machine/repair.rs"]
+mod repair;

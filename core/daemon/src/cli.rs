@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Views(ViewsArgs),
     /// Tell what of this host works for vistafs, what does not, and what would mend it.
     Doctor(DoctorArgs),
+    /// Bring the views back in running containers in which they are dead.
+    Repair(RepairArgs),
     /// Print the options that bind the views into a container of Docker or Podman.
     DockerArgs(DockerArgs),
     /// Print the views as devices of the Container Device Interface, for /etc/cdi/vistafs.json.
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     OciHook(OciHookArgs),
     #[command(hide = true)]
     RunInit(InitArgs),
+    #[command(hide = true)]
+    RepairWorker(RepairWorkerArgs),
 }
 
 #[derive(Args, Debug)]
@@ -54,6 +58,34 @@ pub(crate) struct MountArgs {
     /// An existing directory.
     #[arg(value_name = "DIR")]
     pub(crate) mount_point: PathBuf,
+    /// Leave the views of running containers dead that an earlier mount has left behind.
+    #[arg(long)]
+    pub(crate) no_repair: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// Only what these processes see; may be given several times.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Vec<u32>,
+    /// Change nothing: tell what would be repaired.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// JSON, for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `vistafs repair` starts; not for people.
+#[derive(Args, Debug)]
+pub(crate) struct RepairWorkerArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// Change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod docker_args;
 mod doctor;
 mod mount;
 mod oci_hook;
+mod repair;
 mod show;
 mod views;
 
@@ -25,6 +26,8 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::OciHook(args) => oci_hook::oci_hook(args, &config()?),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
+        Command::Repair(args) => repair::repair(args),
         Command::RunInit(args) => run::init(args),
+        Command::RepairWorker(args) => repair::work(args),
     }
 }

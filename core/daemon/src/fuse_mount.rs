@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
 
+use crate::repair;
+
 /// A mount; unmounted at drop, if it is still there.
 #[derive(Debug)]
 pub(crate) struct FuseMount {
@@ -25,6 +27,7 @@ impl FuseMount {
         if !nix::unistd::geteuid().is_root() {
             bail!("mounting takes root (run it with sudo, or as a systemd service)");
         }
+        repair::clear_dead_mount(mount_point)?;
         check_mount_point(mount_point)?;
         let device = open_device()
             .map_err(|failure| anyhow::anyhow!("{} ({})", failure.found, failure.remedy))?;
@@ -123,9 +126,6 @@ fn check_mount_point(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
-            bail!("{shown} is a dead FUSE mount (unmount it first: umount -l {shown})")
-        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             bail!("{shown} does not exist (make it first: mkdir -p {shown})")
         }

@@ -10,6 +10,7 @@ mod fuse_mount;
 mod logging;
 mod oci;
 mod output;
+mod repair;
 mod run;
 mod serve;
 

@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 
 use crate::cli::MountArgs;
 use crate::config::Config;
+use crate::repair;
 use crate::serve::Serving;
 
 pub(crate) fn mount(args: &MountArgs, config: &Config) -> anyhow::Result<u8> {
@@ -28,6 +29,9 @@ pub(crate) fn mount(args: &MountArgs, config: &Config) -> anyhow::Result<u8> {
     let serving = Serving::start(&args.mount_point, config, at_end)?;
     log::info!("serving at {}", args.mount_point.display());
     notify(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    if !args.no_repair {
+        repair::in_background(&args.mount_point);
+    }
     let signal = signals.wait().context("cannot wait for signals")?;
     if ended.load(Ordering::SeqCst) {
         bail!(
