@@ -74,3 +74,7 @@ mod runtime;
 /// `vistafs repair`: everything has died, and the containers go on.
 #[path = "machine/repair.rs"]
 mod repair;
+
+/// `vistafs repair` among containers that are against it.
+#[path = "machine/repair_hostile.rs"]
+mod repair_hostile;

@@ -53,6 +53,15 @@ impl Resident {
         first.unwrap_or(pid)
     }
 
+    /// Tells it to go on until it prints this line, and leaves it there. It ends when it is dropped.
+    pub(crate) fn go_on_until(mut self, line: &str) -> Self {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        let mut printed = String::new();
+        self.out.read_line(&mut printed).unwrap();
+        assert_eq!(printed, line);
+        self
+    }
+
     /// What it prints from here on.
     pub(crate) fn go_on(mut self) -> String {
         self.child.stdin.take().unwrap().write_all(b"\n").unwrap();
@@ -61,6 +70,17 @@ impl Resident {
         let status = self.child.wait().unwrap();
         assert!(status.success(), "{status}: {text}");
         text
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        // Whoever waits for standard input sees its end; what is hung is killed.
+        self.child.stdin.take();
+        if std::thread::panicking() {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
     }
 }
 
@@ -81,26 +101,27 @@ pub(crate) fn unshared(mounted: &Mounted, flags: &str, script: &str) -> Command 
 /// Its report, as far as it is about `mounted`, and its exit status by that: containers have copies of
 /// other tests' mounts, dead and stopped ones among them.
 pub(crate) fn repair(mounted: &Mounted, of: &[&Resident], more: &[&str]) -> (Vec<Value>, i32) {
+    let mut rows = repair_all(mounted, of, more);
     let root = mounted.root();
-    let root = root.to_str().unwrap();
-    let pids: Vec<String> = of.iter().map(|one| one.pid().to_string()).collect();
-    let pids: Vec<&str> = pids.iter().flat_map(|pid| ["--pid", pid]).collect();
-    let args = [&["repair", "--json", "--mount", root], &pids[..], more].concat();
-    let (mut rows, status) = report(&args);
-    assert_eq!(status, expected_status(&rows), "{rows:?}");
-    rows.retain(|row| row["shows"] != "" || row["path"] == root);
+    rows.retain(|row| row["shows"] != "" || row["path"] == root.to_str().unwrap());
     let status = expected_status(&rows);
     (rows, status)
 }
 
-/// The rows of a report, and the exit status.
-pub(crate) fn report(args: &[&str]) -> (Vec<Value>, i32) {
-    let output = vistafs(args);
+/// All of its report.
+pub(crate) fn repair_all(mounted: &Mounted, of: &[&Resident], more: &[&str]) -> Vec<Value> {
+    let root = mounted.root();
+    let pids: Vec<String> = of.iter().map(|one| one.pid().to_string()).collect();
+    let pids: Vec<&str> = pids.iter().flat_map(|pid| ["--pid", pid]).collect();
+    let args = ["repair", "--json", "--mount", root.to_str().unwrap()];
+    let output = vistafs(&[&args, &pids[..], more].concat());
     let rows: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
         panic!("{error}: {}", String::from_utf8_lossy(&output.stderr));
     });
     let rows = rows.as_array().unwrap().clone();
-    (rows, output.status.code().unwrap())
+    let status = output.status.code().unwrap();
+    assert_eq!(status, expected_status(&rows), "{rows:?}");
+    rows
 }
 
 fn expected_status(rows: &[Value]) -> i32 {

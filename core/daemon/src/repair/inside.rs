@@ -25,9 +25,12 @@ use super::walk;
 /// Takes jobs from standard input until its end, and tells of them on standard output.
 ///
 /// # Errors
-/// When there is no live mount, or nobody listens.
+/// When nobody listens.
 pub(crate) fn work(mount: &Path, is_dry_run: bool) -> anyhow::Result<()> {
-    let worker = Worker::new(mount, is_dry_run)?;
+    let worker = match Worker::new(mount, is_dry_run) {
+        Ok(worker) => worker,
+        Err(error) => return tell(&Event::End(Some(format!("{error:#}")))),
+    };
     for line in std::io::stdin().lock().lines() {
         let line = line.context("cannot read from standard input")?;
         let job: Job = serde_json::from_str(&line).context("a job that is none")?;
@@ -176,7 +179,8 @@ impl Worker {
         let done = work();
         if let Err(errno) = setns(&self.mounts, CloneFlags::CLONE_NEWNS) {
             // What is copied from here on would be the container's.
-            log::error!("cannot come back to the host's mount namespace: {errno}");
+            let why = format!("cannot come back to the host's mount namespace: {errno}");
+            let _ = tell(&Event::End(Some(why)));
             std::process::exit(1);
         }
         done

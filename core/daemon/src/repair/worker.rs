@@ -48,6 +48,8 @@ impl Worker {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Ours may be a pipe, whose reader would wait for the end of a worker that is stuck.
+            .stderr(Stdio::null())
             .spawn()
             .context("cannot start a worker from /proc/self/exe")?;
         let pipes = child.stdin.take().zip(child.stdout.take());
