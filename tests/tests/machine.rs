@@ -78,3 +78,7 @@ mod repair;
 /// `vistafs repair` among containers that are against it.
 #[path = "machine/repair_hostile.rs"]
 mod repair_hostile;
+
+/// `metrics` and `vistafs status`.
+#[path = "machine/metrics.rs"]
+mod metrics;

@@ -39,6 +39,8 @@ pub(crate) enum Command {
     Views(ViewsArgs),
     /// Tell what of this host works for vistafs, what does not, and what would mend it.
     Doctor(DoctorArgs),
+    /// Tell how a mount does: processes, requests, errors, how long they take.
+    Status(StatusArgs),
     /// Bring the views back in running containers in which they are dead.
     Repair(RepairArgs),
     /// Print the options that bind the views into a container of Docker or Podman.
@@ -61,6 +63,15 @@ pub(crate) struct MountArgs {
     /// Leave the views of running containers dead that an earlier mount has left behind.
     #[arg(long)]
     pub(crate) no_repair: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// JSON, for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -7,6 +7,7 @@ mod mount;
 mod oci_hook;
 mod repair;
 mod show;
+mod status;
 mod views;
 
 use crate::cli::{Cli, Command};
@@ -26,6 +27,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::OciHook(args) => oci_hook::oci_hook(args, &config()?),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
+        Command::Status(args) => status::status(args),
         Command::Repair(args) => repair::repair(args),
         Command::RunInit(args) => run::init(args),
         Command::RepairWorker(args) => repair::work(args),

@@ -13,6 +13,7 @@ mod output;
 mod repair;
 mod run;
 mod serve;
+mod status;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use vistafs_container::Containers;
 use vistafs_host::Dir;
 
+use crate::metrics;
 use crate::number;
 use crate::place::Place;
 use crate::tree::{TOP, Tree};
@@ -78,7 +79,9 @@ pub(crate) fn child(
     node: usize,
     name: &OsStr,
 ) -> Option<Place> {
-    if let Some(child) = tree.child(node, name) {
+    // What is of no container has no address.
+    let is_metrics = node == TOP && name == metrics::NAME;
+    if let Some(child) = tree.child(node, name).filter(|_| !is_metrics) {
         return Some(Place::at(cgroup.to_owned(), child));
     }
     if node != TOP {

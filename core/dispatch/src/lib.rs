@@ -16,6 +16,8 @@
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `aside.rs` | requests that may take long, each container's on a thread of its own |
 //! | `errno.rs` | the one place that maps errors to errno |
+//! | `figures.rs` | counting requests, and how long they take |
+//! | `metrics.rs` | `metrics`: the figures as a file |
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
 //! # Synchronization
@@ -31,7 +33,9 @@ mod channel;
 mod complaints;
 mod dispatcher;
 mod errno;
+mod figures;
 mod fuse;
+mod metrics;
 mod number;
 mod open_files;
 mod place;
@@ -40,3 +44,4 @@ mod tree;
 pub use dispatcher::{Attributes, Dispatcher, Entry};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
+pub use metrics::Supervision;

@@ -12,6 +12,7 @@ use super::{Dispatcher, SCRATCH, alive_or_gone};
 use crate::aside::Aside;
 use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
+use crate::figures::{Counted, Operation};
 use crate::open_files::{Behind, OpenFile, Shows};
 use crate::tree::Node;
 
@@ -33,6 +34,18 @@ impl Dispatcher {
     /// # Errors
     /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers.
     pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
+        let mut counted = self.figures.begin(Operation::Open);
+        counted.view = self.view_of(number);
+        let opened = self.open_counted(number, access, asker);
+        counted.end(opened)
+    }
+
+    fn open_counted(
+        &self,
+        number: u64,
+        access: Access,
+        asker: Asker,
+    ) -> Result<u64, DispatchError> {
         let file = self.file(number, asker)?;
         self.open_in_tree(&file, access, asker)?;
         if access.write && self.has_channels(file.view) {
@@ -56,11 +69,19 @@ impl Dispatcher {
         asker: Asker,
         reply: impl FnOnce(&[u8]),
     ) -> Result<(), DispatchError> {
-        let access = Access {
-            read: true,
-            write: false,
-        };
-        let file = self.opened(number, handle, access, asker)?;
+        let mut counted = self.figures.begin(Operation::Read);
+        let file = self.opened_counted(number, handle, &mut counted, asker)?;
+        counted.end(self.read_file(&file, offset, size, asker, reply))
+    }
+
+    fn read_file(
+        &self,
+        file: &OpenFile,
+        offset: u64,
+        size: usize,
+        asker: Asker,
+        reply: impl FnOnce(&[u8]),
+    ) -> Result<(), DispatchError> {
         let mut text = file.text.lock();
         if offset > 0 && text.ended_at.is_some_and(|end| offset >= end) {
             reply(&[]);
@@ -74,7 +95,7 @@ impl Dispatcher {
             bytes.clear();
             text.rendered = false;
             text.ended_at = None;
-            self.render(&file, asker, &mut bytes)?;
+            self.render(file, asker, &mut bytes)?;
             text.bytes = bytes;
             text.rendered = true;
         }
@@ -101,16 +122,22 @@ impl Dispatcher {
         data: &[u8],
         asker: Asker,
     ) -> Result<usize, DispatchError> {
-        let access = Access {
-            read: false,
-            write: true,
-        };
-        let file = self.opened(number, handle, access, asker)?;
+        let mut counted = self.figures.begin(Operation::Write);
+        let file = self.opened_counted(number, handle, &mut counted, asker)?;
+        counted.end(self.write_file(&file, data, asker))
+    }
+
+    fn write_file(
+        &self,
+        file: &OpenFile,
+        data: &[u8],
+        asker: Asker,
+    ) -> Result<usize, DispatchError> {
         if !matches!(self.views[file.view].provider, Provider::File(_)) {
-            return self.write_in_tree(&file, data, asker);
+            return self.write_in_tree(file, data, asker);
         }
         let channel = self
-            .channel(&file, asker)?
+            .channel(file, asker)?
             .ok_or(DispatchError::NotWritable)?;
         let written = channel.write(data);
         written.map_err(|error| self.failed(file.view, &file.shows, error))
@@ -246,11 +273,42 @@ impl Dispatcher {
         Ok(self.open_files.adopt(handle, file))
     }
 
+    /// The file of a request that is counted. By its handle its view is known without a look-up.
+    fn opened_counted(
+        &self,
+        number: u64,
+        handle: u64,
+        counted: &mut Counted<'_>,
+        asker: Asker,
+    ) -> Result<Arc<OpenFile>, DispatchError> {
+        let access = Access {
+            read: counted.operation == Operation::Read,
+            write: counted.operation == Operation::Write,
+        };
+        if let Some(file) = self.open_files.get(handle) {
+            counted.view = Some(file.view);
+            return Ok(file);
+        }
+        counted.view = self.view_of(number);
+        self.opened(number, handle, access, asker)
+    }
+
+    /// The view that a node belongs to.
+    fn view_of(&self, number: u64) -> Option<usize> {
+        match *self.tree.node(self.place(number).ok()?.node) {
+            Node::View(view) => Some(view),
+            Node::Directory(_) => None,
+        }
+    }
+
     fn file(&self, number: u64, asker: Asker) -> Result<OpenFile, DispatchError> {
         let place = self.place(number)?;
         let Node::View(view) = *self.tree.node(place.node) else {
             return Err(DispatchError::IsDirectory);
         };
+        if self.is_metrics(view) {
+            self.only_host_root(asker)?;
+        }
         let is_tree = matches!(self.views[view].provider, Provider::Tree(_));
         if is_tree && place.within == NodeId::TOP {
             return Err(DispatchError::IsDirectory);
@@ -265,6 +323,10 @@ impl Dispatcher {
         asker: Asker,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
+        if self.is_metrics(file.view) {
+            out.extend_from_slice(self.metrics().as_bytes());
+            return Ok(());
+        }
         let served = &self.views[file.view];
         let outcome = match (&served.provider, &file.shows) {
             (Provider::File(_), Shows::Host) => {
