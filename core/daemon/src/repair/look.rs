@@ -52,7 +52,8 @@ impl Look<'_> {
         let mut all = Vec::new();
         for mount in table.candidates() {
             let device = mount.device;
-            if self.live.is_on(device)
+            if self.is_no_bind(mount)
+                || self.live.is_on(device)
                 || !*is_of_root
                     .entry(device)
                     .or_insert_with(|| self.connections.is_of_root(device))
@@ -89,11 +90,15 @@ impl Look<'_> {
         Ok(all)
     }
 
+    /// A mount of another vistafs on the host: its own to mend. To look at it, it would have to be
+    /// held for a moment, in which it could not be unmounted.
+    fn is_no_bind(&self, mount: &Mount<'_>) -> bool {
+        self.is_hosts_own && table::path_below(mount).as_os_str().is_empty()
+    }
+
     fn judge(&self, mount: &Mount<'_>, open: OwnedFd) -> Found {
         let below = table::path_below(mount);
-        if self.is_hosts_own && below.as_os_str().is_empty() {
-            Found::Left("a mount of its own (unmount it: umount -l)".to_owned())
-        } else if below.starts_with("at") && !self.is_of_host_users {
+        if below.starts_with("at") && !self.is_of_host_users {
             Found::Left(
                 "it names a container, in a namespace that is not of the host's root".to_owned(),
             )
