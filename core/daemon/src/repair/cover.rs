@@ -75,7 +75,7 @@ fn attach(copy: &OwnedFd, at: &OwnedFd, how: MoveMountFlags) -> Result<(), Errno
 
 /// Unmounts what a descriptor holds the root of. The kernel does it by path alone; the descriptor's is
 /// in `proc`, the /proc of this process's pid namespace, which becomes the working directory.
-pub(super) fn detach(proc: &OwnedFd, root: &OwnedFd) -> Result<(), Errno> {
+fn detach(proc: &OwnedFd, root: &OwnedFd) -> Result<(), Errno> {
     rustix::process::fchdir(proc)?;
     let path = format!("self/fd/{}", root.as_raw_fd());
     rustix::mount::unmount(path, UnmountFlags::DETACH)

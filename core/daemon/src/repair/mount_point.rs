@@ -1,12 +1,14 @@
 //! The dead mount that is in the way of a new one.
 
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use rustix::fs::{Mode, OFlags};
+use rustix::mount::UnmountFlags;
 
 use super::table::{self, Table};
-use super::{cover, look, walk};
+use super::{look, walk};
 
 /// Takes dead mounts of vistafs away from a mount point: lazily, as containers may have files of them
 /// bound, which stay as they are. Nothing else is unmounted: not a mount that answers, nor another
@@ -33,8 +35,9 @@ pub(crate) fn clear_dead_mount(mount_point: &Path) -> anyhow::Result<()> {
         if !mount.is_some_and(|mount| table::looks_like_ours(mount) && &*mount.root == b"/") {
             bail!("{shown} is a dead FUSE mount (unmount it first: umount -l {shown})");
         }
-        let proc = rustix::fs::open("/proc", flags, Mode::empty()).context("cannot open /proc")?;
-        cover::detach(&proc, &root)
+        // By the descriptor: it is what was looked at, and the working directory stays what it is.
+        let path = format!("/proc/self/fd/{}", root.as_raw_fd());
+        rustix::mount::unmount(path, UnmountFlags::DETACH)
             .with_context(|| format!("cannot unmount the dead mount at {shown}"))?;
         log::info!("unmounted the dead mount of vistafs at {shown}");
     }
