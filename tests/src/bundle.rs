@@ -68,15 +68,21 @@ impl Bundle {
     /// Runs it to its end.
     #[must_use]
     pub fn run(&self, runtime: &str) -> Output {
+        self.command(runtime).output().unwrap()
+    }
+
+    /// Runs it.
+    #[must_use]
+    pub fn command(&self, runtime: &str) -> Command {
         let config = self.dir.path().join("config.json");
         std::fs::write(config, self.config.to_string()).unwrap();
-        Command::new(runtime)
+        let mut command = Command::new(runtime);
+        command
             .arg("--root")
             .arg(self.dir.path().join("state"))
             .args(["run", "--bundle"])
             .arg(self.dir.path())
-            .arg(&self.name)
-            .output()
-            .unwrap()
+            .arg(&self.name);
+        command
     }
 }

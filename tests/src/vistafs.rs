@@ -69,6 +69,9 @@ pub struct MountOptions {
     pub binary: Option<PathBuf>,
     /// Environment.
     pub env: Vec<(String, String)>,
+    /// Whether it repairs the running containers of the whole machine. Those of other tests are dead
+    /// on purpose.
+    pub repairs: bool,
 }
 
 impl Mounted {
@@ -89,33 +92,50 @@ impl Mounted {
             std::os::unix::fs::PermissionsExt::from_mode(0o755),
         )
         .unwrap();
-        let config = dir.path().join("config.toml");
-        std::fs::write(&config, &options.config).unwrap();
+        std::fs::write(dir.path().join("config.toml"), &options.config).unwrap();
+        let mut mounted = Self { dir, child: None };
+        mounted.start(options);
+        mounted
+    }
+
+    /// Kills all of it, as if out of memory: its files answer ENOTCONN from then on.
+    pub fn die(&mut self) {
+        let supervisor = self.supervisor();
+        // The supervisor first: it would start others.
+        for pid in std::iter::once(supervisor).chain(children(supervisor)) {
+            // It may have ended with its parent.
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+        }
+        self.wait();
+        wait_until("the mount is dead", || {
+            std::fs::metadata(self.root()).is_err_and(|e| e.raw_os_error() == Some(107))
+        });
+    }
+
+    /// Mounts at the same place again.
+    pub fn start(&mut self, options: &MountOptions) {
         let binary = options.binary.clone().unwrap_or_else(self::binary);
         let mut words: Vec<&Path> = options.wrapper.iter().map(Path::new).collect();
         words.push(&binary);
         let child = Command::new(words[0])
             .args(&words[1..])
             .arg("mount")
-            .arg(dir.path().join("m"))
+            .arg(self.root())
             .arg("--config")
-            .arg(&config)
+            .arg(self.dir.path().join("config.toml"))
+            .args((!options.repairs).then_some("--no-repair"))
             .envs(options.env.iter().cloned())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut mounted = Self {
-            dir,
-            child: Some(child),
-        };
+        self.child = Some(child);
         wait_until("the mount answers", || {
-            if let Some(status) = mounted.child.as_mut().unwrap().try_wait().unwrap() {
-                panic!("vistafs has ended: {status}: {}", mounted.messages());
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("vistafs has ended: {status}: {}", self.messages());
             }
-            mounted.path("proc").exists()
+            self.path("proc").exists()
         });
-        mounted
     }
 
     /// A path below the mount.

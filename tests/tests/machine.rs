@@ -90,3 +90,15 @@ mod run;
 /// A real runtime with bind mounts: runc.
 #[path = "machine/runtime.rs"]
 mod runtime;
+
+/// `vistafs repair`: everything has died, and the containers go on.
+#[path = "machine/repair.rs"]
+mod repair;
+
+/// `vistafs repair` among containers that are against it.
+#[path = "machine/repair_hostile.rs"]
+mod repair_hostile;
+
+/// `metrics` and `vistafs status`.
+#[path = "machine/metrics.rs"]
+mod metrics;

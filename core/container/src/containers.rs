@@ -113,6 +113,18 @@ impl Containers {
         self.handover.as_ref()
     }
 
+    /// How many are known: those that have asked and live.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.read().len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Who the thread `tid` is (a number of vistafs's own pid namespace).
     ///
     /// # Errors

@@ -57,6 +57,10 @@ pub(crate) enum Command {
     Views(ViewsArgs),
     /// Tell what of this host works for vistafs, what does not, and what would mend it.
     Doctor(DoctorArgs),
+    /// Tell how a mount does: processes, requests, errors, how long they take.
+    Status(StatusArgs),
+    /// Bring the views back in running containers in which they are dead.
+    Repair(RepairArgs),
     /// Print the options that bind the views into a container of Docker or Podman.
     DockerArgs(DockerArgs),
     /// Print the views as devices of the Container Device Interface, for /etc/cdi/vistafs.json.
@@ -67,6 +71,8 @@ pub(crate) enum Command {
     RunInit(InitArgs),
     #[command(hide = true)]
     Worker(WorkerArgs),
+    #[command(hide = true)]
+    RepairWorker(RepairWorkerArgs),
 }
 
 #[derive(Args, Debug)]
@@ -78,6 +84,9 @@ pub(crate) struct MountArgs {
     /// then. The unit that comes with vistafs has what else it takes.
     #[arg(long)]
     pub(crate) stored: bool,
+    /// Leave the views of running containers dead that an earlier mount has left behind.
+    #[arg(long)]
+    pub(crate) no_repair: bool,
 }
 
 #[derive(Args, Debug)]
@@ -105,6 +114,43 @@ pub(crate) struct WorkerArgs {
     /// Descriptor of memory that one worker hands over to the next.
     #[arg(long)]
     pub(crate) handover: Option<RawFd>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// JSON, for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// Only what these processes see; may be given several times.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Vec<u32>,
+    /// Change nothing: tell what would be repaired.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// JSON, for machines.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Tell the log in a line or two: for `vistafs mount`.
+    #[arg(long, hide = true)]
+    pub(crate) at_start: bool,
+}
+
+/// What `vistafs repair` starts; not for people.
+#[derive(Args, Debug)]
+pub(crate) struct RepairWorkerArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// Change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Args, Debug)]

@@ -4,7 +4,9 @@ mod cdi;
 mod docker_args;
 mod doctor;
 mod oci_hook;
+mod repair;
 mod show;
+mod status;
 mod upgrade;
 mod views;
 
@@ -29,6 +31,9 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::OciHook(args) => oci_hook::oci_hook(args, &config()?),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
+        Command::Status(args) => status::status(args),
+        Command::Repair(args) => repair::repair(args),
         Command::RunInit(args) => run::init(args),
+        Command::RepairWorker(args) => repair::work(args),
     }
 }

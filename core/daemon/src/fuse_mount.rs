@@ -39,24 +39,6 @@ impl FuseMount {
         check_mount_point(mount_point)
     }
 
-    /// Takes away what is left of a vistafs that nobody holds any more.
-    pub(crate) fn clear_dead(mount_point: &Path) -> anyhow::Result<()> {
-        let path = without_asking(mount_point)?;
-        if vistafs_at(&path)?.is_none() {
-            return Ok(());
-        }
-        // Only a connection that is gone answers at once that it is.
-        let gone = std::fs::metadata(&path).err();
-        if gone.and_then(|error| error.raw_os_error()) == Some(libc::ENOTCONN) {
-            log::warn!(
-                "{} is a dead mount of vistafs: unmounting it",
-                path.display()
-            );
-            unmount(&path)?;
-        }
-        Ok(())
-    }
-
     /// A descriptor to mount with.
     pub(crate) fn open() -> anyhow::Result<OwnedFd> {
         let device = open_device();
@@ -204,9 +186,6 @@ fn check_mount_point(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
-            bail!("{shown} is a dead FUSE mount (unmount it first: umount -l {shown})")
-        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             bail!("{shown} does not exist (make it first: mkdir -p {shown})")
         }

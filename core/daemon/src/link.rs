@@ -4,6 +4,7 @@
 //! of different versions of vistafs while one is exchanged for the other: words and fields are
 //! added and never changed, and a word that is not known is passed over.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -24,6 +25,9 @@ pub(crate) enum Order {
         /// Views that are not to serve containers.
         #[serde(default)]
         put_aside: Vec<PutAside>,
+        /// What the supervisor knows of itself.
+        #[serde(default)]
+        supervision: Option<Supervision>,
     },
     /// Serve.
     Serve {
@@ -79,6 +83,17 @@ pub(crate) struct PutAside {
     pub(crate) name: String,
     /// For `vistafs views`.
     pub(crate) why: String,
+}
+
+/// What a supervisor knows of itself and of its workers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Supervision {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Since when there is the mount, in seconds since 1970.
+    pub(crate) since: u64,
+    /// Why workers were started anew, and how often.
+    pub(crate) restarts: BTreeMap<String, u64>,
 }
 
 /// One end.
@@ -183,7 +198,8 @@ mod tests {
             order(r#"{"say":"prepare","generation":2}"#),
             Order::Prepare {
                 generation: 2,
-                put_aside: vec![]
+                put_aside: vec![],
+                supervision: None
             }
         );
         let init = vec![1, 2];

@@ -13,8 +13,10 @@ mod link;
 mod logging;
 mod oci;
 mod output;
+mod repair;
 mod run;
 mod serve;
+mod status;
 mod supervise;
 mod worker;
 

@@ -76,6 +76,8 @@ struct Supervisor {
     options: Vec<OsString>,
     /// SIGTERM leaves the mount to the next supervisor.
     stored: bool,
+    /// Dead views of running containers are brought back at the start.
+    repairs: bool,
     mount: Option<FuseMount>,
     device: OwnedFd,
     state: State,

@@ -9,13 +9,14 @@ mod drain;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
-use vistafs_dispatch::{redo_unfinished, wake_pollers};
+use vistafs_dispatch::{Supervision, redo_unfinished, wake_pollers};
 use vistafs_handover::Handover;
 
 use crate::cli::WorkerArgs;
@@ -64,7 +65,12 @@ fn prepare_and_serve(
     signals: &SigSet,
     config: impl FnOnce() -> anyhow::Result<Config>,
 ) -> anyhow::Result<u8> {
-    let Some(Order::Prepare { put_aside, .. }) = hear(link)? else {
+    let Some(Order::Prepare {
+        put_aside,
+        supervision,
+        ..
+    }) = hear(link)?
+    else {
         bail!("started without a word: vistafs mount starts it");
     };
     let config = config()?;
@@ -77,6 +83,13 @@ fn prepare_and_serve(
         }
     });
     let engine = Engine::take_over(&config, &put_aside, handover.clone())?;
+    if let Some(supervision) = supervision {
+        engine.dispatcher.set_supervision(Supervision {
+            pid: supervision.pid,
+            started: UNIX_EPOCH + Duration::from_secs(supervision.since),
+            restarts: supervision.restarts.into_iter().collect(),
+        });
+    }
     let stuck_seconds = config.stuck_seconds();
     link.say(&Word::Prepared { stuck_seconds })
         .context("the supervisor does not listen")?;

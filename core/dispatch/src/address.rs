@@ -16,6 +16,7 @@ use vistafs_handover::Handover;
 use vistafs_host::Dir;
 use vistafs_view::NodeId;
 
+use crate::metrics;
 use crate::number;
 use crate::place::Place;
 use crate::tree::{TOP, Tree};
@@ -140,7 +141,9 @@ pub(crate) fn child(
     node: usize,
     name: &OsStr,
 ) -> Option<Place> {
-    if let Some(child) = tree.child(node, name) {
+    // What is of no container has no address.
+    let is_metrics = node == TOP && name == metrics::NAME;
+    if let Some(child) = tree.child(node, name).filter(|_| !is_metrics) {
         return Some(Place::at(cgroup.to_owned(), child));
     }
     if node != TOP {

@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use vistafs_container::{Caller, Container, Containers};
 use vistafs_handover::Handover;
 use vistafs_view::{
@@ -17,7 +19,9 @@ use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
+use crate::figures::Figures;
 use crate::kept_text::Budget;
+use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
 use crate::place::Place;
@@ -85,6 +89,10 @@ pub struct Dispatcher {
     texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
+    // Of the views; that of `metrics` itself, which is the last, is not counted.
+    figures: Figures,
+    started: SystemTime,
+    supervision: Mutex<Option<Supervision>>,
 }
 
 impl Dispatcher {
@@ -106,7 +114,16 @@ impl Dispatcher {
                 size: text.len() as u64,
             }
         };
-        let views: Vec<Served> = registry.serving().map(served).collect();
+        let mut views: Vec<Served> = registry.serving().map(served).collect();
+        let figures = Figures::new(views.len());
+        views.push(Served {
+            provider: Provider::File(Arc::new(metrics::Placeholder)),
+            path: metrics::NAME,
+            name: metrics::NAME,
+            number: number::of(metrics::NAME),
+            mode: 0o400,
+            size: 0,
+        });
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
         let handover = containers.handover().cloned();
         let mark = handover.as_ref().map(|handover| handover.handle_mark());
@@ -121,7 +138,35 @@ impl Dispatcher {
             texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
+            figures,
+            started: SystemTime::now(),
+            supervision: Mutex::default(),
         }
+    }
+
+    /// What `metrics` tells of the supervisor, from now on.
+    pub fn set_supervision(&self, supervision: Supervision) {
+        *self.supervision.lock() = Some(supervision);
+    }
+
+    /// Whether it is the view of `metrics`.
+    fn is_metrics(&self, view: usize) -> bool {
+        view + 1 == self.views.len()
+    }
+
+    /// The text of `metrics`.
+    fn metrics(&self) -> String {
+        let views: Vec<_> = self.views.iter().map(|view| view.path).collect();
+        let supervision = self.supervision.lock().clone();
+        let snapshot = metrics::Snapshot {
+            figures: &self.figures,
+            views: &views[..views.len() - 1],
+            containers: self.containers.len(),
+            open_files: self.open_files.len(),
+            started: self.started,
+            supervision: supervision.as_ref(),
+        };
+        snapshot.text()
     }
 
     /// Finds `name` in a directory.
@@ -158,8 +203,9 @@ impl Dispatcher {
                     .child(place.node, name)
                     .ok_or(DispatchError::NoEntry)?;
                 let child = Place::fixed(child);
+                let is_metrics = self.is_of_metrics(&child);
                 let attributes = self.attributes_of(&child, asker)?;
-                (child, attributes, true)
+                (child, attributes, !is_metrics)
             }
         };
         if found.cgroup.is_some() {
@@ -270,9 +316,17 @@ impl Dispatcher {
             .ok_or(DispatchError::Stale)
     }
 
+    /// Whether it is where `metrics` is.
+    fn is_of_metrics(&self, place: &Place) -> bool {
+        matches!(self.tree.node(place.node), Node::View(view) if self.is_metrics(*view))
+    }
+
     fn attributes_of(&self, place: &Place, asker: Asker) -> Result<Attributes, DispatchError> {
         let (kind, mode, size) = match (self.tree.node(place.node), &place.cgroup) {
             (Node::View(view), _) => {
+                if self.is_metrics(*view) {
+                    self.only_host_root(asker)?;
+                }
                 let served = &self.views[*view];
                 if matches!(served.provider, Provider::Tree(_)) {
                     let node = self.attributes_in_tree(*view, place, asker)?;
@@ -370,6 +424,10 @@ impl Dispatcher {
             }
         };
         for (name, child) in children {
+            let is_of_top = place.node == TOP && *name == metrics::NAME;
+            if is_of_top && (place.cgroup.is_some() || self.only_host_root(asker).is_err()) {
+                continue;
+            }
             let kind = match self.tree.node(*child) {
                 Node::View(view) if matches!(self.views[*view].provider, Provider::File(_)) => {
                     NodeKind::File

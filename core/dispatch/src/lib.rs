@@ -20,6 +20,8 @@
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
 //! | `redo.rs` | answers what dead workers have left unanswered |
 //! | `errno.rs` | the one place that maps errors to errno |
+//! | `figures.rs` | counting requests, and how long they take |
+//! | `metrics.rs` | `metrics`: the figures as a file |
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
 //! # Synchronization
@@ -36,8 +38,10 @@ mod channel;
 mod complaints;
 mod dispatcher;
 mod errno;
+mod figures;
 mod fuse;
 mod kept_text;
+mod metrics;
 mod number;
 mod open_files;
 mod place;
@@ -47,4 +51,5 @@ mod tree;
 pub use dispatcher::{Attributes, Dispatcher, Entry};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
+pub use metrics::Supervision;
 pub use redo::{redo_unfinished, wake_pollers};

@@ -7,7 +7,7 @@ use crate::number::parse_u32;
 pub(crate) const UNKNOWN: &[u8] = b"(unknown)";
 
 /// Numbers of a device: a block device, or what stands for one below a file system without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device {
     /// Of its driver.
     pub major: u32,

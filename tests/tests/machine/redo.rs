@@ -281,7 +281,7 @@ fn read_by(dispatcher: &Dispatcher, tid: u32, path: &str) -> String {
     let mut text = Vec::new();
     let reply = |bytes: &[u8]| text.extend_from_slice(bytes);
     dispatcher
-        .read(node, handle, 0, 1 << 20, asker, reply)
+        .read(node, (handle, access), 0, 1 << 20, asker, reply)
         .unwrap();
     dispatcher.close(handle);
     String::from_utf8(text).unwrap()

@@ -6,6 +6,7 @@ use super::Supervisor;
 use super::control::Asker;
 use super::question::Question;
 use super::worker_process::Stage;
+use crate::link::Supervision;
 
 impl Supervisor {
     pub(super) fn hear_questions(&mut self) {
@@ -53,6 +54,15 @@ impl Supervisor {
             "restarts": { "count": self.state.crashes, "last": self.state.ends },
             "put_aside": self.state.put_aside,
         })
+    }
+
+    /// What a worker tells in `metrics`. It changes only when there is another worker.
+    pub(super) fn supervision(&self) -> Supervision {
+        Supervision {
+            pid: std::process::id(),
+            since: self.state.since,
+            restarts: self.state.reasons.clone(),
+        }
     }
 
     fn restore(&mut self, asker: Asker, view: &str) {

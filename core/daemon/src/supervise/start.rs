@@ -21,7 +21,7 @@ use super::{RESUME, Supervisor, store};
 use crate::adopt;
 use crate::cli::MountArgs;
 use crate::fuse_mount::{FuseMount, without_asking};
-use crate::inherited;
+use crate::{inherited, repair};
 
 /// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
 pub(crate) fn supervise(args: &MountArgs, options: Vec<OsString>) -> anyhow::Result<u8> {
@@ -44,6 +44,7 @@ pub(crate) fn supervise(args: &MountArgs, options: Vec<OsString>) -> anyhow::Res
         shown: args.mount_point.clone(),
         options,
         stored: args.stored,
+        repairs: !args.no_repair,
         signals,
     };
     if let Some(state) = handed_over()? {
@@ -145,6 +146,7 @@ struct Begun {
     shown: PathBuf,
     options: Vec<OsString>,
     stored: bool,
+    repairs: bool,
     signals: SignalFd,
 }
 
@@ -152,9 +154,7 @@ impl Begun {
     /// With a first worker that is ready before anything is mounted, so that what it lacks is told
     /// by the command.
     fn anew(self) -> anyhow::Result<Supervisor> {
-        if self.stored {
-            FuseMount::clear_dead(&self.shown)?;
-        }
+        repair::clear_dead_mount(&self.shown)?;
         FuseMount::check(&self.shown)?;
         let device = FuseMount::open()?;
         let program = Program::running()?;
@@ -259,6 +259,7 @@ impl Begun {
             shown: self.shown,
             options: self.options,
             stored: self.stored,
+            repairs: self.repairs,
             mount,
             device,
             state,

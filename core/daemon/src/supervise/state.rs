@@ -5,6 +5,7 @@
 //! is started after a crash. So this text is read by later versions of vistafs: fields are added,
 //! with a default, and never changed or taken away. The oldest form is in the tests.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -47,6 +48,9 @@ pub(crate) struct State {
     /// The last of those.
     #[serde(default)]
     pub(crate) ends: Vec<End>,
+    /// How often they ended for which reason.
+    #[serde(default)]
+    pub(crate) reasons: BTreeMap<String, u64>,
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
@@ -119,6 +123,7 @@ impl State {
             generation: 0,
             crashes: 0,
             ends: Vec::new(),
+            reasons: BTreeMap::new(),
             put_aside: Vec::new(),
             suspects: Suspects::default(),
             handed: None,
@@ -139,6 +144,9 @@ impl State {
         if self.ends.len() >= REMEMBERED {
             self.ends.remove(0);
         }
+        let is_known = self.reasons.contains_key(&why) || self.reasons.len() < REMEMBERED;
+        let reason = if is_known { why.as_str() } else { "others" };
+        *self.reasons.entry(reason.to_owned()).or_default() += 1;
         let at = seconds();
         self.ends.push(End { at, pid, why });
     }

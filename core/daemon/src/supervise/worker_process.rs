@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,31 @@ pub(crate) struct WorkerProcess {
     // When it must serve.
     deadline: Instant,
     killed: Cell<Option<Instant>>,
+}
+
+/// Brings views back that an earlier mount has left dead in running containers: a process of its own,
+/// which may take its time and which nobody waits for. Whoever asks the mount must not serve it.
+pub(crate) fn start_repair(
+    program: &Program,
+    options: &[OsString],
+    mount_point: &Path,
+) -> anyhow::Result<()> {
+    let mut command = Command::new(program.held());
+    command
+        .arg0("vistafs")
+        .args(options)
+        .arg("repair")
+        .arg("--at-start")
+        .arg("--mount")
+        .arg(mount_point)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    for variable in super::FOR_US {
+        command.env_remove(variable);
+    }
+    // It is waited for with all others.
+    drop(command.spawn().context("cannot start vistafs repair")?);
+    Ok(())
 }
 
 impl WorkerProcess {

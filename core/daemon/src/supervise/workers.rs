@@ -11,7 +11,7 @@ use sd_notify::NotifyState;
 use super::run::TO_LEAVE;
 use super::start::is_closed;
 use super::suspects::is_crash;
-use super::worker_process::{Stage, WorkerProcess, in_words};
+use super::worker_process::{Stage, WorkerProcess, in_words, start_repair};
 use super::{Ending, Supervisor, tell};
 use crate::adopt;
 use crate::link::Order;
@@ -76,6 +76,17 @@ impl Supervisor {
             self.ready_told = true;
             log::info!("serving at {}", self.shown.display());
             tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
+            self.repair();
+        }
+    }
+
+    fn repair(&self) {
+        let Some(mount) = self.mount.as_ref().filter(|_| self.repairs) else {
+            return;
+        };
+        let started = start_repair(&self.program, &self.options, mount.mount_point());
+        if let Err(error) = started {
+            log::warn!("dead views of running containers are not repaired: {error:#}");
         }
     }
 
@@ -190,6 +201,7 @@ impl Supervisor {
         Order::Prepare {
             generation: self.state.generation,
             put_aside: self.state.put_aside.clone(),
+            supervision: Some(self.supervision()),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{Dispatcher, SCRATCH, alive_or_gone};
 use crate::aside::Aside;
 use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
+use crate::figures::{Counted, Operation};
 use crate::kept_text::{Budget, KeptText};
 use crate::open_files::{Behind, OpenFile, Shows, Text};
 use crate::tree::Node;
@@ -37,6 +38,18 @@ impl Dispatcher {
     /// # Errors
     /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers.
     pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
+        let mut counted = self.figures.begin(Operation::Open);
+        counted.view = self.index_of(number);
+        let opened = self.open_counted(number, access, asker);
+        counted.end(opened)
+    }
+
+    fn open_counted(
+        &self,
+        number: u64,
+        access: Access,
+        asker: Asker,
+    ) -> Result<u64, DispatchError> {
         let file = self.file(number, access, asker)?;
         self.open_in_tree(&file, asker)?;
         if access.write && self.has_channels(file.view) {
@@ -61,7 +74,19 @@ impl Dispatcher {
         asker: Asker,
         reply: impl FnOnce(&[u8]),
     ) -> Result<(), DispatchError> {
-        let file = self.opened(number, handle, opened, asker)?;
+        let mut counted = self.figures.begin(Operation::Read);
+        let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
+        counted.end(self.read_file((handle, &file), offset, size, asker, reply))
+    }
+
+    fn read_file(
+        &self,
+        (handle, file): (u64, &OpenFile),
+        offset: u64,
+        size: usize,
+        asker: Asker,
+        reply: impl FnOnce(&[u8]),
+    ) -> Result<(), DispatchError> {
         let mut text = file.text.lock();
         if offset > 0 && text.ended_at.is_some_and(|end| offset >= end) {
             reply(&[]);
@@ -79,7 +104,7 @@ impl Dispatcher {
             bytes.clear();
             text.rendered = false;
             text.ended_at = None;
-            self.render(&file, asker, &mut bytes)?;
+            self.render(file, asker, &mut bytes)?;
             text.bytes = bytes;
             text.rendered = true;
             text.lost = false;
@@ -88,7 +113,7 @@ impl Dispatcher {
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(length);
         let to = from.saturating_add(size).min(length);
         // Before anybody is told: then this process may end at any instant.
-        self.keep(handle, &file, &mut text, is_new, from..to);
+        self.keep(handle, file, &mut text, is_new, from..to);
         reply(&text.bytes[from..to]);
         if from == length {
             text.ended_at = Some(length as u64);
@@ -139,9 +164,19 @@ impl Dispatcher {
         data: &[u8],
         asker: Asker,
     ) -> Result<usize, DispatchError> {
-        let file = self.opened(number, handle, opened, asker)?;
+        let mut counted = self.figures.begin(Operation::Write);
+        let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
+        counted.end(self.write_file(&file, data, asker))
+    }
+
+    fn write_file(
+        &self,
+        file: &OpenFile,
+        data: &[u8],
+        asker: Asker,
+    ) -> Result<usize, DispatchError> {
         let channel = self
-            .channel(&file, asker)?
+            .channel(file, asker)?
             .ok_or(DispatchError::NotWritable)?;
         self.requested(file.view, &file.shows, asker, |request| {
             channel.write(request, data)
@@ -312,11 +347,38 @@ impl Dispatcher {
         Ok(self.open_files.adopt(handle, file))
     }
 
+    /// The file of a request that is counted. By its handle its view is known without a look-up.
+    fn opened_counted(
+        &self,
+        number: u64,
+        (handle, opened): (u64, Access),
+        counted: &mut Counted<'_>,
+        asker: Asker,
+    ) -> Result<Arc<OpenFile>, DispatchError> {
+        if let Some(file) = self.open_files.get(handle) {
+            counted.view = Some(file.view);
+            return Ok(file);
+        }
+        counted.view = self.index_of(number);
+        self.opened(number, handle, opened, asker)
+    }
+
+    /// The view that a node belongs to.
+    fn index_of(&self, number: u64) -> Option<usize> {
+        match *self.tree.node(self.place(number).ok()?.node) {
+            Node::View(view) => Some(view),
+            Node::Directory(_) => None,
+        }
+    }
+
     fn file(&self, number: u64, access: Access, asker: Asker) -> Result<OpenFile, DispatchError> {
         let place = self.place(number)?;
         let Node::View(view) = *self.tree.node(place.node) else {
             return Err(DispatchError::IsDirectory);
         };
+        if self.is_metrics(view) {
+            self.only_host_root(asker)?;
+        }
         let is_tree = matches!(self.views[view].provider, Provider::Tree(_));
         if is_tree && place.within == NodeId::TOP {
             return Err(DispatchError::IsDirectory);
@@ -331,6 +393,10 @@ impl Dispatcher {
         asker: Asker,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
+        if self.is_metrics(file.view) {
+            out.extend_from_slice(self.metrics().as_bytes());
+            return Ok(());
+        }
         let served = &self.views[file.view];
         let outcome = match (&served.provider, &file.shows) {
             (Provider::File(_), Shows::Host) => {

@@ -1,0 +1,88 @@
+//! `vistafs status`: what the mount tells of itself, for people and for machines.
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+
+use crate::cli::StatusArgs;
+use crate::output;
+use crate::status::{Status, ViewStatus};
+
+pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
+    let file = args.mount.path()?.join("metrics");
+    let text = std::fs::read_to_string(&file).with_context(|| {
+        format!(
+            "cannot read {} (is vistafs mounted there? only root on the host can)",
+            file.display()
+        )
+    })?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let status = Status::parse(&text, now.as_secs_f64())
+        .with_context(|| format!("{} is not as expected", file.display()))?;
+    let text = if args.json {
+        serde_json::to_string_pretty(&status)? + "\n"
+    } else {
+        told(&status)
+    };
+    output::print(text.as_bytes())?;
+    Ok(0)
+}
+
+fn told(status: &Status) -> String {
+    let mut text = String::new();
+    let mut line = |what: &str, value: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{what:<12}{value}");
+    };
+    if let Some(supervisor) = &status.supervisor {
+        let since = format!("process {}, up {:.0} s", supervisor.pid, supervisor.uptime);
+        line("supervisor", since);
+        for (reason, count) in &status.restarts {
+            line("restarts", format!("{count}: {reason}"));
+        }
+    }
+    let worker = &status.worker;
+    line(
+        "worker",
+        format!("process {}, up {:.0} s", worker.pid, worker.uptime),
+    );
+    line("containers", status.containers.to_string());
+    line("open files", status.open_files.to_string());
+    line("requests", format!("{} under way", status.in_flight));
+    let asked: Vec<_> = status
+        .views
+        .iter()
+        .filter(|view| view.requests > 0)
+        .collect();
+    if !asked.is_empty() {
+        let head = [
+            "VIEW",
+            "OPERATION",
+            "REQUESTS",
+            "ERRORS",
+            "P50",
+            "P90",
+            "P99",
+        ];
+        text.push('\n');
+        text += &output::table(head, asked.into_iter().map(cells));
+    }
+    text
+}
+
+fn cells(view: &ViewStatus) -> [String; 7] {
+    let at_most = |seconds: Option<f64>| match seconds {
+        Some(seconds) => format!("{} us", (seconds * 1e6).round()),
+        None => "longer".to_owned(),
+    };
+    [
+        view.view.clone(),
+        view.operation.clone(),
+        view.requests.to_string(),
+        view.errors.to_string(),
+        at_most(view.p50),
+        at_most(view.p90),
+        at_most(view.p99),
+    ]
+}

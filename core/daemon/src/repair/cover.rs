@@ -1,0 +1,82 @@
+//! Mounting on a dead mount.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount};
+use vistafs_text::mountinfo::Mount;
+
+use super::table::Table;
+use super::walk;
+
+/// A dead mount, found and held.
+#[derive(Debug)]
+pub(super) struct Target<'t> {
+    pub(super) mount: &'t Mount<'t>,
+    pub(super) root: OwnedFd,
+    pub(super) is_directory: bool,
+}
+
+/// The mount namespace that the process is in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inside<'t> {
+    pub(super) root: &'t OwnedFd,
+    pub(super) table: &'t Table<'t>,
+    /// The host's /proc.
+    pub(super) proc: &'t OwnedFd,
+}
+
+/// Shows `copy` where `target` is.
+///
+/// # Errors
+/// Why it cannot be, for people.
+pub(super) fn cover(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<(), String> {
+    let seen = walk::look(copy).map_err(|errno| errno.to_string())?;
+    if seen.is_directory != target.is_directory {
+        return Err("a file there is a directory now, or the other way round".to_owned());
+    }
+    match attach(copy, &target.root, MoveMountFlags::empty()) {
+        Ok(()) => Ok(()),
+        // Its name is gone from the dead file system: somebody has looked for it there.
+        Err(Errno::NOENT) => replace(copy, target, inside),
+        Err(errno) => Err(format!("cannot mount there: {errno}")),
+    }
+}
+
+/// Takes the dead mount away: nothing can be mounted on it.
+fn replace(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<(), String> {
+    // Since Linux 6.5 nobody sees what is below the two.
+    let is_below = attach(copy, &target.root, MoveMountFlags::MOVE_MOUNT_BENEATH).is_ok();
+    detach(inside.proc, &target.root).map_err(|errno| match errno {
+        Errno::INVAL => {
+            "nothing can be mounted on it, and it cannot be unmounted (restart the container)"
+                .to_owned()
+        }
+        errno => format!("cannot unmount it: {errno}"),
+    })?;
+    if is_below {
+        return Ok(());
+    }
+    let place = walk::open_place(inside.root, inside.table, &target.mount.mount_point)
+        .map_err(|lost| lost.to_string())?;
+    let seen = walk::look(&place).map_err(|errno| errno.to_string())?;
+    if seen.mount != u64::from(target.mount.parent) || seen.is_directory != target.is_directory {
+        return Err("something else is mounted there now".to_owned());
+    }
+    attach(copy, &place, MoveMountFlags::empty())
+        .map_err(|errno| format!("cannot mount there: {errno}"))
+}
+
+fn attach(copy: &OwnedFd, at: &OwnedFd, how: MoveMountFlags) -> Result<(), Errno> {
+    let by_descriptor =
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    move_mount(copy, c"", at, c"", by_descriptor | how)
+}
+
+/// Unmounts what a descriptor holds the root of. The kernel does it by path alone; the descriptor's is
+/// in `proc`, the /proc of this process's pid namespace, which becomes the working directory.
+fn detach(proc: &OwnedFd, root: &OwnedFd) -> Result<(), Errno> {
+    rustix::process::fchdir(proc)?;
+    let path = format!("self/fd/{}", root.as_raw_fd());
+    rustix::mount::unmount(path, UnmountFlags::DETACH)
+}

@@ -1,0 +1,93 @@
+//! Two system calls that no library has: mount_setattr(2), and whose a namespace is.
+
+#![allow(unsafe_code, reason = "no library has them yet")]
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+
+/// `_IO(0xb7, 0x1)`: the user namespace that owns the namespace of the descriptor (ioctl_nsfs(2)).
+const NS_GET_USERNS: libc::c_ulong = 0xb701;
+
+/// What a mount refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Refusals(u64);
+
+impl Refusals {
+    /// From the options in a line of mountinfo, as against those of its file system.
+    pub(super) fn parse(options: &[u8]) -> Self {
+        let bit = |option: &[u8]| match option {
+            b"ro" => libc::MOUNT_ATTR_RDONLY,
+            b"nosuid" => libc::MOUNT_ATTR_NOSUID,
+            b"nodev" => libc::MOUNT_ATTR_NODEV,
+            b"noexec" => libc::MOUNT_ATTR_NOEXEC,
+            b"nosymfollow" => libc::MOUNT_ATTR_NOSYMFOLLOW,
+            _ => 0,
+        };
+        Self(
+            options
+                .split(|byte| *byte == b',')
+                .map(bit)
+                .fold(0, |all, one| all | one),
+        )
+    }
+}
+
+/// Has a detached mount refuse these too, and neither receive mounts nor pass any on.
+pub(super) fn restrict(mount: impl AsFd, refusals: Refusals) -> Result<(), Errno> {
+    let attributes = libc::mount_attr {
+        attr_set: refusals.0,
+        attr_clr: 0,
+        propagation: libc::MS_PRIVATE,
+        userns_fd: 0,
+    };
+    // SAFETY: the descriptor is open for the length of the call, the path is a C string, and the
+    // kernel reads as many bytes of the structure as it is told it has.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if answer == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// The user namespace that owns a namespace.
+pub(super) fn owner(namespace: impl AsFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: the descriptor is open for the length of the call, and this request takes no argument.
+    let answer = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
+    if answer < 0 {
+        return Err(last());
+    }
+    // SAFETY: the kernel has just opened it for us, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
+}
+
+fn last() -> Errno {
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    Errno::from_raw_os_error(errno.unwrap_or(libc::EIO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_a_line() {
+        assert_eq!(Refusals::parse(b"rw,relatime"), Refusals::default());
+        let all = Refusals::parse(b"ro,nosuid,nodev,noexec,relatime");
+        assert_eq!(all, Refusals(0xf));
+    }
+
+    #[test]
+    fn our_namespaces_are_owned() {
+        let own = std::fs::File::open("/proc/self/ns/mnt").unwrap();
+        let owner = owner(&own).unwrap();
+        assert!(rustix::fs::fstat(&owner).unwrap().st_ino > 0);
+        assert!(super::owner(std::fs::File::open("/dev/null").unwrap()).is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! Which mount namespaces there are: those of all processes.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
+use anyhow::Context as _;
+use vistafs_text::pid_cgroup;
+
+/// More processes of a namespace than these need not be tried to find one that is still there.
+const TRIED: usize = 4;
+
+/// A mount namespace with processes in it.
+#[derive(Debug)]
+pub(super) struct MountNamespace {
+    /// Its inode number.
+    pub(super) inode: u64,
+    /// Some of its processes, in the order of their numbers.
+    pub(super) pids: Vec<u32>,
+}
+
+impl MountNamespace {
+    /// What to call it: the longest path that its first process has among the cgroups, which is
+    /// where runtimes put their names.
+    pub(super) fn container(&self) -> String {
+        let first = self.pids.first().copied().unwrap_or_default();
+        container_of(first)
+    }
+}
+
+/// The longest path among the cgroups of a process.
+pub(super) fn container_of(pid: u32) -> String {
+    // Who has ended has no name any more.
+    let text = std::fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let paths = pid_cgroup::memberships(&text).flatten();
+    let longest = paths.map(|one| one.path).max_by_key(|path| path.len());
+    super::protocol::shown(longest.unwrap_or(b"?"))
+}
+
+/// All of them, by their first process.
+pub(super) fn all() -> std::io::Result<Vec<MountNamespace>> {
+    let mut pids: Vec<u32> = std::fs::read_dir("/proc")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    // Processes end.
+    let found = pids
+        .iter()
+        .filter_map(|pid| Some((*pid, inode(*pid).ok()?)));
+    Ok(by_inode(found))
+}
+
+/// Those of some processes.
+pub(super) fn of(pids: &[u32]) -> anyhow::Result<Vec<MountNamespace>> {
+    let found: Vec<(u32, u64)> = pids
+        .iter()
+        .map(|pid| {
+            Ok((
+                *pid,
+                inode(*pid).with_context(|| format!("no process {pid}"))?,
+            ))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    Ok(by_inode(found.into_iter()))
+}
+
+fn inode(pid: u32) -> std::io::Result<u64> {
+    Ok(std::fs::metadata(format!("/proc/{pid}/ns/mnt"))?.ino())
+}
+
+fn by_inode(processes: impl Iterator<Item = (u32, u64)>) -> Vec<MountNamespace> {
+    let mut found: BTreeMap<u64, MountNamespace> = BTreeMap::new();
+    for (pid, inode) in processes {
+        let entry = found.entry(inode).or_insert_with(|| MountNamespace {
+            inode,
+            pids: Vec::new(),
+        });
+        if entry.pids.len() < TRIED {
+            entry.pids.push(pid);
+        }
+    }
+    let mut found: Vec<_> = found.into_values().collect();
+    found.sort_by_key(|namespace| namespace.pids.first().copied());
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_is_among_them() {
+        let own = std::fs::metadata("/proc/self/ns/mnt").unwrap().ino();
+        let found = all().unwrap();
+        let found: Vec<_> = found.iter().filter(|one| one.inode == own).collect();
+        assert_eq!(found.len(), 1);
+        assert!(!found[0].pids.is_empty() && found[0].pids.len() <= TRIED);
+    }
+
+    #[test]
+    fn who_is_not_there_has_no_name() {
+        assert_eq!(container_of(0), "?");
+        assert_eq!(of(&[0]).unwrap_err().to_string(), "no process 0");
+    }
+}

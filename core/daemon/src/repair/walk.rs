@@ -1,0 +1,196 @@
+//! The way to a mount point, without asking a stranger's file system.
+//!
+//! Each directory above a mount point is known to the kernel for as long as the mount is there. So
+//! one step after the other is taken from that knowledge alone (RESOLVE_CACHED); where the kernel
+//! insists on asking, as for each file of /proc, the file system that would be asked has to be one
+//! that answers by itself. Links are not followed.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+use vistafs_text::Device;
+use vistafs_text::mountinfo::Mount;
+
+use super::table::Table;
+
+/// File systems in which nobody but the kernel answers, from memory or from a disk.
+const OF_THE_KERNEL: [&[u8]; 17] = [
+    b"btrfs",
+    b"cgroup",
+    b"cgroup2",
+    b"devtmpfs",
+    b"erofs",
+    b"ext2",
+    b"ext3",
+    b"ext4",
+    b"f2fs",
+    b"proc",
+    b"ramfs",
+    b"rootfs",
+    b"squashfs",
+    b"sysfs",
+    b"tmpfs",
+    b"xfs",
+    b"zfs",
+];
+
+/// The kernel's knowledge may be in motion just when it is asked for.
+const TRIES: usize = 16;
+
+/// Why the way leads nowhere.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Lost {
+    /// Something else is there: what was mounted is below it, or has been moved.
+    #[error("not seen: something else is mounted there")]
+    Hidden,
+    /// Whoever serves the file system may not answer.
+    #[error("the way there leads through a {fs_type} file system, which may not answer")]
+    ThroughOther {
+        /// As mountinfo calls it.
+        fs_type: String,
+    },
+    /// Moved meanwhile, a link on the way.
+    #[error("the way there: {0}")]
+    Kernel(#[from] Errno),
+}
+
+/// What statx(2) tells without asking the file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) mount: u64,
+    pub(super) device: Device,
+    pub(super) is_directory: bool,
+    /// It is the root of its mount, and not something in it.
+    pub(super) is_mount_root: bool,
+}
+
+/// Looks at an open file.
+pub(super) fn look(file: impl AsFd) -> Result<Seen, Errno> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
+    let wanted = StatxFlags::TYPE | StatxFlags::MNT_ID;
+    let found = rustix::fs::statx(file, c"", flags, wanted)?;
+    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 {
+        // Before Linux 5.8.
+        return Err(Errno::NOSYS);
+    }
+    let mode = rustix::fs::RawMode::from(found.stx_mode);
+    Ok(Seen {
+        mount: found.stx_mnt_id,
+        device: Device {
+            major: found.stx_dev_major,
+            minor: found.stx_dev_minor,
+        },
+        is_directory: rustix::fs::FileType::from_raw_mode(mode).is_dir(),
+        is_mount_root: found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
+    })
+}
+
+/// Opens the root of a mount, from the root directory of its namespace.
+pub(super) fn open_mount(
+    root: impl AsFd,
+    table: &Table<'_>,
+    mount: &Mount<'_>,
+) -> Result<OwnedFd, Lost> {
+    let found = open_place(root, table, &mount.mount_point)?;
+    let seen = look(&found)?;
+    if seen.mount == u64::from(mount.id) && seen.device == mount.device && seen.is_mount_root {
+        Ok(found)
+    } else {
+        Err(Lost::Hidden)
+    }
+}
+
+/// Opens what is seen at a mount point.
+pub(super) fn open_place(
+    root: impl AsFd,
+    table: &Table<'_>,
+    mount_point: &[u8],
+) -> Result<OwnedFd, Lost> {
+    let names = mount_point.split(|byte| *byte == b'/');
+    let mut at = rustix::io::fcntl_dupfd_cloexec(root, 0)?;
+    for name in names.filter(|name| !name.is_empty()) {
+        at = step(&at, name, table)?;
+    }
+    Ok(at)
+}
+
+fn step(from: &OwnedFd, name: &[u8], table: &Table<'_>) -> Result<OwnedFd, Lost> {
+    for _ in 0..TRIES {
+        match open(from, name, ResolveFlags::CACHED) {
+            Err(Errno::AGAIN) => {}
+            done => return Ok(done?),
+        }
+    }
+    let here = look(from)?;
+    let fs_type = table
+        .get(here.mount)
+        .map_or(&b"?"[..], |mount| mount.fs_type);
+    if !OF_THE_KERNEL.contains(&fs_type) {
+        return Err(Lost::ThroughOther {
+            fs_type: super::protocol::shown(fs_type),
+        });
+    }
+    Ok(open(from, name, ResolveFlags::empty())?)
+}
+
+fn open(from: &OwnedFd, name: &[u8], how: ResolveFlags) -> Result<OwnedFd, Errno> {
+    // Without O_DIRECTORY, which would have automounts made.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let never = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(from, name, flags, Mode::empty(), never | how)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_not_followed() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::fs::create_dir(tmp.path().join("a")).unwrap();
+        std::os::unix::fs::symlink("a", tmp.path().join("l")).unwrap();
+        std::os::unix::fs::symlink("/", tmp.path().join("a/root")).unwrap();
+        let root = rustix::fs::open(tmp.path(), OFlags::PATH, Mode::empty()).unwrap();
+        let text = std::fs::read("/proc/self/mountinfo").unwrap();
+        let table = Table::parse(&text).unwrap();
+        assert!(
+            look(open_place(&root, &table, b"/a").unwrap())
+                .unwrap()
+                .is_directory
+        );
+        assert!(
+            look(open_place(&root, &table, b"/").unwrap())
+                .unwrap()
+                .is_directory
+        );
+        for leads_away in [&b"/l/x"[..], b"/a/root/etc", b"/..", b"/a/../..", b"/none"] {
+            let found = open_place(&root, &table, leads_away);
+            assert!(
+                matches!(found, Err(Lost::Kernel(_))),
+                "{}",
+                leads_away.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn another_mount_is_not_the_one() {
+        let text = std::fs::read("/proc/self/mountinfo").unwrap();
+        let table = Table::parse(&text).unwrap();
+        let root = rustix::fs::open("/", OFlags::PATH, Mode::empty()).unwrap();
+        let proc = open_place(&root, &table, b"/proc/meminfo").unwrap();
+        let proc = table.get(look(&proc).unwrap().mount).unwrap();
+        // /proc, under its own number and under another's.
+        assert_eq!(&*proc.mount_point, b"/proc");
+        assert!(open_mount(&root, &table, proc).is_ok());
+        let other = Mount {
+            id: proc.id + 100_000,
+            ..proc.clone()
+        };
+        assert!(matches!(
+            open_mount(&root, &table, &other),
+            Err(Lost::Hidden)
+        ));
+    }
+}

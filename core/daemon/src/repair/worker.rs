@@ -1,0 +1,127 @@
+//! The worker's process, as its parent sees it.
+//!
+//! It may be stuck in a system call that nothing ends, not even SIGKILL, for as long as a hostile
+//! file system likes. So nobody waits for it: it is killed, and reaped by a thread of its own.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::protocol::{Event, Job};
+
+/// A row has two paths in it.
+const LONGEST_LINE: usize = 64 << 10;
+
+/// Why a namespace has not been repaired: the worker is lost.
+#[derive(Debug)]
+pub(super) struct Silence {
+    pub(super) why: String,
+    /// The device of the file system that it was asking.
+    pub(super) asked: Option<String>,
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    child: Child,
+    to: ChildStdin,
+    from: ChildStdout,
+    // What has come and is not a whole line yet.
+    received: Vec<u8>,
+}
+
+impl Worker {
+    pub(super) fn start(mount: &Path, is_dry_run: bool) -> anyhow::Result<Self> {
+        let mut command = Command::new("/proc/self/exe");
+        // What `ps` shows.
+        command.arg0("vistafs").arg("repair-worker");
+        command.arg("--mount").arg(mount);
+        if is_dry_run {
+            command.arg("--dry-run");
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ours may be a pipe, whose reader would wait for the end of a worker that is stuck.
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start a worker from /proc/self/exe")?;
+        let pipes = child.stdin.take().zip(child.stdout.take());
+        let (to, from) = pipes.context("a worker without pipes")?;
+        Ok(Self {
+            child,
+            to,
+            from,
+            received: Vec::new(),
+        })
+    }
+
+    /// Gives it a namespace. On failure, what to tell of it.
+    pub(super) fn send(&mut self, job: &Job) -> Result<(), String> {
+        let line = serde_json::to_string(job).map_err(|error| error.to_string())? + "\n";
+        let sent = self.to.write_all(line.as_bytes());
+        sent.map_err(|_| "the worker has ended".to_owned())
+    }
+
+    /// What it says next, within that time. On failure, what to tell of it.
+    pub(super) fn next(&mut self, patience: Duration) -> Result<Event, String> {
+        let until = Instant::now() + patience;
+        loop {
+            if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                return serde_json::from_slice(&line).map_err(|error| error.to_string());
+            }
+            if self.received.len() > LONGEST_LINE {
+                return Err("the worker talks nonsense".to_owned());
+            }
+            self.receive(until)?;
+        }
+    }
+
+    fn receive(&mut self, until: Instant) -> Result<(), String> {
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).ok();
+        let mut waits = [PollFd::new(&self.from, PollFlags::IN)];
+        match poll(&mut waits, timeout.as_ref()) {
+            Ok(0) => return Err("no answer in time".to_owned()),
+            // A signal to this process; the time goes on.
+            Err(Errno::INTR) => return Ok(()),
+            Err(errno) => return Err(errno.to_string()),
+            Ok(_) => {}
+        }
+        let mut buffer = [0; 4096];
+        match self.from.read(&mut buffer) {
+            Ok(0) => Err("the worker has ended".to_owned()),
+            Ok(got) => {
+                self.received.extend_from_slice(&buffer[..got]);
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Ends it, when it has nothing to do: it reads the end of its standard input.
+    pub(super) fn end(mut self) {
+        drop(self.to);
+        // There is nobody to tell.
+        let _ = self.child.wait();
+    }
+
+    /// Does without it, whatever it does.
+    pub(super) fn stop(self) {
+        let mut child = self.child;
+        // It may have ended.
+        let _ = child.kill();
+        let reap = move || {
+            let _ = child.wait();
+        };
+        // Without the thread it stays a zombie until we end.
+        let _ = std::thread::Builder::new().name("reap".into()).spawn(reap);
+    }
+}

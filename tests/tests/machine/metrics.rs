@@ -1,0 +1,212 @@
+//! `metrics` and `vistafs status`: the figures, and who sees them.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::Value;
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::TestContainer;
+use vistafs_tests::require_privileged;
+use vistafs_tests::vistafs::{Mounted, printed, vistafs};
+
+fn value(text: &str, sample: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(sample));
+    let line = line.unwrap_or_else(|| panic!("no {sample} in\n{text}"));
+    line.trim().parse().unwrap()
+}
+
+fn requests(text: &str, view: &str, operation: &str) -> u64 {
+    let labels = format!("{{view=\"{view}\",operation=\"{operation}\"}}");
+    value(text, &format!("vistafs_requests_total{labels}"))
+}
+
+/// As strict as the description of the format: each name is announced once, before its samples and
+/// with its type, samples differ, and buckets add up.
+#[track_caller]
+fn check_exposition(text: &str) {
+    let is_name = |name: &str| {
+        let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !name.is_empty() && name.chars().all(inside) && !name.starts_with(|c: char| c.is_numeric())
+    };
+    assert!(text.ends_with('\n'));
+    let (mut announced, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let (mut name, mut kind) = ("", "");
+    let mut last_bucket = (String::new(), 0);
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            name = help.split_once(' ').unwrap().0;
+            assert!(is_name(name) && announced.insert(name), "{line}");
+            kind = "";
+        } else if let Some(of_type) = line.strip_prefix("# TYPE ") {
+            let (of, what) = of_type.split_once(' ').unwrap();
+            assert_eq!(of, name, "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&what), "{line}");
+            kind = what;
+        } else {
+            let (sample, number) = line.rsplit_once(' ').unwrap();
+            number.parse::<f64>().unwrap();
+            assert!(seen.insert(sample), "twice: {line}");
+            let (own, labels) = sample.split_once('{').unwrap_or((sample, "}"));
+            let suffix = own
+                .strip_prefix(name)
+                .unwrap_or_else(|| panic!("not of {name}: {line}"));
+            let suffixes: &[&str] = match kind {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
+            };
+            assert!(suffixes.contains(&suffix), "{line}");
+            assert_eq!(kind == "counter", own.ends_with("_total"), "{line}");
+            let labels = labels.strip_suffix('}').unwrap();
+            let pairs: Vec<_> = labels.split(',').filter(|pair| !pair.is_empty()).collect();
+            for pair in &pairs {
+                let (label, value) = pair.split_once('=').unwrap();
+                assert!(is_name(label) && value.len() >= 2, "{line}");
+                assert!(value.starts_with('"') && value.ends_with('"'), "{line}");
+            }
+            if suffix == "_bucket" {
+                let of = pairs[..pairs.len() - 1].join(",");
+                let count: u64 = number.parse().unwrap();
+                assert!(last_bucket.0 != of || last_bucket.1 <= count, "{line}");
+                last_bucket = (of, count);
+            } else if suffix == "_count" {
+                assert_eq!(number.parse(), Ok(last_bucket.1), "{line}");
+            }
+        }
+    }
+    assert!(!seen.is_empty());
+}
+
+#[test]
+fn what_is_read_is_counted() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let before = mounted.read("metrics");
+    check_exposition(&before);
+    assert_eq!(requests(&before, "proc/uptime", "open"), 0);
+    for _ in 0..7 {
+        let file = std::fs::File::open(mounted.path("proc/uptime")).unwrap();
+        let mut bytes = [0; 200];
+        assert!(rustix::io::pread(&file, &mut bytes, 0).unwrap() > 0);
+        assert!(rustix::io::pread(&file, &mut bytes, 0).unwrap() > 0);
+    }
+    let after = mounted.read("metrics");
+    check_exposition(&after);
+    assert_eq!(requests(&after, "proc/uptime", "open"), 7);
+    assert_eq!(requests(&after, "proc/uptime", "read"), 14);
+    assert_eq!(requests(&after, "proc/stat", "read"), 0);
+    let labels = "{view=\"proc/uptime\",operation=\"read\"}";
+    assert_eq!(
+        value(&after, &format!("vistafs_request_seconds_count{labels}")),
+        14
+    );
+    assert_eq!(
+        value(&after, &format!("vistafs_request_errors_total{labels}")),
+        0
+    );
+    assert_eq!(
+        value(&after, "vistafs_worker_pid"),
+        u64::from(mounted.pid())
+    );
+    // Reading it is not counted itself.
+    assert!(!after.contains("view=\"metrics\""), "{after}");
+}
+
+#[test]
+fn containers_are_counted_and_do_not_see_it() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let known = |text: &str| value(text, "vistafs_containers");
+    assert_eq!(known(&mounted.read("metrics")), 0);
+    // Now the kernel knows the name; it must not tell it to others.
+    let script = "cat /proc/uptime >/dev/null; ls $M; cat $M/metrics 2>&1
+         echo; stat $M/metrics 2>&1; (: >$M/metrics); echo go; read go";
+    let container = TestContainer::new(&mounted, &cgroup);
+    let mut child = container.spawn(script);
+    let mut lines = Vec::new();
+    let out = child.stdout.take().unwrap();
+    for line in std::io::BufRead::lines(std::io::BufReader::new(out)) {
+        let line = line.unwrap();
+        if line == "go" {
+            break;
+        }
+        lines.push(line);
+    }
+    assert_eq!(known(&mounted.read("metrics")), 1);
+    drop(child.stdin.take());
+    let _ = child.wait();
+    let missing = lines
+        .iter()
+        .filter(|line| line.contains("No such file"))
+        .count();
+    assert_eq!(missing, 2, "{lines:?}");
+    assert!(
+        !lines
+            .iter()
+            .any(|line| line == "metrics" || line.contains("vistafs_")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn users_do_not_see_it() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    assert!(mounted.path("metrics").exists());
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .args(["sh", "-c", "ls \"$M\"; cat \"$M/metrics\" 2>&1"])
+        .env("M", mounted.root())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("No such file"), "{text}");
+    assert!(!text.lines().any(|line| line == "metrics"), "{text}");
+    // And it is of no container.
+    let cgroup = TestCgroup::new();
+    assert!(!mounted.path(&cgroup.address("metrics")).exists());
+    let mode = std::fs::metadata(mounted.path("metrics")).unwrap();
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&mode) & 0o7777, 0o400);
+}
+
+#[test]
+fn status_for_people_and_machines() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let _ = mounted.read("proc/meminfo");
+    let root = mounted.root();
+    let args = ["status", "--mount", root.to_str().unwrap()];
+    let text = printed(&vistafs(&args));
+    assert!(
+        text.contains(&format!("process {}, up ", mounted.pid())),
+        "{text}"
+    );
+    assert!(
+        text.lines().any(|line| line.starts_with("proc/meminfo")),
+        "{text}"
+    );
+    let text = printed(&vistafs(&[&args[..], &["--json"]].concat()));
+    let status: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(status["worker"]["pid"], mounted.pid());
+    let views = status["views"].as_array().unwrap();
+    let read = views
+        .iter()
+        .find(|v| v["view"] == "proc/meminfo" && v["operation"] == "read");
+    let read = read.unwrap();
+    assert!(
+        read["requests"].as_u64().unwrap() >= 1 && read["errors"] == 0,
+        "{read}"
+    );
+    assert!(
+        read["p99"].as_f64().unwrap() >= read["p50"].as_f64().unwrap(),
+        "{read}"
+    );
+
+    let output = vistafs(&["status", "--mount", "/no/such/dir"]);
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        line.contains("cannot read /no/such/dir/metrics (is vistafs mounted there?"),
+        "{line}"
+    );
+}
