@@ -51,6 +51,12 @@ pub fn guest() -> bool {
     privileged() && std::env::var_os("VISTAFS_LAYOUT").is_some()
 }
 
+/// So many rounds of a long test, or a tenth of them on an emulated processor.
+#[must_use]
+pub fn rounds(native: u32) -> u32 {
+    if guest() { native / 10 } else { native }
+}
+
 /// Whether a program is on the path.
 #[must_use]
 pub fn program(name: &str) -> bool {

@@ -40,7 +40,10 @@ fn the_address_shows_the_named_container() {
         names.sort();
         names
     };
-    assert_eq!(names(&cgroup.address("")), ["inner", "proc", "sys"]);
+    assert_eq!(
+        names(&cgroup.address("")),
+        ["cgroup", "inner", "proc", "sys"]
+    );
     assert_eq!(
         names(&cgroup.address("sys/devices/system")),
         ["cpu", "node"]
@@ -59,7 +62,7 @@ fn no_container_finds_an_address() {
         other.address("proc/meminfo")
     );
     let text = TestContainer::new(&mounted, &own).run(&script);
-    assert!(text.starts_with("proc\nsys\n"), "{text}");
+    assert!(text.starts_with("cgroup\nproc\nsys\n"), "{text}");
     assert_eq!(text.matches("No such file").count(), 2, "{text}");
     assert!(!text.contains("MemTotal"), "{text}");
     // And it is still there for the host.

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use vistafs_tests::cgroup::{TestCgroup, hierarchies};
 use vistafs_tests::container::{Namespaces, TestContainer};
+use vistafs_tests::require::rounds;
 use vistafs_tests::require_privileged;
 use vistafs_tests::user_container;
 use vistafs_tests::vistafs::{Mounted, printed};
@@ -172,13 +173,17 @@ fn moves_and_looks_may_race() {
     let scene = Scene::new();
     let directory = mounted_directory(&scene.mounted, &scene.own, "memory");
     let before = scene.mounted.descriptors();
+    let moves = rounds(10_000);
     let report = scene.survives(|| {
         let container = TestContainer::with(&scene.mounted, &scene.own, Namespaces::Pid);
-        let script = format!("exec python3 -Sc \"$RACE\" '{}' 10000", directory.display());
+        let script = format!(
+            "exec python3 -Sc \"$RACE\" '{}' {moves}",
+            directory.display()
+        );
         let mut command = container.command(&script);
         printed(&command.env("RACE", RACE).output().unwrap())
     });
-    assert_eq!(report, "moves 10000\n");
+    assert_eq!(report, format!("moves {moves}\n"));
     // What was opened for it is closed by and by.
     vistafs_tests::vistafs::wait_until("descriptors are given back", || {
         scene.mounted.descriptors() <= before + 40

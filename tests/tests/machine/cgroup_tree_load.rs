@@ -7,6 +7,7 @@ use std::process::{Child, Stdio};
 
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer};
+use vistafs_tests::require::rounds;
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{Mounted, wait_until};
 
@@ -25,7 +26,6 @@ opendir my $d, $top; print join(' ', sort grep { /^g/ } readdir $d), \"\\n\"; <S
 for my $n (1 .. $count) { $n % 2 and (rmdir \"$top/g$n\" or die \"rmdir $n: $!\"); }\n\
 print \"end\\n\";\n";
 
-const CONTAINERS: usize = 200;
 const GROUPS: usize = 50;
 
 #[test]
@@ -33,7 +33,7 @@ fn two_hundred_containers_make_and_remove_groups_at_once() {
     require_privileged!();
     let mounted = Mounted::new();
     let slice = TestCgroup::new();
-    let cgroups: Vec<TestCgroup> = (0..CONTAINERS)
+    let cgroups: Vec<TestCgroup> = (0..rounds(200))
         .map(|n| slice.child(format!("c{n}")))
         .collect();
     let mut children: Vec<(Child, BufReader<std::process::ChildStdout>)> = Vec::new();
@@ -152,7 +152,7 @@ fn a_hundred_thousand_look_ups_leave_nothing_behind() {
     assert_eq!(container.run(&script(100)), "");
     let before = (mounted.descriptors(), resident());
     // Each round looks up 25 names twice over two directories.
-    assert_eq!(container.run(&script(1000)), "");
+    assert_eq!(container.run(&script(rounds(1000))), "");
     wait_until("descriptors are given back", || {
         mounted.descriptors() <= before.0
     });

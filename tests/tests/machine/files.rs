@@ -64,7 +64,7 @@ fn listings_agree_with_look_ups() {
         names.sort();
         names
     };
-    assert_eq!(names(""), ["at", "metrics", "proc", "sys"]);
+    assert_eq!(names(""), ["at", "cgroup", "metrics", "proc", "sys"]);
     // Where the kernel keeps pressure.
     let pressure = std::path::Path::new("/proc/pressure").exists();
     let mut expected = vec![

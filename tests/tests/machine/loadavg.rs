@@ -151,7 +151,7 @@ fn a_frozen_container_has_no_load() {
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
     settled(&mut child);
     assert_eq!(running(&mounted, &cgroup), 2);
-    freezer.freeze(&cgroup);
+    freezer.freeze();
     wait_until("the count from before is too old", || {
         running(&mounted, &cgroup) < 2
     });
@@ -168,29 +168,24 @@ fn a_frozen_container_has_no_load() {
 
 /// What stops a cgroup here.
 enum Freezer {
-    /// A directory of its own in the freezer's hierarchy; removed at drop.
+    /// The cgroup's directory in the freezer's hierarchy.
     V1(PathBuf),
-    /// The cgroup's own file.
+    /// Its directory in the one hierarchy that there is.
     V2(PathBuf),
 }
 
 impl Freezer {
     fn of(cgroup: &TestCgroup) -> Self {
         if hierarchies().version_of("freezer") == Some(Version::V1) {
-            let dir = cgroup.directory("freezer");
-            std::fs::create_dir(&dir).unwrap();
-            Self::V1(dir)
+            Self::V1(cgroup.directory("freezer"))
         } else {
             Self::V2(cgroup.directory("cpu"))
         }
     }
 
-    fn freeze(&self, cgroup: &TestCgroup) {
+    fn freeze(&self) {
         let (state, frozen) = match self {
             Self::V1(dir) => {
-                for pid in cgroup.read("cpu", "cgroup.procs").lines() {
-                    std::fs::write(dir.join("cgroup.procs"), pid).unwrap();
-                }
                 std::fs::write(dir.join("freezer.state"), "FROZEN").unwrap();
                 (dir.join("freezer.state"), "FROZEN\n")
             }
@@ -216,13 +211,6 @@ impl Freezer {
 impl Drop for Freezer {
     fn drop(&mut self) {
         self.thaw();
-        let Self::V1(dir) = self else {
-            return;
-        };
-        let removed = || std::fs::remove_dir(&*dir).is_ok();
-        if !std::thread::panicking() {
-            wait_until("the freezer's cgroup is removed", removed);
-        }
     }
 }
 

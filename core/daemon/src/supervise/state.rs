@@ -49,7 +49,7 @@ pub(crate) struct State {
     #[serde(default)]
     pub(crate) ends: Vec<End>,
     /// How often they ended for which reason.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) reasons: BTreeMap<String, u64>,
     /// Views that are kept from containers.
     #[serde(default)]
