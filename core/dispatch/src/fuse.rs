@@ -66,6 +66,11 @@ fn errno(error: &DispatchError) -> Errno {
     Errno::from_i32(error.errno())
 }
 
+/// Whether the kernel has sent the request before, to a worker that is dead: FUSE_UNIQUE_RESEND.
+fn is_sent_again(request: &Request) -> bool {
+    request.unique().0 >> 63 == 1
+}
+
 pub(crate) fn access(flags: OpenFlags) -> Access {
     Access {
         read: flags.acc_mode() != OpenAccMode::O_WRONLY,
@@ -566,6 +571,7 @@ impl Filesystem for VistaFs {
         reply: ReplyEntry,
     ) {
         let noted = self.note_name(req, opcode::MKDIR, parent, name);
+        let again = is_sent_again(req);
         let mode = mode & !umask;
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         let name = name.to_owned();
@@ -573,7 +579,15 @@ impl Filesystem for VistaFs {
             self.dispatcher.aside_to_change(parent.0, asker),
             move || {
                 let _noted = noted;
-                let made = guarded(|| dispatcher.make_directory(parent.0, &name, mode, asker));
+                let made = guarded(|| {
+                    match dispatcher.make_directory(parent.0, &name, mode, asker) {
+                        // By the worker that died before it could say so.
+                        Err(error) if again && error.errno() == libc::EEXIST => {
+                            dispatcher.lookup(parent.0, &name, asker)
+                        }
+                        made => made,
+                    }
+                });
                 reply_entry(made, reply);
             },
         );
@@ -586,13 +600,20 @@ impl Filesystem for VistaFs {
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let noted = self.note_name(req, opcode::RMDIR, parent, name);
+        let again = is_sent_again(req);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
         let name = name.to_owned();
         answer(
             self.dispatcher.aside_to_change(parent.0, asker),
             move || {
                 let _noted = noted;
-                let removed = guarded(|| dispatcher.remove_directory(parent.0, &name, asker));
+                let removed = guarded(|| {
+                    match dispatcher.remove_directory(parent.0, &name, asker) {
+                        // By the worker that died before it could say so.
+                        Err(error) if again && error.errno() == libc::ENOENT => Ok(()),
+                        removed => removed,
+                    }
+                });
                 reply_empty(removed, reply);
             },
         );

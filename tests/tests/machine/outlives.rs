@@ -16,11 +16,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_handover::Handover;
 use vistafs_tests::cgroup::TestCgroup;
-use vistafs_tests::container::TestContainer;
+use vistafs_tests::container::{Namespaces, TestContainer};
+use vistafs_tests::require::rounds;
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{
     MountOptions, Mounted, binary, children, descriptors, printed, vistafs, wait_for, wait_until,
 };
+
+use crate::cgroup_tree::mounted_directory;
 
 /// How often a worker is killed under load, and how long each may serve before, in turns. The longest
 /// are long enough to have served well, the shortest end workers that have hardly begun.
@@ -81,8 +84,14 @@ fn keys(path: &Path, text: &str) -> Vec<String> {
     text.lines().map(key).collect()
 }
 
-/// Reads files over and over, each to its end, and compares what does not change.
-fn read_for_ever(paths: &[PathBuf], kept: bool, stop: &AtomicBool, reads: &AtomicU64) {
+/// Reads files over and over, each to its end, and compares what does not change. `total`: the line of
+/// meminfo that tells whose it is.
+fn read_for_ever(
+    (paths, total): (&[PathBuf], &str),
+    kept: bool,
+    stop: &AtomicBool,
+    reads: &AtomicU64,
+) {
     let mut known: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
     let opened: Vec<(&PathBuf, Option<File>)> = paths
         .iter()
@@ -105,6 +114,8 @@ fn read_for_ever(paths: &[PathBuf], kept: bool, stop: &AtomicBool, reads: &Atomi
             };
             let text = std::str::from_utf8(&buffer[..got]).unwrap();
             assert!(text.is_empty() || text.ends_with('\n'), "{shown}: {text:?}");
+            let is_whose = path.ends_with("meminfo") && text.starts_with("MemTotal:");
+            assert!(!is_whose || text.starts_with(total), "{shown}: {text}");
             let keys = keys(path, text);
             let before = known.entry(path).or_insert_with(|| keys.clone());
             assert_eq!(*before, keys, "{shown}");
@@ -124,6 +135,26 @@ fn no_reader_notices_that_workers_are_killed() {
     let on_host = files(&mounted, "proc");
     let in_container = files(&mounted, &top);
     assert!(on_host.len() > 8 && in_container.len() == on_host.len());
+    let total_of_host = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let total_of_host = total_of_host.lines().next().unwrap().to_owned();
+    // Two that walk and change the cgroup tree. Where the kernel does not send again, nobody knows
+    // whether what was under way has been done: only what is read counts there.
+    let tree = mounted_directory(&mounted, &cgroup, "memory");
+    let walker = |name: &str| {
+        let script = format!(
+            "while ! [ -e $M/../stop ]; do \
+             mkdir '{0}/{name}' || $FAIL 6; [ -e '{0}/{name}/cgroup.procs' ] || $FAIL 7; \
+             cat '{0}/cgroup.procs' >/dev/null || $FAIL 8; find $M/cgroup >/dev/null || $FAIL 9; \
+             rmdir '{0}/{name}' || $FAIL 10; done",
+            tree.display()
+        );
+        TestContainer::with(&mounted, &cgroup, Namespaces::Pid)
+            .command(&script)
+            .env("FAIL", if resends() { "exit" } else { ":" })
+            .spawn()
+            .unwrap()
+    };
+    let walkers = [walker("a"), walker("b")];
     let inside = TestContainer::new(&mounted, &cgroup)
         .command(
             "echo ready; while ! [ -e $M/../stop ]; do \
@@ -141,15 +172,20 @@ fn no_reader_notices_that_workers_are_killed() {
     let mut longest = Duration::ZERO;
     std::thread::scope(|scope| {
         let (stop, reads, polls) = (&stop, &reads, &polls);
-        for (paths, kept) in [
-            (&on_host, false),
-            (&in_container, false),
-            (&in_container, true),
+        let on_host = (&on_host[..], total_of_host.as_str());
+        let in_container = (&in_container[..], "MemTotal:          65536 kB");
+        // Sixteen that open and four that keep their descriptors, or fewer on an emulated processor.
+        for (readers, of, kept) in [
+            (rounds(80) / 10, on_host, false),
+            (rounds(80) / 10, in_container, false),
+            (rounds(40) / 10, in_container, true),
         ] {
-            scope.spawn(move || {
-                let _stop = StopAtEnd(stop);
-                read_for_ever(paths, kept, stop, reads);
-            });
+            for _ in 0..readers.max(1) {
+                scope.spawn(move || {
+                    let _stop = StopAtEnd(stop);
+                    read_for_ever(of, kept, stop, reads);
+                });
+            }
         }
         let pressure = mounted.path(&cgroup.address("proc/pressure/cpu"));
         scope.spawn(move || {
@@ -184,6 +220,10 @@ fn no_reader_notices_that_workers_are_killed() {
         }
     });
     let _ = printed(&inside.wait_with_output().unwrap());
+    for mut walker in walkers {
+        let status = walker.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
     // The supervisor is what it was.
     assert_eq!(
         std::fs::read_dir(format!("/proc/{supervisor}/task"))
@@ -312,7 +352,7 @@ fn an_upgrade_exchanges_both_processes_and_no_reader_notices() {
         for kept in [false, true] {
             scope.spawn(move || {
                 let _stop = StopAtEnd(stop);
-                read_for_ever(paths, kept, stop, reads);
+                read_for_ever((paths, "MemTotal:"), kept, stop, reads);
             });
         }
         let _stop = StopAtEnd(stop);
