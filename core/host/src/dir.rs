@@ -219,8 +219,15 @@ impl Dir {
     /// # Errors
     /// The kernel's.
     pub fn stat(&self, relative: &Path) -> Result<FileStat, Errno> {
-        let fd = self.open_beneath(relative, OFlags::PATH | OFlags::NOFOLLOW)?;
-        let stat = rustix::fs::fstat(&fd)?;
+        let stat = if relative == Path::new(".") {
+            rustix::fs::fstat(&self.fd)?
+        } else if single(relative.as_os_str()).is_ok() {
+            // One name leads nowhere else, and this is one system call instead of three.
+            rustix::fs::statat(&self.fd, relative, AtFlags::SYMLINK_NOFOLLOW)?
+        } else {
+            let fd = self.open_beneath(relative, OFlags::PATH | OFlags::NOFOLLOW)?;
+            rustix::fs::fstat(&fd)?
+        };
         Ok(FileStat {
             kind: FileType::from_raw_mode(stat.st_mode).into(),
             // Twelve bits.

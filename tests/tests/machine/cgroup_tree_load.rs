@@ -149,7 +149,7 @@ fn a_hundred_thousand_look_ups_leave_nothing_behind() {
         let status = std::fs::read_to_string(format!("/proc/{}/status", mounted.pid())).unwrap();
         vistafs_tests::container::field(&status, "VmRSS:")
     };
-    assert_eq!(container.run(&script(100)), "");
+    assert_eq!(container.run(&script(rounds(100))), "");
     let before = (mounted.descriptors(), resident());
     // Each round looks up 25 names twice over two directories.
     assert_eq!(container.run(&script(rounds(1000))), "");
