@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer};
-use vistafs_tests::require::rounds;
+use vistafs_tests::require::{guest, rounds};
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{Mounted, wait_until};
 
@@ -158,7 +158,9 @@ fn a_hundred_thousand_look_ups_leave_nothing_behind() {
         mounted.descriptors() <= before.0
     });
     let grown = resident().saturating_sub(before.1);
-    assert!(grown < 2048, "{grown} KiB more");
+    // On an emulated processor threads overlap that do not elsewhere, each with room of its own.
+    let most = if guest() { 8192 } else { 2048 };
+    assert!(grown < most, "{grown} KiB more");
     let directory: PathBuf = cgroup.directory("memory");
     assert!(
         std::fs::read_dir(directory)

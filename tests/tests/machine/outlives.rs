@@ -144,7 +144,7 @@ fn no_reader_notices_that_workers_are_killed() {
         let script = format!(
             "while ! [ -e $M/../stop ]; do \
              mkdir '{0}/{name}' || $FAIL 6; [ -e '{0}/{name}/cgroup.procs' ] || $FAIL 7; \
-             cat '{0}/cgroup.procs' >/dev/null || $FAIL 8; find $M/cgroup >/dev/null || $FAIL 9; \
+             cat '{0}/cgroup.procs' >/dev/null || $FAIL 8; ls $M/cgroup '{0}' >/dev/null || $FAIL 9; \
              rmdir '{0}/{name}' || $FAIL 10; done",
             tree.display()
         );
