@@ -68,7 +68,9 @@ fn systemd_with_a_user_namespace() {
         set_logind("");
         let blocks = ["every", "unprivileged", "v2-kernel"];
         let container = Container::start(&blocks, "", &mounted.root());
-        runs_systemd(&host, container, 100_000, NOT_MOUNTED);
+        container.wait_for_systemd(NOT_MOUNTED);
+        sessions_come_and_go(&host, &container, 100_000);
+        a_service_has_its_limit(&host, &container);
     }
 }
 
