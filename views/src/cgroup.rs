@@ -97,6 +97,11 @@ fn no_device(errno: Errno) -> ViewError {
     }
 }
 
+/// What came of acting as the caller: the kernel's answer to that, or to taking on his credentials.
+fn judged<T>(outcome: Result<Result<T, Errno>, Errno>) -> Result<T, ViewError> {
+    outcome.and_then(|answer| answer).map_err(ViewError::Answer)
+}
+
 fn owner(stat: &FileStat) -> Owner {
     Owner {
         uid: stat.uid,
@@ -409,7 +414,7 @@ impl TreeView for CgroupTree {
             Access { read: false, .. } => found.directory.open_file_to_write_only(path),
             _ => found.directory.open_file_to_write(path),
         });
-        let file = opened.and_then(|file| file).map_err(ViewError::Answer)?;
+        let file = judged(opened)?;
         if descriptors::are_scarce(&file) {
             return Err(ViewError::Answer(Errno::NFILE));
         }
@@ -437,12 +442,12 @@ impl TreeView for CgroupTree {
         let made = credentials.act_on(owner(&parent.stat()?), || {
             directory.make_directory(name, mode)
         });
-        made.and_then(|made| made).map_err(ViewError::Answer)?;
+        judged(made)?;
         let stat = directory.stat(Path::new(name)).map_err(gone)?;
         if u32::from(stat.mode) != mode {
             // vistafs's own umask is not the caller's, which the kernel has applied.
             let set = credentials.act_on(owner(&stat), || directory.set_mode(name, mode));
-            set.and_then(|set| set).map_err(ViewError::Answer)?;
+            judged(set)?;
         }
         self.attributes_in(request, (parent.index, directory), name)
             .map_err(gone)
@@ -458,9 +463,7 @@ impl TreeView for CgroupTree {
         let removed = request.credentials()?.act_on(owner(&parent.stat()?), || {
             parent.directory.remove_directory(name)
         });
-        removed
-            .and_then(|removed| removed)
-            .map_err(ViewError::Answer)
+        judged(removed)
     }
 
     fn change(
@@ -491,8 +494,6 @@ impl TreeView for CgroupTree {
                 None => Ok(()),
             }
         });
-        changed
-            .and_then(|changed| changed)
-            .map_err(ViewError::Answer)
+        judged(changed)
     }
 }

@@ -12,6 +12,7 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
+use vistafs_host::last_errno;
 
 /// kernfs handles are 8 bytes long; the kernel's limit is 128.
 const ROOM: usize = 128;
@@ -89,9 +90,4 @@ fn open(mount: impl AsFd, handle: &mut Handle) -> Result<OwnedFd, Errno> {
     }
     // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(opened) })
-}
-
-fn last_errno() -> Errno {
-    let errno = std::io::Error::last_os_error().raw_os_error();
-    Errno::from_raw_os_error(errno.unwrap_or(libc::EIO))
 }

@@ -14,10 +14,8 @@ use vistafs_host::{Dir, HostError};
 use vistafs_text::pid_cgroup;
 
 use crate::locate::is_in;
+use crate::standing::DEEPEST;
 use crate::{Cgroup, Version};
-
-/// Deeper than this nobody's directories are looked for.
-const DEEPEST: usize = 1024;
 
 impl Cgroup {
     /// Where a task is below this cgroup, by its `/proc/PID/cgroup`; `None`: outside of it.

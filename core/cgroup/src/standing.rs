@@ -25,7 +25,7 @@ pub enum Standing {
 }
 
 /// Deeper than this nobody's directories are looked for.
-const DEEPEST: usize = 1024;
+pub(crate) const DEEPEST: usize = 1024;
 
 impl Cgroup {
     /// Where a directory of the same hierarchy stands.

@@ -19,7 +19,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 
-use vistafs_handover::Request as Noted;
+use vistafs_handover::{Request as Noted, SENT_AGAIN};
 use vistafs_view::{Access, Asker, Change, NodeKind};
 
 use crate::abi::{self, opcode};
@@ -68,7 +68,7 @@ fn errno(error: &DispatchError) -> Errno {
 
 /// Whether the kernel has sent the request before, to a worker that is dead: FUSE_UNIQUE_RESEND.
 fn is_sent_again(request: &Request) -> bool {
-    request.unique().0 >> 63 == 1
+    request.unique().0 & SENT_AGAIN != 0
 }
 
 pub(crate) fn access(flags: OpenFlags) -> Access {

@@ -65,5 +65,5 @@ mod texts;
 pub use error::HandoverError;
 pub use handover::Handover;
 pub use records::ContainerKey;
-pub use requests::{InFlight, Request, Unfinished};
+pub use requests::{InFlight, Request, SENT_AGAIN, Unfinished};
 pub use texts::{OpenHandle, SMALL_TEXT, Shown};

@@ -25,7 +25,7 @@ const FILLING: u32 = 1;
 const IN_FLIGHT: u32 = 2;
 
 /// The kernel marks the number of a request that it sends again.
-const SENT_AGAIN: u64 = 1 << 63;
+pub const SENT_AGAIN: u64 = 1 << 63;
 
 /// A request as it came from the kernel, as far as it takes to serve it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

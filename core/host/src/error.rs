@@ -71,3 +71,10 @@ impl HostError {
         matches!(self, Self::NotFound { .. })
     }
 }
+
+/// What the kernel has just answered a system call that no library makes.
+#[must_use]
+pub fn last_errno() -> Errno {
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    Errno::from_raw_os_error(errno.unwrap_or(libc::EIO))
+}

@@ -36,7 +36,7 @@ mod process;
 pub use capability::without_sys_resource;
 pub use credentials::{Credentials, Owner};
 pub use dir::{Dir, DirEntry, FileKind, FileStat};
-pub use error::HostError;
+pub use error::{HostError, last_errno};
 pub use host::{FixedFacts, Host};
 pub use kept_file::{KeptFile, Shape, read_whole};
 pub use namespace::{HeldNamespace, NamespaceKey, NamespaceKind};

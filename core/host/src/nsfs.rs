@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
+use crate::last_errno;
+
 /// `_IO(0xb7, 0x2)`: the namespace that this one is a child of. Linux 4.9.
 const NS_GET_PARENT: libc::c_ulong = 0xb702;
 /// `_IOR(0xb7, 0x6, int)`: the thread that has the given number in the namespace. Linux 6.12.
@@ -67,9 +69,4 @@ fn number(namespace: impl AsFd, request: libc::c_ulong, pid: i32) -> Result<u32,
         Ok(number) => Ok(number),
         Err(_) => Err(last_errno()),
     }
-}
-
-fn last_errno() -> Errno {
-    let errno = std::io::Error::last_os_error().raw_os_error();
-    Errno::from_raw_os_error(errno.unwrap_or(libc::EIO))
 }

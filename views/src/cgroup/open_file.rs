@@ -11,7 +11,7 @@ use vistafs_cgroup::{Cgroup, Role};
 use vistafs_host::{Dir, Owner};
 use vistafs_view::{Access, Channel, Errno, Request, ViewError};
 
-use super::tasks;
+use super::{judged, tasks};
 use crate::share::{Counted, Share};
 
 /// How many of these files one container has open.
@@ -54,10 +54,7 @@ impl Channel for OpenFile {
         let credentials = request.credentials()?;
         let write = |data: &[u8], also| {
             let write = || rustix::io::write(&self.file, data);
-            let written = credentials.act_on_with(self.owner, also, write);
-            written
-                .and_then(|written| written)
-                .map_err(ViewError::Answer)
+            judged(credentials.act_on_with(self.owner, also, write))
         };
         if !self.role.is_of_tasks() {
             return write(data, CapabilitySet::empty());

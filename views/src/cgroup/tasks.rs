@@ -14,6 +14,8 @@ use vistafs_host::{Credentials, Dir, Host, HostError, Owner, Process};
 use vistafs_text::number;
 use vistafs_view::{Errno, Request, ViewError};
 
+use super::judged;
+
 /// The kernel takes no more than a page at once.
 const MOST: usize = 4096;
 
@@ -97,10 +99,7 @@ pub(super) fn may_join(
         gid: stat.gid,
     };
     let opened = credentials.act_on(owner, || gate.open_file_to_write_only(list));
-    match opened.map_err(ViewError::Answer)? {
-        Ok(_) => Ok(()),
-        Err(errno) => Err(ViewError::Answer(errno)),
-    }
+    judged(opened).map(drop)
 }
 
 /// The capability that a cpuset asks for, of who moves a task, where the mover has it over that task.
