@@ -203,12 +203,12 @@ pub(crate) fn dispatcher_with(handover: Option<Arc<Handover>>) -> Dispatcher {
     let host = Arc::new(Host::running(Duration::ZERO).unwrap());
     let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
     let containers = Containers::with_handover(host, none, handover).unwrap();
-    let registry = Registry::new(
-        [&UPTIME, &MISSING, &SMALL, &GUARDED, &CHANGING],
-        &Selection::default(),
-    )
-    .unwrap();
-    Dispatcher::new(containers, &registry, Policy::default())
+    Dispatcher::new(containers, &registry(), Policy::default())
+}
+
+fn registry() -> Registry {
+    let views = [&UPTIME, &MISSING, &SMALL, &GUARDED, &CHANGING];
+    Registry::new(views, &Selection::default()).unwrap()
 }
 
 /// This very process, which is in no container as far as the dispatcher can tell.
@@ -244,6 +244,27 @@ fn read(
     dispatcher
         .read(number, (handle, READ), offset, 4096, host(0), reply)
         .map(|()| text)
+}
+
+#[test]
+fn a_tree_that_is_put_aside_goes_on_for_the_host_until_it_is_once_more() {
+    let put_aside = |times| {
+        let host = Arc::new(Host::running(Duration::ZERO).unwrap());
+        let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
+        let mut registry = registry();
+        (0..times).for_each(|_| registry.put_aside("small", "it crashed"));
+        Dispatcher::new(
+            Containers::new(host, none).unwrap(),
+            &registry,
+            Policy::default(),
+        )
+    };
+    let dispatcher = put_aside(1);
+    let file = find(&dispatcher, "sys/small/file").number;
+    let handle = dispatcher.open(file, READ, host(0)).unwrap();
+    assert_eq!(read(&dispatcher, file, handle, 0).unwrap(), b"text");
+    let opened = put_aside(2).open(file, READ, host(0));
+    assert_eq!(opened.unwrap_err().errno(), libc::EIO);
 }
 
 /// What a worker that takes over from another relies on.
