@@ -51,6 +51,15 @@ pub fn guest() -> bool {
     privileged() && std::env::var_os("VISTAFS_LAYOUT").is_some()
 }
 
+/// Whether the kernel sends again what a dead worker had read (Linux 6.9).
+#[must_use]
+pub fn resends() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().unwrap().parse::<u32>().unwrap();
+    (number(), number()) >= (6, 9)
+}
+
 /// So many rounds of a long test, or a tenth of them on an emulated processor.
 #[must_use]
 pub fn rounds(native: u32) -> u32 {

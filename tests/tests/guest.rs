@@ -11,6 +11,12 @@
 /// systemd in containers whose cgroup tree is the view's.
 #[path = "guest/cgroup_tree.rs"]
 mod cgroup_tree;
+/// A container of LXC that has the views, and those who read in it.
+#[path = "guest/readers.rs"]
+mod readers;
+/// `vistafs repair` of a container of LXC.
+#[path = "guest/repair.rs"]
+mod repair;
 /// Real swap on a compressed RAM disk.
 #[path = "guest/swap.rs"]
 mod swap;

@@ -16,6 +16,9 @@ mod mount;
 /// The mount outlives the process that serves it.
 #[path = "machine/outlives.rs"]
 mod outlives;
+/// An upgrade from the release before, and from one that is newer.
+#[path = "machine/release_before.rs"]
+mod release_before;
 
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]

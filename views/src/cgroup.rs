@@ -30,7 +30,7 @@ mod tasks;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use vistafs_cgroup::{Cgroup, Hierarchies, Hierarchy, Role, Standing};
 use vistafs_host::{Credentials, Dir, FileKind, FileStat, Owner, descriptors};
@@ -397,6 +397,25 @@ impl TreeView for CgroupTree {
         tasks::push_list(request, &text, out)
     }
 
+    /// A trigger is set by whoever asks: the kernel judges by who opens the file.
+    fn channel_again(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        _: Access,
+        lasting: &[u8],
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let access = Access {
+            read: true,
+            write: true,
+        };
+        let channel = self.channel(request, node, access)?;
+        if let Some(channel) = &channel {
+            channel.write(request, lasting)?;
+        }
+        Ok(channel)
+    }
+
     fn channel(
         &self,
         request: &mut Request<'_>,
@@ -422,6 +441,10 @@ impl TreeView for CgroupTree {
             file,
             access,
             role: found.hierarchy.role(&name),
+            trigger: name
+                .as_encoded_bytes()
+                .ends_with(b".pressure")
+                .then(OnceLock::new),
             directory: found.directory,
             cgroup: found.cgroup,
             owner,

@@ -16,7 +16,7 @@
 //! Documentation/accounting/psi.rst.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 use vistafs_cgroup::pressure::{PressureFile, Resource, Rule};
@@ -117,23 +117,54 @@ impl View for Pressure {
     }
 
     fn channel(&self, request: &mut Request<'_>) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let any_window = request.may_have_any_window()?;
+        Ok(Some(Box::new(self.trigger(request, any_window)?)))
+    }
+
+    /// The kernel has judged the trigger when it was written, by who had opened the file then; he may
+    /// have gone, and who asks now has no part in it.
+    fn channel_again(
+        &self,
+        request: &mut Request<'_>,
+        lasting: &[u8],
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let Some((&any_window, text)) = lasting.split_first() else {
+            return self.channel(request);
+        };
+        let trigger = self.trigger(request, any_window == ANY_WINDOW)?;
+        trigger.set(text)?;
+        Ok(Some(Box::new(trigger)))
+    }
+}
+
+impl Pressure {
+    fn trigger(&self, request: &Request<'_>, any_window: bool) -> Result<Trigger, ViewError> {
         let container = request.container();
         let open = container.map_or_else(|| Arc::clone(&self.open), |of| of.state());
         let counted = Counted::new(open).ok_or(ViewError::Answer(Errno::NOSPC))?;
-        let file = request.open_pressure(self.resource)?;
-        Ok(Some(Box::new(Trigger {
+        let file = request.open_pressure(self.resource, any_window)?;
+        Ok(Trigger {
             file: file.ok_or(ViewError::Answer(Errno::OPNOTSUPP))?,
             in_proc: container.is_none(),
+            any_window,
+            set: OnceLock::new(),
             _counted: counted,
-        })))
+        })
     }
 }
+
+/// How the lasting bytes of a trigger begin whose setter may have any window; the text follows.
+const ANY_WINDOW: u8 = b'*';
+const WINDOWS_FOR_ALL: u8 = b'2';
 
 /// A pressure file that takes one trigger.
 #[derive(Debug)]
 struct Trigger {
     file: PressureFile,
     in_proc: bool,
+    any_window: bool,
+    // The text that the kernel has taken.
+    set: OnceLock<Vec<u8>>,
     _counted: Counted<Triggers>,
 }
 
@@ -145,14 +176,33 @@ impl AsFd for Trigger {
 
 impl Channel for Trigger {
     fn write(&self, _: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
-        if self.in_proc {
-            return self.file.write(data).map_err(ViewError::Answer);
-        }
+        self.set(data)
+    }
+
+    fn lasting(&self) -> Option<Vec<u8>> {
+        let how = if self.any_window {
+            ANY_WINDOW
+        } else {
+            WINDOWS_FOR_ALL
+        };
+        self.set.get().map(|text| [&[how], &text[..]].concat())
+    }
+}
+
+impl Trigger {
+    fn set(&self, data: &[u8]) -> Result<usize, ViewError> {
         let text = pressure::as_in_proc(data);
+        if self.in_proc {
+            // What counts of it is what `text` has, up to a last byte that does not.
+            let taken = self.file.write(data).map_err(ViewError::Answer)?;
+            let _ = self.set.set(text);
+            return Ok(taken);
+        }
         if self.file.rule() == Rule::Ours && !is_for_all(&text) {
             return Err(ViewError::Answer(Errno::INVAL));
         }
         self.file.write(&text).map_err(ViewError::Answer)?;
+        let _ = self.set.set(text);
         Ok(data.len())
     }
 }

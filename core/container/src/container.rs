@@ -85,7 +85,8 @@ impl Container {
     }
 
     /// Which cgroups these are, as every process on this host has it.
-    pub(crate) fn mark(&self) -> &[u8] {
+    #[must_use]
+    pub fn mark(&self) -> &[u8] {
         &self.mark
     }
 

@@ -17,7 +17,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
 use vistafs_dispatch::{Supervision, redo_unfinished, wake_pollers};
-use vistafs_handover::Handover;
+use vistafs_handover::{Handover, HandoverError};
 
 use crate::cli::WorkerArgs;
 use crate::config::Config;
@@ -75,13 +75,15 @@ fn prepare_and_serve(
     };
     let config = config()?;
     serve::raise_open_files_limit();
-    let handover = handover.and_then(|memory| match Handover::adopt(memory) {
-        Ok(handover) => Some(handover),
+    let handover = match handover.map(Handover::adopt).transpose() {
+        Ok(handover) => handover,
+        // Its supervisor uses it, so there is a program that knows it: that one is to go on.
+        Err(error @ HandoverError::Version { .. }) => return Err(error.into()),
         Err(error) => {
             log::warn!("{error}");
             None
         }
-    });
+    };
     let engine = Engine::take_over(&config, &put_aside, handover.clone())?;
     if let Some(supervision) = supervision {
         engine.dispatcher.set_supervision(Supervision {

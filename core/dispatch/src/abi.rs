@@ -103,6 +103,11 @@ pub(crate) fn push_open(out: &mut Vec<u8>, handle: u64, flags: u32) {
     push_u32s(out, &[flags, 0]);
 }
 
+/// Appends a `struct fuse_poll_out`.
+pub(crate) fn push_poll(out: &mut Vec<u8>, ready: u32) {
+    push_u32s(out, &[ready, 0]);
+}
+
 /// Appends a `struct fuse_statfs_out` of nothing.
 pub(crate) fn push_statfs(out: &mut Vec<u8>) {
     push_u64s(out, &[0; 5]);
@@ -171,6 +176,7 @@ mod tests {
         assert_eq!(length(&|out| push_entry(out, &entry, second, second)), 128);
         assert_eq!(length(&|out| push_attr(out, &attributes, second)), 104);
         assert_eq!(length(&|out| push_open(out, 1, 2)), 16);
+        assert_eq!(length(&|out| push_poll(out, 1)), 8);
         assert_eq!(length(&push_statfs), 80);
         let mut out = Vec::new();
         let name = OsStr::new("meminfo..");

@@ -44,6 +44,10 @@ impl OpenChannel {
         self.channel.write(request, data)
     }
 
+    pub(crate) fn lasting(&self) -> Option<Vec<u8>> {
+        self.channel.lasting()
+    }
+
     pub(crate) fn read(
         &self,
         request: &mut Request<'_>,

@@ -384,12 +384,17 @@ impl Dispatcher {
 
     /// What a failed rendering or request means, the log having been told.
     fn failed(&self, view: usize, shows: &Shows, error: ViewError) -> DispatchError {
+        let error = match shows {
+            Shows::Host => error.into(),
+            Shows::Container(container) => alive_or_gone(container, error),
+        };
+        self.told_of(view, shows, error)
+    }
+
+    fn told_of(&self, view: usize, shows: &Shows, error: DispatchError) -> DispatchError {
         match shows {
-            Shows::Host => self.told(view, &"the host", error.into()),
-            Shows::Container(container) => {
-                let error = alive_or_gone(container, error);
-                self.told(view, &container.path().display(), error)
-            }
+            Shows::Host => self.told(view, &"the host", error),
+            Shows::Container(container) => self.told(view, &container.path().display(), error),
         }
     }
 

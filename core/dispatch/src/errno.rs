@@ -43,6 +43,10 @@ pub enum DispatchError {
     /// The view failed because the container's cgroup has been removed.
     #[error("the container's cgroup is gone")]
     ContainerGone,
+    /// What was written into an open file ended with the process that had taken it, and cannot be written
+    /// again.
+    #[error("what was written before the last worker ended cannot be set again: {0}")]
+    NotAgain(rustix::io::Errno),
     /// A panic, caught.
     #[error("internal error")]
     Panic,
@@ -75,7 +79,7 @@ impl DispatchError {
             Self::Caller(ContainerError::Kernel(error)) => kernel(error),
             Self::View(ViewError::Kernel(error)) => kernel(error),
             Self::View(ViewError::Host { .. }) => libc::EIO,
-            Self::View(ViewError::Answer(errno)) => errno.raw_os_error(),
+            Self::View(ViewError::Answer(errno)) | Self::NotAgain(errno) => errno.raw_os_error(),
             // As a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
             Self::TextLost | Self::Panic => libc::EIO,
@@ -90,6 +94,7 @@ impl DispatchError {
             self,
             Self::View(ViewError::Kernel(_) | ViewError::Host { .. })
                 | Self::Panic
+                | Self::NotAgain(_)
                 | Self::Caller(ContainerError::Kernel(_) | ContainerError::Invisible)
         )
     }
@@ -130,6 +135,7 @@ mod tests {
             (DispatchError::Panic, libc::EIO),
             (DispatchError::TextLost, libc::EIO),
             (ViewError::Answer(Errno::BUSY).into(), libc::EBUSY),
+            (DispatchError::NotAgain(Errno::INVAL), libc::EINVAL),
             (ContainerError::CallerGone.into(), libc::ESRCH),
             (ContainerError::Invisible.into(), libc::EACCES),
             (

@@ -305,6 +305,9 @@ impl Filesystem for VistaFs {
     ) {
         let noted = self.note_file(req, opcode::WRITE, ino, fh);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        if is_sent_again(req) {
+            self.dispatcher.write_again(fh.0);
+        }
         let (opened, data) = ((fh.0, access(flags)), data.to_vec());
         let aside = self.dispatcher.aside_to_write(ino.0, fh.0, asker);
         answer(aside, move || {
@@ -446,8 +449,19 @@ impl Filesystem for VistaFs {
         flags: PollFlags,
         reply: ReplyPoll,
     ) {
-        let noted = self.note_file(req, opcode::POLL, ino, fh);
         let number = ph.handle().0;
+        let noted = self.note(
+            req,
+            opcode::POLL,
+            Noted {
+                node: ino.0,
+                handle: fh.0,
+                offset: number,
+                size: events.bits(),
+                flags: flags.bits(),
+                ..Noted::default()
+            },
+        );
         let wake = || -> Wake {
             Box::new(move || {
                 // ENOENT: nobody waits any more.
@@ -471,7 +485,8 @@ impl Filesystem for VistaFs {
                 Err(errno) => reply.error(errno),
             }
         };
-        answer(self.dispatcher.aside_to_poll(fh.0), ask);
+        let aside = self.dispatcher.aside_to_poll(ino.0, fh.0, asker);
+        answer(aside, ask);
     }
 
     fn ioctl(

@@ -65,6 +65,8 @@ pub(crate) enum Behind {
     /// The view has not been asked.
     #[default]
     Unknown,
+    /// The view has not been asked, and is to make it as it was in an earlier process.
+    Lasting(Box<[u8]>),
     /// Nothing: not writable, always ready.
     Nothing,
     /// This.

@@ -14,12 +14,14 @@ use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use fuser::{Errno, OpenFlags};
+use fuser::{Errno, OpenFlags, PollFlags};
 use parking_lot::Mutex;
 use vistafs_handover::{Handover, Unfinished};
 use vistafs_view::{Access, Asker};
 
 use crate::abi::{self, opcode};
+use crate::channel::Wake;
+use crate::dispatcher::Poll;
 use crate::fuse::{LASTING, NOT_AT_ALL, OPENED, access, guarded, kept};
 use crate::{DispatchError, Dispatcher};
 
@@ -85,11 +87,19 @@ pub fn redo_unfinished(
 /// kernel, when a worker begins.
 pub fn wake_pollers(handover: &Handover, device: BorrowedFd<'_>) {
     for number in handover.take_pollers() {
-        // One that has been closed meanwhile wakes nobody.
-        if let Err(error) = rustix::io::write(device, &abi::wake_up(number)) {
-            log::debug!("waking who polls: {error}");
-        }
+        tell_to_ask(device, number);
     }
+}
+
+fn tell_to_ask(device: BorrowedFd<'_>, number: u64) {
+    // One that has been closed meanwhile wakes nobody.
+    if let Err(error) = rustix::io::write(device, &abi::wake_up(number)) {
+        log::debug!("waking who polls: {error}");
+    }
+}
+
+fn waking(device: OwnedFd, number: u64) -> Wake {
+    Box::new(move || tell_to_ask(device.as_fd(), number))
 }
 
 /// How many were waiting.
@@ -209,8 +219,31 @@ impl Redo {
             | opcode::SYMLINK => {
                 return Err(DispatchError::ReadOnly);
             }
-            // Whether it was done, nobody knows: WRITE, MKDIR, RMDIR, SETATTR. And of a POLL the
-            // kernel makes "look again".
+            // One of an earlier version of vistafs tells no number.
+            opcode::POLL if request.offset != 0 => {
+                let number = request.offset;
+                let wants = PollFlags::from_bits_retain(request.flags);
+                let wake = if wants.contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY) {
+                    let Ok(device) = self.device.try_clone() else {
+                        return Ok(Err(Errno::EINTR));
+                    };
+                    Some(waking(device, number))
+                } else {
+                    None
+                };
+                let poll = Poll {
+                    events: request.size,
+                    number,
+                    wake,
+                };
+                abi::push_poll(out, dispatcher.poll(node, handle, poll, asker)?);
+            }
+            opcode::WRITE => {
+                // Who writes again is not to be told that it is there already.
+                dispatcher.write_again(handle);
+                return Ok(Err(Errno::EINTR));
+            }
+            // Whether it was done, nobody knows: MKDIR, RMDIR, SETATTR.
             _ => return Ok(Err(Errno::EINTR)),
         }
         Ok(Ok(()))

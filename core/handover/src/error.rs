@@ -18,8 +18,8 @@ pub enum HandoverError {
     Foreign(&'static str),
     /// It was made by a vistafs that lays it out in another way.
     #[error(
-        "the handover memory is of layout {found}, this vistafs knows layout {known} (start it \
-         without the memory: counters begin anew, and requests in flight end with EINTR)"
+        "the handover memory is of layout {found}, this vistafs knows layout {known} (install one that \
+         knows it, or unmount and mount anew: counters begin anew then)"
     )]
     Version {
         /// What the memory says.

@@ -19,6 +19,8 @@ pub struct Handover {
     pub(crate) region: Region,
     /// For how many bytes a record of a container has room.
     pub(crate) record_bytes: usize,
+    /// Where what was written begins; `None`: the memory is of a version that has none of it.
+    pub(crate) written: Option<usize>,
     /// Held while room for a container or a text is sought, by this process alone.
     pub(crate) claiming: Mutex<()>,
     generation: AtomicU32,
@@ -48,7 +50,7 @@ impl Handover {
         head[head::RECORD_BYTES].store(bytes as u64, Ordering::Relaxed);
         head[head::VERSION].store(pair(MAJOR, MINOR), Ordering::Relaxed);
         head[head::MAGIC].store(MAGIC, Ordering::Release);
-        Ok(Self::of(region, bytes))
+        Ok(Self::of(region, bytes, MINOR))
     }
 
     /// The memory of a descriptor, of this version of vistafs or of another one. What is in it is
@@ -62,7 +64,7 @@ impl Handover {
         if head[head::MAGIC].load(Ordering::Acquire) != MAGIC {
             return Err(HandoverError::Foreign("it does not begin as such"));
         }
-        let (found, _minor) = unpair(head[head::VERSION].load(Ordering::Relaxed));
+        let (found, minor) = unpair(head[head::VERSION].load(Ordering::Relaxed));
         if found != MAJOR {
             return Err(HandoverError::Version {
                 found,
@@ -76,17 +78,22 @@ impl Handover {
                 "its records have an impossible length",
             ));
         }
-        if region.len() < layout::end(bytes) {
+        let end = match minor {
+            0 => layout::end_of_first(bytes),
+            _ => layout::end(bytes),
+        };
+        if region.len() < end {
             return Err(HandoverError::Foreign("it is too short"));
         }
-        Ok(Self::of(region, bytes))
+        Ok(Self::of(region, bytes, minor))
     }
 
-    fn of(region: Region, record_bytes: usize) -> Arc<Self> {
+    fn of(region: Region, record_bytes: usize, minor: u32) -> Arc<Self> {
         let generation = region.words(0, head::WORDS)[head::GENERATION].load(Ordering::Relaxed);
         Arc::new(Self {
             region,
             record_bytes,
+            written: (minor > 0).then(|| layout::end_of_first(record_bytes)),
             claiming: Mutex::new(()),
             generation: AtomicU32::new(unpair(generation).1),
         })

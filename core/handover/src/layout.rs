@@ -7,7 +7,7 @@ pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"vistafsh");
 /// Another one means other places: not to be taken over.
 pub(crate) const MAJOR: u32 = 1;
 /// A higher one means that something was added at the end or in words that were zero.
-pub(crate) const MINOR: u32 = 0;
+pub(crate) const MINOR: u32 = 1;
 
 const fn words(bytes: usize) -> usize {
     bytes / WORD
@@ -163,10 +163,33 @@ pub(crate) mod containers {
     }
 }
 
-/// The end, where a record has room for so many bytes.
-pub(crate) const fn end(record_bytes: usize) -> usize {
+/// The end of what minor version 0 has, where a record has room for so many bytes.
+pub(crate) const fn end_of_first(record_bytes: usize) -> usize {
     use containers::{BEGUN, COUNT, RECORDS, record_words};
     BEGUN + COUNT * RECORDS * record_words(record_bytes)
+}
+
+/// What was written into open files and lasts. Since minor version 1; behind the records, so that
+/// where it begins depends on their length.
+pub(crate) mod written {
+    pub(crate) const COUNT: usize = 1 << 14;
+    pub(crate) const WORDS: usize = super::words(128);
+    /// How far from its home a handle may be.
+    pub(crate) const NEIGHBOURS: usize = 64;
+
+    /// The open file; 0: free.
+    pub(crate) const HANDLE: usize = 0;
+    /// Of whom: two words.
+    pub(crate) const OF: usize = 1;
+    /// And one more; 0: it is not whole.
+    pub(crate) const LENGTH: usize = 3;
+    pub(crate) const SUM: usize = 4;
+    pub(crate) const BYTES: usize = 5;
+}
+
+/// The end, where a record has room for so many bytes.
+pub(crate) const fn end(record_bytes: usize) -> usize {
+    end_of_first(record_bytes) + written::COUNT * written::WORDS
 }
 
 /// The least and the most that a record may have room for.

@@ -14,6 +14,7 @@
 //! | `addresses.rs` | what node numbers stand for |
 //! | `pollers.rs` | who waits to be woken |
 //! | `records.rs` | what is remembered of containers |
+//! | `written.rs` | what was written into open files and must be written anew |
 //!
 //! # Use
 //! The supervisor makes the memory ([`Handover::create`]) and gives its descriptor to each worker. A
@@ -23,7 +24,7 @@
 //! again, else [`Handover::take_over_unfinished`]. The worker before it must be dead by then, or have
 //! stopped: two that serve at the same time would show two texts through one handle.
 //!
-//! # Layout 1.0
+//! # Layout 1.1
 //! Words of 64 bits, little-endian; two numbers in one word are upper half, lower half.
 //!
 //! | byte | what |
@@ -41,6 +42,9 @@
 //! | 37,000,192 | 1,024 open files that somebody waits for, of 8 bytes |
 //! | 37,008,384 | 4,096 heads of containers of 64 bytes |
 //! | 37,270,528 | for each container, 6 records of 16 + 2 x (32 + R) bytes |
+//!
+//! Since 1.1 there are behind the records 16,384 places of 128 bytes for what was written into open files.
+//! Memory of 1.0, which a supervisor that was started before 1.1 has made, is used without them.
 //!
 //! The kernel gives memory to those pages alone that were written. So the memory must not be locked
 //! as a whole.
@@ -61,9 +65,11 @@ mod records;
 mod region;
 mod requests;
 mod texts;
+mod written;
 
 pub use error::HandoverError;
 pub use handover::Handover;
 pub use records::ContainerKey;
 pub use requests::{InFlight, Request, SENT_AGAIN, Unfinished};
 pub use texts::{OpenHandle, SMALL_TEXT, Shown};
+pub use written::MOST_WRITTEN;

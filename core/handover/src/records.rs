@@ -43,7 +43,6 @@ impl ContainerKey {
         Self([hash.h1.max(1), hash.h2])
     }
 
-    #[cfg(test)]
     pub(crate) fn words(self) -> [u64; 2] {
         self.0
     }

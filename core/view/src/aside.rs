@@ -1,19 +1,32 @@
 //! What stands in the place of a view that is put aside.
 
 use std::ffi::OsStr;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
 use crate::{
-    Access, Context, NodeAttributes, NodeId, NodeKind, Request, TreeView, View, ViewError,
+    Access, Change, Channel, Context, NodeAttributes, NodeId, NodeKind, Request, TreeView, View,
+    ViewError,
 };
 
-/// Answers EIO to everything. The host's own file is shown to the host without asking a view; of a
-/// directory there is nothing to show to anybody.
+/// Answers EIO to containers. The host's own file is shown to the host without asking a view; of a
+/// directory the host sees what the tree shows to the host, until that crashes, too.
 #[derive(Debug)]
-pub(crate) struct PutAside;
+pub(crate) struct PutAside {
+    /// The tree, while the host has it.
+    pub(crate) of_host: Option<Arc<dyn TreeView>>,
+}
 
 const ANSWER: ViewError = ViewError::Answer(Errno::IO);
+
+impl PutAside {
+    fn tree(&self, request: &Request<'_>) -> Result<&dyn TreeView, ViewError> {
+        let is_host = request.container().is_none();
+        let tree = self.of_host.as_deref().filter(|_| is_host);
+        tree.ok_or(ANSWER)
+    }
+}
 
 impl View for PutAside {
     fn render(&self, _: &mut Context<'_>, _: &mut Vec<u8>) -> Result<(), ViewError> {
@@ -24,31 +37,103 @@ impl View for PutAside {
 impl TreeView for PutAside {
     fn lookup(
         &self,
-        _: &mut Request<'_>,
-        _: NodeId,
-        _: &OsStr,
+        request: &mut Request<'_>,
+        parent: NodeId,
+        name: &OsStr,
     ) -> Result<NodeAttributes, ViewError> {
-        Err(ANSWER)
+        self.tree(request)?.lookup(request, parent, name)
     }
 
-    fn attributes(&self, _: &mut Request<'_>, _: NodeId) -> Result<NodeAttributes, ViewError> {
-        Err(ANSWER)
+    fn attributes(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+    ) -> Result<NodeAttributes, ViewError> {
+        self.tree(request)?.attributes(request, node)
     }
 
     fn list(
         &self,
-        _: &mut Request<'_>,
-        _: NodeId,
-        _: &mut dyn FnMut(&OsStr, NodeId, NodeKind),
+        request: &mut Request<'_>,
+        node: NodeId,
+        found: &mut dyn FnMut(&OsStr, NodeId, NodeKind),
     ) -> Result<(), ViewError> {
-        Err(ANSWER)
+        self.tree(request)?.list(request, node, found)
     }
 
-    fn open(&self, _: &mut Request<'_>, _: NodeId, _: Access) -> Result<(), ViewError> {
-        Err(ANSWER)
+    fn open(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        access: Access,
+    ) -> Result<(), ViewError> {
+        self.tree(request)?.open(request, node, access)
     }
 
-    fn read(&self, _: &mut Request<'_>, _: NodeId, _: &mut Vec<u8>) -> Result<(), ViewError> {
-        Err(ANSWER)
+    fn read(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        self.tree(request)?.read(request, node, out)
+    }
+
+    fn read_link(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        self.tree(request)?.read_link(request, node, out)
+    }
+
+    fn channel(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        access: Access,
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        self.tree(request)?.channel(request, node, access)
+    }
+
+    fn channel_again(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        access: Access,
+        lasting: &[u8],
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let tree = self.tree(request)?;
+        tree.channel_again(request, node, access, lasting)
+    }
+
+    fn make_directory(
+        &self,
+        request: &mut Request<'_>,
+        parent: NodeId,
+        name: &OsStr,
+        mode: u32,
+    ) -> Result<NodeAttributes, ViewError> {
+        let tree = self.tree(request)?;
+        tree.make_directory(request, parent, name, mode)
+    }
+
+    fn remove_directory(
+        &self,
+        request: &mut Request<'_>,
+        parent: NodeId,
+        name: &OsStr,
+    ) -> Result<(), ViewError> {
+        self.tree(request)?.remove_directory(request, parent, name)
+    }
+
+    fn change(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        change: Change,
+    ) -> Result<(), ViewError> {
+        self.tree(request)?.change(request, node, change)
     }
 }

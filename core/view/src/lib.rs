@@ -35,7 +35,7 @@ mod spec;
 mod tree;
 mod view;
 
-pub use channel::Channel;
+pub use channel::{Channel, MOST_LASTING};
 pub use context::Context;
 pub use inventory;
 pub use options::{OptionError, OptionSpec, OptionValue, Options};

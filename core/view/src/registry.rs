@@ -23,8 +23,15 @@ pub enum Status {
     Disabled,
     /// It is made from a file that this host does not have.
     NotOnHost,
-    /// It was put aside, as the text tells: containers get EIO, the host its own file.
+    /// It was put aside, as the text tells: containers get EIO, the host its own.
     PutAside(String),
+}
+
+impl Status {
+    /// Whether callers find it.
+    fn is_served(&self) -> bool {
+        matches!(self, Self::On | Self::PutAside(_))
+    }
 }
 
 /// A view in the registry.
@@ -137,17 +144,24 @@ impl Registry {
         self
     }
 
-    /// Keeps a view that serves from containers: to them it answers EIO. A name that is not known, or
-    /// of a view that is off, changes nothing.
+    /// Keeps a view that serves from containers: to them it answers EIO. A tree is kept from the host,
+    /// too, when it is put aside once more. A name that is not known, or of a view that is off, changes
+    /// nothing.
     pub fn put_aside(&mut self, name: &str, why: &str) {
-        let serving = |view: &&mut Registered| view.spec.name == name && view.status == Status::On;
-        if let Some(view) = self.views.iter_mut().find(serving) {
-            view.status = Status::PutAside(why.to_owned());
-            view.provider = match view.provider {
-                Provider::File(_) => Provider::File(Arc::new(PutAside)),
-                Provider::Tree(_) => Provider::Tree(Arc::new(PutAside)),
-            };
-        }
+        let mut views = self.views.iter_mut();
+        let Some(view) = views.find(|view| view.spec.name == name && view.status.is_served())
+        else {
+            return;
+        };
+        view.provider = match &view.provider {
+            Provider::File(_) => Provider::File(Arc::new(PutAside { of_host: None })),
+            Provider::Tree(tree) => {
+                let is_first = view.status == Status::On;
+                let of_host = is_first.then(|| Arc::clone(tree));
+                Provider::Tree(Arc::new(PutAside { of_host }))
+            }
+        };
+        view.status = Status::PutAside(why.to_owned());
     }
 
     /// Every view, by path.
@@ -158,8 +172,7 @@ impl Registry {
 
     /// Those that serve, by path, and those that are put aside.
     pub fn serving(&self) -> impl Iterator<Item = &Registered> {
-        let serves = |status: &Status| matches!(status, Status::On | Status::PutAside(_));
-        self.views.iter().filter(move |view| serves(&view.status))
+        self.views.iter().filter(|view| view.status.is_served())
     }
 
     /// The view at a path (`proc/meminfo`, or `/proc/meminfo`), or of a name (`meminfo`).

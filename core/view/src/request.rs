@@ -100,18 +100,29 @@ impl<'a> Request<'a> {
         self.container
     }
 
-    /// Opens a pressure file for a trigger that the asker writes, with no more privilege than he has:
-    /// the container's, or the host's own. `None`: the container has none.
+    /// Whether the asker may have triggers with any window (CAP_SYS_RESOURCE).
     ///
     /// # Errors
-    /// ESRCH for an asker that has ended; ENFILE when vistafs has given out so many descriptors that the rest is for others; what the
+    /// ESRCH for an asker that has ended.
+    pub fn may_have_any_window(&self) -> Result<bool, ViewError> {
+        self.asker_has(CapabilitySet::SYS_RESOURCE)
+    }
+
+    /// Opens a pressure file for a trigger: the container's, or the host's own. `any_window`: of one who
+    /// may have any. `None`: the container has none.
+    ///
+    /// # Errors
+    /// ENFILE when vistafs has given out so many descriptors that the rest is for others; what the
     /// kernel answers a caller on the host; when a file that is there cannot be opened.
-    pub fn open_pressure(&self, resource: Resource) -> Result<Option<PressureFile>, ViewError> {
-        let privileged = self.asker_has(CapabilitySet::SYS_RESOURCE)?;
+    pub fn open_pressure(
+        &self,
+        resource: Resource,
+        any_window: bool,
+    ) -> Result<Option<PressureFile>, ViewError> {
         let file = match self.container {
-            Some(container) => container.open_pressure(resource, privileged)?,
+            Some(container) => container.open_pressure(resource, any_window)?,
             None => {
-                let opened = PressureFile::of_host(self.host, resource, privileged);
+                let opened = PressureFile::of_host(self.host, resource, any_window);
                 Some(opened.map_err(ViewError::Answer)?)
             }
         };

@@ -188,6 +188,22 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// The same for a file that an earlier process has opened, and whose channel has left this
+    /// ([`Channel::lasting`]): it is to be as it was. Who asks need not be the one who has opened it.
+    ///
+    /// # Errors
+    /// As [`channel`](Self::channel).
+    fn channel_again(
+        &self,
+        request: &mut Request<'_>,
+        node: NodeId,
+        access: Access,
+        lasting: &[u8],
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let _ = lasting;
+        self.channel(request, node, access)
+    }
+
     /// Makes a directory.
     ///
     /// # Errors

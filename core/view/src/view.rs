@@ -49,4 +49,18 @@ pub trait View: Debug + Send + Sync + 'static {
         let _ = request;
         Ok(None)
     }
+
+    /// The same for a file that an earlier process has opened, and whose channel has left this
+    /// ([`Channel::lasting`]): it is to be as it was. Who asks need not be the one who has opened it.
+    ///
+    /// # Errors
+    /// As [`channel`](Self::channel).
+    fn channel_again(
+        &self,
+        request: &mut Request<'_>,
+        lasting: &[u8],
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let _ = lasting;
+        self.channel(request)
+    }
 }

@@ -2,11 +2,11 @@
 //! cgroup namespace. Privileged and not, on each layout; set up as CGROUP_TREE.md says.
 
 #[path = "cgroup_tree/host.rs"]
-mod host;
+pub(crate) mod host;
 #[path = "cgroup_tree/life.rs"]
 mod life;
 #[path = "cgroup_tree/lxc.rs"]
-mod lxc;
+pub(crate) mod lxc;
 
 use std::path::Path;
 use std::process::Command;

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use vistafs_handover::Handover;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer};
-use vistafs_tests::require::rounds;
+use vistafs_tests::require::{alone, guest, resends, rounds};
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{
     MountOptions, Mounted, binary, children, descriptors, printed, vistafs, wait_for, wait_until,
@@ -34,15 +34,7 @@ const SERVES_MS: [u64; 7] = [320, 400, 20, 290, 350, 110, 500];
 const SLOWLY: &str = "VISTAFS_KILL_SLOWLY";
 const SLOW: Duration = Duration::from_secs(3);
 /// Nobody waits for an answer as long as that.
-const LONG: Duration = Duration::from_secs(60);
-
-/// Whether the kernel sends again what a dead worker had read (Linux 6.9).
-fn resends() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
-    let mut number = || numbers.next().unwrap().parse::<u32>().unwrap();
-    (number(), number()) >= (6, 9)
-}
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 fn kill_worker(mounted: &Mounted, signal: Signal) -> u32 {
     let pid = mounted.pid();
@@ -94,11 +86,11 @@ fn keys(path: &Path, text: &str) -> Vec<String> {
 
 /// Reads files over and over, each to its end, and compares what does not change. `total`: the line of
 /// meminfo that tells whose it is.
-fn read_for_ever(
+pub(crate) fn read_for_ever(
     (paths, total): (&[PathBuf], &str),
     kept: bool,
     stop: &AtomicBool,
-    reads: &AtomicU64,
+    reads: &Reads,
 ) {
     let mut known: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
     let opened: Vec<(&PathBuf, Option<File>)> = paths
@@ -109,12 +101,15 @@ fn read_for_ever(
     while !stop.load(Ordering::Relaxed) {
         for (path, file) in &opened {
             let shown = path.display();
+            let begun = Instant::now();
             let fresh = match file {
                 Some(_) => None,
                 None => Some(File::open(path).unwrap_or_else(|e| panic!("open {shown}: {e}"))),
             };
             let file = file.as_ref().or(fresh.as_ref()).unwrap();
-            let got = match file.read_at(&mut buffer, 0) {
+            let got = file.read_at(&mut buffer, 0);
+            let waited = begun.elapsed();
+            let got = match got {
                 Ok(got) => got,
                 // The kernel forgets what a dead worker had read and not noted.
                 Err(error) if error.kind() == ErrorKind::Interrupted && !resends() => continue,
@@ -127,9 +122,42 @@ fn read_for_ever(
             let keys = keys(path, text);
             let before = known.entry(path).or_insert_with(|| keys.clone());
             assert_eq!(*before, keys, "{shown}");
-            reads.fetch_add(1, Ordering::Relaxed);
+            reads.count(waited);
         }
     }
+}
+
+/// What all readers have read.
+#[derive(Default)]
+pub(crate) struct Reads {
+    count: AtomicU64,
+    /// The longest that one of them has waited for a text since somebody looked, in µs.
+    longest: AtomicU64,
+}
+
+impl Reads {
+    fn count(&self, waited: Duration) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let waited = waited.as_micros().try_into().unwrap();
+        self.longest.fetch_max(waited, Ordering::Relaxed);
+    }
+
+    pub(crate) fn so_far(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn take_longest(&self) -> Duration {
+        Duration::from_micros(self.longest.swap(0, Ordering::Relaxed))
+    }
+}
+
+/// How long a reader may wait when a worker is killed. An emulated processor is allowed ten times as
+/// long.
+const MOST: Duration = Duration::from_millis(500);
+
+/// The one of these that so many percent are not above.
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
 }
 
 #[test]
@@ -175,20 +203,26 @@ fn no_reader_notices_that_workers_are_killed() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let (stop, reads, polls) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let (stop, reads, polls) = (AtomicBool::new(false), Reads::default(), AtomicU64::new(0));
     let before = (descriptors(supervisor), memory(supervisor));
-    let mut longest = Duration::ZERO;
+    let mut waits = Vec::new();
     std::thread::scope(|scope| {
         let (stop, reads, polls) = (&stop, &reads, &polls);
         let on_host = (&on_host[..], total_of_host.as_str());
         let in_container = (&in_container[..], "MemTotal:          65536 kB");
         // Sixteen that open and four that keep their descriptors, or fewer on an emulated processor.
-        for (readers, of, kept) in [
+        let readers = [
             (rounds(80) / 10, on_host, false),
             (rounds(80) / 10, in_container, false),
             (rounds(40) / 10, in_container, true),
-        ] {
-            for _ in 0..readers.max(1) {
+        ]
+        .map(|(readers, of, kept)| (readers.max(1), of, kept));
+        let twice_each = readers
+            .map(|(readers, ..)| u64::from(2 * readers))
+            .iter()
+            .sum::<u64>();
+        for (readers, of, kept) in readers {
+            for _ in 0..readers {
                 scope.spawn(move || {
                     let _stop = StopAtEnd(stop);
                     read_for_ever(of, kept, stop, reads);
@@ -203,7 +237,7 @@ fn no_reader_notices_that_workers_are_killed() {
         let _stop = StopAtEnd(stop);
         let _stop_inside = StopInside(&mounted);
         let slowly = std::env::var_os(SLOWLY).is_some();
-        for (kills, serves) in (1..=KILLS).zip(SERVES_MS.into_iter().cycle()) {
+        for serves in SERVES_MS.into_iter().cycle().take(KILLS) {
             let serves = if slowly {
                 SLOW
             } else {
@@ -211,22 +245,29 @@ fn no_reader_notices_that_workers_are_killed() {
             };
             std::thread::sleep(serves);
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
+            let _ = reads.take_longest();
             kill_worker(&mounted, Signal::SIGKILL);
-            // All readers go on.
-            let (killed, seen) = (Instant::now(), reads.load(Ordering::Relaxed));
+            // Until those who waited have been counted.
+            let seen = reads.so_far();
             wait_for(LONG, "readers go on", || {
-                reads.load(Ordering::Relaxed) >= seen + 6 || stop.load(Ordering::Relaxed)
+                reads.so_far() >= seen + twice_each || stop.load(Ordering::Relaxed)
             });
-            longest = longest.max(killed.elapsed());
-            if kills == KILLS {
-                println!(
-                    "{kills} workers killed: {} reads, {} polls; the longest pause {longest:?}",
-                    reads.load(Ordering::Relaxed),
-                    polls.load(Ordering::Relaxed)
-                );
-            }
+            waits.push(reads.take_longest());
         }
     });
+    waits.sort();
+    let [half, most, all] = [50, 90, 100].map(|percent| percentile(&waits, percent));
+    println!(
+        "{KILLS} workers killed: {} reads, {} polls; at a kill the reader that waited longest waited \
+         {half:?} (median), {most:?} (90 %), {all:?} (longest)",
+        reads.so_far(),
+        polls.load(Ordering::Relaxed)
+    );
+    // The longest of all is the scheduler's, unless nobody else wants the CPUs: on two of them, with
+    // forty that want to run, it was 9 s, and this one 240 ms.
+    let allowed = if guest() { MOST * 10 } else { MOST };
+    assert!(most <= allowed, "{waits:?}");
+    assert!(!alone() || all <= allowed, "{waits:?}");
     let _ = printed(&inside.wait_with_output().unwrap());
     for mut walker in walkers {
         let status = walker.wait().unwrap();
@@ -247,7 +288,7 @@ fn no_reader_notices_that_workers_are_killed() {
 }
 
 /// Ends the others when one ends, by a panic too.
-struct StopAtEnd<'a>(&'a AtomicBool);
+pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for StopAtEnd<'_> {
     fn drop(&mut self) {
@@ -354,7 +395,7 @@ fn an_upgrade_exchanges_both_processes_and_no_reader_notices() {
     let root = mounted.root();
     let upgrade = || vistafs(&["upgrade", "--mount", root.to_str().unwrap()]);
     let paths = files(&mounted, "proc");
-    let (stop, reads) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (stop, reads) = (AtomicBool::new(false), Reads::default());
     std::thread::scope(|scope| {
         let (stop, reads, paths) = (&stop, &reads, &paths);
         for kept in [false, true] {
@@ -383,9 +424,9 @@ fn an_upgrade_exchanges_both_processes_and_no_reader_notices() {
             std::thread::sleep(Duration::from_millis(100));
             let held = *held.get_or_insert_with(|| descriptors(supervisor));
             wait_until("it holds what it held", || descriptors(supervisor) == held);
-            let seen = reads.load(Ordering::Relaxed);
+            let seen = reads.so_far();
             wait_for(LONG, "readers go on", || {
-                reads.load(Ordering::Relaxed) > seen + 6 || stop.load(Ordering::Relaxed)
+                reads.so_far() > seen + 6 || stop.load(Ordering::Relaxed)
             });
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
         }

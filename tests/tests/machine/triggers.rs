@@ -1,13 +1,14 @@
 //! Triggers of `proc/pressure` under real pressure: who is woken, how often, and what is left.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer};
-use vistafs_tests::vistafs::{Mounted, printed};
+use vistafs_tests::vistafs::{Mounted, children, printed, wait_until};
 use vistafs_tests::{require, require_privileged};
 
 use crate::pressure::{assert_not_supported, has_v2, is_kept, python};
@@ -357,6 +358,55 @@ os.waitpid(child, 0)
         text,
         "True True True\nclosed True\nDevice or resource busy\nchild [2]\n"
     );
+}
+
+/// However the worker ends, in poll(2) or between two of them, and whatever it has written: nobody has
+/// to write it again.
+#[test]
+fn a_trigger_outlives_the_worker() {
+    require_privileged!();
+    require!(is_kept(), "the kernel keeps no pressure (psi=1)");
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let container = TestContainer::new(&mounted, &cgroup);
+    if !has_v2() {
+        return assert_not_supported(&container);
+    }
+    spare_the_machine(&cgroup);
+    let waiting = "
+fd = trigger(threshold=500000)
+none = os.open('/proc/pressure/cpu', os.O_RDWR)
+thread = threading.Thread(target=lambda: say(wait(fd, 100)))
+thread.start()
+say('waiting')
+sys.stdin.readline()
+try: os.write(fd, b'some 150000 2000000\\n')
+except OSError as e: say(e.strerror)
+say(wait(none, 0))
+press()
+thread.join()
+say(wait(fd, 100))
+os.close(fd)
+again = trigger(threshold=500000)
+say(wait(again, 100))
+";
+    let (mut child, mut says) = start(program(&container, "exec", waiting));
+    assert_eq!(line(&mut says), "waiting");
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        std::thread::sleep(Duration::from_millis(300));
+        let worker = mounted.pid();
+        kill(Pid::from_raw(worker.cast_signed()), signal).unwrap();
+        wait_until("another worker serves", || {
+            ![None, Some(&worker)].contains(&children(mounted.supervisor()).last())
+        });
+        let _ = mounted.read("proc/uptime");
+    }
+    child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    let said: Vec<String> = (0..5).map(|_| line(&mut says)).collect();
+    let expected = ["Device or resource busy", "[10]", "[2]", "[2]", "[2]"];
+    assert_eq!(said, expected);
+    cgroup.kill();
+    child.wait().unwrap();
 }
 
 /// Who waits when vistafs ends is not left waiting.

@@ -4,12 +4,12 @@
 //! who may do what with it; what is written is written as who writes.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::thread::CapabilitySet;
 use vistafs_cgroup::{Cgroup, Role};
 use vistafs_host::{Dir, Owner};
-use vistafs_view::{Access, Channel, Errno, Request, ViewError};
+use vistafs_view::{Access, Channel, Errno, MOST_LASTING, Request, ViewError};
 
 use super::{judged, tasks};
 use crate::share::{Counted, Share};
@@ -37,6 +37,8 @@ pub(super) struct OpenFile {
     pub(super) cgroup: Option<Arc<Cgroup>>,
     /// What it is for.
     pub(super) role: Role,
+    /// What was written, where that lasts: a trigger. `None`: it does not.
+    pub(super) trigger: Option<OnceLock<Vec<u8>>>,
     /// Whose file it was then.
     pub(super) owner: Owner,
     /// Held for the container's share of descriptors.
@@ -57,7 +59,11 @@ impl Channel for OpenFile {
             judged(credentials.act_on_with(self.owner, also, write))
         };
         if !self.role.is_of_tasks() {
-            return write(data, CapabilitySet::empty());
+            let taken = write(data, CapabilitySet::empty())?;
+            if let Some(trigger) = self.trigger.as_ref().filter(|_| data.len() <= MOST_LASTING) {
+                let _ = trigger.set(data.to_vec());
+            }
+            return Ok(taken);
         }
         let task = tasks::meant(request, self.cgroup.as_ref(), data)?;
         if let Some(cgroup) = &self.cgroup {
@@ -66,6 +72,10 @@ impl Channel for OpenFile {
         let also = tasks::power_over(request.host(), &credentials, task)?;
         write(task.to_string().as_bytes(), also)?;
         Ok(data.len())
+    }
+
+    fn lasting(&self) -> Option<Vec<u8>> {
+        self.trigger.as_ref()?.get().cloned()
     }
 
     /// A file that is polled has news until it is read by the same descriptor.

@@ -93,9 +93,16 @@ impl Supervisor {
         let Some((name, times)) = self.state.suspects.crashed(views, seconds()) else {
             return;
         };
+        // A tree goes on for the host; if it crashes there, too, it is put aside once more.
+        let again = self.state.put_aside.iter().any(|one| one.name == name);
+        let who = if again {
+            "Even callers on the host"
+        } else {
+            "Containers"
+        };
         log::error!(
             "view {name} is put aside: it was served at each of the last {times} crashes. \
-             Containers get EIO from it; vistafs views --restore {name} brings it back"
+             {who} get EIO from it; vistafs views --restore {name} brings it back"
         );
         let why = format!("it was served at {times} crashes in a row");
         self.state

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vistafs_container::{Caller, Container};
+use vistafs_handover::ContainerKey;
 use vistafs_view::{
     Access, Asker, Context, NodeId, Provider, Registered, Request, View, ViewError,
 };
@@ -166,21 +167,37 @@ impl Dispatcher {
     ) -> Result<usize, DispatchError> {
         let mut counted = self.figures.begin(Operation::Write);
         let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
-        counted.end(self.write_file(&file, data, asker))
+        counted.end(self.write_file((handle, &file), data, asker))
     }
 
     fn write_file(
         &self,
-        file: &OpenFile,
+        (handle, file): (u64, &OpenFile),
         data: &[u8],
         asker: Asker,
     ) -> Result<usize, DispatchError> {
         let channel = self
             .channel(file, asker)?
             .ok_or(DispatchError::NotWritable)?;
-        self.requested(file.view, &file.shows, asker, |request| {
+        let taken = self.requested(file.view, &file.shows, asker, |request| {
             channel.write(request, data)
-        })
+        })?;
+        if let Some(handover) = self.handover()
+            && let Some(lasting) = channel.lasting()
+        {
+            // Where there is no room, who polls is told by the next process that there is none of it.
+            let _ = handover.keep_written(handle, whose(&file.shows), &lasting);
+        }
+        Ok(taken)
+    }
+
+    /// A write is done anew whose process has ended: what that one has kept of it is not to be in the way.
+    pub(crate) fn write_again(&self, handle: u64) {
+        if let Some(handover) = self.handover()
+            && self.open_files.get(handle).is_none()
+        {
+            handover.forget_written(handle);
+        }
     }
 
     /// Where to write into an open file if that may take long: into one of a tree, whose view does what
@@ -238,11 +255,19 @@ impl Dispatcher {
             handover.close_handle(handle);
             polled.into_iter().for_each(|n| handover.forget_poller(n));
         }
-        let Some(file) = self.open_files.close(handle) else {
-            return;
+        let closed = self.open_files.close(handle);
+        let (behind, aside) = match closed {
+            Some(file) => (file.behind.into_inner(), Some(self.aside(&file.shows))),
+            None => (Behind::Unknown, None),
         };
-        if let Behind::Channel(channel) = file.behind.into_inner() {
-            self.aside(&file.shows).give(move || drop(channel));
+        // One that this process has not opened may have been written to before.
+        if let Some(handover) = self.handover()
+            && (aside.is_none() || !matches!(behind, Behind::Unknown | Behind::Nothing))
+        {
+            handover.forget_written(handle);
+        }
+        if let (Behind::Channel(channel), Some(aside)) = (behind, aside) {
+            aside.give(move || drop(channel));
         }
     }
 
@@ -264,10 +289,23 @@ impl Dispatcher {
     }
 
     /// Where to poll a file if that may take long: what stands behind it is not open yet.
-    pub(crate) fn aside_to_poll(&self, handle: u64) -> Option<Arc<Aside>> {
-        let file = self.open_files.get(handle)?;
-        let behind = file.behind.try_lock().map(|behind| behind.clone());
-        let is_known = behind.is_some_and(|behind| !matches!(behind, Behind::Unknown));
+    pub(crate) fn aside_to_poll(
+        &self,
+        number: u64,
+        handle: u64,
+        asker: Asker,
+    ) -> Option<Arc<Aside>> {
+        let Some(file) = self.open_files.get(handle) else {
+            let access = Access {
+                read: true,
+                write: true,
+            };
+            return self.aside_to_open(number, access, asker);
+        };
+        let is_known = file
+            .behind
+            .try_lock()
+            .is_some_and(|behind| !matches!(*behind, Behind::Unknown | Behind::Lasting(_)));
         (self.has_channels(file.view) && !is_known).then(|| self.aside(&file.shows))
     }
 
@@ -343,6 +381,12 @@ impl Dispatcher {
             let mut text = file.text.lock();
             text.kept = Some(KeptText::adopted(kept, self.budget(&file.shows)));
             shown.into_iter().for_each(|shown| text.go_on_from(shown));
+        }
+        if self.has_channels(file.view)
+            && let Some(handover) = self.handover()
+            && let Some(lasting) = handover.written(handle, whose(&file.shows))
+        {
+            *file.behind.lock() = Behind::Lasting(lasting.into());
         }
         Ok(self.open_files.adopt(handle, file))
     }
@@ -439,23 +483,40 @@ impl Dispatcher {
         match self.behind(file, asker)? {
             Behind::Channel(channel) => Ok(Some(channel)),
             Behind::Refused(errno) => Err(ViewError::Answer(errno).into()),
-            Behind::Nothing | Behind::Unknown => Ok(None),
+            Behind::Nothing | Behind::Unknown | Behind::Lasting(_) => Ok(None),
         }
     }
 
-    /// What stands behind an open file, never `Unknown`.
+    /// What stands behind an open file, never `Unknown` or `Lasting`.
     fn behind(&self, file: &OpenFile, asker: Asker) -> Result<Behind, DispatchError> {
         if !self.has_channels(file.view) {
             return Ok(Behind::Nothing);
         }
         let mut behind = file.behind.lock();
-        if matches!(*behind, Behind::Unknown) {
-            let provider = &self.views[file.view].provider;
-            let opened = self.requested(file.view, &file.shows, asker, |request| match provider {
-                Provider::File(view) => view.channel(request),
-                Provider::Tree(tree) => tree.channel(request, file.within, file.access),
-                _ => Ok(None),
+        let lasting = match &*behind {
+            Behind::Unknown => Some(None),
+            Behind::Lasting(lasting) => Some(Some(lasting.clone())),
+            _ => None,
+        };
+        if let Some(lasting) = lasting {
+            let (view, provider) = (file.view, &self.views[file.view].provider);
+            let opened = self.requested(view, &file.shows, asker, |request| {
+                match (provider, lasting.as_deref()) {
+                    (Provider::File(view), None) => view.channel(request),
+                    (Provider::File(view), Some(lasting)) => view.channel_again(request, lasting),
+                    (Provider::Tree(tree), None) => tree.channel(request, file.within, file.access),
+                    (Provider::Tree(tree), Some(lasting)) => {
+                        tree.channel_again(request, file.within, file.access, lasting)
+                    }
+                    _ => Ok(None),
+                }
             });
+            if let (Err(DispatchError::View(ViewError::Answer(errno))), true) =
+                (&opened, lasting.is_some())
+            {
+                let error = DispatchError::NotAgain(*errno);
+                self.told_of(view, &file.shows, error);
+            }
             *behind = match opened {
                 Ok(Some(channel)) => Behind::Channel(Arc::new(OpenChannel::new(channel))),
                 Ok(None) => Behind::Nothing,
@@ -504,5 +565,15 @@ impl Dispatcher {
                 scratch,
             ))
         })
+    }
+}
+
+/// Whose numbers a file shows, the same in every process.
+fn whose(shows: &Shows) -> ContainerKey {
+    match shows {
+        Shows::Host => ContainerKey::new(b"host"),
+        Shows::Container(container) => {
+            ContainerKey::new(&[b"container", container.mark()].concat())
+        }
     }
 }

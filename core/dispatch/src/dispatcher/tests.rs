@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -131,7 +132,13 @@ static SMALL: ViewSpec = ViewSpec {
 struct Guarded;
 
 #[derive(Debug)]
-struct Sink(File);
+struct Sink(File, OnceLock<Vec<u8>>);
+
+impl Sink {
+    fn new() -> Box<Self> {
+        Box::new(Self(File::open("/dev/null").unwrap(), OnceLock::new()))
+    }
+}
 
 impl AsFd for Sink {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -141,7 +148,16 @@ impl AsFd for Sink {
 
 impl Channel for Sink {
     fn write(&self, _: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
-        Ok(data.len())
+        let is_first = self.1.set(data.to_vec()).is_ok();
+        if is_first || data == b"text" {
+            Ok(data.len())
+        } else {
+            Err(ViewError::Answer(Errno::ALREADY))
+        }
+    }
+
+    fn lasting(&self) -> Option<Vec<u8>> {
+        self.1.get().cloned()
     }
 }
 
@@ -152,8 +168,21 @@ impl View for Guarded {
 
     fn channel(&self, request: &mut Request<'_>) -> Result<Option<Box<dyn Channel>>, ViewError> {
         match request.asker().uid {
-            0 => Ok(Some(Box::new(Sink(File::open("/dev/null").unwrap())))),
+            0 => Ok(Some(Sink::new())),
             _ => Err(ViewError::Answer(Errno::BUSY)),
+        }
+    }
+
+    fn channel_again(
+        &self,
+        request: &mut Request<'_>,
+        lasting: &[u8],
+    ) -> Result<Option<Box<dyn Channel>>, ViewError> {
+        let sink = Sink::new();
+        sink.write(request, lasting)?;
+        match lasting {
+            b"bad" => Err(ViewError::Answer(Errno::NOSPC)),
+            _ => Ok(Some(sink)),
         }
     }
 }
@@ -174,12 +203,12 @@ pub(crate) fn dispatcher_with(handover: Option<Arc<Handover>>) -> Dispatcher {
     let host = Arc::new(Host::running(Duration::ZERO).unwrap());
     let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
     let containers = Containers::with_handover(host, none, handover).unwrap();
-    let registry = Registry::new(
-        [&UPTIME, &MISSING, &SMALL, &GUARDED, &CHANGING],
-        &Selection::default(),
-    )
-    .unwrap();
-    Dispatcher::new(containers, &registry, Policy::default())
+    Dispatcher::new(containers, &registry(), Policy::default())
+}
+
+fn registry() -> Registry {
+    let views = [&UPTIME, &MISSING, &SMALL, &GUARDED, &CHANGING];
+    Registry::new(views, &Selection::default()).unwrap()
 }
 
 /// This very process, which is in no container as far as the dispatcher can tell.
@@ -215,6 +244,27 @@ fn read(
     dispatcher
         .read(number, (handle, READ), offset, 4096, host(0), reply)
         .map(|()| text)
+}
+
+#[test]
+fn a_tree_that_is_put_aside_goes_on_for_the_host_until_it_is_once_more() {
+    let put_aside = |times| {
+        let host = Arc::new(Host::running(Duration::ZERO).unwrap());
+        let none = Arc::new(Hierarchies::discover(b"", Path::new("/")).unwrap());
+        let mut registry = registry();
+        (0..times).for_each(|_| registry.put_aside("small", "it crashed"));
+        Dispatcher::new(
+            Containers::new(host, none).unwrap(),
+            &registry,
+            Policy::default(),
+        )
+    };
+    let dispatcher = put_aside(1);
+    let file = find(&dispatcher, "sys/small/file").number;
+    let handle = dispatcher.open(file, READ, host(0)).unwrap();
+    assert_eq!(read(&dispatcher, file, handle, 0).unwrap(), b"text");
+    let opened = put_aside(2).open(file, READ, host(0));
+    assert_eq!(opened.unwrap_err().errno(), libc::EIO);
 }
 
 /// What a worker that takes over from another relies on.
@@ -469,7 +519,7 @@ fn a_file_without_a_channel_is_opened_at_once() {
     assert!(!is_aside("sys/small/file", READ));
     let uptime = find(&dispatcher, "proc/uptime").number;
     let handle = dispatcher.open(uptime, READ, host(0)).unwrap();
-    assert!(dispatcher.aside_to_poll(handle).is_none());
+    assert!(dispatcher.aside_to_poll(uptime, handle, host(0)).is_none());
 }
 
 /// As with the kernel's own files, what a descriptor may do does not depend on who holds it later.
@@ -498,14 +548,66 @@ fn who_opens_for_writing_is_who_is_judged() {
         ready.map_err(|error| error.errno())
     };
     let read = open(READ, 1000);
-    assert!(dispatcher.aside_to_poll(read).is_some());
+    assert!(dispatcher.aside_to_poll(number, read, host(0)).is_some());
     assert_eq!(poll(read, 1000), Err(libc::EBUSY));
-    assert!(dispatcher.aside_to_poll(read).is_none());
+    assert!(dispatcher.aside_to_poll(number, read, host(0)).is_none());
     assert_eq!(poll(of_root, 1000), Ok(0));
     for handle in [of_root, of_other, read] {
         dispatcher.close(handle);
     }
     assert_eq!(dispatcher.counts(), (0, 0, 0));
+}
+
+/// Of the process that took it nothing is left but what was written.
+#[test]
+fn what_was_written_is_written_again_by_the_next_process() {
+    let handover = Handover::create().unwrap();
+    let worker = || {
+        handover.begin_generation();
+        dispatcher_with(Some(Arc::clone(&handover)))
+    };
+    let first = worker();
+    let number = find(&first, "proc/guarded").number;
+    let open = || first.open(number, WRITE, host(0)).unwrap();
+    let write = |to: &Dispatcher, handle, data| {
+        let written = to.write(number, (handle, WRITE), data, host(0));
+        written.map_err(|error| error.errno())
+    };
+    let (good, bad, closed, again) = (open(), open(), open(), open());
+    for (handle, data) in [
+        (good, b"one"),
+        (bad, b"bad"),
+        (closed, b"two"),
+        (again, b"six"),
+    ] {
+        assert_eq!(write(&first, handle, data), Ok(3));
+    }
+    let second = worker();
+    let poll = |by: &Dispatcher, handle, uid| {
+        let poll = Poll {
+            events: 0,
+            number: 0,
+            wake: None,
+        };
+        let ready = by.poll(number, handle, poll, host(uid));
+        ready.map_err(|error| error.errno())
+    };
+    // Whoever asks: it has been judged before.
+    assert!(second.aside_to_poll(number, good, host(1000)).is_some());
+    assert_eq!(poll(&second, good, 1000), Ok(0));
+    assert_eq!(write(&second, good, b"two"), Err(libc::EALREADY));
+    assert_eq!(poll(&second, bad, 0), Err(libc::ENOSPC));
+    second.close(closed);
+    assert_eq!(poll(&second, closed, 0), Ok(0));
+    assert_eq!(write(&second, closed, b"new"), Ok(3));
+    // A write that was under way when the first one ended is not the second one.
+    second.write_again(again);
+    assert_eq!(write(&second, again, b"six"), Ok(3));
+    // And so on.
+    let third = worker();
+    assert_eq!(write(&third, again, b"two"), Err(libc::EALREADY));
+    third.close(good);
+    assert_eq!(write(&worker(), good, b"new"), Ok(3));
 }
 
 /// A file whose text is another one, and of another length, at each rendering.

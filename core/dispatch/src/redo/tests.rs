@@ -152,6 +152,21 @@ fn a_request_is_done_again_twice_at_most() {
 }
 
 #[test]
+fn a_poll_is_answered_and_who_waits_is_noted_again() {
+    let file = find(&dispatcher_with(None), "proc/uptime").number;
+    let poll = |unique, offset| Request {
+        offset,
+        size: u32::MAX,
+        flags: PollFlags::FUSE_POLL_SCHEDULE_NOTIFY.bits(),
+        ..of_host(unique, opcode::POLL, file)
+    };
+    let answers = redone(&[poll(2, 7), poll(4, 0)]);
+    let (errno, ready) = &answers[&2];
+    assert_eq!((*errno, ready.len(), ready[0] & 0b111), (0, 8, 0b101));
+    assert_eq!(answers[&4].0, libc::EINTR);
+}
+
+#[test]
 fn who_waits_is_woken_by_the_next_worker() {
     let handover = Handover::create().unwrap();
     let (redo, kernel) = worker(&handover);

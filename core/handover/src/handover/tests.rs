@@ -2,14 +2,14 @@ use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::*;
-use crate::layout::{addresses, containers, handles, pollers, requests, texts};
+use crate::layout::{addresses, containers, handles, pollers, requests, texts, written};
 use crate::region::checksum;
 use crate::{ContainerKey, Request, Shown};
 
 /// Records of so many bytes are in the memory that the tests below lay out by hand.
 const RECORD: usize = 1024;
 
-/// Memory with these words at these bytes, as a vistafs of layout 1.0 leaves it.
+/// Memory with these words at these bytes, as another vistafs leaves it.
 fn memory(length: usize, words: &[(usize, u64)]) -> OwnedFd {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let memory = rustix::fs::memfd_create("test", flags).unwrap();
@@ -24,7 +24,10 @@ fn memory(length: usize, words: &[(usize, u64)]) -> OwnedFd {
 const VISTAFSH: u64 = 0x6873_6661_7473_6976;
 const LENGTH: usize = 37_270_528 + 4096 * 6 * (16 + 2 * (32 + RECORD));
 
-/// Generation 3; a request, a handle with its text, a record.
+/// Of layout 1.1.
+const LENGTH_NOW: usize = LENGTH + 16_384 * 128;
+
+/// As layout 1.0 has it. Generation 3; a request, a handle with its text, a record.
 fn golden() -> Vec<(usize, u64)> {
     let key = ContainerKey::new(b"golden");
     let [first, second] = key.words();
@@ -101,15 +104,45 @@ fn the_layout_is_fixed() {
         pollers::FIRST,
         containers::FIRST,
         containers::BEGUN,
+        layout::end_of_first(RECORD),
         layout::end(RECORD),
     ];
     assert_eq!(
         firsts.map(|words| words * WORD),
         [
             4096, 266_240, 1_314_816, 1_348_608, 18_125_824, 34_903_040, 37_000_192, 37_008_384,
-            37_270_528, LENGTH
+            37_270_528, LENGTH, LENGTH_NOW
         ]
     );
+}
+
+/// What 1.1 has added to the words of 1.0.
+#[test]
+fn what_was_written_is_where_it_was() {
+    let [first, second] = ContainerKey::new(b"golden").words();
+    let place = LENGTH + 5 * 128;
+    let added = [
+        (place, 5),
+        (place + 8, first),
+        (place + 16, second),
+        (place + 24, 8),
+        (place + 32, checksum(b"a text\n")),
+        (place + 40, u64::from_le_bytes(*b"a text\n\0")),
+    ];
+    let mut words = golden();
+    words.retain(|(byte, _)| *byte != 8);
+    words.push((8, 1 << 32 | 1));
+    words.extend(added);
+    let handover = Handover::adopt(memory(LENGTH_NOW, &words)).unwrap();
+    let written = handover.written(5, ContainerKey::new(b"golden"));
+    assert_eq!(written, Some(b"a text\n".to_vec()));
+
+    let handover = Handover::with_records(RECORD).unwrap();
+    assert!(handover.keep_written(5, ContainerKey::new(b"golden"), b"a text\n"));
+    for (byte, word) in added {
+        let at = handover.region.words(byte / WORD, 1)[0].load(Ordering::Relaxed);
+        assert_eq!(at, word, "at byte {byte}");
+    }
 }
 
 #[test]
@@ -162,6 +195,11 @@ fn memory_of_an_earlier_version_is_taken_over() {
     let mut record = Vec::new();
     assert!(handover.load(ContainerKey::new(b"golden"), "golden", &mut record));
     assert_eq!(record, b"a text\n");
+    // It has no room for what came later.
+    let key = ContainerKey::new(b"golden");
+    assert!(!handover.keep_written(5, key, b"text"));
+    assert_eq!(handover.written(5, key), None);
+    handover.forget_written(5);
 }
 
 /// What is written now is what is read above.
@@ -186,12 +224,12 @@ fn words_are_where_they_were() {
         unreachable!("it has more words")
     };
     let is_compared = |byte: &usize| match *byte {
-        0..4096 | 266_240..1_348_616 => true,
+        0..8 | 16..4096 | 266_240..1_348_616 => true,
         byte => (head..head + 24).contains(&byte) || byte == record,
     };
     let mut compared = golden();
     compared.retain(|(byte, _)| is_compared(byte));
-    assert_eq!(compared.len(), 16);
+    assert_eq!(compared.len(), 15);
     for (byte, word) in compared {
         assert_eq!(at(byte), word, "at byte {byte}");
     }
@@ -230,8 +268,12 @@ fn what_is_not_handover_memory_is_refused() {
             "its records have an impossible length"
         );
     }
+    assert_eq!(foreign(changed(8, 1 << 32 | 1)), "it is too short");
     for (version, is_known) in [(1 << 32 | 77, true), (2 << 32, false), (0, false)] {
-        let adopted = Handover::adopt(changed(8, version));
+        let mut words = golden();
+        words.retain(|(byte, _)| *byte != 8);
+        words.push((8, version));
+        let adopted = Handover::adopt(memory(LENGTH_NOW, &words));
         let is_refused = matches!(adopted, Err(HandoverError::Version { known: 1, .. }));
         assert_eq!((adopted.is_ok(), is_refused), (is_known, !is_known));
     }
@@ -251,7 +293,12 @@ proptest! {
     ) {
         let handover = Handover::with_records(RECORD).unwrap();
         // All but the large texts and the records of most containers.
-        for range in [requests::FIRST..texts::FIRST + 20_000, addresses::FIRST..containers::BEGUN + 50_000] {
+        let behind = layout::end_of_first(RECORD);
+        for range in [
+            requests::FIRST..texts::FIRST + 20_000,
+            addresses::FIRST..containers::BEGUN + 50_000,
+            behind..behind + written::COUNT * written::WORDS,
+        ] {
             let all = handover.region.words(range.start, range.len());
             for (word, value) in all.iter().zip(words.iter().cycle()) {
                 word.store(*value, Ordering::Relaxed);
@@ -276,6 +323,11 @@ proptest! {
             handover.drop_address(handle);
         }
         let container = ContainerKey::new(&key.to_le_bytes());
+        for handle in &words {
+            let _ = handover.written(*handle, container);
+            handover.forget_written(*handle);
+            handover.keep_written(*handle, container, b"written");
+        }
         let mut record = Vec::new();
         handover.load(container, "r", &mut record);
         if handover.save(container, "r", b"record") {

@@ -1,0 +1,114 @@
+//! What was written into open files and must be written anew by the next worker, as the descriptor that
+//! it went into ends with the worker: triggers of pressure files.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use crate::layout::written::{BYTES, COUNT, HANDLE, LENGTH, NEIGHBOURS, OF, SUM, WORDS};
+use crate::region::{WORD, checksum, load_bytes, store_bytes};
+use crate::{ContainerKey, Handover};
+
+/// How long what is kept of one open file may be, in bytes.
+pub const MOST_WRITTEN: usize = (WORDS - BYTES) * WORD;
+
+impl Handover {
+    /// Keeps what was written into an open file of somebody's, in the place of what was kept before.
+    /// `false`: there is no room, or the memory is of a version that has none of this.
+    pub fn keep_written(&self, handle: u64, of: ContainerKey, bytes: &[u8]) -> bool {
+        if bytes.len() > MOST_WRITTEN || handle == 0 {
+            return false;
+        }
+        let had = self.find_written(handle);
+        let Some(words) = had.or_else(|| self.claim_written(handle)) else {
+            return false;
+        };
+        words[LENGTH].store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (word, key) in words[OF..].iter().zip(of.words()) {
+            word.store(key, Ordering::Relaxed);
+        }
+        store_bytes(&words[BYTES..], bytes);
+        words[SUM].store(checksum(bytes), Ordering::Relaxed);
+        words[LENGTH].store(bytes.len() as u64 + 1, Ordering::Release);
+        true
+    }
+
+    /// What was kept of an open file, if it is of the same.
+    #[must_use]
+    pub fn written(&self, handle: u64, of: ContainerKey) -> Option<Vec<u8>> {
+        let words = self.find_written(handle)?;
+        let length = words[LENGTH].load(Ordering::Acquire).checked_sub(1)?;
+        let length = usize::try_from(length).ok()?;
+        let is_of = [0, 1].map(|word| words[OF + word].load(Ordering::Relaxed)) == of.words();
+        let mut bytes = Vec::new();
+        load_bytes(&words[BYTES..], length, &mut bytes);
+        let is_whole =
+            bytes.len() == length && checksum(&bytes) == words[SUM].load(Ordering::Relaxed);
+        (is_of && is_whole).then_some(bytes)
+    }
+
+    /// The open file is closed, or what was written does not hold any more.
+    pub fn forget_written(&self, handle: u64) {
+        if let Some(words) = self.find_written(handle) {
+            words[LENGTH].store(0, Ordering::Relaxed);
+            words[HANDLE].store(0, Ordering::Release);
+        }
+    }
+
+    fn claim_written(&self, handle: u64) -> Option<&[AtomicU64]> {
+        self.near_written(handle).find(|words| {
+            words[HANDLE]
+                .compare_exchange(0, handle, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        })
+    }
+
+    fn find_written(&self, handle: u64) -> Option<&[AtomicU64]> {
+        let is_it = |words: &&[AtomicU64]| words[HANDLE].load(Ordering::Acquire) == handle;
+        self.near_written(handle)
+            .find(is_it)
+            .filter(|_| handle != 0)
+    }
+
+    fn near_written(&self, handle: u64) -> impl Iterator<Item = &[AtomicU64]> {
+        let home = usize::try_from(handle % COUNT as u64).unwrap_or(0);
+        let places = (0..NEIGHBOURS).map(move |step| (home + step) % COUNT);
+        places.filter_map(|place| Some(self.region.words(self.written? + place * WORDS, WORDS)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_kept_until_the_file_is_closed() {
+        let handover = Handover::create().unwrap();
+        let [one, other] = [b"one", b"two"].map(|name| ContainerKey::new(name));
+        let twin = 5 + COUNT as u64;
+        assert!(handover.keep_written(5, one, b"a trigger"));
+        assert!(handover.keep_written(twin, other, b""));
+        assert_eq!(handover.written(5, one), Some(b"a trigger".to_vec()));
+        assert_eq!(handover.written(twin, other), Some(Vec::new()));
+        // The descriptor has come to somebody else.
+        assert_eq!(handover.written(5, other), None);
+        assert!(handover.keep_written(5, one, b"another"));
+        assert_eq!(handover.written(5, one), Some(b"another".to_vec()));
+        handover.forget_written(5);
+        assert_eq!(handover.written(5, one), None);
+        assert_eq!(handover.written(twin, other), Some(Vec::new()));
+        assert_eq!(
+            (handover.written(0, one), handover.written(7, one)),
+            (None, None)
+        );
+        assert!(!handover.keep_written(0, one, b"x"));
+
+        assert!(handover.keep_written(7, one, &[1; MOST_WRITTEN]));
+        assert!(!handover.keep_written(8, one, &[1; MOST_WRITTEN + 1]));
+        // Half written.
+        handover.find_written(7).unwrap()[BYTES].store(0, Ordering::Relaxed);
+        assert_eq!(handover.written(7, one), None);
+        let kept = (100..100_000).filter(|n| handover.keep_written(*n, one, b"x"));
+        let kept = kept.count();
+        assert!(kept <= COUNT && kept > COUNT / 2);
+    }
+}
