@@ -64,3 +64,7 @@ mod readme;
 /// contrib/doc/ARCHITECTURE.md names what is there, and only that.
 #[path = "any/architecture.rs"]
 mod architecture;
+
+/// The cargo features that packagers choose by.
+#[path = "any/features.rs"]
+mod features;
