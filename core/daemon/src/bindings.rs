@@ -53,7 +53,7 @@ impl Binding {
 
 /// All views that serve by this configuration and have a place in /proc or /sys.
 pub(crate) fn all(config: &Config) -> anyhow::Result<Vec<Binding>> {
-    let registry = Registry::collect(&config.selection())?;
+    let registry = config.registry()?;
     let registry = registry.on(&Host::running(config.epoch())?);
     let binding = |view: &Registered| Binding {
         name: view.spec.name,

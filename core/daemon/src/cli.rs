@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// List the views: on or off and why, and where they get their numbers from on this host.
     Views(ViewsArgs),
+    /// Look for mistakes in a configuration, or print what holds.
+    Config(ConfigArgs),
     /// Tell what of this host works for vistafs, what does not, and what would mend it.
     Doctor(DoctorArgs),
     /// Tell how a mount does: processes, requests, errors, how long they take.
@@ -176,6 +178,30 @@ pub(crate) struct ViewsArgs {
     pub(crate) restore: Option<String>,
     #[command(flatten)]
     pub(crate) mount: MountedAt,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConfigAction {
+    /// Tell every mistake in a line; the exit status is 1 if there is any.
+    Check {
+        /// Instead of the file that is used.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Print every key, what holds for it, and where that is from.
+    Show {
+        /// JSON, for machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a configuration with every key there is.
+    Example,
 }
 
 #[derive(Args, Debug)]

@@ -33,8 +33,7 @@ impl Engine {
         put_aside: &[PutAside],
         handover: Option<Arc<Handover>>,
     ) -> anyhow::Result<Self> {
-        let registry =
-            Registry::collect(&config.selection()).context("the configuration cannot be used")?;
+        let registry = config.registry()?;
         let host = Arc::new(Host::running(config.epoch())?);
         let mut registry = registry.on(&host);
         for view in put_aside {

@@ -21,11 +21,13 @@
 //! | `request.rs` | [`Request`]: who asks, and whose numbers he is shown |
 //! | `policy.rs` | [`Policy`]: what holds for all views alike |
 //! | `registry.rs` | [`Registry`] |
+//! | `nearest.rs` | names that are nearly right |
 //! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
 
 mod aside;
 mod channel;
 mod context;
+mod nearest;
 mod options;
 mod policy;
 mod registry;
@@ -38,6 +40,7 @@ mod view;
 pub use channel::Channel;
 pub use context::Context;
 pub use inventory;
+pub use nearest::nearest;
 pub use options::{OptionError, OptionSpec, OptionValue, Options};
 pub use policy::Policy;
 pub use registry::{Registered, Registry, RegistryError, Status};

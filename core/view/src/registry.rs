@@ -9,6 +9,7 @@ use std::sync::Arc;
 use vistafs_host::Host;
 
 use crate::aside::PutAside;
+use crate::nearest::nearest;
 
 use crate::{OptionError, Options, Provider, Selection, Source, ViewSpec};
 
@@ -244,27 +245,11 @@ fn check_clashes(sorted: &[&'static ViewSpec]) -> Result<(), RegistryError> {
 fn unknown(name: &str, specs: &[&'static ViewSpec]) -> RegistryError {
     let candidates = specs.iter().flat_map(|s| [s.name, s.path]);
     let wanted = name.trim_start_matches('/');
-    let nearest = candidates.min_by_key(|c| distance(wanted, c)).unwrap_or("");
+    let nearest = nearest(wanted, candidates).unwrap_or("");
     RegistryError::Unknown {
         name: name.to_owned(),
         nearest: nearest.to_owned(),
     }
-}
-
-/// How many letters must be put in, left out or changed to make `b` of `a` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -429,12 +414,5 @@ mod tests {
             error.to_string().contains("did you mean \"meminfo\"?"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("abc", "abc"), 0);
     }
 }

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use serde::Serialize;
 use vistafs_cgroup::Hierarchies;
 use vistafs_host::Host;
-use vistafs_view::{Registered, Registry, Status};
+use vistafs_view::{Registered, Status};
 
 use crate::cli::ViewsArgs;
 use crate::config::Config;
@@ -42,9 +41,7 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
         ask(&args.mount.path()?, &Question::Restore { view })?;
         return Ok(0);
     }
-    let registry =
-        Registry::collect(&config.selection()).context("the configuration cannot be used")?;
-    let mut registry = registry.on(&Host::running(config.epoch())?);
+    let mut registry = config.registry()?.on(&Host::running(config.epoch())?);
     // Whoever may not ask, or where nothing is mounted, sees what the configuration says.
     for view in put_aside(&args.mount.path()?) {
         registry.put_aside(&view.name, &view.why);
