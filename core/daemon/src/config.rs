@@ -1,9 +1,12 @@
 //! The configuration file.
 //!
 //! ```toml
+//! plugin_dirs = ["/usr/lib/vistafs/plugins"]
+//!
 //! [views]
 //! enable = []            # names of views that are off by default
 //! disable = []           # names of views to leave out, such as "stat"
+//! replace = []           # paths of built-in views that a plugin or a file may replace
 //!
 //! [view.meminfo]         # options of one view; `vistafs views --json` lists them
 //! zswap = true
@@ -29,7 +32,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -40,10 +43,14 @@ use vistafs_view::{OptionValue, Policy, Selection};
 /// Where it is looked for.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
 
+/// Where plugins are looked for when nothing is said.
+const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
+
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
+    plugin_dirs: Option<Vec<PathBuf>>,
     views: Views,
     view: BTreeMap<String, BTreeMap<String, Value>>,
     cpus: Cpus,
@@ -58,6 +65,7 @@ pub(crate) struct Config {
 struct Views {
     enable: Vec<String>,
     disable: Vec<String>,
+    replace: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -170,11 +178,21 @@ impl Config {
         Selection {
             enable: self.views.enable.clone(),
             disable: self.views.disable.clone(),
+            replace: self.views.replace.clone(),
             options: self
                 .view
                 .iter()
                 .map(|(view, of)| (view.clone(), options(of)))
                 .collect(),
+        }
+    }
+
+    /// Where plugins are looked for. Only a directory that was named has to be there.
+    #[allow(dead_code, reason = "read by the loader of plugins")]
+    pub(crate) fn plugin_dirs(&self) -> Vec<PathBuf> {
+        match &self.plugin_dirs {
+            Some(dirs) => dirs.clone(),
+            None => vec![PathBuf::from(DEFAULT_PLUGINS)],
         }
     }
 
@@ -234,6 +252,7 @@ mod tests {
         assert_eq!(config.epoch(), Config::default().epoch());
         assert_eq!(config.stuck_seconds(), Config::default().stuck_seconds());
         assert_eq!(config.threads(), 4);
+        assert_eq!(config.plugin_dirs(), Config::default().plugin_dirs());
     }
 
     #[test]
