@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use vistafs_host::Host;
-use vistafs_view::{Registered, Registry};
+use vistafs_view::Registered;
 
 use crate::config::Config;
+use crate::outside;
 
 /// Where vistafs is mounted on container hosts.
 pub(crate) const DEFAULT_MOUNT: &str = "/var/lib/vistafs";
@@ -53,7 +54,7 @@ impl Binding {
 
 /// All views that serve by this configuration and have a place in /proc or /sys.
 pub(crate) fn all(config: &Config) -> anyhow::Result<Vec<Binding>> {
-    let registry = config.registry()?;
+    let registry = outside::registry(config)?;
     let registry = registry.on(&Host::running(config.epoch())?);
     let binding = |view: &Registered| Binding {
         name: view.spec.name,

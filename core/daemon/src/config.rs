@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use vistafs_view::{Policy, Registry, Selection};
+use vistafs_view::{Policy, RegistryError, Selection};
 
 pub(crate) use example::example;
 use reader::Reader;
@@ -33,6 +33,8 @@ use views::Views;
 
 /// Where it is looked for.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
+/// Where plugins are looked for when nothing is said.
+const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
 /// It is kept for workers that are started later, and sent to them in one message.
 const LARGEST: usize = 32 << 10;
 
@@ -41,6 +43,7 @@ const LARGEST: usize = 32 << 10;
 pub(crate) struct Config {
     path: PathBuf,
     text: String,
+    plugin_dirs: Vec<PathBuf>,
     views: Views,
     policy: Policy,
     host: Host,
@@ -78,6 +81,11 @@ impl Config {
 
     fn parse(path: &Path, text: String) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader::new(&text);
+        let plugin_dirs = reader.get(
+            "plugin_dirs",
+            vec![PathBuf::from(DEFAULT_PLUGINS)],
+            "where plugins are looked for",
+        );
         let views = Views::read(&mut reader);
         let policy = sections::policy(&mut reader);
         let host = Host::read(&mut reader);
@@ -90,6 +98,7 @@ impl Config {
         }
         Ok(Self {
             path: path.to_owned(),
+            plugin_dirs,
             views,
             policy,
             host,
@@ -125,15 +134,17 @@ impl Config {
         &self.views.selection
     }
 
-    /// The views as it wants them.
-    pub(crate) fn registry(&self) -> anyhow::Result<Registry> {
-        let registry = Registry::collect(self.selection());
-        let told = registry.map_err(|error| {
-            let line = self.views.line_of(&error);
-            let why = error.to_string();
-            anyhow::anyhow!("{}: {}", self.path.display(), Mistake { line, why })
-        });
-        told.context("the configuration cannot be used")
+    /// What the registry does not like, with the line where it is asked for.
+    pub(crate) fn located(&self, error: &RegistryError) -> anyhow::Error {
+        let line = self.views.line_of(error);
+        let why = error.to_string();
+        anyhow::anyhow!("{}: {}", self.path.display(), Mistake { line, why })
+    }
+
+    /// Where plugins are looked for. Only a directory that was named has to be there.
+    #[allow(dead_code, reason = "read by the loader of plugins")]
+    pub(crate) fn plugin_dirs(&self) -> &[PathBuf] {
+        &self.plugin_dirs
     }
 
     /// Where an option of a view was set.

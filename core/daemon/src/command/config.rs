@@ -6,7 +6,7 @@ use vistafs_view::{OptionSpec, Registered};
 
 use crate::cli::{ConfigAction, ConfigArgs};
 use crate::config::{Config, Entry, Origin, example};
-use crate::output;
+use crate::{output, outside};
 
 pub(crate) fn config(args: &ConfigArgs, asked: Option<&std::path::Path>) -> anyhow::Result<u8> {
     match &args.action {
@@ -14,7 +14,7 @@ pub(crate) fn config(args: &ConfigArgs, asked: Option<&std::path::Path>) -> anyh
         ConfigAction::Show { json } => show(&Config::read(asked)?, *json),
         ConfigAction::Example => {
             // Of the views that are there, whatever is configured.
-            let registry = Config::of_text(None, String::new())?.registry()?;
+            let registry = outside::registry(&Config::of_text(None, String::new())?)?;
             output::print(example(registry.all()).as_bytes())?;
             Ok(0)
         }
@@ -33,7 +33,7 @@ fn check(asked: Option<&std::path::Path>) -> anyhow::Result<u8> {
             bail!("{shown}: {} to mend", counted(mistakes.len()));
         }
     };
-    config.registry()?;
+    outside::registry(&config)?;
     let told = format!("{}: nothing to mend\n", config.path().display());
     output::print(told.as_bytes())?;
     Ok(0)
@@ -57,7 +57,7 @@ struct Row {
 
 /// Every key with what holds and where that is from.
 fn show(config: &Config, json: bool) -> anyhow::Result<u8> {
-    let registry = config.registry()?;
+    let registry = outside::registry(config)?;
     let mut rows: Vec<Row> = config
         .entries()
         .iter()
@@ -87,7 +87,10 @@ fn show(config: &Config, json: bool) -> anyhow::Result<u8> {
 
 fn row(entry: &Entry, config: &Config) -> Row {
     Row {
-        key: format!("{}.{}", entry.section, entry.key),
+        key: match entry.section.as_str() {
+            "" => entry.key.clone(),
+            section => format!("{section}.{}", entry.key),
+        },
         value: entry.value.clone(),
         origin: from(entry.origin, config),
         summary: entry.summary.clone(),

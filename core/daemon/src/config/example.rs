@@ -20,6 +20,7 @@ pub(crate) fn example(views: &[Registered]) -> String {
     let Ok(config) = Config::parse(Path::new(""), String::new()) else {
         return out;
     };
+    out.push('\n');
     let mut section = "";
     for entry in &config.entries {
         if entry.section != section {
@@ -27,7 +28,7 @@ pub(crate) fn example(views: &[Registered]) -> String {
             heading(&mut out, section);
         }
         key(&mut out, entry);
-        if section == "views" && entry.key == "disable" {
+        if section == "views" && entry.key == "replace" {
             for view in views.iter().map(|view| view.spec) {
                 options(&mut out, view);
             }

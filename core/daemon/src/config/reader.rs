@@ -20,7 +20,7 @@ pub(crate) enum Origin {
 /// A key, with what holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// The table that it is in: `cpus`.
+    /// The table that it is in: `cpus`; empty: none.
     pub(crate) section: String,
     /// Its name: `quota`.
     pub(crate) key: String,
@@ -99,6 +99,27 @@ impl<'t> Reader<'t> {
     pub(super) fn mistake(&mut self, line: usize, why: String) {
         let line = Some(line);
         self.mistakes.push(Mistake { line, why });
+    }
+
+    /// The value of a key that is in no table, or else its default.
+    pub(super) fn get<T: Setting>(&mut self, key: &'static str, default: T, summary: &str) -> T {
+        let (mut value, mut origin) = (default, Origin::Default);
+        if let Some((set, line)) = self.take(key) {
+            origin = Origin::Line(line);
+            match T::read(&set) {
+                Some(set) => value = set,
+                None => self.mistake(line, format!("`{key}` takes {}", T::TAKES)),
+            }
+        }
+        self.entries.push(Entry {
+            section: String::new(),
+            key: key.to_owned(),
+            summary: summary.to_owned(),
+            value: Some(value.toml()),
+            sample: None,
+            origin,
+        });
+        value
     }
 
     /// A table of the file, `[name]`; nothing where there is none.

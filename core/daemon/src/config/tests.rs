@@ -1,4 +1,4 @@
-use vistafs_view::OptionValue;
+use vistafs_view::{OptionValue, Registry};
 
 use super::*;
 
@@ -31,6 +31,7 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(config.epoch(), default.epoch());
     assert_eq!(config.stuck_seconds(), default.stuck_seconds());
     assert_eq!(config.threads(), 4);
+    assert_eq!(config.plugin_dirs(), default.plugin_dirs());
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn the_example_is_current_and_can_be_used() {
     }
     let committed = std::fs::read_to_string(&path).unwrap();
     assert_eq!(committed, example, "VISTAFS_ACCEPT=1 writes it");
-    parse(&example).unwrap().registry().unwrap();
+    crate::outside::registry(&parse(&example).unwrap()).unwrap();
     // Each key may be uncommented as it stands.
     let is_key = |line: &str| line.starts_with("# ") && line.contains(" = ");
     let uncommented: Vec<&str> = example
@@ -51,7 +52,7 @@ fn the_example_is_current_and_can_be_used() {
         .map(|line| if is_key(line) { &line[2..] } else { line })
         .collect();
     let config = parse(&uncommented.join("\n")).unwrap();
-    config.registry().unwrap();
+    crate::outside::registry(&config).unwrap();
     assert_eq!(config.policy(), Policy::default());
     let set = config
         .entries()
@@ -135,7 +136,7 @@ fn what_the_registry_refuses_is_told_with_its_line() {
         ),
         ("[view.stta]\n", "c.toml: line 1: unknown view \"stta\""),
     ] {
-        let error = parse(text).unwrap().registry().unwrap_err();
+        let error = crate::outside::registry(&parse(text).unwrap()).unwrap_err();
         let error = format!("{error:#}");
         assert!(error.contains(expected), "{text:?}: {error}");
     }

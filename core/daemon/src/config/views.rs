@@ -18,6 +18,7 @@ pub(super) struct Views {
 enum Mention {
     View(String),
     Option(String, String),
+    Replace,
 }
 
 impl Views {
@@ -34,6 +35,14 @@ impl Views {
             "disable",
             "names of views to leave out, such as \"stat\"",
         );
+        let (replace, origin) = section.set::<Vec<String>>("replace");
+        let replace = replace.unwrap_or_default();
+        let summary = "paths of built-in views that a plugin or a file may replace";
+        section.note("replace", Some(replace.toml()), None, origin, summary);
+        views.selection.replace = replace;
+        if let Origin::Line(line) = origin {
+            views.lines.push((Mention::Replace, line));
+        }
         section.end();
         for (name, table, line) in reader.sections("view") {
             views.lines.push((Mention::View(name.clone()), line));
@@ -85,6 +94,7 @@ impl Views {
                 | OptionError::Type { view, option, .. }
                 | OptionError::Range { view, option, .. },
             ) => Mention::Option((*view).to_string(), option.clone()),
+            RegistryError::NothingToReplace(_) => Mention::Replace,
             _ => return None,
         };
         let found = self.lines.iter().find(|(mention, _)| *mention == wanted);

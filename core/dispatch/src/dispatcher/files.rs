@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vistafs_container::{Caller, Container};
+use vistafs_host::HostError;
 use vistafs_view::{
-    Access, Asker, Context, NodeId, Provider, Registered, Request, View, ViewError,
+    Access, Asker, Context, Errno, NodeId, Provider, Registered, Request, View, ViewError,
 };
 
 use super::{Dispatcher, SCRATCH, alive_or_gone};
@@ -305,12 +306,20 @@ impl Dispatcher {
         let shown = match (&view.provider, container) {
             (Provider::File(view), Some(container)) => self.rendered(&**view, container, out),
             (Provider::Tree(tree), _) => self.shown_in_tree(&**tree, below, container, out),
-            _ => Ok(self.containers.host().read_now(view.spec.path, out)?),
+            _ => self.host_file(view.spec.path, out),
         };
         shown.map_err(|error| match container {
             Some(container) => alive_or_gone(container, error),
             None => error.into(),
         })
+    }
+
+    /// The host's own file. A view from outside may stand where the host has none.
+    fn host_file(&self, path: &'static str, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        match self.containers.host().read_now(path, out) {
+            Err(HostError::NotFound { .. }) => Err(ViewError::Answer(Errno::NOENT)),
+            read => Ok(read?),
+        }
     }
 
     fn rendered(
@@ -399,10 +408,7 @@ impl Dispatcher {
         }
         let served = &self.views[file.view];
         let outcome = match (&served.provider, &file.shows) {
-            (Provider::File(_), Shows::Host) => {
-                let read = self.containers.host().read_now(served.path, out);
-                read.map_err(ViewError::from)
-            }
+            (Provider::File(_), Shows::Host) => self.host_file(served.path, out),
             (Provider::File(view), Shows::Container(container)) => {
                 self.rendered(&**view, container, out)
             }
