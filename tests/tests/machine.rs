@@ -17,6 +17,10 @@ mod mount;
 #[path = "machine/outlives.rs"]
 mod outlives;
 
+/// The configuration is read anew.
+#[path = "machine/reload.rs"]
+mod reload;
+
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]
 mod files;

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Mount(MountArgs),
     /// Unmount DIR, whether or not anybody serves it.
     Unmount(UnmountArgs),
+    /// Read the configuration of a mount anew; one that cannot be used changes nothing.
+    Reload(ReloadArgs),
     /// Start the vistafs that is installed now in the place of the one that serves a mount.
     Upgrade(UpgradeArgs),
     /// Run a command in a container of its own, with limits.
@@ -96,6 +98,12 @@ pub(crate) struct UnmountArgs {
     /// A mount of vistafs.
     #[arg(value_name = "DIR")]
     pub(crate) mount_point: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod config;
 mod docker_args;
 mod doctor;
 mod oci_hook;
+mod reload;
 mod repair;
 mod show;
 mod status;
@@ -21,7 +22,11 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.command {
         // Its workers read the configuration, and say what is wrong with it.
         Command::Mount(args) => supervise::supervise(args, cli.options()),
-        Command::Worker(args) => worker::work(args, configured),
+        Command::Worker(args) => worker::work(args, |kept| match kept {
+            Some(text) => Config::of_text(cli.config.as_deref(), text),
+            None => configured(),
+        }),
+        Command::Reload(args) => reload::reload(args),
         Command::Upgrade(args) => upgrade::upgrade(args),
         Command::Unmount(args) => fuse_mount::unmount_vistafs(&args.mount_point).map(|()| 0),
         Command::Run(args) => run::run(args, &configured()?),

@@ -36,7 +36,7 @@ const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
 /// Where plugins are looked for when nothing is said.
 const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
 /// It is kept for workers that are started later, and sent to them in one message.
-const LARGEST: usize = 32 << 10;
+const LARGEST: usize = 64 << 10;
 
 /// The whole configuration.
 #[derive(Debug)]
