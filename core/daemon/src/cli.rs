@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// Bind the views into a container: for OCI runtimes, as a createContainer hook.
     OciHook(OciHookArgs),
     #[command(hide = true)]
+    CommandGuard(CommandGuardArgs),
+    #[command(hide = true)]
     RunInit(InitArgs),
     #[command(hide = true)]
     Worker(WorkerArgs),
@@ -124,6 +126,17 @@ pub(crate) struct WorkerArgs {
     /// Descriptor of memory that one worker hands over to the next.
     #[arg(long)]
     pub(crate) handover: Option<RawFd>,
+}
+
+/// What a worker starts for a file that shows what a command prints.
+#[derive(Args, Debug)]
+pub(crate) struct CommandGuardArgs {
+    /// Who runs it.
+    #[arg(long)]
+    pub(crate) user: String,
+    /// The command.
+    #[arg(last = true, required = true)]
+    pub(crate) argv: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod cdi;
+mod command_guard;
 mod config;
 mod docker_args;
 mod doctor;
@@ -40,6 +41,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Config(args) => config::config(args, cli.config.as_deref()),
         Command::Status(args) => status::status(args),
         Command::Repair(args) => repair::repair(args),
+        Command::CommandGuard(args) => command_guard::command_guard(args),
         Command::RunInit(args) => run::init(args),
         Command::RepairWorker(args) => repair::work(args),
     }

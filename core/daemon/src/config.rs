@@ -10,9 +10,11 @@
 //! | `setting.rs` | the types of values |
 //! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]` |
 //! | `views.rs` | `[views]`, `[view.NAME]` |
+//! | `files.rs` | `[[file]]` |
 //! | `example.rs` | the example with every key |
 
 mod example;
+mod files;
 mod reader;
 mod sections;
 mod setting;
@@ -23,9 +25,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use vistafs_view::{Policy, RegistryError, Selection};
+use vistafs_view::{Outside, Policy, RegistryError, Selection};
 
 pub(crate) use example::example;
+use files::Files;
 use reader::Reader;
 pub(crate) use reader::{Entry, Mistake, Origin};
 use sections::{Fuse, Host, Worker};
@@ -49,20 +52,26 @@ pub(crate) struct Config {
     host: Host,
     fuse: Fuse,
     worker: Worker,
+    files: Vec<Outside>,
     entries: Vec<Entry>,
 }
 
 impl Config {
     /// Reads the file that was asked for, which must be there, or the default one, which need not.
     pub(crate) fn read(asked: Option<&Path>) -> anyhow::Result<Self> {
-        let text = text_of(asked)?;
-        Self::of_text(asked, text)
+        Self::one_line(asked, Self::look_at(asked)?)
     }
 
-    /// The same of a text that was read before.
+    /// The same of a text that was good when it was read: what has changed on the machine since then,
+    /// such as a user that is gone, concerns the file that needs it and no other.
     pub(crate) fn of_text(asked: Option<&Path>, text: String) -> anyhow::Result<Self> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
-        Self::parse(path, text).map_err(|mistakes| {
+        Self::one_line(asked, Self::parse(path, text, false))
+    }
+
+    fn one_line(asked: Option<&Path>, read: Result<Self, Vec<Mistake>>) -> anyhow::Result<Self> {
+        let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
+        read.map_err(|mistakes| {
             let first = mistakes.first().map(Mistake::to_string);
             let mut why = format!("{}: {}", path.display(), first.unwrap_or_default());
             if mistakes.len() > 1 {
@@ -73,13 +82,14 @@ impl Config {
         })
     }
 
-    /// All that is wrong with a file, as far as the file alone tells.
+    /// All that is wrong with a file, as far as it can be told without the views.
     pub(crate) fn look_at(asked: Option<&Path>) -> anyhow::Result<Result<Self, Vec<Mistake>>> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
-        Ok(Self::parse(path, text_of(asked)?))
+        Ok(Self::parse(path, text_of(asked)?, true))
     }
 
-    fn parse(path: &Path, text: String) -> Result<Self, Vec<Mistake>> {
+    /// `here`: what is named has to be on this machine.
+    fn parse(path: &Path, text: String, here: bool) -> Result<Self, Vec<Mistake>> {
         let mut reader = Reader::new(&text);
         let plugin_dirs = reader.get(
             "plugin_dirs",
@@ -91,6 +101,11 @@ impl Config {
         let host = Host::read(&mut reader);
         let fuse = Fuse::read(&mut reader);
         let worker = Worker::read(&mut reader);
+        let files = Files::read(&mut reader, path);
+        files.check_times(&mut reader, worker.stuck_seconds);
+        if here {
+            files.check_here(&mut reader);
+        }
         reader.end();
         let (entries, mistakes) = (reader.entries, reader.mistakes);
         if !mistakes.is_empty() {
@@ -104,6 +119,7 @@ impl Config {
             host,
             fuse,
             worker,
+            files: files.views,
             entries,
             text,
         })
@@ -150,6 +166,11 @@ impl Config {
     /// Where an option of a view was set.
     pub(crate) fn origin_of(&self, view: &str, option: &str) -> Origin {
         self.views.origin_of(view, option)
+    }
+
+    /// The files that it describes.
+    pub(crate) fn files(&self) -> &[Outside] {
+        &self.files
     }
 
     /// What holds for all views alike.

@@ -37,7 +37,7 @@ impl fmt::Display for Origin {
 }
 
 /// A view from outside, ready to serve.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outside {
     /// Its registration; its `build` is not called.
     pub spec: &'static ViewSpec,

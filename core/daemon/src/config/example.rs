@@ -5,6 +5,7 @@ use std::path::Path;
 
 use vistafs_view::{OptionValue, Registered, ViewSpec};
 
+use super::files::EXAMPLE;
 use super::{Config, Entry};
 
 const HEAD: &str = "\
@@ -17,7 +18,7 @@ const HEAD: &str = "\
 /// The text of the example, for these views.
 pub(crate) fn example(views: &[Registered]) -> String {
     let mut out = HEAD.to_owned();
-    let Ok(config) = Config::parse(Path::new(""), String::new()) else {
+    let Ok(config) = Config::parse(Path::new(""), String::new(), false) else {
         return out;
     };
     out.push('\n');
@@ -34,6 +35,7 @@ pub(crate) fn example(views: &[Registered]) -> String {
             }
         }
     }
+    out += EXAMPLE;
     out
 }
 

@@ -264,6 +264,32 @@ impl Dispatcher {
         }
     }
 
+    /// Where to read a file if that may take long.
+    pub(crate) fn aside_to_read(
+        &self,
+        number: u64,
+        handle: u64,
+        asker: Asker,
+    ) -> Option<Arc<Aside>> {
+        if !self.has_slow {
+            return None;
+        }
+        let is_slow = |view: usize| match &self.views[view].provider {
+            Provider::File(view) => view.is_slow(),
+            _ => false,
+        };
+        if let Some(file) = self.open_files.get(handle) {
+            return is_slow(file.view).then(|| self.aside(&file.shows));
+        }
+        let place = self.place(number).ok()?;
+        match *self.tree.node(place.node) {
+            Node::View(view) if is_slow(view) => {
+                Some(self.aside(&self.shows(view, &place, asker).ok()?))
+            }
+            _ => None,
+        }
+    }
+
     /// Where to poll a file if that may take long: what stands behind it is not open yet.
     pub(crate) fn aside_to_poll(&self, handle: u64) -> Option<Arc<Aside>> {
         let file = self.open_files.get(handle)?;
@@ -306,6 +332,11 @@ impl Dispatcher {
         let shown = match (&view.provider, container) {
             (Provider::File(view), Some(container)) => self.rendered(&**view, container, out),
             (Provider::Tree(tree), _) => self.shown_in_tree(&**tree, below, container, out),
+            (Provider::File(file), None) => {
+                let asker = Asker::administrator();
+                self.with_request(None, asker, |request| file.render_on_host(request, out))
+                    .unwrap_or_else(|| self.host_file(view.spec.path, out))
+            }
             _ => self.host_file(view.spec.path, out),
         };
         shown.map_err(|error| match container {
@@ -408,7 +439,9 @@ impl Dispatcher {
         }
         let served = &self.views[file.view];
         let outcome = match (&served.provider, &file.shows) {
-            (Provider::File(_), Shows::Host) => self.host_file(served.path, out),
+            (Provider::File(view), Shows::Host) => self
+                .with_request(None, asker, |request| view.render_on_host(request, out))
+                .unwrap_or_else(|| self.host_file(served.path, out)),
             (Provider::File(view), Shows::Container(container)) => {
                 self.rendered(&**view, container, out)
             }
