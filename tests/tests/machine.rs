@@ -21,6 +21,10 @@ mod outlives;
 #[path = "machine/reload.rs"]
 mod reload;
 
+/// Files that the configuration describes.
+#[path = "machine/custom_files.rs"]
+mod custom_files;
+
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]
 mod files;

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -46,14 +45,10 @@ pub struct Command {
     spec: CommandSpec,
     // Starts a command as a user.
     guard: Vec<OsString>,
-    // Among all commands of this process.
-    number: usize,
-    on_host: Arc<Results>,
+    // By the container's cgroups, not with the container: what is only looked at by its address, and
+    // has no process, is forgotten at once. `None`: the host.
+    results: Mutex<HashMap<Option<Vec<u8>>, Arc<Mutex<Option<Kept>>>>>,
 }
-
-/// What the commands printed for one container.
-#[derive(Debug, Default)]
-struct Results(Mutex<HashMap<usize, Arc<Mutex<Option<Kept>>>>>);
 
 #[derive(Debug)]
 struct Kept {
@@ -66,12 +61,10 @@ impl Command {
     /// ([`guard`](crate::guard)).
     #[must_use]
     pub fn new(spec: CommandSpec, guard: Vec<OsString>) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         Self {
             spec,
             guard,
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            on_host: Arc::default(),
+            results: Mutex::default(),
         }
     }
 
@@ -86,11 +79,8 @@ impl Command {
         scene: &mut Scene<'_, '_>,
         out: &mut Vec<u8>,
     ) -> Result<(), ViewError> {
-        let results = match scene.container() {
-            Some(container) => container.state::<Results>(),
-            None => Arc::clone(&self.on_host),
-        };
-        let slot = Arc::clone(results.0.lock().entry(self.number).or_default());
+        let container = scene.container();
+        let slot = self.slot(container.map(|container| container.cgroups().mark()));
         // Held while it runs: who comes meanwhile gets the same.
         let mut slot = slot.lock();
         let is_fresh = |kept: &&Kept| kept.until > Instant::now();
@@ -115,6 +105,21 @@ impl Command {
                 source: std::io::Error::other(why),
             })),
         }
+    }
+
+    /// Where what was printed for a container is kept.
+    fn slot(&self, container: Option<Vec<u8>>) -> Arc<Mutex<Option<Kept>>> {
+        const SOME: usize = 64;
+        let mut results = self.results.lock();
+        if results.len() >= SOME && results.len().is_power_of_two() {
+            let now = Instant::now();
+            let is_old = |slot: &Mutex<Option<Kept>>| {
+                let kept = slot.try_lock();
+                kept.is_some_and(|kept| kept.as_ref().is_some_and(|kept| kept.until <= now))
+            };
+            results.retain(|_, slot| !is_old(slot));
+        }
+        Arc::clone(results.entry(container).or_default())
     }
 
     fn run(&self, environment: Vec<(String, OsString)>) -> Result<Vec<u8>, String> {
@@ -207,6 +212,36 @@ mod tests {
         assert!(Turn::take(soon()).is_none());
         turns.pop();
         assert!(Turn::take(soon()).is_some());
+    }
+
+    #[test]
+    fn what_is_too_old_is_forgotten() {
+        let spec = CommandSpec {
+            argv: vec!["/bin/true".into()],
+            user: "nobody".into(),
+            timeout: Duration::from_secs(1),
+            max_bytes: 1,
+            cache: Duration::from_secs(1),
+        };
+        let command = Command::new(spec, vec![]);
+        let kept = |until| Kept {
+            until,
+            printed: Ok(Arc::default()),
+        };
+        let now = Instant::now();
+        for number in 0..64u8 {
+            let until = if number < 10 {
+                now + Duration::from_secs(600)
+            } else {
+                now
+            };
+            *command.slot(Some(vec![number])).lock() = Some(kept(until));
+        }
+        let fresh = command.slot(None);
+        assert_eq!(command.results.lock().len(), 11);
+        assert!(Arc::ptr_eq(&fresh, &command.slot(None)));
+        assert!(command.slot(Some(vec![9])).lock().is_some());
+        assert!(command.slot(Some(vec![10])).lock().is_none());
     }
 
     #[test]

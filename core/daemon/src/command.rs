@@ -25,7 +25,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Mount(args) => supervise::supervise(args, cli.options()),
         Command::Worker(args) => worker::work(args, |kept| match kept {
             Some(text) => Config::of_text(cli.config.as_deref(), text),
-            None => configured(),
+            None => Config::read_to_serve(cli.config.as_deref()),
         }),
         Command::Reload(args) => reload::reload(args),
         Command::Upgrade(args) => upgrade::upgrade(args),

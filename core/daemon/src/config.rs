@@ -59,14 +59,20 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the file that was asked for, which must be there, or the default one, which need not.
     pub(crate) fn read(asked: Option<&Path>) -> anyhow::Result<Self> {
-        Self::one_line(asked, Self::look_at(asked)?)
+        let text = text_of(asked)?;
+        Self::of_text(asked, text)
     }
 
-    /// The same of a text that was good when it was read: what has changed on the machine since then,
-    /// such as a user that is gone, concerns the file that needs it and no other.
+    /// The same of a text that was read before. What has changed on the machine since then, such as a
+    /// user that is gone, concerns the file that needs it and no other.
     pub(crate) fn of_text(asked: Option<&Path>, text: String) -> anyhow::Result<Self> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
         Self::one_line(asked, Self::parse(path, text, false))
+    }
+
+    /// Reads the file for somebody who begins to serve by it: what it names has to be there.
+    pub(crate) fn read_to_serve(asked: Option<&Path>) -> anyhow::Result<Self> {
+        Self::one_line(asked, Self::look_at(asked)?)
     }
 
     fn one_line(asked: Option<&Path>, read: Result<Self, Vec<Mistake>>) -> anyhow::Result<Self> {

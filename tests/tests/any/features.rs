@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::captured::workspace;
+use crate::tables::check_table;
 
 /// The features of a crate, and what each stands for.
 fn features(of: &str) -> BTreeMap<String, Vec<String>> {
@@ -53,4 +54,18 @@ fn all_is_every_view_and_groups_do_not_overlap() {
     grouped.dedup();
     assert_eq!(grouped.len(), count, "a view in two groups");
     assert!(grouped.iter().all(|name| single.contains(name)));
+}
+
+#[test]
+fn the_page_for_packagers_has_the_groups() {
+    let path = workspace().join("contrib/doc/PACKAGING.md");
+    let document = std::fs::read_to_string(&path).unwrap();
+    let mut rows = String::new();
+    for (name, of) in features("views")
+        .iter()
+        .filter(|(name, _)| name.starts_with("group-"))
+    {
+        rows += &format!("| `{name}` | {} |\n", of.join(", "));
+    }
+    check_table(&path, &document, "features", &rows);
 }

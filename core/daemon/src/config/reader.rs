@@ -4,6 +4,8 @@
 //! an empty file is the list of all keys, from which the example and `vistafs config show` are made,
 //! and what is left over is a mistake. Reading goes on after a mistake, to tell all of them.
 
+use std::fmt::Write as _;
+
 use toml::de::{DeTable, DeValue};
 
 use super::setting::Setting;
@@ -45,10 +47,18 @@ pub(crate) struct Mistake {
 
 impl std::fmt::Display for Mistake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "line {line}: {}", self.why),
-            None => f.write_str(&self.why),
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
         }
+        // A key may have any letters; a mistake is one line.
+        for letter in self.why.chars() {
+            if letter.is_control() {
+                write!(f, "{}", letter.escape_debug())?;
+            } else {
+                f.write_char(letter)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -85,6 +85,7 @@ fn mistakes_are_told_with_line_key_and_remedy() {
             "[fuse]\nthreads = 0\n",
             "line 2: `fuse.threads` takes a whole number, 1 to 255",
         ),
+        ("\"a\\nb\" = 1\n", "line 1: unknown key `a\\nb`"),
         ("[cpus\n", "line 1: "),
         ("cpus = 1\n", "line 1: `cpus` is a table: [cpus]"),
         ("view = 1\n", "line 1: `view` has tables"),
