@@ -47,8 +47,11 @@ pub struct Command {
     guard: Vec<OsString>,
     // By the container's cgroups, not with the container: what is only looked at by its address, and
     // has no process, is forgotten at once. `None`: the host.
-    results: Mutex<HashMap<Option<Vec<u8>>, Arc<Mutex<Option<Kept>>>>>,
+    results: Mutex<HashMap<Option<Vec<u8>>, Slot>>,
 }
+
+/// Locked while the command runs.
+type Slot = Arc<Mutex<Option<Kept>>>;
 
 #[derive(Debug)]
 struct Kept {
@@ -108,7 +111,7 @@ impl Command {
     }
 
     /// Where what was printed for a container is kept.
-    fn slot(&self, container: Option<Vec<u8>>) -> Arc<Mutex<Option<Kept>>> {
+    fn slot(&self, container: Option<Vec<u8>>) -> Slot {
         const SOME: usize = 64;
         let mut results = self.results.lock();
         if results.len() >= SOME && results.len().is_power_of_two() {

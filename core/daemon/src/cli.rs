@@ -71,8 +71,8 @@ pub(crate) enum Command {
     Cdi(CdiArgs),
     /// Bind the views into a container: for OCI runtimes, as a createContainer hook.
     OciHook(OciHookArgs),
-    #[command(hide = true)]
-    CommandGuard(CommandGuardArgs),
+    #[command(hide = true, name = "command-guard")]
+    Guard(GuardArgs),
     #[command(hide = true)]
     RunInit(InitArgs),
     #[command(hide = true)]
@@ -130,7 +130,7 @@ pub(crate) struct WorkerArgs {
 
 /// What a worker starts for a file that shows what a command prints.
 #[derive(Args, Debug)]
-pub(crate) struct CommandGuardArgs {
+pub(crate) struct GuardArgs {
     /// Who runs it.
     #[arg(long)]
     pub(crate) user: String,

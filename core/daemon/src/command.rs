@@ -41,7 +41,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Config(args) => config::config(args, cli.config.as_deref()),
         Command::Status(args) => status::status(args),
         Command::Repair(args) => repair::repair(args),
-        Command::CommandGuard(args) => command_guard::command_guard(args),
+        Command::Guard(args) => command_guard::command_guard(args),
         Command::RunInit(args) => run::init(args),
         Command::RepairWorker(args) => repair::work(args),
     }

@@ -164,7 +164,7 @@ fn beside_built_in(one: &mut Registered, built_in: &mut [Registered], replace: &
                 "the built-in view {name} serves {path}; to replace it: [views] replace = [{path:?}]"
             )
         } else if name == one.spec.name {
-            format!("a built-in view has the same name; it needs another")
+            "a built-in view has the same name; it needs another".to_owned()
         } else {
             format!(
                 "the built-in view {name} serves {path}; to do without that: [views] disable = [{name:?}]"

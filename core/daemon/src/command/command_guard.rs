@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context as _, bail};
 use vistafs_custom::guard;
 
-use crate::cli::CommandGuardArgs;
+use crate::cli::GuardArgs;
 
-pub(crate) fn command_guard(args: &CommandGuardArgs) -> anyhow::Result<u8> {
+pub(crate) fn command_guard(args: &GuardArgs) -> anyhow::Result<u8> {
     let words = args.argv.iter().map(|word| CString::new(word.as_bytes()));
     let words: Vec<CString> = words.collect::<Result<_, _>>().context("an argument")?;
     match guard::execute(&args.user, &words) {
