@@ -60,7 +60,7 @@ impl<'a> TestContainer<'a> {
         };
         let bind = "cd \"$M\" || exit 98\n\
              for f in $(find proc -type f) $(echo sys/devices/system/*); do\n\
-             [ ! -e \"$f\" ] || mount --bind \"$f\" \"/$f\" || exit 97; done\ncd /\n";
+             [ ! -e \"$f\" ] || [ ! -e \"/$f\" ] || mount --bind \"$f\" \"/$f\" || exit 97; done\ncd /\n";
         outer.extend_from_slice(format!("exec unshare {flags} sh -c \"$INNER\"\n").as_bytes());
         let mut command = Command::new("sh");
         command

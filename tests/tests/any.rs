@@ -64,3 +64,15 @@ mod readme;
 /// contrib/doc/ARCHITECTURE.md names what is there, and only that.
 #[path = "any/architecture.rs"]
 mod architecture;
+
+/// Tables of documents that are made from the code.
+#[path = "any/tables.rs"]
+mod tables;
+
+/// The cargo features that packagers choose by.
+#[path = "any/features.rs"]
+mod features;
+
+/// The tables of contrib/doc/CUSTOM_FILES.md.
+#[path = "any/custom_files.rs"]
+mod custom_files;

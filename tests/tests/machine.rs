@@ -20,6 +20,14 @@ mod outlives;
 #[path = "machine/release_before.rs"]
 mod release_before;
 
+/// The configuration is read anew.
+#[path = "machine/reload.rs"]
+mod reload;
+
+/// Files that the configuration describes.
+#[path = "machine/custom_files.rs"]
+mod custom_files;
+
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]
 mod files;

@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::run;
 use crate::tally::{Outcome, Report};
+use crate::{features, run};
 
 /// Format, lints and documentation, each one a step.
 pub(crate) fn check(report: &mut Report) {
@@ -23,21 +23,7 @@ pub(crate) fn check(report: &mut Report) {
         ];
         Ok(Outcome::of(run::loud(&mut run::cargo(&args))?.success()))
     });
-    // Packagers choose: each view has to do without the others, and the program without any.
-    report.step("clippy, one view", || {
-        let args = [
-            "clippy",
-            "--package",
-            "vistafs",
-            "--no-default-features",
-            "--features",
-            "meminfo",
-            "--",
-            "-D",
-            "warnings",
-        ];
-        Ok(Outcome::of(run::loud(&mut run::cargo(&args))?.success()))
-    });
+    report.step("features", features::check);
     report.step("rust-version", rust_version);
     report.step("doc", || {
         let mut doc = run::cargo(&["doc", "--workspace", "--no-deps"]);

@@ -6,6 +6,7 @@
 mod bench;
 mod capture;
 mod check;
+mod features;
 mod packages;
 mod program;
 mod run;

@@ -12,7 +12,7 @@ use vistafs_cgroup::{
 };
 use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
-use vistafs_text::{CpuSet, Limit, ParseError};
+use vistafs_text::{CpuSet, Limit};
 
 use crate::kept::{Keeper, Kept, Lasting};
 use crate::states::States;
@@ -265,8 +265,7 @@ impl Container {
         policy: CpuPolicy,
         text: &mut Vec<u8>,
     ) -> Result<CpuSet, HostError> {
-        const ONLINE: &str = "sys/devices/system/cpu/online";
-        let online = members(host, ONLINE, &host.text(ONLINE)?)?;
+        let online = host.online_cpus()?;
         let cpuset = match &self.cpuset {
             Some(cpuset) => cpuset.effective_cpus(text)?,
             None => None,
@@ -286,7 +285,7 @@ impl Container {
     pub fn visible_nodes(&self, host: &Host, text: &mut Vec<u8>) -> Result<CpuSet, HostError> {
         const ONLINE: &str = "sys/devices/system/node/online";
         let online = match host.text(ONLINE) {
-            Ok(text) => members(host, ONLINE, &text)?,
+            Ok(text) => host.members(ONLINE, &text)?,
             // A kernel without NUMA has all of its memory in node 0.
             Err(error) if error.is_not_found() => [0].into_iter().collect(),
             Err(error) => return Err(error),
@@ -393,14 +392,4 @@ impl Container {
     pub fn kept<T: Lasting, R>(&self, look: impl FnOnce(&mut T) -> R) -> R {
         self.state::<Kept<T>>().with(self, look)
     }
-}
-
-/// The CPUs or nodes of a list that has some: the memory and the CPU that this runs on.
-fn members(host: &Host, path: &str, text: &[u8]) -> Result<CpuSet, HostError> {
-    let malformed = |source| HostError::malformed(&host.root().path().join(path), source);
-    let members = CpuSet::parse(text).map_err(malformed)?;
-    if members.is_empty() {
-        return Err(malformed(ParseError::new("at least one number", 1, text)));
-    }
-    Ok(members)
 }

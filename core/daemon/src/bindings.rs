@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use vistafs_host::Host;
-use vistafs_view::{Registered, Registry};
+use vistafs_view::Registered;
 
 use crate::config::Config;
+use crate::outside;
 
 /// Where vistafs is mounted on container hosts.
 pub(crate) const DEFAULT_MOUNT: &str = "/var/lib/vistafs";
@@ -53,13 +54,17 @@ impl Binding {
 
 /// All views that serve by this configuration and have a place in /proc or /sys.
 pub(crate) fn all(config: &Config) -> anyhow::Result<Vec<Binding>> {
-    let registry = Registry::collect(&config.selection())?;
-    let registry = registry.on(&Host::running(config.epoch())?);
+    let registry = outside::registry(config)?;
+    let host = Host::running(config.epoch())?;
+    let registry = registry.on(&host);
     let binding = |view: &Registered| Binding {
         name: view.spec.name,
         path: view.spec.path,
         is_writable: view.spec.mode & 0o222 != 0,
     };
-    let is_placed = |one: &Binding| one.path.starts_with("proc/") || one.path.starts_with("sys/");
+    // Nothing can be bound where the kernel has nothing, as with a file of the configuration.
+    let is_placed = |one: &Binding| {
+        (one.path.starts_with("proc/") || one.path.starts_with("sys/")) && host.has(one.path)
+    };
     Ok(registry.serving().map(binding).filter(is_placed).collect())
 }

@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Mount(MountArgs),
     /// Unmount DIR, whether or not anybody serves it.
     Unmount(UnmountArgs),
+    /// Read the configuration of a mount anew; one that cannot be used changes nothing.
+    Reload(ReloadArgs),
     /// Start the vistafs that is installed now in the place of the one that serves a mount.
     Upgrade(UpgradeArgs),
     /// Run a command in a container of its own, with limits.
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// List the views: on or off and why, and where they get their numbers from on this host.
     Views(ViewsArgs),
+    /// Look for mistakes in a configuration, or print what holds.
+    Config(ConfigArgs),
     /// Tell what of this host works for vistafs, what does not, and what would mend it.
     Doctor(DoctorArgs),
     /// Tell how a mount does: processes, requests, errors, how long they take.
@@ -67,6 +71,8 @@ pub(crate) enum Command {
     Cdi(CdiArgs),
     /// Bind the views into a container: for OCI runtimes, as a createContainer hook.
     OciHook(OciHookArgs),
+    #[command(hide = true, name = "command-guard")]
+    Guard(GuardArgs),
     #[command(hide = true)]
     RunInit(InitArgs),
     #[command(hide = true)]
@@ -97,6 +103,12 @@ pub(crate) struct UnmountArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ReloadArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct UpgradeArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
@@ -114,6 +126,17 @@ pub(crate) struct WorkerArgs {
     /// Descriptor of memory that one worker hands over to the next.
     #[arg(long)]
     pub(crate) handover: Option<RawFd>,
+}
+
+/// What a worker starts for a file that shows what a command prints.
+#[derive(Args, Debug)]
+pub(crate) struct GuardArgs {
+    /// Who runs it.
+    #[arg(long)]
+    pub(crate) user: String,
+    /// The command.
+    #[arg(last = true, required = true)]
+    pub(crate) argv: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]
@@ -176,6 +199,30 @@ pub(crate) struct ViewsArgs {
     pub(crate) restore: Option<String>,
     #[command(flatten)]
     pub(crate) mount: MountedAt,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConfigAction {
+    /// Tell every mistake in a line; the exit status is 1 if there is any.
+    Check {
+        /// Instead of the file that is used.
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Print every key, what holds for it, and where that is from.
+    Show {
+        /// JSON, for machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a configuration with every key there is.
+    Example,
 }
 
 #[derive(Args, Debug)]

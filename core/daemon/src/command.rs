@@ -1,9 +1,12 @@
 //! The commands.
 
 mod cdi;
+mod command_guard;
+mod config;
 mod docker_args;
 mod doctor;
 mod oci_hook;
+mod reload;
 mod repair;
 mod show;
 mod status;
@@ -16,23 +19,29 @@ use crate::{fuse_mount, run, supervise, worker};
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
-    let config = || Config::read(cli.config.as_deref());
+    let configured = || Config::read(cli.config.as_deref());
     match &cli.command {
         // Its workers read the configuration, and say what is wrong with it.
         Command::Mount(args) => supervise::supervise(args, cli.options()),
-        Command::Worker(args) => worker::work(args, config),
+        Command::Worker(args) => worker::work(args, |kept| match kept {
+            Some(text) => Config::of_text(cli.config.as_deref(), text),
+            None => Config::read_to_serve(cli.config.as_deref()),
+        }),
+        Command::Reload(args) => reload::reload(args),
         Command::Upgrade(args) => upgrade::upgrade(args),
         Command::Unmount(args) => fuse_mount::unmount_vistafs(&args.mount_point).map(|()| 0),
-        Command::Run(args) => run::run(args, &config()?),
-        Command::Show(args) => show::show(args, &config()?),
-        Command::Views(args) => views::views(args, &config()?),
-        Command::DockerArgs(args) => docker_args::docker_args(args, &config()?),
-        Command::Cdi(args) => cdi::cdi(args, &config()?),
-        Command::OciHook(args) => oci_hook::oci_hook(args, &config()?),
+        Command::Run(args) => run::run(args, &configured()?),
+        Command::Show(args) => show::show(args, &configured()?),
+        Command::Views(args) => views::views(args, &configured()?),
+        Command::DockerArgs(args) => docker_args::docker_args(args, &configured()?),
+        Command::Cdi(args) => cdi::cdi(args, &configured()?),
+        Command::OciHook(args) => oci_hook::oci_hook(args, &configured()?),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
+        Command::Config(args) => config::config(args, cli.config.as_deref()),
         Command::Status(args) => status::status(args),
         Command::Repair(args) => repair::repair(args),
+        Command::Guard(args) => command_guard::command_guard(args),
         Command::RunInit(args) => run::init(args),
         Command::RepairWorker(args) => repair::work(args),
     }

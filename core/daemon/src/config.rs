@@ -1,192 +1,187 @@
 //! The configuration file.
 //!
-//! ```toml
-//! [views]
-//! enable = []            # names of views that are off by default
-//! disable = []           # names of views to leave out, such as "stat"
+//! What can be in it is in `contrib/vistafs.toml`, which is made from the code here: a section asks
+//! the [`reader`] for its keys, each with its default and a line for people. Every mistake is told
+//! with its line; the default file need not exist.
 //!
-//! [view.meminfo]         # options of one view; `vistafs views --json` lists them
-//! zswap = true
-//!
-//! [memory]
-//! swap = true            # show containers their swap, in every view
-//!
-//! [cpus]
-//! quota = true           # a CPU quota cuts the list of visible CPUs
-//! renumber = false       # show them as 0, 1, 2, ...
-//!
-//! [host]
-//! epoch_ms = 20          # how old a text of the host may be that containers share
-//!
-//! [fuse]
-//! threads = 4            # serving threads; absent: one per CPU, 2 to 8
-//!
-//! [worker]
-//! stuck_seconds = 10     # a request as old as that has the worker replaced; 0: never
-//! ```
-//!
-//! An unknown key is an error, with its line. The default file need not exist.
+//! | file | owns |
+//! |---|---|
+//! | `reader.rs` | reading key by key: values, origins, mistakes |
+//! | `setting.rs` | the types of values |
+//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]` |
+//! | `views.rs` | `[views]`, `[view.NAME]` |
+//! | `files.rs` | `[[file]]` |
+//! | `example.rs` | the example with every key |
 
-use std::collections::BTreeMap;
+mod example;
+mod files;
+mod reader;
+mod sections;
+mod setting;
+mod views;
+
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use serde::Deserialize;
-use vistafs_container::CpuPolicy;
-use vistafs_view::{OptionValue, Policy, Selection};
+use anyhow::{Context as _, bail};
+use vistafs_view::{Outside, Policy, RegistryError, Selection};
+
+pub(crate) use example::example;
+use files::Files;
+use reader::Reader;
+pub(crate) use reader::{Entry, Mistake, Origin};
+use sections::{Fuse, Host, Worker};
+use views::Views;
 
 /// Where it is looked for.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
+/// Where plugins are looked for when nothing is said.
+const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
+/// It is kept for workers that are started later, and sent to them in one message.
+const LARGEST: usize = 64 << 10;
 
 /// The whole configuration.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug)]
 pub(crate) struct Config {
+    path: PathBuf,
+    text: String,
+    plugin_dirs: Vec<PathBuf>,
     views: Views,
-    view: BTreeMap<String, BTreeMap<String, Value>>,
-    cpus: Cpus,
-    memory: Memory,
-    host: HostSection,
+    policy: Policy,
+    host: Host,
     fuse: Fuse,
     worker: Worker,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Views {
-    enable: Vec<String>,
-    disable: Vec<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "true, false or a whole number")]
-enum Value {
-    Bool(bool),
-    Integer(i64),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Cpus {
-    quota: bool,
-    renumber: bool,
-}
-
-impl Default for Cpus {
-    fn default() -> Self {
-        let CpuPolicy { quota, renumber } = CpuPolicy::default();
-        Self { quota, renumber }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Memory {
-    swap: bool,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            swap: Policy::default().swap,
-        }
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct HostSection {
-    epoch_ms: u64,
-}
-
-impl Default for HostSection {
-    fn default() -> Self {
-        Self { epoch_ms: 20 }
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Fuse {
-    threads: Option<std::num::NonZeroU8>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Worker {
-    stuck_seconds: u32,
-}
-
-impl Default for Worker {
-    fn default() -> Self {
-        Self { stuck_seconds: 10 }
-    }
+    files: Vec<Outside>,
+    entries: Vec<Entry>,
 }
 
 impl Config {
     /// Reads the file that was asked for, which must be there, or the default one, which need not.
     pub(crate) fn read(asked: Option<&Path>) -> anyhow::Result<Self> {
-        let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if asked.is_none() && error.kind() == ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => {
-                return Err(error)
-                    .with_context(|| format!("cannot read the configuration {}", path.display()));
-            }
-        };
-        Self::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+        let text = text_of(asked)?;
+        Self::of_text(asked, text)
     }
 
-    /// Errors are one line: `line 3: unknown field ...`.
-    fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|error| {
-            let message = error.message().lines().collect::<Vec<_>>().join("; ");
-            match error.span() {
-                Some(span) => {
-                    let before = text.get(..span.start).unwrap_or(text);
-                    format!("line {}: {message}", before.matches('\n').count() + 1)
-                }
-                None => message,
+    /// The same of a text that was read before. What has changed on the machine since then, such as a
+    /// user that is gone, concerns the file that needs it and no other.
+    pub(crate) fn of_text(asked: Option<&Path>, text: String) -> anyhow::Result<Self> {
+        let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
+        Self::one_line(asked, Self::parse(path, text, false))
+    }
+
+    /// Reads the file for somebody who begins to serve by it: what it names has to be there.
+    pub(crate) fn read_to_serve(asked: Option<&Path>) -> anyhow::Result<Self> {
+        Self::one_line(asked, Self::look_at(asked)?)
+    }
+
+    fn one_line(asked: Option<&Path>, read: Result<Self, Vec<Mistake>>) -> anyhow::Result<Self> {
+        let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
+        read.map_err(|mistakes| {
+            let first = mistakes.first().map(Mistake::to_string);
+            let mut why = format!("{}: {}", path.display(), first.unwrap_or_default());
+            if mistakes.len() > 1 {
+                let others = mistakes.len() - 1;
+                why += &format!("; and {others} more (vistafs config check lists them)");
             }
+            anyhow::anyhow!(why)
         })
     }
 
-    /// What it says about views.
-    pub(crate) fn selection(&self) -> Selection {
-        let value = |value: &Value| match value {
-            Value::Bool(value) => OptionValue::Bool(*value),
-            Value::Integer(value) => OptionValue::Integer(*value),
-        };
-        let options = |of: &BTreeMap<String, Value>| {
-            of.iter()
-                .map(|(name, v)| (name.clone(), value(v)))
-                .collect()
-        };
-        Selection {
-            enable: self.views.enable.clone(),
-            disable: self.views.disable.clone(),
-            options: self
-                .view
-                .iter()
-                .map(|(view, of)| (view.clone(), options(of)))
-                .collect(),
+    /// All that is wrong with a file, as far as it can be told without the views.
+    pub(crate) fn look_at(asked: Option<&Path>) -> anyhow::Result<Result<Self, Vec<Mistake>>> {
+        let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
+        Ok(Self::parse(path, text_of(asked)?, true))
+    }
+
+    /// `here`: what is named has to be on this machine.
+    fn parse(path: &Path, text: String, here: bool) -> Result<Self, Vec<Mistake>> {
+        let mut reader = Reader::new(&text);
+        let plugin_dirs = reader.get(
+            "plugin_dirs",
+            vec![PathBuf::from(DEFAULT_PLUGINS)],
+            "where plugins are looked for",
+        );
+        let views = Views::read(&mut reader);
+        let policy = sections::policy(&mut reader);
+        let host = Host::read(&mut reader);
+        let fuse = Fuse::read(&mut reader);
+        let worker = Worker::read(&mut reader);
+        let files = Files::read(&mut reader, path);
+        files.check_times(&mut reader, worker.stuck_seconds);
+        if here {
+            files.check_here(&mut reader);
         }
+        reader.end();
+        let (entries, mistakes) = (reader.entries, reader.mistakes);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            plugin_dirs,
+            views,
+            policy,
+            host,
+            fuse,
+            worker,
+            files: files.views,
+            entries,
+            text,
+        })
+    }
+
+    /// Where it is looked for when nothing is said.
+    pub(crate) fn default_path() -> String {
+        DEFAULT_PATH.to_owned()
+    }
+
+    /// Where it is read from.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was read.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Every key but the views' options.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What it says about views.
+    pub(crate) fn selection(&self) -> &Selection {
+        &self.views.selection
+    }
+
+    /// What the registry does not like, with the line where it is asked for.
+    pub(crate) fn located(&self, error: &RegistryError) -> anyhow::Error {
+        let line = self.views.line_of(error);
+        let why = error.to_string();
+        anyhow::anyhow!("{}: {}", self.path.display(), Mistake { line, why })
+    }
+
+    /// Where plugins are looked for. Only a directory that was named has to be there.
+    #[allow(dead_code, reason = "read by the loader of plugins")]
+    pub(crate) fn plugin_dirs(&self) -> &[PathBuf] {
+        &self.plugin_dirs
+    }
+
+    /// Where an option of a view was set.
+    pub(crate) fn origin_of(&self, view: &str, option: &str) -> Origin {
+        self.views.origin_of(view, option)
+    }
+
+    /// The files that it describes.
+    pub(crate) fn files(&self) -> &[Outside] {
+        &self.files
     }
 
     /// What holds for all views alike.
     pub(crate) fn policy(&self) -> Policy {
-        Policy {
-            cpus: CpuPolicy {
-                quota: self.cpus.quota,
-                renumber: self.cpus.renumber,
-            },
-            swap: self.memory.swap,
-        }
+        self.policy
     }
 
     /// How old a shared text of the host may be.
@@ -208,62 +203,19 @@ impl Config {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_documented_example_is_accepted() {
-        let example = |text: &str| -> Vec<String> {
-            text.lines()
-                .map(|l| l.trim_start_matches("//!").trim().to_owned())
-                .skip_while(|l| l != "```toml")
-                .skip(1)
-                .take_while(|l| l != "```")
-                .collect()
-        };
-        let documented = example(include_str!("config.rs"));
-        assert_eq!(documented, example(include_str!("../../../README.md")));
-        let config = Config::parse(&documented.join("\n")).unwrap();
-        assert!(config.selection().disable.is_empty());
-        assert_eq!(
-            config.selection().options["meminfo"]["zswap"],
-            OptionValue::Bool(true)
-        );
-        assert_eq!(config.policy(), Policy::default());
-        assert_eq!(config.epoch(), Config::default().epoch());
-        assert_eq!(config.stuck_seconds(), Config::default().stuck_seconds());
-        assert_eq!(config.threads(), 4);
-    }
-
-    #[test]
-    fn mistakes_are_told_with_their_line() {
-        for (text, expected) in [
-            ("[views]\nenabel = []\n", "line 2: unknown field `enabel`"),
-            ("\n\n[vews]\n", "line 3: unknown field `vews`"),
-            (
-                "[cpus]\nquota = 3\n",
-                "line 2: invalid type: integer `3`, expected a boolean",
-            ),
-            (
-                "[view.stat]\nsteal = \"no\"\n",
-                "true, false or a whole number",
-            ),
-            ("[fuse]\nthreads = 0\n", "line 2: "),
-            ("[cpus\n", "line 1: "),
-        ] {
-            let error = Config::parse(text).unwrap_err();
-            assert!(error.contains(expected), "{text:?}: {error}");
-            assert!(!error.contains('\n'), "{error:?}");
+fn text_of(asked: Option<&Path>) -> anyhow::Result<String> {
+    let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.len() > LARGEST => {
+            bail!("{}: larger than {LARGEST} bytes", path.display())
+        }
+        Ok(text) => Ok(text),
+        Err(error) if asked.is_none() && error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => {
+            Err(error).with_context(|| format!("cannot read the configuration {}", path.display()))
         }
     }
-
-    #[test]
-    fn a_file_that_was_asked_for_must_be_there() {
-        let error = Config::read(Some(Path::new("/no/such/file.toml"))).unwrap_err();
-        assert!(error.to_string().contains("/no/such/file.toml"), "{error}");
-        let config = Config::default();
-        assert!(config.policy().cpus.quota);
-        assert!(config.threads() >= 2);
-    }
 }
+
+#[cfg(test)]
+mod tests;

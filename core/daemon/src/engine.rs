@@ -13,6 +13,7 @@ use vistafs_view::Registry;
 
 use crate::config::Config;
 use crate::link::PutAside;
+use crate::outside;
 
 /// What serves, with or without a mount.
 pub(crate) struct Engine {
@@ -33,8 +34,7 @@ impl Engine {
         put_aside: &[PutAside],
         handover: Option<Arc<Handover>>,
     ) -> anyhow::Result<Self> {
-        let registry =
-            Registry::collect(&config.selection()).context("the configuration cannot be used")?;
+        let registry = outside::registry(config)?;
         let host = Arc::new(Host::running(config.epoch())?);
         let mut registry = registry.on(&host);
         for view in put_aside {

@@ -28,6 +28,9 @@ pub(crate) enum Order {
         /// What the supervisor knows of itself.
         #[serde(default)]
         supervision: Option<Supervision>,
+        /// The text of the configuration that the worker before served by; `None`: read it anew.
+        #[serde(default)]
+        configuration: Option<String>,
     },
     /// Serve.
     Serve {
@@ -53,6 +56,9 @@ pub(crate) enum Word {
         /// How old a request may become before the worker is taken for stuck; 0: never.
         #[serde(default)]
         stuck_seconds: u64,
+        /// The text of the configuration that it goes by.
+        #[serde(default)]
+        configuration: Option<String>,
     },
     /// FUSE_INIT was answered so.
     Answered {
@@ -100,8 +106,8 @@ pub(crate) struct Supervision {
 #[derive(Debug)]
 pub(crate) struct Link(OwnedFd);
 
-/// Longer than any message.
-const MOST: usize = 64 << 10;
+/// Longer than any message, with the longest configuration that there may be in it.
+const MOST: usize = 160 << 10;
 
 impl Link {
     /// Two ends.
@@ -171,7 +177,10 @@ mod tests {
         let (ours, theirs) = Link::pair().unwrap();
         assert_eq!(ours.hear_now::<Word>(), Err(Errno::AGAIN));
         let reply = vec![0, 1, 255];
-        let prepared = Word::Prepared { stuck_seconds: 10 };
+        let prepared = Word::Prepared {
+            stuck_seconds: 10,
+            configuration: Some("\n\t\"\\".repeat(16 << 10)),
+        };
         theirs.say(&prepared).unwrap();
         theirs
             .say(&Word::Answered {
@@ -199,7 +208,8 @@ mod tests {
             Order::Prepare {
                 generation: 2,
                 put_aside: vec![],
-                supervision: None
+                supervision: None,
+                configuration: None,
             }
         );
         let init = vec![1, 2];
@@ -213,7 +223,10 @@ mod tests {
         assert_eq!(word(r#"{"say":"ready"}"#), Word::Ready);
         assert_eq!(
             word(r#"{"say":"prepared"}"#),
-            Word::Prepared { stuck_seconds: 0 }
+            Word::Prepared {
+                stuck_seconds: 0,
+                configuration: None,
+            }
         );
         assert_eq!(word(r#"{"say":"later","x":1}"#), Word::Unknown);
     }

@@ -13,6 +13,7 @@ mod link;
 mod logging;
 mod oci;
 mod output;
+mod outside;
 mod repair;
 mod run;
 mod serve;

@@ -98,6 +98,10 @@ struct Supervisor {
     lost_requests: bool,
     look_at: Instant,
     ready_told: bool,
+    /// The next worker reads the configuration, whatever the one before went by.
+    reads_anew: bool,
+    /// A signal asked for the configuration to be read anew.
+    reload_wanted: bool,
     ending: Option<Ending>,
 }
 

@@ -30,7 +30,7 @@ use drain::Drain;
 /// Serves; the exit status. What keeps it from serving is said to the supervisor.
 pub(crate) fn work(
     args: &WorkerArgs,
-    config: impl FnOnce() -> anyhow::Result<Config>,
+    config: impl FnOnce(Option<String>) -> anyhow::Result<Config>,
 ) -> anyhow::Result<u8> {
     // Before any thread is started. A Ctrl-C in a terminal is for the supervisor.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
@@ -63,17 +63,18 @@ fn prepare_and_serve(
     handover: Option<OwnedFd>,
     link: &Link,
     signals: &SigSet,
-    config: impl FnOnce() -> anyhow::Result<Config>,
+    config: impl FnOnce(Option<String>) -> anyhow::Result<Config>,
 ) -> anyhow::Result<u8> {
     let Some(Order::Prepare {
         put_aside,
         supervision,
+        configuration,
         ..
     }) = hear(link)?
     else {
         bail!("started without a word: vistafs mount starts it");
     };
-    let config = config()?;
+    let config = config(configuration)?;
     serve::raise_open_files_limit();
     let handover = match handover.map(Handover::adopt).transpose() {
         Ok(handover) => handover,
@@ -93,8 +94,12 @@ fn prepare_and_serve(
         });
     }
     let stuck_seconds = config.stuck_seconds();
-    link.say(&Word::Prepared { stuck_seconds })
-        .context("the supervisor does not listen")?;
+    let configuration = Some(config.text().to_owned());
+    link.say(&Word::Prepared {
+        stuck_seconds,
+        configuration,
+    })
+    .context("the supervisor does not listen")?;
     let (init, redo) = match hear(link)? {
         Some(Order::Serve { init, redo }) => (init, redo),
         // It ended, or does not need us any more.

@@ -89,6 +89,8 @@ pub struct Dispatcher {
     texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
+    // Whether any view may wait for others than the kernel.
+    has_slow: bool,
     // Of the views; that of `metrics` itself, which is the last, is not counted.
     figures: Figures,
     started: SystemTime,
@@ -125,9 +127,14 @@ impl Dispatcher {
             size: 0,
         });
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
+        let is_slow = |view: &Served| match &view.provider {
+            Provider::File(view) => view.is_slow(),
+            _ => false,
+        };
         let handover = containers.handover().cloned();
         let mark = handover.as_ref().map(|handover| handover.handle_mark());
         Self {
+            has_slow: views.iter().any(is_slow),
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,

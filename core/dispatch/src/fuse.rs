@@ -110,6 +110,28 @@ fn answer(aside: Option<Arc<Aside>>, answer: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Answers a read.
+fn reply_text(
+    dispatcher: &Dispatcher,
+    number: u64,
+    opened: (u64, Access),
+    (offset, size): (u64, usize),
+    asker: Asker,
+    reply: ReplyData,
+) {
+    let mut reply = Some(reply);
+    let outcome = guarded(|| {
+        dispatcher.read(number, opened, offset, size, asker, |bytes| {
+            if let Some(reply) = reply.take() {
+                reply.data(bytes);
+            }
+        })
+    });
+    if let (Err(errno), Some(reply)) = (outcome, reply) {
+        reply.error(errno);
+    }
+}
+
 fn file_type(kind: NodeKind) -> FileType {
     match kind {
         NodeKind::Directory => FileType::Directory,
@@ -256,7 +278,7 @@ impl Filesystem for VistaFs {
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let _noted = self.note(
+        let noted = self.note(
             req,
             opcode::READ,
             Noted {
@@ -275,19 +297,23 @@ impl Filesystem for VistaFs {
             reply.error(errno(&DispatchError::NotCacheable));
             return;
         }
-        let mut reply = Some(reply);
         let size = usize::try_from(size).unwrap_or(usize::MAX);
-        let outcome = guarded(|| {
-            let opened = (fh.0, access(flags));
-            self.dispatcher
-                .read(ino.0, opened, offset, size, asker(req), |bytes| {
-                    if let Some(reply) = reply.take() {
-                        reply.data(bytes);
-                    }
-                })
-        });
-        if let (Err(errno), Some(reply)) = (outcome, reply) {
-            reply.error(errno);
+        let (opened, asker) = ((fh.0, access(flags)), asker(req));
+        if let Some(aside) = self.dispatcher.aside_to_read(ino.0, fh.0, asker) {
+            let dispatcher = Arc::clone(&self.dispatcher);
+            aside.give(move || {
+                let _noted = noted;
+                reply_text(&dispatcher, ino.0, opened, (offset, size), asker, reply);
+            });
+        } else {
+            reply_text(
+                &self.dispatcher,
+                ino.0,
+                opened,
+                (offset, size),
+                asker,
+                reply,
+            );
         }
     }
 

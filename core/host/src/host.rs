@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use rustix::buffer::spare_capacity;
 use rustix::time::ClockId;
+use vistafs_text::{CpuSet, ParseError};
 
 use crate::host_text::HostText;
 use crate::{Dir, HostError, KeptFile, Shape};
@@ -161,6 +162,28 @@ impl Host {
         let text = self.text(LOADAVG)?;
         vistafs_text::loadavg::last_pid(&text)
             .map_err(|e| HostError::malformed(&self.root.path().join(LOADAVG), e))
+    }
+
+    /// The CPUs that are online; never empty.
+    ///
+    /// # Errors
+    /// When the kernel's list cannot be read or understood.
+    pub fn online_cpus(&self) -> Result<CpuSet, HostError> {
+        const ONLINE: &str = "sys/devices/system/cpu/online";
+        self.members(ONLINE, &self.text(ONLINE)?)
+    }
+
+    /// The CPUs or nodes of a list that has some: the memory and the CPU that this runs on.
+    ///
+    /// # Errors
+    /// `Malformed`, also for an empty list.
+    pub fn members(&self, path: &str, text: &[u8]) -> Result<CpuSet, HostError> {
+        let malformed = |source| HostError::malformed(&self.root.path().join(path), source);
+        let members = CpuSet::parse(text).map_err(malformed)?;
+        if members.is_empty() {
+            return Err(malformed(ParseError::new("at least one number", 1, text)));
+        }
+        Ok(members)
     }
 
     /// The host's file as it is this instant, byte for byte, into `text`.

@@ -26,6 +26,15 @@ pub fn filter(
     Ok(())
 }
 
+/// Whether `text` begins with a heading that names CPUs.
+pub fn has_heading(text: &[u8]) -> bool {
+    let line = LineReader::new(text)
+        .next()
+        .map_or(b"".as_slice(), |(_, line)| line);
+    let first = line.trim_ascii_start().strip_prefix(b"CPU");
+    first.is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
+}
+
 /// Which columns are shown.
 fn heading(
     line: &[u8],
@@ -136,6 +145,14 @@ mod tests {
         let heading = "           CPU0       CPU1       \n";
         assert!(renumbered.starts_with(heading), "{renumbered}");
         assert_eq!(renumbered.lines().skip(1).count(), 3);
+    }
+
+    #[test]
+    fn a_heading_is_recognised() {
+        assert!(has_heading(TEXT.as_bytes()));
+        for text in ["", "cpu0 1\n", "CPU\n", "\nCPU0\n", "HI: CPU0\n"] {
+            assert!(!has_heading(text.as_bytes()), "{text:?}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 pub mod blkio;
 pub mod cpu_columns;
+pub mod cpu_lines;
 pub mod cpu_mask;
 pub mod cpu_set;
 pub mod cpuacct;

@@ -9,10 +9,10 @@ use proptest::sample::{Index, select};
 
 use crate::cpuinfo::Numbering;
 use crate::{
-    CpuSet, IdMap, IoCounts, blkio, cpu_columns, cpu_mask, cpuacct, cpuinfo, diskstats, flat_keyed,
-    io_stat, loadavg, meminfo, mountinfo, numa_stat, number, number_words, partitions, pid_cgroup,
-    pid_stat, pid_status, pressure, quota, schedstat, single_value, slabinfo, stat, swaps,
-    time_offsets, uptime, zoneinfo,
+    CpuSet, IdMap, IoCounts, blkio, cpu_columns, cpu_lines, cpu_mask, cpuacct, cpuinfo, diskstats,
+    flat_keyed, io_stat, loadavg, meminfo, mountinfo, numa_stat, number, number_words, partitions,
+    pid_cgroup, pid_stat, pid_status, pressure, quota, schedstat, single_value, slabinfo, stat,
+    swaps, time_offsets, uptime, zoneinfo,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -134,6 +134,8 @@ fn read_with_everything(text: &[u8]) {
     for numbering in [Numbering::Physical, Numbering::Renumbered] {
         cpuinfo::filter(text, &set, numbering, &mut out);
         black_box(cpu_columns::filter(text, &set, numbering, &mut out).is_ok());
+        black_box(cpu_columns::has_heading(text));
+        cpu_lines::filter(text, &set, numbering, &mut out);
         black_box(schedstat::filter(text, &set, numbering, &mut out).is_ok());
         for counts in [zoneinfo::Counts::Kept, zoneinfo::Counts::Zero] {
             black_box(zoneinfo::filter(text, &set, numbering, counts, &mut out).is_ok());

@@ -20,13 +20,17 @@
 //! | `context.rs` | [`Context`]: the container, the host and scratch space |
 //! | `request.rs` | [`Request`]: who asks, and whose numbers he is shown |
 //! | `policy.rs` | [`Policy`]: what holds for all views alike |
+//! | `outside.rs` | [`Outside`] views, of plugins and of the configuration, beside the built-in ones |
 //! | `registry.rs` | [`Registry`] |
+//! | `nearest.rs` | names that are nearly right |
 //! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
 
 mod aside;
 mod channel;
 mod context;
+mod nearest;
 mod options;
+mod outside;
 mod policy;
 mod registry;
 mod request;
@@ -38,7 +42,9 @@ mod view;
 pub use channel::{Channel, MOST_LASTING};
 pub use context::Context;
 pub use inventory;
+pub use nearest::nearest;
 pub use options::{OptionError, OptionSpec, OptionValue, Options};
+pub use outside::{Origin, Outside, OutsideViews};
 pub use policy::Policy;
 pub use registry::{Registered, Registry, RegistryError, Status};
 pub use request::{Asker, Request};

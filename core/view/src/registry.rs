@@ -9,7 +9,8 @@ use std::sync::Arc;
 use vistafs_host::Host;
 
 use crate::aside::PutAside;
-
+use crate::nearest::nearest;
+use crate::outside::{self, Origin, OutsideViews};
 use crate::{OptionError, Options, Provider, Selection, Source, ViewSpec};
 
 /// Whether a view serves, and if not, why.
@@ -25,6 +26,10 @@ pub enum Status {
     NotOnHost,
     /// It was put aside, as the text tells: containers get EIO, the host its own.
     PutAside(String),
+    /// A view from outside that cannot be served, as the text tells.
+    Refused(String),
+    /// The configuration has the named view from outside serve in its place.
+    Replaced(String),
 }
 
 impl Status {
@@ -43,6 +48,8 @@ pub struct Registered {
     pub status: Status,
     /// What it serves with.
     pub provider: Provider,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// A set of views that cannot be served together, or not so.
@@ -67,6 +74,9 @@ pub enum RegistryError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// A path to be replaced where no built-in view is.
+    #[error("[views] replace: no built-in view serves {0:?} (it takes paths, as \"proc/meminfo\")")]
+    NothingToReplace(String),
     /// An option that cannot be set so.
     #[error(transparent)]
     Option(#[from] OptionError),
@@ -84,7 +94,18 @@ impl Registry {
     /// # Errors
     /// [`RegistryError`].
     pub fn collect(selection: &Selection) -> Result<Self, RegistryError> {
-        Self::new(inventory::iter::<ViewSpec>, selection)
+        Self::with_outside(selection, OutsideViews::default())
+    }
+
+    /// The same, and the views from outside. What is wrong with one of those refuses it alone.
+    ///
+    /// # Errors
+    /// [`RegistryError`], for the built-in views and the selection.
+    pub fn with_outside(
+        selection: &Selection,
+        outside: OutsideViews,
+    ) -> Result<Self, RegistryError> {
+        Self::assemble(inventory::iter::<ViewSpec>, outside, selection)
     }
 
     /// Checks and sorts the given registrations.
@@ -95,22 +116,21 @@ impl Registry {
         specs: impl IntoIterator<Item = &'static ViewSpec>,
         selection: &Selection,
     ) -> Result<Self, RegistryError> {
+        Self::assemble(specs, OutsideViews::default(), selection)
+    }
+
+    pub(crate) fn assemble(
+        specs: impl IntoIterator<Item = &'static ViewSpec>,
+        outside: OutsideViews,
+        selection: &Selection,
+    ) -> Result<Self, RegistryError> {
         let mut specs: Vec<&'static ViewSpec> = specs.into_iter().collect();
         specs.sort_by_key(|spec| spec.path);
         for spec in &specs {
             check(spec)?;
         }
         check_clashes(&specs)?;
-        let asked = selection
-            .enable
-            .iter()
-            .chain(&selection.disable)
-            .chain(selection.options.keys());
-        for name in asked {
-            if specs.iter().all(|spec| spec.name != name) {
-                return Err(unknown(name, &specs));
-            }
-        }
+        check_names(&specs, &outside, selection)?;
         let mut views = Vec::with_capacity(specs.len());
         for spec in specs {
             let set = selection.options.get(spec.name).into_iter().flatten();
@@ -127,8 +147,11 @@ impl Registry {
                 spec,
                 status,
                 provider: (spec.build)(&options),
+                origin: Origin::BuiltIn,
             });
         }
+        let problem = |spec: &ViewSpec| spec_problem(spec);
+        outside::add(&mut views, outside.views, selection, problem);
         Ok(Self { views })
     }
 
@@ -181,14 +204,15 @@ impl Registry {
     /// `Unknown`, with the nearest.
     pub fn find(&self, wanted: &str) -> Result<&Registered, RegistryError> {
         let path = wanted.trim_start_matches('/');
-        let found = self
-            .views
-            .iter()
-            .find(|v| v.spec.path == path || v.spec.name == path);
-        found.ok_or_else(|| {
-            let specs: Vec<_> = self.views.iter().map(|v| v.spec).collect();
-            unknown(wanted, &specs)
-        })
+        let is_wanted = |view: &&Registered| view.spec.path == path || view.spec.name == path;
+        // Of those that are in each other's way, the one that serves.
+        let found = self.serving().find(is_wanted);
+        found
+            .or_else(|| self.views.iter().find(is_wanted))
+            .ok_or_else(|| {
+                let specs: Vec<_> = self.views.iter().map(|v| v.spec).collect();
+                unknown(wanted, &specs)
+            })
     }
 
     /// The view of a name or path as [`find`](Self::find), or the tree that a path is in, with the
@@ -200,8 +224,7 @@ impl Registry {
         let path = wanted.trim_start_matches('/');
         let below = |view: &Registered| path.strip_prefix(view.spec.path)?.strip_prefix('/');
         let mut trees = self
-            .views
-            .iter()
+            .serving()
             .filter(|view| matches!(view.provider, Provider::Tree(_)));
         match trees.find_map(|view| Some((view, below(view)?))) {
             Some(found) => Ok(found),
@@ -211,32 +234,69 @@ impl Registry {
 }
 
 fn check(spec: &'static ViewSpec) -> Result<(), RegistryError> {
-    let bad = |problem| {
-        Err(RegistryError::Spec {
+    match spec_problem(spec) {
+        Some(problem) => Err(RegistryError::Spec {
             name: spec.name,
             problem,
-        })
-    };
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a registration.
+fn spec_problem(spec: &ViewSpec) -> Option<&'static str> {
     let name_ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     if spec.name.is_empty() || !spec.name.bytes().all(name_ok) {
-        return bad("its name is not of a-z, 0-9, - and _");
+        return Some("its name is not of a-z, 0-9, - and _");
     }
     if spec.path.split('/').any(|c| matches!(c, "" | "." | "..")) {
-        return bad("its path has an empty component, . or ..");
+        return Some("its path has an empty component, . or ..");
     }
     if spec.path.bytes().any(|b| !b.is_ascii_graphic()) {
-        return bad("its path has characters that are not printable ASCII");
+        return Some("its path has characters that are not printable ASCII");
     }
     if spec.path == "at" || spec.path.starts_with("at/") {
-        return bad("its path is below at/, where containers stand by address");
+        return Some("its path is below at/, where containers stand by address");
     }
     if spec.mode & !0o777 != 0 {
-        return bad("its mode has more than permission bits");
+        return Some("its mode has more than permission bits");
     }
     if spec.summary.is_empty() || spec.summary.contains('\n') {
-        return bad("its summary is not one line");
+        return Some("its summary is not one line");
     }
-    Ok(())
+    None
+}
+
+/// Whether every view and path that the configuration names is there.
+fn check_names(
+    built_in: &[&'static ViewSpec],
+    outside: &OutsideViews,
+    selection: &Selection,
+) -> Result<(), RegistryError> {
+    let specs: Vec<_> = built_in
+        .iter()
+        .copied()
+        .chain(outside.views.iter().map(|view| view.spec))
+        .collect();
+    let asked = selection
+        .enable
+        .iter()
+        .chain(&selection.disable)
+        .chain(selection.options.keys());
+    for name in asked {
+        if specs.iter().any(|spec| spec.name == name) {
+            continue;
+        }
+        if !outside.incomplete {
+            return Err(unknown(name, &specs));
+        }
+        log::warn!("the configuration names view {name:?}, which is not there");
+    }
+    let is_served = |path: &&String| built_in.iter().any(|spec| spec.path == **path);
+    match selection.replace.iter().find(|path| !is_served(path)) {
+        Some(path) => Err(RegistryError::NothingToReplace(path.clone())),
+        None => Ok(()),
+    }
 }
 
 fn check_clashes(sorted: &[&'static ViewSpec]) -> Result<(), RegistryError> {
@@ -257,27 +317,11 @@ fn check_clashes(sorted: &[&'static ViewSpec]) -> Result<(), RegistryError> {
 fn unknown(name: &str, specs: &[&'static ViewSpec]) -> RegistryError {
     let candidates = specs.iter().flat_map(|s| [s.name, s.path]);
     let wanted = name.trim_start_matches('/');
-    let nearest = candidates.min_by_key(|c| distance(wanted, c)).unwrap_or("");
+    let nearest = nearest(wanted, candidates).unwrap_or("");
     RegistryError::Unknown {
         name: name.to_owned(),
         nearest: nearest.to_owned(),
     }
-}
-
-/// How many letters must be put in, left out or changed to make `b` of `a` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -442,12 +486,5 @@ mod tests {
             error.to_string().contains("did you mean \"meminfo\"?"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("abc", "abc"), 0);
     }
 }

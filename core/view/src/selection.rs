@@ -11,6 +11,8 @@ pub struct Selection {
     pub enable: Vec<String>,
     /// Views to switch off.
     pub disable: Vec<String>,
+    /// Paths of built-in views in whose place a view from outside serves.
+    pub replace: Vec<String>,
     /// Options by view.
     pub options: BTreeMap<String, BTreeMap<String, OptionValue>>,
 }

@@ -38,6 +38,22 @@ pub trait View: Debug + Send + Sync + 'static {
     /// not read.
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError>;
 
+    /// Appends what callers on the host are shown. `None`: the host's own file.
+    fn render_on_host(
+        &self,
+        request: &Request<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<Result<(), ViewError>> {
+        let _ = (request, out);
+        None
+    }
+
+    /// Whether a rendering may wait for others than the kernel. It then waits where it delays nobody
+    /// but its own container.
+    fn is_slow(&self) -> bool {
+        false
+    }
+
     /// Opens what stands behind the file for callers that write to it or poll it. Asked of views
     /// whose mode lets somebody write, once for each open file: when it is opened for writing, and by
     /// that caller; else at the first poll. Callers on the host are asked for as well. It may take

@@ -109,7 +109,7 @@ fn mistakes_in_the_configuration_are_told() {
     };
     let line = views("[views]\n\ndisabel = []\n");
     assert!(
-        line.contains("c.toml: line 3: unknown field `disabel`"),
+        line.contains("c.toml: line 3: unknown key `views.disabel` (did you mean `disable`?)"),
         "{line}"
     );
     let line = views("[views]\ndisable = [\"memifo\"]\n");

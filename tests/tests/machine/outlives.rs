@@ -481,7 +481,7 @@ fn a_program_that_does_not_start_changes_nothing() {
     install(&program, &binary());
     let config = root.with_file_name("config.toml");
     std::fs::write(&config, "[views]\nenabel = []\n").unwrap();
-    refused("unknown field `enabel`");
+    refused("unknown key `views.enabel`");
     std::fs::write(&config, "").unwrap();
     let _ = printed(&vistafs(&["upgrade", "--mount", root.to_str().unwrap()]));
     assert_ne!(mounted.pid(), before.1);

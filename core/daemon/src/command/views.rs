@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use serde::Serialize;
 use vistafs_cgroup::Hierarchies;
 use vistafs_host::Host;
-use vistafs_view::{Registered, Registry, Status};
+use vistafs_view::{Registered, Status};
 
 use crate::cli::ViewsArgs;
 use crate::config::Config;
 use crate::engine;
 use crate::link::PutAside;
 use crate::output;
+use crate::outside;
 use crate::supervise::question::{Question, ask};
 
 #[derive(Serialize)]
@@ -21,7 +21,7 @@ struct Row {
     name: &'static str,
     on: bool,
     why: String,
-    from: &'static str,
+    from: String,
     sources: Vec<String>,
     summary: &'static str,
     options: Vec<OptionRow>,
@@ -42,8 +42,7 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
         ask(&args.mount.path()?, &Question::Restore { view })?;
         return Ok(0);
     }
-    let registry =
-        Registry::collect(&config.selection()).context("the configuration cannot be used")?;
+    let registry = outside::registry(config)?;
     let mut registry = registry.on(&Host::running(config.epoch())?);
     // Whoever may not ask, or where nothing is mounted, sees what the configuration says.
     for view in put_aside(&args.mount.path()?) {
@@ -95,8 +94,10 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
             Status::Disabled => "disabled in the configuration".to_owned(),
             Status::NotOnHost => "the host has no such file".to_owned(),
             Status::PutAside(why) => format!("put aside: {why}"),
+            Status::Refused(why) => format!("refused: {why}"),
+            Status::Replaced(name) => format!("the configuration has view {name} in its place"),
         },
-        from: "built in",
+        from: view.origin.to_string(),
         sources: view
             .spec
             .sources
@@ -113,7 +114,7 @@ fn cells(row: &Row) -> [String; 5] {
     [
         row.path.to_owned(),
         status,
-        row.from.to_owned(),
+        row.from.clone(),
         row.sources.join(", "),
         row.summary.to_owned(),
     ]

@@ -19,6 +19,7 @@ impl Supervisor {
                     let status = self.status();
                     self.answer(Some(asker), &status);
                 }
+                Question::Reload => self.begin_reload(Some(asker)),
                 Question::Upgrade => self.begin_exchange(Some(asker)),
                 Question::Restore { view } => self.restore(asker, &view),
                 Question::Unknown => {}

@@ -27,8 +27,18 @@ pub(super) struct Exchange {
     // Until it serves.
     worker: Option<WorkerProcess>,
     asker: Option<Asker>,
-    // The worker alone is exchanged.
-    same: bool,
+    kind: Kind,
+}
+
+/// What is exchanged, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Supervisor and worker, for the program that is installed now.
+    Upgrade,
+    /// The worker alone, which serves what the one before did not.
+    Restart,
+    /// The worker alone, which reads the configuration anew.
+    Reload,
 }
 
 impl Exchange {
@@ -57,22 +67,45 @@ impl Supervisor {
     /// Starts a worker of the program that is installed now.
     pub(super) fn begin_exchange(&mut self, asker: Option<Asker>) {
         let program = self.program.installed();
-        self.begin(program, asker, false);
+        self.begin(program, asker, Kind::Upgrade);
     }
 
     /// Starts another worker of the running program.
     pub(super) fn begin_restart(&mut self, asker: Asker) {
         let program = self.program.same();
-        self.begin(program, Some(asker), true);
+        self.begin(program, Some(asker), Kind::Restart);
     }
 
-    fn begin(&mut self, program: anyhow::Result<Program>, asker: Option<Asker>, same: bool) {
+    /// Starts another worker of the running program, which reads the configuration anew.
+    pub(super) fn begin_reload(&mut self, asker: Option<Asker>) {
+        let program = self.program.same();
+        self.begin(program, asker, Kind::Reload);
+    }
+
+    /// What a signal has asked for, as soon as somebody serves whose place can be taken.
+    pub(super) fn reload_when_due(&mut self) {
+        let serves = |worker: &WorkerProcess| matches!(worker.stage, Stage::Serving(_));
+        let is_due = self.reload_wanted
+            && self.ending.is_none()
+            && self.exchange.is_none()
+            && self.current.as_ref().is_some_and(serves);
+        if is_due {
+            self.reload_wanted = false;
+            self.begin_reload(None);
+        }
+    }
+
+    fn begin(&mut self, program: anyhow::Result<Program>, asker: Option<Asker>, kind: Kind) {
         if self.ending.is_some() || self.exchange.is_some() {
             let why = "another exchange or the end is under way";
             self.answer(asker, &json!({ "error": why }));
             return;
         }
-        let prepare = self.prepare();
+        let configuration = match kind {
+            Kind::Restart => self.state.configuration.clone(),
+            Kind::Upgrade | Kind::Reload => None,
+        };
+        let prepare = self.prepare(configuration);
         let started = program.and_then(|program| {
             let handover = self.handover.as_ref().map(|memory| memory.as_fd());
             let worker =
@@ -85,10 +118,10 @@ impl Supervisor {
                     program,
                     worker: Some(worker),
                     asker,
-                    same,
+                    kind,
                 });
             }
-            Err(error) => self.not_exchanged(asker, &format!("{error:#}")),
+            Err(error) => self.not_exchanged(asker, kind, &format!("{error:#}")),
         }
     }
 
@@ -99,13 +132,18 @@ impl Supervisor {
         };
         let said = exchange.worker.and_then(|worker| worker.failure);
         let why = said.unwrap_or_else(|| format!("its worker was {}", in_words(status)));
-        self.not_exchanged(exchange.asker, &why);
+        self.not_exchanged(exchange.asker, exchange.kind, &why);
         self.start_next_worker();
     }
 
-    fn not_exchanged(&mut self, asker: Option<Asker>, why: &str) {
-        let path = self.program.path().display();
-        let why = format!("{path} cannot take over: {why}; what ran before goes on");
+    fn not_exchanged(&mut self, asker: Option<Asker>, kind: Kind, why: &str) {
+        let why = match kind {
+            Kind::Reload => format!("not reloaded: {why}; the configuration stays what it was"),
+            Kind::Upgrade | Kind::Restart => {
+                let path = self.program.path().display();
+                format!("{path} cannot take over: {why}; what ran before goes on")
+            }
+        };
         if asker.is_some() {
             log::warn!("{why}");
         } else {
@@ -131,7 +169,10 @@ impl Supervisor {
             return;
         };
         let asker = exchange.asker;
-        if exchange.same {
+        if exchange.kind != Kind::Upgrade {
+            if exchange.kind == Kind::Reload {
+                log::info!("serving by the configuration as it is now");
+            }
             let pid = self.current.as_ref().map(|worker| worker.pid().as_raw());
             self.answer(asker, &json!({ "worker": pid }));
             return;
@@ -170,6 +211,7 @@ impl Supervisor {
             handover,
             control,
             waiting,
+            reload: self.reload_wanted,
         });
         self.state_file.write(&self.state)?;
         keep(&self.state_file, true)?;

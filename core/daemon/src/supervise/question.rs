@@ -27,6 +27,8 @@ pub(crate) enum Question {
     Status,
     /// To start what is installed now in the place of what runs.
     Upgrade,
+    /// To read the configuration anew.
+    Reload,
     /// To serve a view again that was put aside.
     Restore {
         /// Its name.

@@ -30,6 +30,7 @@ impl Supervisor {
         loop {
             self.keep_time();
             self.exchange_when_due();
+            self.reload_when_due();
             if let Some(ending) = self.ending
                 && self.current.is_none()
                 && self.leaving.iter().all(WorkerProcess::is_beyond_reach)
@@ -155,7 +156,8 @@ impl Supervisor {
         while let Some(info) = self.signals.read_signal().context("cannot read signals")? {
             match i32::try_from(info.ssi_signo).map(Signal::try_from) {
                 Ok(Ok(Signal::SIGUSR1)) => self.begin_exchange(None),
-                Ok(Ok(signal @ (Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP))) => {
+                Ok(Ok(Signal::SIGHUP)) => self.reload_wanted = true,
+                Ok(Ok(signal @ (Signal::SIGINT | Signal::SIGTERM))) => {
                     self.begin_end(signal);
                 }
                 _ => {}
@@ -212,11 +214,15 @@ impl Supervisor {
 
     fn heard(&mut self, pid: Pid, word: Word) {
         match word {
-            Word::Prepared { stuck_seconds } => {
+            Word::Prepared {
+                stuck_seconds,
+                configuration,
+            } => {
                 if let Some(worker) = self.worker(pid)
                     && worker.stage == Stage::Preparing
                 {
                     worker.stage = Stage::Prepared;
+                    worker.configuration = configuration;
                     worker.stuck_after =
                         (stuck_seconds > 0).then(|| Duration::from_secs(stuck_seconds));
                     self.prepared(pid);

@@ -220,6 +220,7 @@ impl Begun {
             handover: memory,
             control,
             waiting,
+            reload,
         } = handed;
         let device = inherited::take(device)?;
         let program = Program::running_from(program.into())?;
@@ -232,6 +233,8 @@ impl Begun {
         supervisor.current = Some(WorkerProcess::again(&worker)?);
         supervisor.handover = handover(memory.map(inherited::take).transpose()?);
         supervisor.ready_told = true;
+        supervisor.reads_anew = false;
+        supervisor.reload_wanted = reload;
         match control {
             Ok(Some((control, asker))) => {
                 supervisor.control = Some(control);
@@ -277,6 +280,8 @@ impl Begun {
             lost_requests: false,
             look_at: Instant::now(),
             ready_told: false,
+            reads_anew: true,
+            reload_wanted: false,
             ending: None,
         }
     }

@@ -54,6 +54,9 @@ pub(crate) struct State {
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
+    /// The text of the configuration that was last served by.
+    #[serde(default)]
+    pub(crate) configuration: Option<String>,
     /// What was served at the last crashes.
     #[serde(default)]
     pub(crate) suspects: Suspects,
@@ -91,6 +94,9 @@ pub(crate) struct Handed {
     /// Who waits to hear that the exchange is done.
     #[serde(default)]
     pub(crate) waiting: Option<RawFd>,
+    /// Whether the configuration is still to be read anew.
+    #[serde(default)]
+    pub(crate) reload: bool,
 }
 
 /// A running worker.
@@ -125,6 +131,7 @@ impl State {
             ends: Vec::new(),
             reasons: BTreeMap::new(),
             put_aside: Vec::new(),
+            configuration: None,
             suspects: Suspects::default(),
             handed: None,
         }

@@ -42,6 +42,8 @@ pub(crate) struct WorkerProcess {
     since: u64,
     /// How far it has come.
     pub(crate) stage: Stage,
+    /// The text of the configuration that it goes by.
+    pub(crate) configuration: Option<String>,
     /// What it said of its own failure.
     pub(crate) failure: Option<String>,
     /// Its number in the memory that is handed over; 0: unknown.
@@ -128,6 +130,7 @@ impl WorkerProcess {
             link: ours,
             since: seconds(),
             stage: Stage::Preparing,
+            configuration: None,
             failure: None,
             generation: 0,
             stuck_after: None,
@@ -144,6 +147,7 @@ impl WorkerProcess {
             link: Link::new(inherited::take(handed.link)?),
             since: handed.since,
             stage: Stage::Serving(Instant::now()),
+            configuration: None,
             failure: None,
             generation: handed.generation,
             stuck_after: (handed.stuck_seconds > 0)

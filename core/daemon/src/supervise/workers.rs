@@ -68,6 +68,10 @@ impl Supervisor {
             }
         }
         self.lost_requests = false;
+        if let Some(configuration) = self.worker(pid).and_then(|one| one.configuration.take()) {
+            self.state.configuration = Some(configuration);
+            self.save();
+        }
         if self.resends.is_none() {
             // While there is nothing that it could send twice to anybody's harm.
             self.resend();
@@ -184,7 +188,14 @@ impl Supervisor {
     }
 
     pub(super) fn start_worker(&mut self) -> anyhow::Result<WorkerProcess> {
-        let prepare = self.prepare();
+        // One that takes the place of another goes by the same: what has been written since may be
+        // unfinished or wrong.
+        let configuration = if std::mem::take(&mut self.reads_anew) {
+            None
+        } else {
+            self.state.configuration.clone()
+        };
+        let prepare = self.prepare(configuration);
         let handover = self.handover.as_ref().map(|memory| memory.as_fd());
         WorkerProcess::start(
             &self.program,
@@ -195,13 +206,15 @@ impl Supervisor {
         )
     }
 
-    pub(super) fn prepare(&mut self) -> Order {
+    /// The first word for a worker; without a configuration it reads the file.
+    pub(super) fn prepare(&mut self, configuration: Option<String>) -> Order {
         self.state.generation += 1;
         self.save();
         Order::Prepare {
             generation: self.state.generation,
             put_aside: self.state.put_aside.clone(),
             supervision: Some(self.supervision()),
+            configuration,
         }
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use vistafs_container::{Caller, Container};
 use vistafs_handover::ContainerKey;
+use vistafs_host::HostError;
 use vistafs_view::{
-    Access, Asker, Context, NodeId, Provider, Registered, Request, View, ViewError,
+    Access, Asker, Context, Errno, NodeId, Provider, Registered, Request, View, ViewError,
 };
 
 use super::{Dispatcher, SCRATCH, alive_or_gone};
@@ -288,6 +289,32 @@ impl Dispatcher {
         }
     }
 
+    /// Where to read a file if that may take long.
+    pub(crate) fn aside_to_read(
+        &self,
+        number: u64,
+        handle: u64,
+        asker: Asker,
+    ) -> Option<Arc<Aside>> {
+        if !self.has_slow {
+            return None;
+        }
+        let is_slow = |view: usize| match &self.views[view].provider {
+            Provider::File(view) => view.is_slow(),
+            _ => false,
+        };
+        if let Some(file) = self.open_files.get(handle) {
+            return is_slow(file.view).then(|| self.aside(&file.shows));
+        }
+        let place = self.place(number).ok()?;
+        match *self.tree.node(place.node) {
+            Node::View(view) if is_slow(view) => {
+                Some(self.aside(&self.shows(view, &place, asker).ok()?))
+            }
+            _ => None,
+        }
+    }
+
     /// Where to poll a file if that may take long: what stands behind it is not open yet.
     pub(crate) fn aside_to_poll(
         &self,
@@ -343,12 +370,25 @@ impl Dispatcher {
         let shown = match (&view.provider, container) {
             (Provider::File(view), Some(container)) => self.rendered(&**view, container, out),
             (Provider::Tree(tree), _) => self.shown_in_tree(&**tree, below, container, out),
-            _ => Ok(self.containers.host().read_now(view.spec.path, out)?),
+            (Provider::File(file), None) => {
+                let asker = Asker::administrator();
+                self.with_request(None, asker, |request| file.render_on_host(request, out))
+                    .unwrap_or_else(|| self.host_file(view.spec.path, out))
+            }
+            _ => self.host_file(view.spec.path, out),
         };
         shown.map_err(|error| match container {
             Some(container) => alive_or_gone(container, error),
             None => error.into(),
         })
+    }
+
+    /// The host's own file. A view from outside may stand where the host has none.
+    fn host_file(&self, path: &'static str, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        match self.containers.host().read_now(path, out) {
+            Err(HostError::NotFound { .. }) => Err(ViewError::Answer(Errno::NOENT)),
+            read => Ok(read?),
+        }
     }
 
     fn rendered(
@@ -443,10 +483,9 @@ impl Dispatcher {
         }
         let served = &self.views[file.view];
         let outcome = match (&served.provider, &file.shows) {
-            (Provider::File(_), Shows::Host) => {
-                let read = self.containers.host().read_now(served.path, out);
-                read.map_err(ViewError::from)
-            }
+            (Provider::File(view), Shows::Host) => self
+                .with_request(None, asker, |request| view.render_on_host(request, out))
+                .unwrap_or_else(|| self.host_file(served.path, out)),
             (Provider::File(view), Shows::Container(container)) => {
                 self.rendered(&**view, container, out)
             }

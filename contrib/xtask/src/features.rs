@@ -1,0 +1,43 @@
+//! Packagers choose views: each has to do without the others, and the program without any.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::run;
+use crate::tally::Outcome;
+
+const VIEWS: &str = "vistafs-views";
+const PROGRAM: &str = "vistafs";
+
+/// Builds the views with each single feature, and the program with none and with one, without a
+/// warning. What the program does with a feature is to pass it on, so that the crate of the views is
+/// where a choice can go wrong.
+pub(crate) fn check() -> Result<Outcome> {
+    let mut good = alone(PROGRAM, "")? && alone(PROGRAM, "meminfo")?;
+    for feature in features(VIEWS)? {
+        if !alone(VIEWS, &feature)? {
+            println!("{VIEWS} does not do with the feature {feature:?} alone");
+            good = false;
+        }
+    }
+    Ok(Outcome::of(good && alone(VIEWS, "")?))
+}
+
+fn alone(package: &str, features: &str) -> Result<bool> {
+    let mut clippy = run::cargo(&["clippy", "--quiet", "--package", package]);
+    clippy
+        .args(["--no-default-features", "--features", features])
+        .args(["--", "-D", "warnings"]);
+    Ok(run::loud(&mut clippy)?.success())
+}
+
+/// The features of a package but `default`.
+fn features(package: &str) -> Result<Vec<String>> {
+    let args = ["metadata", "--format-version", "1", "--no-deps"];
+    let metadata: Value = serde_json::from_str(&run::stdout_of(&mut run::cargo(&args))?)?;
+    let packages = metadata["packages"].as_array().context("no packages")?;
+    let found = packages.iter().find(|one| one["name"] == package);
+    let features = found.and_then(|one| one["features"].as_object());
+    let names = features.context("no features")?.keys();
+    Ok(names.filter(|name| *name != "default").cloned().collect())
+}

@@ -1,0 +1,262 @@
+//! What a command prints, kept for a while.
+//!
+//! A command is run for one container at a time, and what it printed, or how it failed, holds for all
+//! who read the file there until it is too old: how often it runs does not depend on how often it is
+//! read. It runs aside, never where requests are served, and no more than [`MOST`] run at once.
+
+mod run;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use vistafs_host::HostError;
+use vistafs_view::ViewError;
+
+use crate::scene::Scene;
+use crate::values::VALUES;
+
+/// How many run at once, of all files and containers.
+pub(crate) const MOST: usize = 8;
+/// Where commands look for others.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What is run, and within which limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandSpec {
+    /// The program, by an absolute path, and its arguments.
+    pub argv: Vec<String>,
+    /// Name of the user that runs it; never root.
+    pub user: String,
+    /// It is killed then, with its process group.
+    pub timeout: Duration,
+    /// If it prints more, it is killed.
+    pub max_bytes: usize,
+    /// For how long what it printed is shown.
+    pub cache: Duration,
+}
+
+/// A command that a file shows.
+#[derive(Debug)]
+pub struct Command {
+    spec: CommandSpec,
+    // Starts a command as a user.
+    guard: Vec<OsString>,
+    // By the container's cgroups, not with the container: what is only looked at by its address, and
+    // has no process, is forgotten at once. `None`: the host.
+    results: Mutex<HashMap<Option<Vec<u8>>, Slot>>,
+}
+
+/// Locked while the command runs.
+type Slot = Arc<Mutex<Option<Kept>>>;
+
+#[derive(Debug)]
+struct Kept {
+    until: Instant,
+    printed: Result<Arc<Vec<u8>>, String>,
+}
+
+impl Command {
+    /// `guard` is put before the command: it becomes the user and executes the rest
+    /// ([`guard`](crate::guard)).
+    #[must_use]
+    pub fn new(spec: CommandSpec, guard: Vec<OsString>) -> Self {
+        Self {
+            spec,
+            guard,
+            results: Mutex::default(),
+        }
+    }
+
+    /// What is run.
+    #[must_use]
+    pub fn spec(&self) -> &CommandSpec {
+        &self.spec
+    }
+
+    pub(crate) fn render(
+        &self,
+        scene: &mut Scene<'_, '_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ViewError> {
+        let container = scene.container();
+        let slot = self.slot(container.map(|container| container.cgroups().mark()));
+        // Held while it runs: who comes meanwhile gets the same.
+        let mut slot = slot.lock();
+        let is_fresh = |kept: &&Kept| kept.until > Instant::now();
+        let printed = match slot.as_ref().filter(is_fresh) {
+            Some(kept) => kept.printed.clone(),
+            None => {
+                let environment = environment(scene)?;
+                let printed = self.run(environment).map(Arc::new);
+                // One that fails is not asked again at once either.
+                let until = Instant::now() + self.spec.cache;
+                let kept = slot.insert(Kept { until, printed });
+                kept.printed.clone()
+            }
+        };
+        match printed {
+            Ok(text) => {
+                out.extend_from_slice(&text);
+                Ok(())
+            }
+            Err(why) => Err(ViewError::Kernel(HostError::Io {
+                path: self.program(),
+                source: std::io::Error::other(why),
+            })),
+        }
+    }
+
+    /// Where what was printed for a container is kept.
+    fn slot(&self, container: Option<Vec<u8>>) -> Slot {
+        const SOME: usize = 64;
+        let mut results = self.results.lock();
+        if results.len() >= SOME && results.len().is_power_of_two() {
+            let now = Instant::now();
+            let is_old = |slot: &Mutex<Option<Kept>>| {
+                let kept = slot.try_lock();
+                kept.is_some_and(|kept| kept.as_ref().is_some_and(|kept| kept.until <= now))
+            };
+            results.retain(|_, slot| !is_old(slot));
+        }
+        Arc::clone(results.entry(container).or_default())
+    }
+
+    fn run(&self, environment: Vec<(String, OsString)>) -> Result<Vec<u8>, String> {
+        let deadline = Instant::now() + self.spec.timeout;
+        let _turn = Turn::take(deadline)
+            .ok_or_else(|| format!("{MOST} commands were running all the time that it may take"))?;
+        run::run(&self.guard, &self.spec, environment, deadline)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.spec
+            .argv
+            .first()
+            .map_or_else(PathBuf::new, PathBuf::from)
+    }
+}
+
+/// What keeps a command from being run on this machine, as it is now.
+///
+/// # Errors
+/// In words: the program that is not there, the user that is not there or is root.
+pub fn check_command(user: &str, program: &Path) -> Result<(), String> {
+    crate::guard::user(user)?;
+    executable(program)
+}
+
+fn executable(program: &Path) -> Result<(), String> {
+    let metadata = std::fs::metadata(program);
+    let metadata = metadata.map_err(|error| format!("{}: {error}", program.display()))?;
+    let is_executable =
+        std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0;
+    if metadata.is_file() && is_executable {
+        Ok(())
+    } else {
+        Err(format!("{} is no program", program.display()))
+    }
+}
+
+/// All that a command finds in its environment.
+fn environment(scene: &mut Scene<'_, '_>) -> Result<Vec<(String, OsString)>, ViewError> {
+    let mut all = vec![
+        ("PATH".to_owned(), PATH.into()),
+        ("LANG".to_owned(), "C".into()),
+    ];
+    for value in VALUES {
+        let mut text = Vec::new();
+        value.read(scene)?.push(None, &mut text);
+        let text = std::os::unix::ffi::OsStringExt::from_vec(text);
+        all.push((value.variable(), text));
+    }
+    Ok(all)
+}
+
+/// Leave to run a command; given back at drop.
+struct Turn;
+
+static RUNNING: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+impl Turn {
+    /// `None`: there was none until then.
+    fn take(deadline: Instant) -> Option<Self> {
+        let mut running = RUNNING.lock();
+        while *running >= MOST {
+            if ENDED.wait_until(&mut running, deadline).timed_out() {
+                return None;
+            }
+        }
+        *running += 1;
+        Some(Self)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock() -= 1;
+        ENDED.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_so_many_run_at_once() {
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let mut turns: Vec<_> = (0..MOST).map_while(|_| Turn::take(soon())).collect();
+        assert_eq!(turns.len(), MOST);
+        assert!(Turn::take(soon()).is_none());
+        turns.pop();
+        assert!(Turn::take(soon()).is_some());
+    }
+
+    #[test]
+    fn what_is_too_old_is_forgotten() {
+        let spec = CommandSpec {
+            argv: vec!["/bin/true".into()],
+            user: "nobody".into(),
+            timeout: Duration::from_secs(1),
+            max_bytes: 1,
+            cache: Duration::from_secs(1),
+        };
+        let command = Command::new(spec, vec![]);
+        let kept = |until| Kept {
+            until,
+            printed: Ok(Arc::default()),
+        };
+        let now = Instant::now();
+        for number in 0..64u8 {
+            let until = if number < 10 {
+                now + Duration::from_secs(600)
+            } else {
+                now
+            };
+            *command.slot(Some(vec![number])).lock() = Some(kept(until));
+        }
+        let fresh = command.slot(None);
+        assert_eq!(command.results.lock().len(), 11);
+        assert!(Arc::ptr_eq(&fresh, &command.slot(None)));
+        assert!(command.slot(Some(vec![9])).lock().is_some());
+        assert!(command.slot(Some(vec![10])).lock().is_none());
+    }
+
+    #[test]
+    fn what_is_no_program_is_told() {
+        for (program, expected) in [
+            ("/no/such/program", "No such file"),
+            ("/etc/passwd", "is no program"),
+            ("/etc", "is no program"),
+        ] {
+            let why = executable(Path::new(program)).unwrap_err();
+            assert!(why.contains(expected), "{why}");
+        }
+        executable(Path::new("/bin/sh")).unwrap();
+    }
+}

@@ -1,0 +1,16 @@
+//! `vistafs reload`: the configuration is read anew.
+
+use crate::cli::ReloadArgs;
+use crate::output;
+use crate::supervise::question::{Question, ask};
+
+pub(crate) fn reload(args: &ReloadArgs) -> anyhow::Result<u8> {
+    let mount = args.mount.path()?;
+    ask(&mount, &Question::Reload)?;
+    let told = format!(
+        "{}: serves by the configuration as it is now\n",
+        mount.display()
+    );
+    output::print(told.as_bytes())?;
+    Ok(0)
+}

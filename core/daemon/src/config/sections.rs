@@ -1,0 +1,94 @@
+//! The sections that hold for the whole of vistafs: their keys, defaults and meaning.
+
+use std::num::NonZeroU8;
+
+use vistafs_container::CpuPolicy;
+use vistafs_view::Policy;
+
+use super::reader::Reader;
+
+/// `[cpus]` and `[memory]`: what holds for all views alike.
+pub(super) fn policy(reader: &mut Reader<'_>) -> Policy {
+    let default = Policy::default();
+    let mut memory = reader.section("memory");
+    let swap = memory.get(
+        "swap",
+        default.swap,
+        "show containers their swap, in every view",
+    );
+    memory.end();
+    let mut cpus = reader.section("cpus");
+    let quota = cpus.get(
+        "quota",
+        default.cpus.quota,
+        "a CPU quota cuts the list of visible CPUs",
+    );
+    let renumber = cpus.get(
+        "renumber",
+        default.cpus.renumber,
+        "show them as 0, 1, 2, ...",
+    );
+    cpus.end();
+    Policy {
+        cpus: CpuPolicy { quota, renumber },
+        swap,
+    }
+}
+
+/// `[host]`.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) epoch_ms: u64,
+}
+
+impl Host {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("host");
+        let epoch_ms = section.get(
+            "epoch_ms",
+            20,
+            "how old a text of the host may be that containers share",
+        );
+        section.end();
+        Self { epoch_ms }
+    }
+}
+
+/// `[fuse]`.
+#[derive(Debug)]
+pub(super) struct Fuse {
+    pub(super) threads: Option<NonZeroU8>,
+}
+
+impl Fuse {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("fuse");
+        let sample = NonZeroU8::MIN.saturating_add(3);
+        let threads = section.optional(
+            "threads",
+            &sample,
+            "serving threads; absent: one per CPU, 2 to 8",
+        );
+        section.end();
+        Self { threads }
+    }
+}
+
+/// `[worker]`.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) stuck_seconds: u32,
+}
+
+impl Worker {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("worker");
+        let stuck_seconds = section.get(
+            "stuck_seconds",
+            10,
+            "a request as old as that has the worker replaced; 0: never",
+        );
+        section.end();
+        Self { stuck_seconds }
+    }
+}

@@ -1,0 +1,392 @@
+use vistafs_view::{OptionValue, Registry};
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, Vec<String>> {
+    let parsed = Config::parse(Path::new("c.toml"), text.to_owned(), true);
+    parsed.map_err(|mistakes| mistakes.iter().map(Mistake::to_string).collect())
+}
+
+/// The block of TOML in a document of Markdown that begins with some line.
+fn example_in(document: &str) -> String {
+    let lines = document
+        .lines()
+        .skip_while(|line| *line != "```toml")
+        .skip(1);
+    let lines: Vec<_> = lines.take_while(|line| *line != "```").collect();
+    lines.join("\n")
+}
+
+#[test]
+fn the_readme_shows_the_defaults() {
+    let config = parse(&example_in(include_str!("../../../../README.md"))).unwrap();
+    let default = parse("").unwrap();
+    assert!(config.selection().disable.is_empty());
+    assert_eq!(
+        config.selection().options["meminfo"]["zswap"],
+        OptionValue::Bool(true)
+    );
+    assert_eq!(config.policy(), Policy::default());
+    assert_eq!(config.policy(), default.policy());
+    assert_eq!(config.epoch(), default.epoch());
+    assert_eq!(config.stuck_seconds(), default.stuck_seconds());
+    assert_eq!(config.threads(), 4);
+    assert_eq!(config.plugin_dirs(), default.plugin_dirs());
+}
+
+#[test]
+fn the_example_is_current_and_can_be_used() {
+    let registry = Registry::collect(&Selection::default()).unwrap();
+    let example = example(registry.all());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/vistafs.toml");
+    if std::env::var_os("VISTAFS_ACCEPT").is_some() {
+        std::fs::write(&path, &example).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(committed, example, "VISTAFS_ACCEPT=1 writes it");
+    crate::outside::registry(&parse(&example).unwrap()).unwrap();
+    // Each key may be uncommented as it stands.
+    let is_key =
+        |line: &str| line.starts_with("# ") && (line.contains(" = ") || line == "# [[file]]");
+    let uncommented: Vec<&str> = example
+        .lines()
+        .map(|line| if is_key(line) { &line[2..] } else { line })
+        .collect();
+    let config = parse(&uncommented.join("\n")).unwrap();
+    crate::outside::registry(&config).unwrap();
+    assert_eq!(config.policy(), Policy::default());
+    let set = config
+        .entries()
+        .iter()
+        .filter(|entry| entry.origin == Origin::Default);
+    assert_eq!(set.count(), 0);
+}
+
+#[test]
+fn mistakes_are_told_with_line_key_and_remedy() {
+    for (text, expected) in [
+        (
+            "[views]\nenabel = []\n",
+            "line 2: unknown key `views.enabel` (did you mean `enable`?)",
+        ),
+        (
+            "\n\n[vews]\n",
+            "line 3: unknown key `vews` (did you mean `views`?)",
+        ),
+        (
+            "[cpus]\nquota = 3\n",
+            "line 2: `cpus.quota` takes true or false",
+        ),
+        (
+            "[view.stat]\nsteal = \"no\"\n",
+            "line 2: `view.stat.steal` takes true, false or a whole number",
+        ),
+        (
+            "[fuse]\nthreads = 0\n",
+            "line 2: `fuse.threads` takes a whole number, 1 to 255",
+        ),
+        ("\"a\\nb\" = 1\n", "line 1: unknown key `a\\nb`"),
+        ("[cpus\n", "line 1: "),
+        ("cpus = 1\n", "line 1: `cpus` is a table: [cpus]"),
+        ("view = 1\n", "line 1: `view` has tables"),
+        ("[view]\nstat = 1\n", "line 2: `view` has tables"),
+        (
+            "[views]\nenable = [1]\n",
+            "line 2: `views.enable` takes a list in brackets",
+        ),
+        (
+            "[host]\nepoch_ms = -1\n",
+            "line 2: `host.epoch_ms` takes a whole number, not below 0",
+        ),
+        (
+            "[host]\nepoch_ms = 1\nepoch_ms = 2\n",
+            "line 3: duplicate key",
+        ),
+    ] {
+        let mistakes = parse(text).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].starts_with(expected), "{text:?}: {mistakes:?}");
+        assert!(!mistakes[0].contains('\n'), "{mistakes:?}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_told_in_order() {
+    let text = "[worker]\nx = 1\n[cpus]\nquota = 1\ny = 2\n[z]\n";
+    let mistakes = parse(text).unwrap_err();
+    let lines: Vec<_> = mistakes.iter().map(|m| &m[..7]).collect();
+    assert_eq!(lines, ["line 2:", "line 4:", "line 5:", "line 6:"]);
+    let error = Config::of_text(Some(Path::new("c.toml")), text.into()).unwrap_err();
+    assert!(error.to_string().contains("c.toml: line 2: "), "{error}");
+    assert!(error.to_string().contains("and 3 more"), "{error}");
+}
+
+#[test]
+fn what_the_registry_refuses_is_told_with_its_line() {
+    for (text, expected) in [
+        (
+            "\n[views]\ndisable = [\"memifo\"]\n",
+            "c.toml: line 3: unknown view \"memifo\"",
+        ),
+        (
+            "[view.stat]\n\nsteel = true\n",
+            "c.toml: line 3: view stat has no option steel",
+        ),
+        (
+            "[view.stat]\nsteal = 3\n",
+            "c.toml: line 2: option steal of view stat takes",
+        ),
+        ("[view.stta]\n", "c.toml: line 1: unknown view \"stta\""),
+    ] {
+        let error = crate::outside::registry(&parse(text).unwrap()).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn every_value_tells_where_it_is_from() {
+    let config = parse("[cpus]\n\nrenumber = true\n[view.stat]\nsteal = false\n").unwrap();
+    let origin = |key: &str| {
+        let entry = config.entries().iter().find(|entry| entry.key == key);
+        entry.unwrap().origin
+    };
+    assert_eq!(origin("renumber"), Origin::Line(3));
+    assert_eq!(origin("quota"), Origin::Default);
+    assert_eq!(config.origin_of("stat", "steal"), Origin::Line(5));
+    assert_eq!(config.origin_of("loadavg", "idle_seconds"), Origin::Default);
+}
+
+#[test]
+fn files_are_described() {
+    let text = r#"
+[[file]]
+path = "/proc/site/limits"
+mode = "0400"
+text = """
+{{ memory.limit }}
+"""
+
+[[file]]
+path = "proc/site/a"
+name = "mine"
+command = ["/bin/sh", "-c", "exit"]
+user = "nobody"
+"#;
+    let config = parse(text).unwrap();
+    let files: Vec<_> = config
+        .files()
+        .iter()
+        .map(|file| (file.spec.name, file.spec.path))
+        .collect();
+    assert_eq!(
+        files,
+        [("site-limits", "proc/site/limits"), ("mine", "proc/site/a")]
+    );
+    assert_eq!(config.files()[0].spec.mode, 0o400);
+    let lines: Vec<_> = config
+        .files()
+        .iter()
+        .map(|file| file.origin.to_string())
+        .collect();
+    assert_eq!(lines, ["c.toml:2", "c.toml:9"]);
+    crate::outside::registry(&config).unwrap();
+}
+
+#[test]
+fn bad_files_are_refused_with_their_line() {
+    let ok = "[[file]]\npath = \"proc/x\"\n";
+    let text = |text: &str| format!("{ok}text = {text}\n");
+    let command = |rest: &str| format!("{ok}{rest}\n");
+    for (text, expected) in [
+        (
+            "file = 1\n".to_owned(),
+            "line 1: `file` is a list of tables: [[file]]",
+        ),
+        (
+            "file = [1]\n".to_owned(),
+            "line 1: `file` is a list of tables",
+        ),
+        (
+            "[[file]]\ntext = \"\"\n".to_owned(),
+            "line 1: a [[file]] has a `path`",
+        ),
+        (ok.to_owned(), "line 1: a [[file]] has one of"),
+        (
+            format!("{ok}text = \"\"\nsource = \"/x\"\n"),
+            "line 1: a [[file]] has one of",
+        ),
+        (text("1"), "line 3: `file.text` takes a text"),
+        (text("\"{{ x\""), "line 3: `file.text`: `{{` without `}}`"),
+        (
+            text("\"\"\"\nok\n{{ cpu.cont }}\n\"\"\""),
+            "line 5: `file.text`: no value `cpu.cont` (did you mean `cpu.count`?)",
+        ),
+        (
+            text("\"a\\n{{ cpu.cont }}\""),
+            "line 3: `file.text`: no value",
+        ),
+        (
+            format!("{}mode = 0o666\n", text("\"\"")),
+            "line 1: [[file]] `mode` lets read",
+        ),
+        (
+            format!("{}mode = -1\n", text("\"\"")),
+            "line 4: `file.mode` takes permissions",
+        ),
+        (
+            format!("{}name = \"A\"\n", text("\"\"")),
+            "line 1: [[file]] `name` is of a-z",
+        ),
+        (
+            format!("{}texd = 1\n", text("\"\"")),
+            "line 4: unknown key `file.texd` (did you mean `text`?)",
+        ),
+        (
+            format!("{}user = \"x\"\n", text("\"\"")),
+            "line 4: unknown key `file.user`",
+        ),
+        (
+            "[[file]]\npath = \"etc/x\"\ntext = \"\"\n".to_owned(),
+            "line 1: [[file]] `path` is below",
+        ),
+        (
+            command("source = \"proc/stat\""),
+            "line 3: `file.source` takes an absolute path",
+        ),
+        (
+            command("source = \"/x\"\nmax_bytes = 0"),
+            "line 4: `file.max_bytes` takes 1 to",
+        ),
+        (
+            command("cgroup = \"x\""),
+            "line 3: `file.cgroup`: a file called alike",
+        ),
+        (
+            command("cgroup = { v3 = \"x\" }"),
+            "line 3: `file.cgroup`: has no \"v3\"",
+        ),
+        (
+            command("cgroup = { v2 = \"../x\" }"),
+            "line 3: `file.cgroup`: \"../x\" is no name",
+        ),
+        (
+            command("cgroup = { v2 = 1 }"),
+            "line 3: `file.cgroup`: names files in quotes",
+        ),
+        (command("cgroup = 1"), "line 3: `file.cgroup`: takes a name"),
+        (
+            command("command = \"ls\"\nuser = \"nobody\""),
+            "line 3: `file.command` takes a list",
+        ),
+        (
+            command("command = [\"ls\"]\nuser = \"nobody\""),
+            "line 3: `file.command` takes a list",
+        ),
+        (
+            command("command = []\nuser = \"nobody\""),
+            "line 3: `file.command` takes a list",
+        ),
+        (
+            command("command = [\"/bin/sh\"]"),
+            "line 3: a command has a `user`",
+        ),
+        (
+            command("command = [\"/bin/sh\"]\nuser = \"root\""),
+            "line 4: a command has a `user`",
+        ),
+        (
+            command("command = [\"/bin/sh\"]\nuser = \"no-such-user\""),
+            "line 3: `file.command`: there is no user no-such-user",
+        ),
+        (
+            command("command = [\"/no/such\"]\nuser = \"nobody\""),
+            "line 3: `file.command`: /no/such: No such file",
+        ),
+        (
+            command("command = [\"/bin/sh\"]\nuser = \"nobody\"\ncache_ms = 1"),
+            "line 5: `file.cache_ms` takes 100 to",
+        ),
+        (
+            command("command = [\"/bin/sh\"]\nuser = \"nobody\"\ntimeout_ms = 5001"),
+            "line 3: `file.timeout_ms` of all commands together is 5001 ms; it may be 5000",
+        ),
+    ] {
+        let mistakes = parse(&text).unwrap_err();
+        assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
+        assert!(mistakes[0].starts_with(expected), "{text}: {mistakes:?}");
+    }
+}
+
+#[test]
+fn files_in_the_way_are_refused_with_their_line() {
+    let file = |path: &str| format!("[[file]]\npath = \"{path}\"\ntext = \"\"\n");
+    for (text, expected) in [
+        (
+            file("proc/meminfo"),
+            "c.toml: line 1: [[file]] proc/meminfo: ",
+        ),
+        (file("proc/meminfo"), "[views] replace = [\"proc/meminfo\"]"),
+        (file("proc/meminfo/x"), "line 1: [[file]] proc/meminfo/x"),
+        (file("sys/devices"), "[views] disable"),
+        (file("proc/x") + &file("proc/x"), "take one of them away"),
+        (file("proc/x") + &file("proc/x/y"), "[views] disable"),
+    ] {
+        let error = crate::outside::registry(&parse(&text).unwrap()).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    let replaced = format!(
+        "[views]\nreplace = [\"proc/meminfo\"]\n{}",
+        file("proc/meminfo")
+    );
+    crate::outside::registry(&parse(&replaced).unwrap()).unwrap();
+    let disabled = format!("[views]\ndisable = [\"x\"]\n{}", file("proc/x"));
+    crate::outside::registry(&parse(&disabled).unwrap()).unwrap();
+}
+
+/// What the program was started with holds for its workers, whatever happens to the machine.
+#[test]
+fn a_user_who_has_gone_since_does_not_matter() {
+    let text = "[[file]]\npath = \"proc/x\"\ncommand = [\"/no/such\"]\nuser = \"no-such-user\"\n";
+    assert!(parse(text).is_err());
+    assert!(Config::of_text(None, text.to_owned()).is_ok());
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let error = Config::read(Some(Path::new("/no/such/file.toml"))).unwrap_err();
+    assert!(error.to_string().contains("/no/such/file.toml"), "{error}");
+    let config = parse("").unwrap();
+    assert!(config.policy().cpus.quota);
+    assert!(config.threads() >= 2);
+}
+
+mod any_text {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn is_read_or_refused(text in "\\PC{0,200}") {
+            let _ = parse(&text);
+        }
+
+        /// Words that mean something, in any order.
+        #[test]
+        fn of_its_own_words_is_read_or_refused(words in prop::collection::vec(
+            prop::sample::select(vec![
+                "[cpus]", "[views]", "[view.stat]", "[[file]]", "[fuse]", "\n", "quota", "threads",
+                "=", "true", "-1", "99999999999999999999", "\"x\"", "'''\n", "\"\"\"", "{{ cpu.count }}",
+                "[", "]", "{", "}", ",", ".", "path", "text", "source", "cgroup", "command", "name",
+            ]),
+            0..40,
+        )) {
+            if let Err(mistakes) = parse(&words.join(" ")) {
+                prop_assert!(!mistakes.is_empty());
+                prop_assert!(mistakes.iter().all(|one| !one.contains('\n')), "{mistakes:?}");
+            }
+        }
+    }
+}

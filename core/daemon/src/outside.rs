@@ -1,0 +1,77 @@
+//! All views that the configuration asks for: the built-in ones, and those from outside.
+
+use anyhow::{Context as _, bail};
+use vistafs_view::{Origin, OutsideViews, Registry, Selection, Status};
+
+use crate::config::Config;
+
+/// The registry of this configuration, on any host.
+pub(crate) fn registry(config: &Config) -> anyhow::Result<Registry> {
+    check_files(config).context("the configuration cannot be used")?;
+    Registry::with_outside(config.selection(), views(config))
+        .map_err(|error| config.located(&error))
+        .context("the configuration cannot be used")
+}
+
+/// The views that are not compiled in. What cannot be made is told, and does not stop the rest.
+fn views(config: &Config) -> OutsideViews {
+    OutsideViews {
+        views: config.files().to_vec(),
+        incomplete: false,
+    }
+}
+
+/// Files that are in each other's way, or in that of a built-in view, are a mistake in the
+/// configuration. With a plugin it is otherwise: that may come and go without anybody writing here.
+fn check_files(config: &Config) -> anyhow::Result<()> {
+    if config.files().is_empty() {
+        return Ok(());
+    }
+    let built_in = Registry::collect(&Selection::default())?;
+    let is_ours = |name: &String| {
+        let files = config.files().iter().map(|file| file.spec.name);
+        let built_in = built_in.all().iter().map(|view| view.spec.name);
+        files.chain(built_in).any(|known| known == name)
+    };
+    let is_a_file = |path: &String| config.files().iter().any(|file| file.spec.path == path);
+    let asked = config.selection();
+    let selection = Selection {
+        enable: asked
+            .enable
+            .iter()
+            .filter(|name| is_ours(name))
+            .cloned()
+            .collect(),
+        disable: asked
+            .disable
+            .iter()
+            .filter(|name| is_ours(name))
+            .cloned()
+            .collect(),
+        replace: asked
+            .replace
+            .iter()
+            .filter(|path| is_a_file(path))
+            .cloned()
+            .collect(),
+        ..Selection::default()
+    };
+    let files = OutsideViews {
+        views: config.files().to_vec(),
+        incomplete: false,
+    };
+    let registry =
+        Registry::with_outside(&selection, files).map_err(|error| config.located(&error))?;
+    for view in registry.all() {
+        if let (Origin::Configuration { file, line }, Status::Refused(why)) =
+            (&view.origin, &view.status)
+        {
+            bail!(
+                "{}: line {line}: [[file]] {}: {why}",
+                file.display(),
+                view.spec.path
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The configuration file.
+
+#![no_main]
+#![allow(dead_code, unused_imports, reason = "a part of a program")]
+
+#[path = "../../../core/daemon/src/config.rs"]
+mod config;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Err(error) = config::Config::of_text(None, text.to_owned()) {
+        assert!(!error.to_string().contains('\n'));
+    }
+});
