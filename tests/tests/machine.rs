@@ -25,6 +25,10 @@ mod files;
 #[path = "machine/reading.rs"]
 mod reading;
 
+/// vistafs in the place of lxcfs, with lxcfs itself as a witness.
+#[path = "machine/lxcfs.rs"]
+mod lxcfs;
+
 /// Requests that a dead worker has left unanswered.
 #[path = "machine/redo.rs"]
 mod redo;

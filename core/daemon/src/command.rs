@@ -10,8 +10,11 @@ mod status;
 mod upgrade;
 mod views;
 
+use anyhow::bail;
+
 use crate::cli::{Cli, Command};
 use crate::config::Config;
+use crate::lxcfs::AsLxcfs;
 use crate::{fuse_mount, run, supervise, worker};
 
 /// Executes the command; the program's exit status.
@@ -19,8 +22,12 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
     let config = || Config::read(cli.config.as_deref());
     match &cli.command {
         // Its workers read the configuration, and say what is wrong with it.
-        Command::Mount(args) => supervise::supervise(args, cli.options()),
-        Command::Worker(args) => worker::work(args, config),
+        Command::Mount(args) => supervise::supervise(args, cli.options(), None),
+        // As the first word it was seen to before.
+        Command::Lxcfs(_) => bail!("options go after lxcfs: vistafs lxcfs --help"),
+        Command::Worker(args) => {
+            worker::work(args, AsLxcfs::new(cli.as_lxcfs.iter().copied()), config)
+        }
         Command::Upgrade(args) => upgrade::upgrade(args),
         Command::Unmount(args) => fuse_mount::unmount_vistafs(&args.mount_point).map(|()| 0),
         Command::Run(args) => run::run(args, &config()?),

@@ -28,6 +28,9 @@ pub(crate) enum Order {
         /// What the supervisor knows of itself.
         #[serde(default)]
         supervision: Option<Supervision>,
+        /// Whether the host's files are passed to containers.
+        #[serde(default)]
+        passing: bool,
     },
     /// Serve.
     Serve {
@@ -36,6 +39,11 @@ pub(crate) enum Order {
         /// Whether the kernel does not send again what the worker before had read.
         #[serde(default)]
         redo: bool,
+    },
+    /// Pass the host's files to containers, or do not any more.
+    Pass {
+        /// Which of the two.
+        passing: bool,
     },
     /// Finish what was begun, and leave.
     Leave,
@@ -199,7 +207,8 @@ mod tests {
             Order::Prepare {
                 generation: 2,
                 put_aside: vec![],
-                supervision: None
+                supervision: None,
+                passing: false
             }
         );
         let init = vec![1, 2];

@@ -155,6 +155,7 @@ impl Supervisor {
         while let Some(info) = self.signals.read_signal().context("cannot read signals")? {
             match i32::try_from(info.ssi_signo).map(Signal::try_from) {
                 Ok(Ok(Signal::SIGUSR1)) => self.begin_exchange(None),
+                Ok(Ok(Signal::SIGUSR2)) => self.toggle_passing(),
                 Ok(Ok(signal @ (Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP))) => {
                     self.begin_end(signal);
                 }

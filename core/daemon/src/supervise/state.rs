@@ -54,6 +54,9 @@ pub(crate) struct State {
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
+    /// Whether containers are passed the host's files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) passing: bool,
     /// What was served at the last crashes.
     #[serde(default)]
     pub(crate) suspects: Suspects,
@@ -91,6 +94,9 @@ pub(crate) struct Handed {
     /// Who waits to hear that the exchange is done.
     #[serde(default)]
     pub(crate) waiting: Option<RawFd>,
+    /// The file with the process number, locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pid_file: Option<RawFd>,
 }
 
 /// A running worker.
@@ -125,6 +131,7 @@ impl State {
             ends: Vec::new(),
             reasons: BTreeMap::new(),
             put_aside: Vec::new(),
+            passing: false,
             suspects: Suspects::default(),
             handed: None,
         }

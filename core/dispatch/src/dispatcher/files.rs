@@ -398,7 +398,8 @@ impl Dispatcher {
             return Ok(());
         }
         let served = &self.views[file.view];
-        let outcome = match (&served.provider, &file.shows) {
+        let shows = self.read_as(file.view, &file.shows);
+        let outcome = match (&served.provider, shows) {
             (Provider::File(_), Shows::Host) => {
                 let read = self.containers.host().read_now(served.path, out);
                 read.map_err(ViewError::from)
@@ -408,7 +409,7 @@ impl Dispatcher {
             }
             _ => return self.render_in_tree(file, asker, out),
         };
-        outcome.map_err(|error| self.failed(file.view, &file.shows, error))
+        outcome.map_err(|error| self.failed(file.view, shows, error))
     }
 
     /// The text of a file in a tree, by way of its channel if that has to be.
