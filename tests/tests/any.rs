@@ -64,3 +64,7 @@ mod readme;
 /// contrib/doc/ARCHITECTURE.md names what is there, and only that.
 #[path = "any/architecture.rs"]
 mod architecture;
+
+/// The packages of Debian, RPM and Alpine, and the services in them.
+#[path = "any/packaging.rs"]
+mod packaging;

@@ -15,6 +15,10 @@ mod cgroup_tree;
 #[path = "guest/swap.rs"]
 mod swap;
 
+/// The Debian packages: installed, upgraded under a container, removed and purged.
+#[path = "guest/packages.rs"]
+mod packages;
+
 /// The unit for systemd.
 #[path = "guest/service.rs"]
 mod service;
