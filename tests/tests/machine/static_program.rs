@@ -23,7 +23,7 @@ fn it_serves_a_container_that_has_a_busybox_alone() {
     });
     let mut bundle = Bundle::new(
         "head -n 1 /proc/meminfo; wc -l < /proc/uptime; /bin/vistafs --version; \
-         /bin/vistafs views | head -n 2; ls /usr /lib 2>&1",
+         /bin/vistafs views | head -n 2; ls /usr /lib 2>&1 || :",
     );
     // Neither a C library nor a loader is in it.
     let mounts = bundle.config["mounts"].as_array_mut().unwrap();
@@ -42,9 +42,6 @@ fn it_serves_a_container_that_has_a_busybox_alone() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[1].trim(), "1");
     assert!(lines[2].starts_with("vistafs "), "{text}");
-    assert!(
-        lines[3].contains("VIEW") || lines[3].contains("view"),
-        "{text}"
-    );
+    assert!(lines[3].starts_with("PATH "), "{text}");
     assert!(text.contains("No such file"), "{text}");
 }

@@ -88,7 +88,11 @@ pub(super) struct LxcfsArgs {
 
 impl LxcfsArgs {
     pub(super) fn help() -> String {
-        Self::command().render_help().to_string()
+        Self::command()
+            .render_help()
+            .to_string()
+            .trim_end()
+            .to_owned()
     }
 
     /// What lxcfs refuses; where to mount.
