@@ -72,6 +72,8 @@ pub struct MountOptions {
     /// Whether it repairs the running containers of the whole machine. Those of other tests are dead
     /// on purpose.
     pub repairs: bool,
+    /// Started as lxcfs, with these options.
+    pub as_lxcfs: Option<Vec<String>>,
 }
 
 impl Mounted {
@@ -119,7 +121,10 @@ impl Mounted {
         words.push(&binary);
         let child = Command::new(words[0])
             .args(&words[1..])
-            .arg("mount")
+            .args(match &options.as_lxcfs {
+                Some(options) => [&["lxcfs".to_owned()], &options[..]].concat(),
+                None => vec!["mount".to_owned()],
+            })
             .arg(self.root())
             .arg("--config")
             .arg(self.dir.path().join("config.toml"))

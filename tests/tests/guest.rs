@@ -21,6 +21,10 @@ mod repair;
 #[path = "guest/swap.rs"]
 mod swap;
 
+/// The Debian packages: installed, upgraded under a container, removed and purged.
+#[path = "guest/packages.rs"]
+mod packages;
+
 /// The unit for systemd.
 #[path = "guest/service.rs"]
 mod service;

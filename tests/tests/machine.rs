@@ -36,6 +36,14 @@ mod files;
 #[path = "machine/reading.rs"]
 mod reading;
 
+/// One static file, where there is nothing else.
+#[path = "machine/static_program.rs"]
+mod static_program;
+
+/// vistafs in the place of lxcfs, with lxcfs itself as a witness.
+#[path = "machine/lxcfs.rs"]
+mod lxcfs;
+
 /// Requests that a dead worker has left unanswered.
 #[path = "machine/redo.rs"]
 mod redo;

@@ -49,6 +49,12 @@ inventory::submit! {
                 range: None,
                 summary: "show the container's use of zswap; false shows none",
             },
+            OptionSpec {
+                name: "bounded",
+                default: OptionValue::Bool(true),
+                range: None,
+                summary: "MemAvailable is no more than ancestors and the host can give; false looks at the container alone",
+            },
         ],
         build: |options| Provider::File(Arc::new(Meminfo::new(options))),
     }
@@ -57,6 +63,7 @@ inventory::submit! {
 #[derive(Debug)]
 struct Meminfo {
     zswap: bool,
+    bounded: bool,
     unknown: UnknownFields,
 }
 
@@ -64,6 +71,7 @@ impl Meminfo {
     fn new(options: &Options) -> Self {
         Self {
             zswap: options.flag("zswap"),
+            bounded: options.flag("bounded"),
             unknown: UnknownFields::default(),
         }
     }
@@ -80,7 +88,7 @@ impl View for Meminfo {
         };
         let malformed = |source| ViewError::Host { file: FILE, source };
         let host = HostMemory::read(&text).map_err(malformed)?;
-        let shown = Shown::new(&figures, &host, cx.shows_swap());
+        let shown = Shown::new(&figures, &host, cx.shows_swap(), self.bounded);
         let huge_pages = cx.huge_pages()?;
         for line in meminfo::lines(&text) {
             let line = line.map_err(malformed)?;

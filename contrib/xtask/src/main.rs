@@ -1,11 +1,12 @@
 //! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
 //!
 //! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
-//! command in a virtual machine; and `capture` makes the fixtures that the golden tests render.
+//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; and `deb` the Debian packages.
 
 mod bench;
 mod capture;
 mod check;
+mod deb;
 mod features;
 mod packages;
 mod program;
@@ -31,6 +32,7 @@ enum Task {
     Test(test::TestArgs),
     Bench(bench::BenchArgs),
     Capture(capture::CaptureArgs),
+    Deb(deb::DebArgs),
     Vm(vm::VmArgs),
 }
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Task::Test(args) => args.run(),
         Task::Bench(args) => args.run(),
         Task::Capture(args) => args.run(),
+        Task::Deb(args) => args.run(),
         Task::Vm(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {

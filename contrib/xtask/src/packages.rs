@@ -11,8 +11,11 @@ use crate::tally::Outcome;
 
 /// Called by the tests on this machine.
 const FOR_TESTS: &[&str] = &[
+    "busybox-static",
     "fuse3",
     "hwloc-nox",
+    "lxc",
+    "lxcfs",
     "musl-tools",
     "numactl",
     "openjdk-17-jre-headless",
@@ -29,6 +32,7 @@ const NOT_EVERYWHERE: &[&str] = &["openjdk-17-jre-headless"];
 /// Called to build and boot virtual machines.
 const FOR_VMS: &[&str] = &[
     "cpio",
+    "debhelper",
     "debian-archive-keyring",
     "e2fsprogs",
     "kmod",

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::program::{DAEMON, GUEST_TESTS, MACHINE_TESTS};
@@ -15,7 +15,7 @@ use crate::run;
 use crate::tally::{Outcome, Report};
 use crate::vm::{self, Job, Layout, Vm};
 use crate::work_dir::WorkDir;
-use crate::{check, packages};
+use crate::{check, deb, packages};
 
 /// Sets up what is missing and runs all checks and tests.
 #[derive(Args)]
@@ -105,6 +105,7 @@ fn cargo_test(args: &[&str], daemon: Option<PathBuf>) -> Result<Outcome> {
         if let Some(program) = musl_sysconf(&work)? {
             command.env("VISTAFS_MUSL_SYSCONF", program);
         }
+        command.env("VISTAFS_STATIC", static_program()?);
     }
     if run::is_ci() {
         command.env("VISTAFS_REQUIRE", "1");
@@ -115,6 +116,30 @@ fn cargo_test(args: &[&str], daemon: Option<PathBuf>) -> Result<Outcome> {
     outcome.end(status.success());
     work.remove();
     Ok(outcome)
+}
+
+/// vistafs in one static file, built as INSTALL.md says. The C library's host is this one's, so that no
+/// other target has to be installed; procedural macros cannot be static, hence `--target`.
+fn static_program() -> Result<PathBuf> {
+    let arch = std::env::consts::ARCH;
+    let target = format!("{arch}-unknown-linux-gnu");
+    let args = [
+        "build",
+        "--package",
+        "vistafs",
+        "--target-dir",
+        "target/static",
+        "--target",
+    ];
+    let mut command = run::cargo(&args);
+    command
+        .arg(&target)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    if !run::loud(&mut command)?.success() {
+        bail!("no static program");
+    }
+    let built = run::workspace().join("target/static").join(target);
+    Ok(built.join("debug/vistafs"))
 }
 
 /// A program that asks musl's sysconf(3), for a machine that may have no compiler. `None`: there is
@@ -157,6 +182,14 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
     if let Some(program) = musl_sysconf(&work)? {
         job.put.push((program, MUSL_SYSCONF.into()));
     }
+    if has_packages(layout) {
+        let debs = work.path.join("debs");
+        let program = DAEMON.build()?;
+        for build in [1, 2] {
+            deb::build(&program, build, &debs.join(build.to_string()))?;
+        }
+        job.put.push((debs, DEBS.into()));
+    }
     // Where they are here, as the tests have that path compiled in.
     let fixtures = tests.join("fixtures");
     if fixtures.is_dir() {
@@ -192,6 +225,17 @@ const ALONE: &str = "alone::";
 /// In the name of the tests that take CPUs away from all others: only in a guest, and after them.
 const UNPLUGS: &str = "is_unplugged";
 
+/// Whether a guest gets the Debian packages: one does, for dpkg and systemd are the same in all.
+fn has_packages(layout: Layout) -> bool {
+    layout == Layout::V2On612
+}
+
+const DEBS: &str = "/vistafs/debs";
+const PACKAGES: &str = "packages::";
+
+/// The program is the same in each guest.
+const STATIC: &str = "static_program::";
+
 const MUSL_SYSCONF: &str = "/vistafs/sysconf-musl";
 
 /// What cargo would do around the test program.
@@ -202,9 +246,14 @@ fn guest_script(layout: Layout, directory: &str) -> String {
         ""
     };
     let directory = vm::quote(directory);
+    let packages = if has_packages(layout) {
+        String::new()
+    } else {
+        format!(" --skip {PACKAGES}")
+    };
     format!(
         "export VISTAFS_BIN=/vistafs/vistafs VISTAFS_SKIP_LOG=/vistafs/skipped\n\
-         export VISTAFS_LAYOUT={} RUST_BACKTRACE=1\n\
+         export VISTAFS_LAYOUT={} VISTAFS_DEBS={DEBS} RUST_BACKTRACE=1\n\
          [ ! -e {MUSL_SYSCONF} ] || export VISTAFS_MUSL_SYSCONF={MUSL_SYSCONF}\n\
          {require}\
          {HOLD}\
@@ -212,9 +261,9 @@ fn guest_script(layout: Layout, directory: &str) -> String {
          mkdir -p {directory} && cd {directory} || exit\n\
          status=0\n\
          VISTAFS_ALONE=1 /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
-         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} || status=$?\n\
+         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} --skip {STATIC} || status=$?\n\
          /vistafs/machine {UNPLUGS} || status=$?\n\
-         /vistafs/guest --test-threads=1 || status=$?\n\
+         /vistafs/guest --test-threads=1{packages} || status=$?\n\
          exit $status\n",
         layout.name()
     )

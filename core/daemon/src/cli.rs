@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::bindings::DEFAULT_MOUNT;
+use crate::lxcfs;
 use crate::run::{InitArgs, RunArgs};
 
 /// Gives every container the truth about itself: its own /proc/meminfo, cpuinfo, stat, uptime.
@@ -25,6 +26,9 @@ pub(crate) struct Cli {
     /// Tell more: the whole chain of an error, and debug messages (-vv: each request of FUSE).
     #[arg(short, long, global = true, help_heading = "Options of every command", action = ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// What a supervisor in the place of lxcfs was started with; not for people.
+    #[arg(long, global = true, hide = true, value_delimiter = ',')]
+    pub(crate) as_lxcfs: Vec<lxcfs::Word>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -45,6 +49,10 @@ impl Cli {
 pub(crate) enum Command {
     /// Mount at DIR and serve in the foreground until SIGINT or SIGTERM.
     Mount(MountArgs),
+    /// Mount in the place of lxcfs, with its options: `vistafs lxcfs --help`.
+    // Never parsed: its options are not those of the other commands.
+    #[command(disable_help_flag = true)]
+    Lxcfs(LxcfsWords),
     /// Unmount DIR, whether or not anybody serves it.
     Unmount(UnmountArgs),
     /// Read the configuration of a mount anew; one that cannot be used changes nothing.
@@ -93,6 +101,17 @@ pub(crate) struct MountArgs {
     /// Leave the views of running containers dead that an earlier mount has left behind.
     #[arg(long)]
     pub(crate) no_repair: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LxcfsWords {
+    /// Options of lxcfs, and where to mount.
+    #[arg(
+        value_name = "OPTION",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) words: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]

@@ -13,8 +13,11 @@ mod status;
 mod upgrade;
 mod views;
 
+use anyhow::bail;
+
 use crate::cli::{Cli, Command};
 use crate::config::Config;
+use crate::lxcfs::AsLxcfs;
 use crate::{fuse_mount, run, supervise, worker};
 
 /// Executes the command; the program's exit status.
@@ -22,11 +25,16 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
     let configured = || Config::read(cli.config.as_deref());
     match &cli.command {
         // Its workers read the configuration, and say what is wrong with it.
-        Command::Mount(args) => supervise::supervise(args, cli.options()),
-        Command::Worker(args) => worker::work(args, |kept| match kept {
-            Some(text) => Config::of_text(cli.config.as_deref(), text),
-            None => Config::read_to_serve(cli.config.as_deref()),
-        }),
+        Command::Mount(args) => supervise::supervise(args, cli.options(), None),
+        // As the first word it was seen to before.
+        Command::Lxcfs(_) => bail!("options go after lxcfs: vistafs lxcfs --help"),
+        Command::Worker(args) => {
+            let as_lxcfs = AsLxcfs::new(cli.as_lxcfs.iter().copied());
+            worker::work(args, as_lxcfs, |kept| match kept {
+                Some(text) => Config::of_text(cli.config.as_deref(), text),
+                None => Config::read_to_serve(cli.config.as_deref()),
+            })
+        }
         Command::Reload(args) => reload::reload(args),
         Command::Upgrade(args) => upgrade::upgrade(args),
         Command::Unmount(args) => fuse_mount::unmount_vistafs(&args.mount_point).map(|()| 0),

@@ -13,6 +13,7 @@ use vistafs_view::Registry;
 
 use crate::config::Config;
 use crate::link::PutAside;
+use crate::lxcfs::AsLxcfs;
 use crate::outside;
 
 /// What serves, with or without a mount.
@@ -25,16 +26,19 @@ pub(crate) struct Engine {
 impl Engine {
     /// For the machine that we run on.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
-        Self::take_over(config, &[], None)
+        Self::take_over(config, &AsLxcfs::default(), &[], None)
     }
 
     /// The same, for a mount that others have served before.
     pub(crate) fn take_over(
         config: &Config,
+        as_lxcfs: &AsLxcfs,
         put_aside: &[PutAside],
         handover: Option<Arc<Handover>>,
     ) -> anyhow::Result<Self> {
-        let registry = outside::registry(config)?;
+        let (mut selection, mut policy) = (config.selection().clone(), config.policy());
+        as_lxcfs.lay_over(&mut selection, &mut policy);
+        let registry = outside::registry_with(config, &selection)?;
         let host = Arc::new(Host::running(config.epoch())?);
         let mut registry = registry.on(&host);
         for view in put_aside {
@@ -47,7 +51,8 @@ impl Engine {
             );
         }
         let containers = Containers::with_handover(host, Arc::new(hierarchies), handover)?;
-        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, config.policy());
+        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, policy);
+        dispatcher.pass_views(as_lxcfs.passing());
         Ok(Self {
             containers,
             registry,

@@ -31,6 +31,9 @@ pub(crate) enum Order {
         /// The text of the configuration that the worker before served by; `None`: read it anew.
         #[serde(default)]
         configuration: Option<String>,
+        /// Whether the host's files are passed to containers.
+        #[serde(default)]
+        passing: bool,
     },
     /// Serve.
     Serve {
@@ -39,6 +42,11 @@ pub(crate) enum Order {
         /// Whether the kernel does not send again what the worker before had read.
         #[serde(default)]
         redo: bool,
+    },
+    /// Pass the host's files to containers, or do not any more.
+    Pass {
+        /// Which of the two.
+        passing: bool,
     },
     /// Finish what was begun, and leave.
     Leave,
@@ -210,6 +218,7 @@ mod tests {
                 put_aside: vec![],
                 supervision: None,
                 configuration: None,
+                passing: false,
             }
         );
         let init = vec![1, 2];

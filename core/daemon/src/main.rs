@@ -11,6 +11,7 @@ mod fuse_mount;
 mod inherited;
 mod link;
 mod logging;
+mod lxcfs;
 mod oci;
 mod output;
 mod outside;
@@ -34,6 +35,9 @@ use cli::{Cli, Command};
 const OWN_FAILURE: u8 = 125;
 
 fn main() -> ExitCode {
+    if let Some(words) = lxcfs::called(std::env::args_os()) {
+        return lxcfs::main(words);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

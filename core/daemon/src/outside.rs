@@ -7,8 +7,13 @@ use crate::config::Config;
 
 /// The registry of this configuration, on any host.
 pub(crate) fn registry(config: &Config) -> anyhow::Result<Registry> {
+    registry_with(config, config.selection())
+}
+
+/// The same, with other words about views than the configuration's own.
+pub(crate) fn registry_with(config: &Config, selection: &Selection) -> anyhow::Result<Registry> {
     check_files(config).context("the configuration cannot be used")?;
-    Registry::with_outside(config.selection(), views(config))
+    Registry::with_outside(selection, views(config))
         .map_err(|error| config.located(&error))
         .context("the configuration cannot be used")
 }

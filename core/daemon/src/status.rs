@@ -18,6 +18,8 @@ pub(crate) struct Status {
     pub(crate) containers: u64,
     pub(crate) open_files: u64,
     pub(crate) in_flight: u64,
+    /// Whether the host's files are passed to containers.
+    pub(crate) passing: bool,
     pub(crate) views: Vec<ViewStatus>,
 }
 
@@ -75,6 +77,7 @@ impl Status {
             containers: whole(needed("vistafs_containers")?),
             open_files: whole(needed("vistafs_open_files")?),
             in_flight: whole(needed("vistafs_requests_in_flight")?),
+            passing: plain("vistafs_passing").is_some_and(|passing| passing > 0.0),
             views: views(&samples),
         })
     }
@@ -206,14 +209,16 @@ vistafs_request_seconds_bucket{view=\"proc/stat\",operation=\"read\",le=\"+Inf\"
         let status = Status::parse(TEXT, 100.0).unwrap();
         assert!(status.supervisor.is_none() && status.restarts.is_empty());
         assert_eq!((status.worker.pid, status.containers), (7, 2));
+        assert!(!status.passing);
         assert!((status.worker.uptime - 10.0).abs() < 1e-9);
         let view = &status.views[0];
         assert_eq!((view.requests, view.errors), (10, 3));
         assert_eq!((view.p50, view.p90, view.p99), (Some(0.1), Some(0.2), None));
         let more = "vistafs_supervisor_pid 3\nvistafs_supervisor_start_time_seconds 50
-vistafs_worker_restarts_total{reason=\"a \\\"b\\\" }\"} 4\n";
+vistafs_passing 1\nvistafs_worker_restarts_total{reason=\"a \\\"b\\\" }\"} 4\n";
         let status = Status::parse(&(TEXT.to_owned() + more), 100.0).unwrap();
         assert_eq!(status.restarts["a \"b\" }"], 4);
+        assert!(status.passing);
         assert_eq!(status.supervisor.unwrap().pid, 3);
     }
 

@@ -18,12 +18,14 @@
 //! | `stuck.rs` | workers that have a request for too long |
 //! | `suspects.rs` | views that were served at every crash |
 //! | `store.rs` | the service manager's store of descriptors |
+//! | `pid_file.rs` | the file with the process number, and its lock |
 //! | `control.rs`, `question.rs` | the socket that commands ask by, and what they ask |
 
 mod answers;
 mod backoff;
 mod control;
 mod exchange;
+mod pid_file;
 mod program;
 pub(crate) mod question;
 mod run;
@@ -49,6 +51,7 @@ use crate::fuse_mount::FuseMount;
 use backoff::Backoff;
 use control::Control;
 use exchange::Exchange;
+use pid_file::PidFile;
 use program::Program;
 use state::{State, StateFile};
 use worker_process::WorkerProcess;
@@ -85,6 +88,8 @@ struct Supervisor {
     /// What one worker leaves to the next; without it they do as well as they can.
     handover: Option<Arc<Handover>>,
     program: Program,
+    /// Removed at the end.
+    pid_file: Option<PidFile>,
     signals: SignalFd,
     control: Option<Control>,
     current: Option<WorkerProcess>,

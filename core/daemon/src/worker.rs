@@ -24,12 +24,14 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::inherited;
 use crate::link::{Link, Order, Word};
+use crate::lxcfs::AsLxcfs;
 use crate::serve;
 use drain::Drain;
 
 /// Serves; the exit status. What keeps it from serving is said to the supervisor.
 pub(crate) fn work(
     args: &WorkerArgs,
+    as_lxcfs: AsLxcfs,
     config: impl FnOnce(Option<String>) -> anyhow::Result<Config>,
 ) -> anyhow::Result<u8> {
     // Before any thread is started. A Ctrl-C in a terminal is for the supervisor.
@@ -42,7 +44,7 @@ pub(crate) fn work(
     let handover = args.handover.map(inherited::take).transpose()?;
     // It was executed by the number of a descriptor.
     let _ = rustix::thread::set_name(c"vistafs");
-    match prepare_and_serve(device, handover, &link, &signals, config) {
+    match prepare_and_serve(device, handover, &link, &signals, &as_lxcfs, config) {
         Ok(status) => Ok(status),
         Err(error) => {
             let mut why = format!("{error}");
@@ -63,12 +65,14 @@ fn prepare_and_serve(
     handover: Option<OwnedFd>,
     link: &Link,
     signals: &SigSet,
+    as_lxcfs: &AsLxcfs,
     config: impl FnOnce(Option<String>) -> anyhow::Result<Config>,
 ) -> anyhow::Result<u8> {
     let Some(Order::Prepare {
         put_aside,
         supervision,
         configuration,
+        passing,
         ..
     }) = hear(link)?
     else {
@@ -85,7 +89,8 @@ fn prepare_and_serve(
             None
         }
     };
-    let engine = Engine::take_over(&config, &put_aside, handover.clone())?;
+    let engine = Engine::take_over(&config, as_lxcfs, &put_aside, handover.clone())?;
+    engine.dispatcher.set_passing(passing);
     if let Some(supervision) = supervision {
         engine.dispatcher.set_supervision(Supervision {
             pid: supervision.pid,
@@ -100,10 +105,13 @@ fn prepare_and_serve(
         configuration,
     })
     .context("the supervisor does not listen")?;
-    let (init, redo) = match hear(link)? {
-        Some(Order::Serve { init, redo }) => (init, redo),
-        // It ended, or does not need us any more.
-        _ => return Ok(0),
+    let (init, redo) = loop {
+        match hear(link)? {
+            Some(Order::Serve { init, redo }) => break (init, redo),
+            Some(Order::Pass { passing }) => engine.dispatcher.set_passing(passing),
+            // It ended, or does not need us any more.
+            _ => return Ok(0),
+        }
     };
     let (session, reply) = serve::session(&device, &init, &engine, config.threads())?;
     let generation = handover
@@ -128,11 +136,17 @@ fn prepare_and_serve(
         }
     };
     // From here on the session is the only one that holds the views.
+    let dispatcher = Arc::downgrade(&engine.dispatcher);
     drop(engine);
     serve::serve(session, at_end)?;
     link.say(&Word::Ready)
         .context("the supervisor does not listen")?;
-    if until_told(link, signals, &ended)? {
+    let pass = |passing| {
+        if let Some(dispatcher) = dispatcher.upgrade() {
+            dispatcher.set_passing(passing);
+        }
+    };
+    if until_told(link, signals, &ended, pass)? {
         drain.drain(&ended);
     } else {
         // It may be gone.
@@ -152,7 +166,12 @@ fn hear(link: &Link) -> anyhow::Result<Option<Order>> {
 }
 
 /// Waits until it is to leave: true; or until serving has ended by itself: false.
-fn until_told(link: &Link, signals: &SigSet, ended: &OwnedFd) -> anyhow::Result<bool> {
+fn until_told(
+    link: &Link,
+    signals: &SigSet,
+    ended: &OwnedFd,
+    pass: impl Fn(bool),
+) -> anyhow::Result<bool> {
     let signals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .context("cannot wait for signals")?;
     let mut supervised = true;
@@ -189,6 +208,7 @@ fn until_told(link: &Link, signals: &SigSet, ended: &OwnedFd) -> anyhow::Result<
         if supervised {
             match link.hear_now() {
                 Ok(Some(Order::Leave)) => return Ok(true),
+                Ok(Some(Order::Pass { passing })) => pass(passing),
                 Ok(Some(_)) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::BADMSG) => {}
                 Ok(None) | Err(_) => {
                     log::warn!(

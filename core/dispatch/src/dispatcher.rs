@@ -24,6 +24,7 @@ use crate::kept_text::Budget;
 use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
+use crate::passing::Passing;
 use crate::place::Place;
 use crate::tree::{Node, TOP, Tree};
 
@@ -91,6 +92,7 @@ pub struct Dispatcher {
     policy: Policy,
     // Whether any view may wait for others than the kernel.
     has_slow: bool,
+    passing: Passing,
     // Of the views; that of `metrics` itself, which is the last, is not counted.
     figures: Figures,
     started: SystemTime,
@@ -145,6 +147,7 @@ impl Dispatcher {
             texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
+            passing: Passing::default(),
             figures,
             started: SystemTime::now(),
             supervision: Mutex::default(),
@@ -154,6 +157,27 @@ impl Dispatcher {
     /// What `metrics` tells of the supervisor, from now on.
     pub fn set_supervision(&self, supervision: Supervision) {
         *self.supervision.lock() = Some(supervision);
+    }
+
+    /// Whether the host's files are passed to containers from now on, as if there were no vistafs.
+    /// The cgroup tree and `metrics` stay what they are.
+    pub fn set_passing(&self, passing: bool) {
+        self.passing.set(passing);
+    }
+
+    /// Views, by name, that pass the host's file for good. To be said once, before serving.
+    pub fn pass_views(&self, names: &[&'static str]) {
+        self.passing.set_views(names);
+    }
+
+    /// Whose numbers are read where `shows` was found out: the host's if the view passes them.
+    fn read_as<'s>(&self, view: usize, shows: &'s Shows) -> &'s Shows {
+        let served = &self.views[view];
+        if self.passing.has(served.path, served.name) {
+            &Shows::Host
+        } else {
+            shows
+        }
     }
 
     /// Whether it is the view of `metrics`.
@@ -171,6 +195,7 @@ impl Dispatcher {
             containers: self.containers.len(),
             open_files: self.open_files.len(),
             started: self.started,
+            passing: self.passing.is_set(),
             supervision: supervision.as_ref(),
         };
         snapshot.text()

@@ -19,6 +19,7 @@
 //! | `aside.rs` | requests that may take long, each container's on a thread of its own |
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
 //! | `redo.rs` | answers what dead workers have left unanswered |
+//! | `passing.rs` | which views pass the host's files to containers |
 //! | `errno.rs` | the one place that maps errors to errno |
 //! | `figures.rs` | counting requests, and how long they take |
 //! | `metrics.rs` | `metrics`: the figures as a file |
@@ -44,6 +45,7 @@ mod kept_text;
 mod metrics;
 mod number;
 mod open_files;
+mod passing;
 mod place;
 mod redo;
 mod tree;

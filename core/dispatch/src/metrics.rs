@@ -41,6 +41,7 @@ pub(crate) struct Snapshot<'s> {
     pub(crate) containers: usize,
     pub(crate) open_files: usize,
     pub(crate) started: SystemTime,
+    pub(crate) passing: bool,
     pub(crate) supervision: Option<&'s Supervision>,
 }
 
@@ -71,6 +72,11 @@ impl Snapshot<'_> {
             "vistafs_open_files",
             "Files that are open.",
             &self.open_files,
+        );
+        gauge(
+            "vistafs_passing",
+            "Whether the host's files are passed to containers.",
+            &u8::from(self.passing),
         );
         let in_flight = self.figures.in_flight();
         gauge(
@@ -183,6 +189,7 @@ mod tests {
             containers: 3,
             open_files: 4,
             started: UNIX_EPOCH,
+            passing: true,
             supervision: Some(&supervision),
         };
         let text = snapshot.text();
@@ -190,6 +197,7 @@ mod tests {
             "vistafs_containers 3",
             "vistafs_open_files 4",
             "vistafs_requests_in_flight 0",
+            "vistafs_passing 1",
             "vistafs_supervisor_start_time_seconds 5",
             "vistafs_worker_restarts_total{reason=\"killed \\\"9\\\"\"} 2",
             "vistafs_requests_total{view=\"proc/stat\",operation=\"read\"} 1",

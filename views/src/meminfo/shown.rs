@@ -65,12 +65,22 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn new(figures: &MemoryFigures, host: &HostMemory, show_swap: bool) -> Self {
+    pub(super) fn new(
+        figures: &MemoryFigures,
+        host: &HostMemory,
+        show_swap: bool,
+        bounded: bool,
+    ) -> Self {
         let total = figures.limit.or_total(host.total);
         let free = figures.free(host.total);
+        let others = if bounded {
+            figures.ancestors_headroom.or_total(host.available)
+        } else {
+            total
+        };
         let available = free
             .saturating_add(figures.stat.reclaimable())
-            .min(figures.ancestors_headroom.or_total(host.available))
+            .min(others)
             .min(total);
         let swap = if show_swap {
             Swap::of(figures, host.swap_total)

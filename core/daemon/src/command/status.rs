@@ -50,6 +50,12 @@ fn told(status: &Status) -> String {
     line("containers", status.containers.to_string());
     line("open files", status.open_files.to_string());
     line("requests", format!("{} under way", status.in_flight));
+    if status.passing {
+        line(
+            "passing",
+            "the host's files, to containers too (SIGUSR2 ends that)".into(),
+        );
+    }
     let asked: Vec<_> = status
         .views
         .iter()

@@ -54,6 +54,7 @@ impl Supervisor {
             "workers": self.state.generation,
             "restarts": { "count": self.state.crashes, "last": self.state.ends },
             "put_aside": self.state.put_aside,
+            "passing": self.state.passing,
         })
     }
 

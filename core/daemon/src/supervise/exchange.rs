@@ -14,6 +14,7 @@ use nix::sys::wait::WaitStatus;
 use serde_json::json;
 
 use super::control::Asker;
+use super::pid_file::PidFile;
 use super::program::Program;
 use super::state::Handed;
 use super::worker_process::{Stage, WorkerProcess, in_words};
@@ -212,6 +213,7 @@ impl Supervisor {
             control,
             waiting,
             reload: self.reload_wanted,
+            pid_file: self.pid_file.as_ref().map(PidFile::hand).transpose()?,
         });
         self.state_file.write(&self.state)?;
         keep(&self.state_file, true)?;
@@ -238,6 +240,9 @@ impl Supervisor {
         keep(&self.state_file, false)?;
         if let Some(memory) = &self.handover {
             keep(&**memory, false)?;
+        }
+        if let Some(file) = &self.pid_file {
+            file.stay()?;
         }
         failure.with_context(|| format!("cannot execute {}", program.path().display()))
     }

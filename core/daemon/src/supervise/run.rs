@@ -157,6 +157,7 @@ impl Supervisor {
             match i32::try_from(info.ssi_signo).map(Signal::try_from) {
                 Ok(Ok(Signal::SIGUSR1)) => self.begin_exchange(None),
                 Ok(Ok(Signal::SIGHUP)) => self.reload_wanted = true,
+                Ok(Ok(Signal::SIGUSR2)) => self.toggle_passing(),
                 Ok(Ok(signal @ (Signal::SIGINT | Signal::SIGTERM))) => {
                     self.begin_end(signal);
                 }

@@ -14,6 +14,7 @@ use vistafs_handover::Handover;
 
 use super::backoff::Backoff;
 use super::control::Control;
+use super::pid_file::PidFile;
 use super::program::Program;
 use super::state::{Handed, State, StateFile};
 use super::worker_process::WorkerProcess;
@@ -24,13 +25,21 @@ use crate::fuse_mount::{FuseMount, without_asking};
 use crate::{inherited, repair};
 
 /// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
-pub(crate) fn supervise(args: &MountArgs, options: Vec<OsString>) -> anyhow::Result<u8> {
+///
+/// `options` are its workers' too; `pid_file` is where its process number is kept, by which a second
+/// one is refused.
+pub(crate) fn supervise(
+    args: &MountArgs,
+    options: Vec<OsString>,
+    pid_file: Option<&Path>,
+) -> anyhow::Result<u8> {
     // Before anything is started that they could end.
     let signals: SigSet = [
         Signal::SIGINT,
         Signal::SIGTERM,
         Signal::SIGHUP,
         Signal::SIGUSR1,
+        Signal::SIGUSR2,
         Signal::SIGCHLD,
     ]
     .into_iter()
@@ -40,16 +49,18 @@ pub(crate) fn supervise(args: &MountArgs, options: Vec<OsString>) -> anyhow::Res
     let _ = rustix::thread::set_name(c"vistafs");
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(&signals, flags).context("cannot wait for signals")?;
-    let begun = Begun {
+    let mut begun = Begun {
         shown: args.mount_point.clone(),
         options,
         stored: args.stored,
         repairs: !args.no_repair,
+        pid_file: None,
         signals,
     };
     if let Some(state) = handed_over()? {
-        return begun.resume(state)?.run();
+        return begun.resume(state, pid_file)?.run();
     }
+    begun.pid_file = pid_file.map(PidFile::lock).transpose()?;
     if args.stored
         && let Some(taken) = from_store(&args.mount_point)
     {
@@ -147,6 +158,7 @@ struct Begun {
     options: Vec<OsString>,
     stored: bool,
     repairs: bool,
+    pid_file: Option<PidFile>,
     signals: SignalFd,
 }
 
@@ -208,7 +220,7 @@ impl Begun {
     }
 
     /// In the place of the program before us, in the same process.
-    fn resume(self, state: OwnedFd) -> anyhow::Result<Supervisor> {
+    fn resume(mut self, state: OwnedFd, pid_file: Option<&Path>) -> anyhow::Result<Supervisor> {
         let (state_file, mut state) = StateFile::open(state)?;
         let Some(handed) = state.handed.take() else {
             bail!("{RESUME} is not for you to set");
@@ -221,7 +233,12 @@ impl Begun {
             control,
             waiting,
             reload,
+            pid_file: number,
         } = handed;
+        self.pid_file = pid_file
+            .zip(number)
+            .map(|(path, number)| PidFile::again(path, number))
+            .transpose()?;
         let device = inherited::take(device)?;
         let program = Program::running_from(program.into())?;
         let number = state.device.context("a state without a mount")?;
@@ -268,6 +285,7 @@ impl Begun {
             state,
             state_file,
             program,
+            pid_file: self.pid_file,
             signals: self.signals,
             control: None,
             current: None,

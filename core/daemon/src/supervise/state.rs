@@ -57,6 +57,9 @@ pub(crate) struct State {
     /// The text of the configuration that was last served by.
     #[serde(default)]
     pub(crate) configuration: Option<String>,
+    /// Whether containers are passed the host's files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) passing: bool,
     /// What was served at the last crashes.
     #[serde(default)]
     pub(crate) suspects: Suspects,
@@ -97,6 +100,9 @@ pub(crate) struct Handed {
     /// Whether the configuration is still to be read anew.
     #[serde(default)]
     pub(crate) reload: bool,
+    /// The file with the process number, locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pid_file: Option<RawFd>,
 }
 
 /// A running worker.
@@ -132,6 +138,7 @@ impl State {
             reasons: BTreeMap::new(),
             put_aside: Vec::new(),
             configuration: None,
+            passing: false,
             suspects: Suspects::default(),
             handed: None,
         }

@@ -84,6 +84,26 @@ impl Supervisor {
         }
     }
 
+    /// Has containers passed the host's files, or not any more.
+    pub(super) fn toggle_passing(&mut self) {
+        let passing = !self.state.passing;
+        self.state.passing = passing;
+        self.save();
+        for worker in self.workers() {
+            // One that does not listen has ended; the next one is told at its start.
+            if let Err(errno) = worker.link().say(&Order::Pass { passing }) {
+                log::debug!("worker {}: {errno}", worker.pid());
+            }
+        }
+        // The words of lxcfs, which scripts look for.
+        let mode = if passing {
+            "non-virtualization"
+        } else {
+            "virtualization"
+        };
+        log::info!("Switched into {mode} mode");
+    }
+
     fn repair(&self) {
         let Some(mount) = self.mount.as_ref().filter(|_| self.repairs) else {
             return;
@@ -215,6 +235,7 @@ impl Supervisor {
             put_aside: self.state.put_aside.clone(),
             supervision: Some(self.supervision()),
             configuration,
+            passing: self.state.passing,
         }
     }
 

@@ -482,7 +482,8 @@ impl Dispatcher {
             return Ok(());
         }
         let served = &self.views[file.view];
-        let outcome = match (&served.provider, &file.shows) {
+        let shows = self.read_as(file.view, &file.shows);
+        let outcome = match (&served.provider, shows) {
             (Provider::File(view), Shows::Host) => self
                 .with_request(None, asker, |request| view.render_on_host(request, out))
                 .unwrap_or_else(|| self.host_file(served.path, out)),
@@ -491,7 +492,7 @@ impl Dispatcher {
             }
             _ => return self.render_in_tree(file, asker, out),
         };
-        outcome.map_err(|error| self.failed(file.view, &file.shows, error))
+        outcome.map_err(|error| self.failed(file.view, shows, error))
     }
 
     /// The text of a file in a tree, by way of its channel if that has to be.

@@ -136,7 +136,8 @@ impl Dispatcher {
         let Provider::Tree(tree) = &self.views[file.view].provider else {
             return Ok(());
         };
-        self.requested(file.view, &file.shows, asker, |request| {
+        let shows = self.read_as(file.view, &file.shows);
+        self.requested(file.view, shows, asker, |request| {
             tree.open(request, file.within, file.access)
         })
     }
@@ -148,7 +149,8 @@ impl Dispatcher {
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
         let tree = self.tree_view(file.view)?;
-        self.requested(file.view, &file.shows, asker, |request| {
+        let shows = self.read_as(file.view, &file.shows);
+        self.requested(file.view, shows, asker, |request| {
             tree.read(request, file.within, out)
         })
     }
@@ -208,6 +210,7 @@ impl Dispatcher {
             self.only_host_root(asker)?;
         }
         let shows = self.shows(view, place, asker)?;
-        self.requested(view, &shows, asker, |request| answer(&**tree, request))
+        let shows = self.read_as(view, &shows);
+        self.requested(view, shows, asker, |request| answer(&**tree, request))
     }
 }

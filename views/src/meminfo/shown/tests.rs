@@ -32,6 +32,7 @@ fn usage_above_the_limit_leaves_nothing_free() {
         &figures(Limit::Value(MIB), 2 * MIB, SwapFigures::NotAccounted),
         &host(),
         true,
+        true,
     );
     assert_eq!((shown.total, shown.free, shown.available), (MIB, 0, 0));
 }
@@ -45,22 +46,27 @@ fn available_is_no_more_than_anybody_can_give() {
     );
     figures.stat.inactive_file = 50 * MIB;
     assert_eq!(
-        Shown::new(&figures, &host(), true).available,
+        Shown::new(&figures, &host(), true, true).available,
         600 * MIB,
         "the host"
     );
     figures.ancestors_headroom = Limit::Value(70 * MIB);
     assert_eq!(
-        Shown::new(&figures, &host(), true).available,
+        Shown::new(&figures, &host(), true, true).available,
         70 * MIB,
         "an ancestor"
     );
+    let alone = Shown::new(&figures, &host(), true, false);
+    assert_eq!(alone.available, 850 * MIB, "what lxcfs shows");
     figures.limit = Limit::Value(110 * MIB);
     assert_eq!(
-        Shown::new(&figures, &host(), true).available,
+        Shown::new(&figures, &host(), true, true).available,
         60 * MIB,
         "its own"
     );
+    figures.stat.inactive_file = 900 * MIB;
+    let alone = Shown::new(&figures, &host(), true, false);
+    assert_eq!(alone.available, 110 * MIB, "never above the total");
 }
 
 #[test]
@@ -71,11 +77,11 @@ fn hidden_swap_is_none() {
     };
     let figures = figures(Limit::Max, MIB, swap);
     assert_eq!(
-        Shown::new(&figures, &host(), true).swap.total,
+        Shown::new(&figures, &host(), true, true).swap.total,
         300 * MIB,
         "shown"
     );
-    let hidden = Shown::new(&figures, &host(), false);
+    let hidden = Shown::new(&figures, &host(), false, true);
     assert_eq!(hidden.swap, Swap::default());
     let bytes = |bytes| Some(Value::Bytes(bytes));
     assert_eq!(
@@ -121,7 +127,7 @@ proptest! {
         figures.stat.active_file = cache;
         figures.ancestors_headroom = Limit::Value(headroom);
         let host = HostMemory { total, available, swap_total, commit_limit, ..HostMemory::default() };
-        let shown = Shown::new(&figures, &host, true);
+        let shown = Shown::new(&figures, &host, true, true);
         prop_assert!(shown.total <= total.min(limit));
         prop_assert!(shown.free <= shown.total);
         prop_assert!(shown.available <= shown.total.min(available).min(headroom));

@@ -1,0 +1,122 @@
+//! vistafs as a drop-in for lxcfs: called by that name, or as `vistafs lxcfs`.
+//!
+//! The same options with their meaning, the same pid file with its lock, the same exit statuses; the
+//! signals are the supervisor's own. What it mounts is a mount like any other, supervised like any
+//! other: as with lxcfs, in the foreground always.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `args.rs` | the options |
+//! | `fuse_options.rs` | what `-o` takes |
+//! | `numbers.rs` | what the options mean for what containers are shown |
+
+mod args;
+mod fuse_options;
+mod numbers;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use crate::cli::MountArgs;
+use crate::{logging, supervise};
+use args::LxcfsArgs;
+
+pub(crate) use numbers::{AsLxcfs, Word};
+
+/// The name that it is called by.
+pub(crate) const NAME: &str = "lxcfs";
+
+/// The words after the name, if this is a call as lxcfs.
+pub(crate) fn called(words: impl IntoIterator<Item = OsString>) -> Option<Vec<OsString>> {
+    let mut words = words.into_iter();
+    let program = words.next()?;
+    let is_link = Path::new(&program).file_name() == Some(NAME.as_ref());
+    if !is_link && words.next()? != NAME {
+        return None;
+    }
+    Some(words.collect())
+}
+
+/// Does what lxcfs would.
+pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
+    let args = match LxcfsArgs::try_parse_from(std::iter::once(NAME.into()).chain(words)) {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    if args.help {
+        return help();
+    }
+    if args.version {
+        eprintln!("{}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    let verbose = if args.debug { 2 } else { 0 };
+    logging::start(verbose);
+    match run(&args, verbose) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            logging::report(&error, args.debug);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &LxcfsArgs, verbose: u8) -> anyhow::Result<u8> {
+    let mount_point = args.check()?;
+    for options in &args.options {
+        fuse_options::check(options)?;
+    }
+    let mount = MountArgs {
+        mount_point,
+        stored: args.stored,
+        no_repair: args.no_repair,
+    };
+    let mut options: Vec<OsString> = Vec::new();
+    if let Some(config) = &args.config {
+        options.extend(["--config".into(), config.into()]);
+    }
+    options.extend((0..verbose).map(|_| "-v".into()));
+    options.push(args.numbers().option().into());
+    supervise::supervise(&mount, options, Some(&args.pid_file()))
+}
+
+/// As lxcfs: to standard error, and a failure.
+fn help() -> ExitCode {
+    eprintln!("{}", LxcfsArgs::help());
+    ExitCode::FAILURE
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    let message = text.lines().next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    eprintln!("{NAME}: {message}");
+    if error.kind() == ErrorKind::UnknownArgument {
+        return help();
+    }
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_called_by_a_link_or_as_a_command() {
+        let called = |words: &[&str]| {
+            let words = called(words.iter().map(OsString::from));
+            words.map(|words| words.join(" ".as_ref()).into_string().unwrap())
+        };
+        assert_eq!(called(&["/usr/bin/lxcfs", "-l", "/m"]).unwrap(), "-l /m");
+        assert_eq!(called(&["lxcfs"]).unwrap(), "");
+        assert_eq!(called(&["vistafs", "lxcfs", "-v"]).unwrap(), "-v");
+        assert_eq!(called(&["vistafs", "-v", "lxcfs"]), None);
+        assert_eq!(called(&["/lxcfs/vistafs", "mount", "/m"]), None);
+        assert_eq!(called(&["vistafs"]), None);
+        assert_eq!(called(&[]), None);
+    }
+}

@@ -1,0 +1,180 @@
+//! lxcfs's options, those of all its versions from 3 to 7, and three of our own.
+//!
+//! As getopt_long(3) takes them: in any order, together (`-lu`), abbreviated (`--enable-load`), and
+//! more than once.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{ArgAction, CommandFactory, Parser};
+
+use super::numbers::{AsLxcfs, Word};
+
+/// Gives containers their own /proc and /sys files: vistafs in the place of lxcfs.
+#[derive(Parser, Debug, Default)]
+#[command(
+    name = "lxcfs",
+    disable_help_flag = true,
+    disable_version_flag = true,
+    infer_long_args = true,
+    args_override_self = true,
+    override_usage = "lxcfs [OPTION]... DIRECTORY"
+)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of lxcfs's"
+)]
+pub(super) struct LxcfsArgs {
+    /// Tell each request.
+    #[arg(short, long)]
+    pub(super) debug: bool,
+    /// Stay in the foreground, as it always does.
+    #[arg(short, long)]
+    foreground: bool,
+    /// Print this.
+    #[arg(short, long, short_alias = 'n')]
+    pub(super) help: bool,
+    /// Print the version.
+    #[arg(short, long)]
+    pub(super) version: bool,
+    /// Show containers their own load average.
+    #[arg(short = 'l', long)]
+    enable_loadavg: bool,
+    /// Mount options.
+    #[arg(short = 'o', value_name = "OPTION,...", action = ArgAction::Append)]
+    pub(super) options: Vec<String>,
+    /// Where the process number is kept [default: lxcfs.pid in the runtime directory].
+    #[arg(short, long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+    /// Show containers no swap.
+    #[arg(short = 'u', long)]
+    disable_swap: bool,
+    /// Show containers no zswap.
+    #[arg(short = 'z', long)]
+    disable_zswap: bool,
+    /// Let CPU quotas decide how many CPUs are visible.
+    #[arg(long)]
+    enable_cfs: bool,
+    /// The cgroup tree.
+    #[arg(long)]
+    enable_cgroup: bool,
+    /// Needed by nothing any more.
+    #[arg(long)]
+    enable_pidfd: bool,
+    /// Triggers of pressure files.
+    #[arg(long)]
+    enable_psi_poll: bool,
+    /// Where lxcfs.pid is.
+    #[arg(long, value_name = "DIR", default_value = "/run")]
+    runtime_dir: PathBuf,
+    /// Needed by nothing any more.
+    #[arg(short = 's', hide = true)]
+    single_thread: bool,
+    /// Numbers as lxcfs has them, where those are not wrong: contrib/doc/LXCFS_DROP_IN.md.
+    #[arg(long, help_heading = "Of vistafs alone")]
+    strict_lxcfs: bool,
+    /// Configuration file [default: /etc/vistafs/config.toml, which need not exist].
+    #[arg(long, help_heading = "Of vistafs alone", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Keep the mount in systemd's store of descriptors, as the unit lxcfs.service does.
+    #[arg(long, help_heading = "Of vistafs alone")]
+    pub(super) stored: bool,
+    /// Leave the views of running containers dead that an earlier mount has left behind.
+    #[arg(long, help_heading = "Of vistafs alone")]
+    pub(super) no_repair: bool,
+    #[arg(hide = true)]
+    directories: Vec<PathBuf>,
+}
+
+impl LxcfsArgs {
+    pub(super) fn help() -> String {
+        Self::command()
+            .render_help()
+            .to_string()
+            .trim_end()
+            .to_owned()
+    }
+
+    /// What lxcfs refuses; where to mount.
+    pub(super) fn check(&self) -> anyhow::Result<PathBuf> {
+        if self.debug && self.foreground {
+            bail!("both --debug and --foreground: give one of them");
+        }
+        match &self.directories[..] {
+            [one] => Ok(one.clone()),
+            [] => bail!("where to mount is missing (usage: lxcfs [OPTION]... DIRECTORY)"),
+            [_, another, ..] => bail!(
+                "one directory is mounted at, not {} as well",
+                another.display()
+            ),
+        }
+    }
+
+    /// Where the process number is kept.
+    pub(super) fn pid_file(&self) -> PathBuf {
+        let default = || self.runtime_dir.join("lxcfs.pid");
+        self.pidfile.clone().unwrap_or_else(default)
+    }
+
+    /// What they mean for what is shown.
+    pub(super) fn numbers(&self) -> AsLxcfs {
+        let given = [
+            (self.enable_cfs, Word::Cfs),
+            (self.enable_loadavg, Word::Loadavg),
+            (self.enable_psi_poll, Word::PsiPoll),
+            (self.enable_cgroup, Word::Cgroup),
+            (self.disable_swap, Word::NoSwap),
+            (self.disable_zswap, Word::NoZswap),
+            (self.strict_lxcfs, Word::Strict),
+        ];
+        AsLxcfs::new(
+            given
+                .into_iter()
+                .filter_map(|(is, word)| is.then_some(word)),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<LxcfsArgs, clap::Error> {
+        LxcfsArgs::try_parse_from(std::iter::once("lxcfs").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        LxcfsArgs::command().debug_assert();
+    }
+
+    #[test]
+    fn all_options_of_all_versions_are_taken() {
+        let all = "-f -l -u -z -s -o allow_other,nonempty -p /p --enable-cfs --enable-loadavg \
+                   --enable-psi-poll --enable-pidfd --disable-swap --disable-zswap \
+                   --runtime-dir /r --runtime-dir=/q --enable-cgroup -lus --pidfile=/x --foreground \
+                   /var/lib/lxcfs";
+        let args = parse(all).unwrap();
+        assert_eq!(args.check().unwrap(), PathBuf::from("/var/lib/lxcfs"));
+        assert_eq!(args.pid_file(), PathBuf::from("/x"));
+        assert_eq!(args.options, ["allow_other,nonempty"]);
+        assert!(parse("/m --enable-lo").unwrap().enable_loadavg);
+        assert!(parse("-n").unwrap().help && parse("-h").unwrap().help);
+        assert!(parse("-v").unwrap().version && parse("-d /m").unwrap().debug);
+        let pid_file = |line| parse(line).unwrap().pid_file();
+        assert_eq!(pid_file("/m"), PathBuf::from("/run/lxcfs.pid"));
+        assert_eq!(
+            pid_file("--runtime-dir /r /m"),
+            PathBuf::from("/r/lxcfs.pid")
+        );
+        assert_eq!(pid_file("-p/y /m"), PathBuf::from("/y"));
+    }
+
+    #[test]
+    fn what_lxcfs_refuses_is_refused() {
+        assert!(parse("--bogus /m").is_err() && parse("--enable /m").is_err());
+        for line in ["", "a b", "-d -f /m"] {
+            assert!(parse(line).unwrap().check().is_err(), "{line}");
+        }
+    }
+}

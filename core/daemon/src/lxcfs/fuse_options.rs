@@ -1,0 +1,121 @@
+//! What `-o` takes.
+//!
+//! lxcfs hands them to libfuse (mount.fuse3(8), fuse(8)). Here each is one of three: the way that
+//! vistafs mounts anyway; without a meaning, which the log says; or refused, because what it asks for
+//! is not done.
+
+use anyhow::bail;
+
+/// How it is mounted in any case.
+const AS_IT_IS: &[&str] = &[
+    "allow_other",
+    "async",
+    "default_permissions",
+    "direct_io",
+    "nodev",
+    "noexec",
+    "nonempty",
+    "nosuid",
+    "rw",
+];
+
+/// What only tunes libfuse, or is a matter of taste.
+const WITHOUT_MEANING: &[&str] = &[
+    "ac_attr_timeout",
+    "async_read",
+    "atime",
+    "attr_timeout",
+    "auto_cache",
+    "auto_unmount",
+    "clone_fd",
+    "debug",
+    "entry_timeout",
+    "fsname",
+    "intr",
+    "kernel_cache",
+    "max_idle_threads",
+    "max_read",
+    "max_readahead",
+    "max_threads",
+    "max_write",
+    "negative_timeout",
+    "noatime",
+    "noauto_cache",
+    "noforget",
+    "remember",
+    "subtype",
+    "sync",
+    "sync_read",
+    "splice_move",
+    "splice_read",
+    "splice_write",
+];
+
+/// What would change who may do what, with the way to have it.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "allow_root",
+        "containers must be able to read: leave it out",
+    ),
+    ("blkdev", "nothing is read from a device: leave it out"),
+    ("dev", "no device is served: leave it out"),
+    ("exec", "no program is served: leave it out"),
+    ("gid", "files belong to root, as the kernel's: leave it out"),
+    ("modules", "there is no libfuse to load them: leave it out"),
+    (
+        "ro",
+        "triggers and cgroup files are written to: bind-mount read-only instead",
+    ),
+    ("suid", "no program is served: leave it out"),
+    ("uid", "files belong to root, as the kernel's: leave it out"),
+    (
+        "umask",
+        "modes are those of the kernel's files: leave it out",
+    ),
+];
+
+/// Judges a list of options, as it was given.
+pub(super) fn check(list: &str) -> anyhow::Result<()> {
+    for option in list.split(',').filter(|option| !option.is_empty()) {
+        let name = option.split_once('=').map_or(option, |(name, _)| name);
+        if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            bail!("mount option {option}: {why}");
+        }
+        if AS_IT_IS.contains(&name) {
+            continue;
+        }
+        if !WITHOUT_MEANING.contains(&name) {
+            bail!("unknown mount option {option}");
+        }
+        log::info!("mount option {option} changes nothing for vistafs");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_has_one_answer() {
+        for list in [
+            "",
+            ",",
+            "allow_other,nonempty",
+            "entry_timeout=0.5,rw",
+            "fsname=x",
+        ] {
+            check(list).unwrap();
+        }
+        let refused = |list| check(list).unwrap_err().to_string();
+        assert!(refused("allow_other,ro").starts_with("mount option ro: "));
+        assert!(refused("umask=022").contains("umask=022"));
+        assert_eq!(refused("bogus=1"), "unknown mount option bogus=1");
+        let mut all: Vec<&str> = REFUSED.iter().map(|(name, _)| *name).collect();
+        all.extend(AS_IT_IS.iter().chain(WITHOUT_MEANING));
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+}
