@@ -18,6 +18,9 @@
 //! [host]
 //! epoch_ms = 20          # how old a text of the host may be that containers share
 //!
+//! [pinned]
+//! window_ms = 50         # how old a text may be that a container reads from the page cache; 0: never
+//!
 //! [fuse]
 //! threads = 4            # serving threads; absent: one per CPU, 2 to 8
 //!
@@ -33,12 +36,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use vistafs_container::CpuPolicy;
 use vistafs_view::{OptionValue, Policy, Selection};
 
 /// Where it is looked for.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
+
+/// Milliseconds that a text may be kept in the page cache, if it may be.
+const MIN_WINDOW: u64 = 20;
+const MAX_WINDOW: u64 = 10_000;
 
 /// The whole configuration.
 #[derive(Debug, Default, Deserialize)]
@@ -49,6 +56,7 @@ pub(crate) struct Config {
     cpus: Cpus,
     memory: Memory,
     host: HostSection,
+    pinned: Pinned,
     fuse: Fuse,
     worker: Worker,
 }
@@ -105,6 +113,29 @@ impl Default for HostSection {
     fn default() -> Self {
         Self { epoch_ms: 20 }
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Pinned {
+    #[serde(deserialize_with = "window")]
+    window_ms: u64,
+}
+
+impl Default for Pinned {
+    fn default() -> Self {
+        Self { window_ms: 50 }
+    }
+}
+
+/// The kernel's clock for this ticks every 10 ms at worst.
+fn window<'de, D: Deserializer<'de>>(value: D) -> Result<u64, D::Error> {
+    let window = u64::deserialize(value)?;
+    if window == 0 || (MIN_WINDOW..=MAX_WINDOW).contains(&window) {
+        return Ok(window);
+    }
+    let wanted = format!("window_ms is 0 or from {MIN_WINDOW} to {MAX_WINDOW}, not {window}");
+    Err(serde::de::Error::custom(wanted))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -194,6 +225,11 @@ impl Config {
         Duration::from_millis(self.host.epoch_ms)
     }
 
+    /// How old a text may be that a container reads from the page cache.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_millis(self.pinned.window_ms)
+    }
+
     /// How old a request may become before its worker is taken for stuck; 0: any age.
     pub(crate) fn stuck_seconds(&self) -> u64 {
         self.worker.stuck_seconds.into()
@@ -232,6 +268,7 @@ mod tests {
         );
         assert_eq!(config.policy(), Policy::default());
         assert_eq!(config.epoch(), Config::default().epoch());
+        assert_eq!(config.window(), Config::default().window());
         assert_eq!(config.stuck_seconds(), Config::default().stuck_seconds());
         assert_eq!(config.threads(), 4);
     }
@@ -250,6 +287,10 @@ mod tests {
                 "true, false or a whole number",
             ),
             ("[fuse]\nthreads = 0\n", "line 2: "),
+            (
+                "\n[pinned]\nwindow_ms = 5\n",
+                "line 3: window_ms is 0 or from 20 to 10000, not 5",
+            ),
             ("[cpus\n", "line 1: "),
         ] {
             let error = Config::parse(text).unwrap_err();

@@ -47,7 +47,8 @@ impl Engine {
             );
         }
         let containers = Containers::with_handover(host, Arc::new(hierarchies), handover)?;
-        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, config.policy());
+        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, config.policy())
+            .with_window(config.window());
         Ok(Self {
             containers,
             registry,

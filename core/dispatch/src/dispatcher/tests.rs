@@ -223,7 +223,7 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
     let (first, second) = (dispatcher(), dispatcher());
     let file = find(&first, "proc/uptime");
     assert_eq!(file.number, find(&second, "proc/uptime").number);
-    let handle = first.open(file.number, READ, host(0)).unwrap();
+    let (handle, _) = first.open(file.number, READ, host(0)).unwrap();
     assert!(!read(&first, file.number, handle, 0).unwrap().is_empty());
     let afresh = read(&second, file.number, handle, 3).unwrap();
     assert!(
@@ -239,7 +239,7 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
 fn a_host_file_that_is_missing_is_an_error() {
     let dispatcher = dispatcher();
     let file = find(&dispatcher, "proc/no-such-file");
-    let handle = dispatcher.open(file.number, READ, host(0)).unwrap();
+    let (handle, _) = dispatcher.open(file.number, READ, host(0)).unwrap();
     let error = read(&dispatcher, file.number, handle, 0).unwrap_err();
     assert_eq!(error.errno(), libc::EIO);
 }
@@ -252,18 +252,20 @@ fn directories_are_no_files_and_files_no_directories() {
         find(&dispatcher, "proc/uptime").number,
     );
     let errno = |result: Result<u64, DispatchError>| result.unwrap_err().errno();
-    assert_eq!(errno(dispatcher.open(proc, READ, host(0))), libc::EISDIR);
+    let open = |number, asker| {
+        dispatcher
+            .open(number, READ, asker)
+            .map(|(handle, _)| handle)
+    };
+    assert_eq!(errno(open(proc, host(0))), libc::EISDIR);
     assert_eq!(
         errno(dispatcher.open_directory(file, host(0))),
         libc::ENOTDIR
     );
     let below = dispatcher.lookup(file, OsStr::new("x"), host(0));
     assert_eq!(below.unwrap_err().errno(), libc::ENOTDIR);
-    assert_eq!(errno(dispatcher.open(0xdead, READ, host(0))), libc::ESTALE);
-    assert_eq!(
-        errno(dispatcher.open(file, READ, Asker { tid: 0, ..host(0) })),
-        libc::EACCES
-    );
+    assert_eq!(errno(open(0xdead, host(0))), libc::ESTALE);
+    assert_eq!(errno(open(file, Asker { tid: 0, ..host(0) })), libc::EACCES);
 }
 
 #[test]
@@ -356,7 +358,7 @@ fn nodes_of_a_tree_view_are_known_by_their_numbers_alone() {
     assert!(file.lasting);
     let number = file.attributes.number;
     assert_eq!(number, find(&second, "sys/small/file").number);
-    let handle = first.open(number, READ, host(0)).unwrap();
+    let (handle, _) = first.open(number, READ, host(0)).unwrap();
     assert_eq!(read(&first, number, handle, 0).unwrap(), b"text");
     assert_eq!(read(&second, number, handle, 2).unwrap(), b"xt");
     let listed = second.list(top.number, host(0)).unwrap();
@@ -468,7 +470,7 @@ fn a_file_without_a_channel_is_opened_at_once() {
     assert!(is_aside("sys/small/file", WRITE));
     assert!(!is_aside("sys/small/file", READ));
     let uptime = find(&dispatcher, "proc/uptime").number;
-    let handle = dispatcher.open(uptime, READ, host(0)).unwrap();
+    let (handle, _) = dispatcher.open(uptime, READ, host(0)).unwrap();
     assert!(dispatcher.aside_to_poll(handle).is_none());
 }
 
@@ -477,7 +479,7 @@ fn a_file_without_a_channel_is_opened_at_once() {
 fn who_opens_for_writing_is_who_is_judged() {
     let dispatcher = dispatcher();
     let number = find(&dispatcher, "proc/guarded").number;
-    let open = |access, uid| dispatcher.open(number, access, host(uid)).unwrap();
+    let open = |access, uid| dispatcher.open(number, access, host(uid)).unwrap().0;
     let write = |handle, uid| {
         let written = dispatcher.write(number, (handle, WRITE), b"text", host(uid));
         written.map_err(|error| error.errno())
@@ -576,7 +578,7 @@ fn a_text_is_one_text_across_processes() {
     };
     let mut deaths = 0;
     for round in 0..2000 {
-        let handle = dispatcher.open(number, READ, host(0)).unwrap();
+        let (handle, _) = dispatcher.open(number, READ, host(0)).unwrap();
         let size = [100, 1024, 4096][round % 3];
         let mut text = Vec::new();
         loop {
@@ -633,7 +635,7 @@ fn a_text_that_was_not_kept_is_an_error_and_then_begins_anew() {
     let dispatcher = next();
     let number = find(&dispatcher, "sys/changing/file").number;
     let handles: Vec<u64> = (0..300)
-        .map(|_| dispatcher.open(number, READ, host(0)).unwrap())
+        .map(|_| dispatcher.open(number, READ, host(0)).unwrap().0)
         .collect();
     let piece = |dispatcher: &Dispatcher, handle: u64, offset: u64| {
         let mut text = Vec::new();
