@@ -102,3 +102,7 @@ mod repair_hostile;
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]
 mod metrics;
+
+/// Pinned nodes: what the page cache serves.
+#[path = "machine/pinned.rs"]
+mod pinned;
