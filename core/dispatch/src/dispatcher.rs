@@ -229,16 +229,16 @@ impl Dispatcher {
                     .child(place.node, name)
                     .ok_or(DispatchError::NoEntry)?;
                 let child = Place::fixed(child);
-                let mut own = None;
+                let mut named = None;
                 let mut lasting = !self.is_of_metrics(&child);
                 if let Node::View(view) = *self.tree.node(child.node)
                     && self.may_be_pinned(view)
                 {
-                    own = self.own_node(view, asker);
+                    named = self.named(view, asker);
                     lasting = false;
                 }
-                let attributes = match own {
-                    Some(own) => own,
+                let attributes = match named {
+                    Some(attributes) => attributes,
                     None => self.attributes_of(&child, asker)?,
                 };
                 (child, attributes, lasting)
@@ -264,12 +264,18 @@ impl Dispatcher {
         self.addresses.forget(number, count, &self.tree);
     }
 
-    /// Attributes of a node.
+    /// Attributes of a node. `reader`: the handle that they are asked for to read by way of the page
+    /// cache.
     ///
     /// # Errors
     /// `Stale`; for a tree view also `Caller` and what the view answers.
-    pub fn attributes(&self, number: u64, asker: Asker) -> Result<Attributes, DispatchError> {
-        if let Some(attributes) = self.attributes_of_pinned(number, asker) {
+    pub fn attributes(
+        &self,
+        number: u64,
+        reader: Option<u64>,
+        asker: Asker,
+    ) -> Result<Attributes, DispatchError> {
+        if let Some(attributes) = self.attributes_of_pinned(number, reader, asker) {
             return Ok(attributes);
         }
         self.attributes_of(&self.place(number)?, asker)

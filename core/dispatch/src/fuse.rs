@@ -201,9 +201,11 @@ impl Filesystem for VistaFs {
         self.dispatcher.forget(ino.0, nlookup);
     }
 
-    fn getattr(&self, req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let _noted = self.note_node(req, opcode::GETATTR, ino);
-        let found = guarded(|| self.dispatcher.attributes(ino.0, asker(req)));
+    fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        // stat(2) and fstat(2) name no file; what reads by way of the page cache does.
+        let reader = fh.map(|fh| fh.0);
+        let _noted = self.note_file(req, opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
+        let found = guarded(|| self.dispatcher.attributes(ino.0, reader, asker(req)));
         reply_attributes(found, reply);
     }
 
@@ -219,7 +221,7 @@ impl Filesystem for VistaFs {
         _atime: Option<TimeOrNow>,
         _mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        fh: Option<FileHandle>,
+        _fh: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
@@ -228,7 +230,7 @@ impl Filesystem for VistaFs {
     ) {
         let change = Change { mode, uid, gid };
         if change == Change::default() {
-            self.getattr(req, ino, fh, reply);
+            self.getattr(req, ino, None, reply);
             return;
         }
         let noted = self.note_node(req, opcode::SETATTR, ino);

@@ -2,7 +2,8 @@
 //!
 //! The kernel serves reads from the pages of a node until its attributes expire. Then it asks for them
 //! (GETATTR), drops the pages if size or time of change are others, and reads once. So a text of one
-//! moment, a *snapshot*, is taken when attributes are asked for, and given out when the page is.
+//! moment, a *snapshot*, is taken when a reader asks for attributes, and given out when the page is
+//! read.
 //!
 //! # What keeps texts whole
 //! Readers look at the size and at the page one after the other, and another reader's GETATTR may
@@ -28,6 +29,8 @@ use crate::number::{self, ViewHash};
 /// A text that is kept in the page cache is no longer. No kernel has smaller pages.
 pub(crate) const PAGE: usize = 4096;
 
+/// How long a name stands for what was found last.
+const QUIET: Duration = Duration::from_secs(1);
 /// Spaces that a text whose numbers grow has at least, when its length is told.
 const SPARE: usize = 8;
 /// Lengths of such texts are multiples of it.
@@ -54,15 +57,21 @@ pub(crate) struct Snapshot {
     pub(crate) length: usize,
     // Until it is given out, if that is once.
     text: Option<Vec<u8>>,
+    is_outdated: bool,
 }
 
 impl Snapshot {
-    /// How long the kernel may keep it, if it is not too old already.
-    pub(crate) fn freshness(&self, window: Duration) -> Option<Freshness> {
-        let (taken, modified) = self.taken?;
+    /// How much longer the kernel may keep it, if it is not too old already.
+    pub(crate) fn freshness(&self, window: Duration) -> Option<Duration> {
+        let (taken, _) = self.taken.filter(|_| !self.is_outdated)?;
         // The rest is for the kernel's clock, whose ticks are up to 10 ms, and for the way there.
         let left = (window - window / 4).checked_sub(taken.elapsed())?;
-        (!left.is_zero()).then_some(Freshness { modified, left })
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Its length and when it was taken, if one was.
+    pub(crate) fn told(&self) -> Option<(usize, SystemTime)> {
+        self.taken.map(|(_, modified)| (self.length, modified))
     }
 
     /// Takes the place of the one before.
@@ -71,6 +80,13 @@ impl Snapshot {
         fill(&mut text, self.length);
         self.taken = Some((Instant::now(), SystemTime::now()));
         self.text = Some(text);
+        self.is_outdated = false;
+    }
+
+    /// Makes it too old at once.
+    fn outdate(&mut self) {
+        self.text = None;
+        self.is_outdated = true;
     }
 
     /// Takes the text out; one of more than a page stays, as it is read in pieces.
@@ -80,11 +96,6 @@ impl Snapshot {
             return self.text.clone();
         }
         self.text.take().filter(|_| taken.elapsed() < window)
-    }
-
-    /// Whether anything was told of it.
-    pub(crate) fn is_known(&self) -> bool {
-        self.taken.is_some()
     }
 }
 
@@ -122,6 +133,16 @@ pub(crate) struct PinnedNode {
 }
 
 impl PinnedNode {
+    /// Notes its owner; whether that is in other cgroups than before, or was found out anew.
+    fn is_found_anew(&self, container: &Arc<Container>) -> bool {
+        let mut owner = self.owner.lock();
+        let is_same = std::ptr::eq(owner.as_ptr(), Arc::as_ptr(container));
+        if !is_same {
+            *owner = Arc::downgrade(container);
+        }
+        !is_same
+    }
+
     /// Whose it is, unless that has ended.
     pub(crate) fn owner(&self) -> Option<Arc<Container>> {
         self.owner.lock().upgrade()
@@ -137,6 +158,8 @@ pub(crate) struct Pinned {
     window: AtomicU64,
     views: HashMap<ViewHash, usize>,
     nodes: [RwLock<HashMap<u64, Arc<PinnedNode>>>; SHARDS],
+    // By view: the number of the node that its name stands for, and when it was looked up last.
+    names: Mutex<HashMap<usize, (u64, Instant)>>,
 }
 
 impl Pinned {
@@ -154,6 +177,7 @@ impl Pinned {
             window: AtomicU64::new(0),
             views: by_hash,
             nodes: Default::default(),
+            names: Mutex::default(),
         }
     }
 
@@ -176,6 +200,23 @@ impl Pinned {
     /// Whether a view has pinned nodes.
     pub(crate) fn has(&self, view: usize, path: &str) -> bool {
         self.is_on() && self.views.get(&ViewHash::of(path)) == Some(&view)
+    }
+
+    /// The number of the node that a view's name stands for now: the one that is wanted, if nobody
+    /// has looked the name up for a while.
+    ///
+    /// When a look-up finds another node than the one before, the kernel drops the name, and what was
+    /// found cannot be bind-mounted any more (mount(2): ENOENT). So whoever has just found a node has
+    /// time to do so. Who opens a node of another is served as by the common one.
+    pub(crate) fn turn(&self, view: usize, wanted: u64) -> u64 {
+        let now = Instant::now();
+        let mut names = self.names.lock();
+        let (number, last) = names.entry(view).or_insert((wanted, now));
+        if now.duration_since(*last) >= QUIET {
+            *number = wanted;
+        }
+        *last = now;
+        *number
     }
 
     /// The view that a pinned node is of.
@@ -222,12 +263,9 @@ impl Pinned {
         if node.key != key {
             return None;
         }
-        let mut owner = node.owner.lock();
-        // The same one in other cgroups, or found out anew.
-        if !std::ptr::eq(owner.as_ptr(), Arc::as_ptr(container)) {
-            *owner = Arc::downgrade(container);
+        if node.is_found_anew(container) {
+            node.snapshot.lock().outdate();
         }
-        drop(owner);
         Some(node)
     }
 
@@ -269,7 +307,7 @@ mod tests {
         );
         snapshot.renew(b"text\n".to_vec(), true);
         let fresh = snapshot.freshness(hour).unwrap();
-        assert!(fresh.left <= hour - hour / 4 && fresh.left > hour / 2);
+        assert!(fresh <= hour - hour / 4 && fresh > hour / 2);
         assert_eq!(snapshot.freshness(Duration::ZERO), None);
         assert_eq!(snapshot.take(hour), Some(b"text\n".to_vec()));
         assert_eq!(snapshot.take(hour), None);

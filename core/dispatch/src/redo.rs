@@ -165,7 +165,8 @@ impl Redo {
                 abi::push_entry(out, &entry, lasting, kept(&entry.attributes));
             }
             opcode::GETATTR => {
-                let attributes = dispatcher.attributes(node, asker)?;
+                let reader = (handle != 0).then_some(handle);
+                let attributes = dispatcher.attributes(node, reader, asker)?;
                 abi::push_attr(out, &attributes, kept(&attributes));
             }
             opcode::READLINK => dispatcher.read_link(node, asker, out)?,

@@ -45,78 +45,86 @@ impl Dispatcher {
         self.pinned.has(view, self.views[view].path)
     }
 
-    /// The attributes of the caller's own node of a view. `None`: it has none.
-    pub(super) fn own_node(&self, view: usize, asker: Asker) -> Option<Attributes> {
+    /// The attributes of the pinned node that a view's name stands for. `None`: it stands for the
+    /// common one.
+    ///
+    /// It is the caller's own, unless another one was found a short time ago (`Pinned::turn`).
+    pub(super) fn named(&self, view: usize, asker: Asker) -> Option<Attributes> {
+        let common = self.views[view].number;
+        let own = self.own_number(view, asker).unwrap_or(common);
+        let number = self.pinned.turn(view, own);
+        (number != common).then_some(())?;
+        self.attributes_of_pinned(number, None, asker)
+    }
+
+    fn own_number(&self, view: usize, asker: Asker) -> Option<u64> {
         let Ok(Caller::Inside(container)) = self.containers.caller(asker.tid) else {
             return None;
         };
-        let number = self
-            .pinned
-            .number((view, self.views[view].path), &container)?;
+        let path = self.views[view].path;
+        let number = self.pinned.number((view, path), &container)?;
         let node = self.pinned.of_owner(number, &container)?;
-        let mut snapshot = node.snapshot.lock();
-        if snapshot.length > PAGE {
-            return None;
-        }
-        let fresh = self.fresh(&mut snapshot, view, &container).ok()?;
-        (snapshot.length <= PAGE).then(|| self.pinned_attributes(number, view, &snapshot, fresh))
+        let is_large = node.snapshot.lock().length > PAGE;
+        (!is_large).then_some(number)
     }
 
     /// The attributes of a pinned node, whoever asks. `None`: it is not pinned.
-    pub(super) fn attributes_of_pinned(&self, number: u64, asker: Asker) -> Option<Attributes> {
-        let view = self.pinned.view(number)?;
-        let owned = self.owned(number, None, asker);
-        let Some((node, container)) = owned else {
-            return Some(self.pinned_attributes(number, view, &Snapshot::default(), None));
-        };
-        let mut snapshot = node.snapshot.lock();
-        // What cannot be rendered has attributes still; its readers will be told why.
-        let fresh = self.fresh(&mut snapshot, view, &container).unwrap_or(None);
-        Some(self.pinned_attributes(number, view, &snapshot, fresh))
-    }
-
-    fn pinned_attributes(
+    ///
+    /// For a reader that the page cache serves there will be a fresh text. To have looked is not to
+    /// have asked, so for anybody else nothing is rendered.
+    pub(super) fn attributes_of_pinned(
         &self,
         number: u64,
-        view: usize,
-        snapshot: &Snapshot,
-        fresh: Option<Freshness>,
-    ) -> Attributes {
+        reader: Option<u64>,
+        asker: Asker,
+    ) -> Option<Attributes> {
+        let view = self.pinned.view(number)?;
+        let file = reader.and_then(|handle| self.open_files.get(handle));
+        let Some((node, container)) = self.owned(number, file.as_deref(), asker) else {
+            return Some(self.pinned_attributes(number, view, &Snapshot::default()));
+        };
+        let mut snapshot = node.snapshot.lock();
+        if reader.is_some()
+            && snapshot.freshness(self.pinned.window()).is_none()
+            && let Err(error) = self.renew(&mut snapshot, view, &container)
+        {
+            // There are attributes still; the reader will be told when it reads.
+            log::debug!("{}: {error}", self.views[view].path);
+        }
+        Some(self.pinned_attributes(number, view, &snapshot))
+    }
+
+    fn pinned_attributes(&self, number: u64, view: usize, snapshot: &Snapshot) -> Attributes {
         let served = &self.views[view];
-        let length = snapshot.length as u64;
+        let (size, modified) = match snapshot.told() {
+            Some((length, modified)) => (length as u64, modified),
+            None => (served.size, SystemTime::now()),
+        };
+        let fresh = snapshot.freshness(self.pinned.window());
         Attributes {
             number,
             kind: NodeKind::File,
             mode: served.mode,
             uid: 0,
             gid: 0,
-            size: if snapshot.is_known() {
-                length
-            } else {
-                served.size
-            },
+            size,
             changeable: false,
-            pinned: Some(fresh.unwrap_or(Freshness {
-                modified: SystemTime::now(),
-                left: Duration::ZERO,
-            })),
+            pinned: Some(Freshness {
+                modified,
+                left: fresh.unwrap_or(Duration::ZERO),
+            }),
         }
     }
 
-    /// Sees to it that a snapshot is fresh; how long it will be. `None`: it has to be asked for always.
-    fn fresh(
+    fn renew(
         &self,
         snapshot: &mut Snapshot,
         view: usize,
         container: &Arc<Container>,
-    ) -> Result<Option<Freshness>, DispatchError> {
-        let window = self.pinned.window();
-        if let Some(fresh) = snapshot.freshness(window) {
-            return Ok(Some(fresh));
-        }
+    ) -> Result<(), DispatchError> {
         let text = self.text_of(view, container)?;
         snapshot.renew(text, self.views[view].is_steady);
-        Ok(snapshot.freshness(window))
+        Ok(())
     }
 
     /// What an opened file does with the page cache.
@@ -131,12 +139,13 @@ impl Dispatcher {
             return PageCache::Bypassed;
         };
         let mut snapshot = node.snapshot.lock();
-        if !snapshot.is_known() && self.fresh(&mut snapshot, file.view, container).is_err() {
+        let was_fresh = snapshot.freshness(self.pinned.window()).is_some();
+        if snapshot.told().is_none() && self.renew(&mut snapshot, file.view, container).is_err() {
             return PageCache::Bypassed;
         }
         if snapshot.length > PAGE {
             PageCache::Bypassed
-        } else if snapshot.freshness(self.pinned.window()).is_some() {
+        } else if was_fresh {
             PageCache::Kept
         } else {
             // Those who go by the page cache without a look at attributes: sendfile(2), mmap(2).
@@ -171,9 +180,9 @@ impl Dispatcher {
             .owned(number, file.as_deref(), asker)
             .ok_or(DispatchError::Stale)?;
         let mut snapshot = node.snapshot.lock();
-        let was_known = snapshot.is_known();
+        let was_known = snapshot.told().is_some();
         if !was_known {
-            self.fresh(&mut snapshot, view, &container)?;
+            self.renew(&mut snapshot, view, &container)?;
         }
         let mut text = match snapshot.take(self.pinned.window()) {
             Some(text) => text,

@@ -193,7 +193,7 @@ pub(crate) fn host(uid: u32) -> Asker {
 
 pub(crate) fn find(dispatcher: &Dispatcher, path: &str) -> Attributes {
     let mut number = number::ROOT;
-    let mut found = dispatcher.attributes(number, host(0)).unwrap();
+    let mut found = dispatcher.attributes(number, None, host(0)).unwrap();
     for name in path.split('/') {
         let entry = dispatcher
             .lookup(number, OsStr::new(name), host(0))
@@ -280,10 +280,13 @@ fn addresses_are_for_root_and_are_forgotten() {
     let number = entry.attributes.number;
     assert_eq!(dispatcher.counts().1, 1);
     dispatcher.forget(number, 1);
-    assert!(dispatcher.attributes(number, host(0)).is_ok());
+    assert!(dispatcher.attributes(number, None, host(0)).is_ok());
     dispatcher.forget(number, 1);
     assert_eq!(
-        dispatcher.attributes(number, host(0)).unwrap_err().errno(),
+        dispatcher
+            .attributes(number, None, host(0))
+            .unwrap_err()
+            .errno(),
         libc::ESTALE
     );
     assert_eq!(dispatcher.counts().1, 0);
@@ -295,7 +298,7 @@ fn addresses_are_known_to_the_next_process() {
     let handover = Handover::create().unwrap();
     let next = || dispatcher_with(Some(Arc::clone(&handover)));
     let attributes = |dispatcher: &Dispatcher, number| {
-        let found = dispatcher.attributes(number, host(0));
+        let found = dispatcher.attributes(number, None, host(0));
         found.map_err(|error| error.errno())
     };
     let first = next();
@@ -365,7 +368,7 @@ fn nodes_of_a_tree_view_are_known_by_their_numbers_alone() {
     assert_eq!(listed[2], ("file".into(), number, NodeKind::File));
     let errno = |error: DispatchError| error.errno();
     assert_eq!(
-        first.attributes(number ^ 1, host(0)).map_err(errno),
+        first.attributes(number ^ 1, None, host(0)).map_err(errno),
         Err(libc::ESTALE)
     );
     assert_eq!(
