@@ -16,6 +16,8 @@ use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until
 use vistafs_tests::{require, require_privileged};
 
 const MIB: u64 = 1 << 20;
+/// After which a name may stand for another container's node.
+const QUIET: Duration = Duration::from_millis(1100);
 /// Longer than the default window, with time for a loaded machine.
 const AFTER_THE_WINDOW: Duration = Duration::from_millis(300);
 
@@ -63,6 +65,11 @@ impl Script {
         line
     }
 
+    fn number(&mut self) -> u64 {
+        let line = self.line();
+        line.trim().parse().unwrap_or_else(|_| panic!("{line:?}"))
+    }
+
     /// The rest of what it prints; its input ends first.
     fn end(mut self) -> String {
         drop(self.child.stdin.take());
@@ -97,7 +104,7 @@ fn total(file: &File) -> std::io::Result<u64> {
 
 /// A shell in a container that has opened its own meminfo as descriptor 3.
 fn keeper(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
-    let script = "exec 3</proc/meminfo; echo ready; read _";
+    let script = "exec 3</proc/meminfo; echo ready; read _ || true";
     Script::start(TestContainer::new(mounted, cgroup).command(script), "")
 }
 
@@ -122,15 +129,19 @@ fn two_containers_never_get_each_other_s() {
         let command = TestContainer::new(&mounted, &cgroups[mine]).command(&script);
         Script::start(command, include_str!("pinned/hammer.py"))
     };
-    let mut scripts = [start(0), start(1)];
+    let first = start(0);
+    std::thread::sleep(QUIET);
+    let mut scripts = [first, start(1)];
+    let inodes = scripts.each_mut().map(|script| script.number());
+    assert!(inodes.iter().all(|inode| is_pinned(*inode)) && inodes[0] != inodes[1]);
     scripts.iter_mut().for_each(Script::tell);
-    let reads = scripts.each_mut().map(Script::line);
-    let reads: u32 = reads
+    let reads: u64 = scripts
+        .each_mut()
+        .map(|script| script.number())
         .iter()
-        .map(|line| line.trim().parse::<u32>().unwrap())
         .sum();
-    assert!(reads >= 7 * rounds, "{reads}");
-    scripts.map(Script::end);
+    assert!(reads >= 7 * u64::from(rounds), "{reads}");
+    scripts.into_iter().for_each(|script| drop(script.end()));
 }
 
 #[test]
@@ -138,7 +149,7 @@ fn texts_are_whole_though_their_lengths_change() {
     require_privileged!();
     require!(python(), "needs python3");
     let (mounted, cgroup) = (with_window(20), limited(96));
-    let script = "python3 -c \"$SCRIPT\" 3";
+    let script = "python3 -c \"$SCRIPT\" 2";
     let mut command = TestContainer::new(&mounted, &cgroup).command(script);
     let output = command
         .env("SCRIPT", include_str!("pinned/whole.py"))
@@ -225,22 +236,35 @@ fn is_pinned(inode: u64) -> bool {
 fn containers_have_nodes_of_their_own() {
     require_privileged!();
     let (mounted, cgroups) = (Mounted::new(), [limited(96), limited(64)]);
-    let mut inodes = Vec::new();
-    for namespaces in [Namespaces::Both, Namespaces::Pid, Namespaces::Cgroup] {
-        for cgroup in &cgroups {
-            let container = TestContainer::with(&mounted, cgroup, namespaces);
-            let text = container.run("stat -c %i $M/proc/meminfo /proc/meminfo");
-            let own: Vec<u64> = text.lines().map(|line| line.parse().unwrap()).collect();
-            assert_eq!(own[0], own[1], "{namespaces:?}");
-            assert!(is_pinned(own[0]), "{namespaces:?}: {own:?}");
-            inodes.push(own[0]);
-        }
+    let inodes = |namespaces, cgroup| {
+        let container = TestContainer::with(&mounted, cgroup, namespaces);
+        let text = container.run("stat -c %i $M/proc/meminfo /proc/meminfo; cat /proc/meminfo");
+        let inodes: Vec<u64> = text.lines().map_while(|line| line.parse().ok()).collect();
+        assert_eq!(inodes.len(), 2);
+        assert_eq!(inodes[0], inodes[1], "{namespaces:?}");
+        assert!(is_pinned(inodes[0]), "{namespaces:?}: {inodes:?}");
+        (inodes[0], field(&text, "MemTotal:") >> 10)
+    };
+    let first = inodes(Namespaces::Both, &cgroups[0]);
+    // At once: the name stands for the first one's, which is as good but for its speed.
+    assert_eq!(inodes(Namespaces::Both, &cgroups[1]), (first.0, 64));
+    let mut seen = vec![first];
+    for (namespaces, of) in [
+        (Namespaces::Pid, 1),
+        (Namespaces::Cgroup, 1),
+        (Namespaces::Both, 0),
+    ] {
+        std::thread::sleep(QUIET);
+        seen.push(inodes(namespaces, &cgroups[of]));
     }
-    let host = mounted.path("proc/meminfo").metadata().unwrap().ino();
-    assert!(!is_pinned(host));
-    for pair in inodes.chunks(2) {
-        assert_ne!(pair[0], pair[1]);
-    }
+    let totals: Vec<u64> = seen.iter().map(|(_, total)| *total).collect();
+    assert_eq!(totals, [96, 64, 64, 96]);
+    assert_eq!(seen[0], seen[3], "the same cgroup namespace's root");
+    assert!(seen[0].0 != seen[1].0 && seen[0].0 != seen[2].0 && seen[1].0 != seen[2].0);
+    std::thread::sleep(QUIET);
+    assert!(!is_pinned(
+        mounted.path("proc/meminfo").metadata().unwrap().ino()
+    ));
     // What can be written to, or is the host's alone, is nobody's.
     let shared = "stat -c %i $M/proc/pressure/cpu $M/sys/devices/system/cpu/online";
     for line in TestContainer::new(&mounted, &cgroups[0])
@@ -259,21 +283,23 @@ fn who_opens_another_s_node_sees_its_own() {
     let (owner, other) = (limited(96), limited(64));
     let keeper = keeper(&mounted, &owner);
     let pid = owner.namespace_init().unwrap();
-    let path = format!("/proc/{pid}/root/proc/meminfo");
-    let file = File::open(&path).unwrap();
-    assert!(is_pinned(file.metadata().unwrap().ino()));
-    let own = total(&File::from(descriptor(&owner, 3))).unwrap();
-    assert_eq!(own, 96 << 10);
-    assert!(total(&file).unwrap() > 96 << 10, "the host's");
+    let of_owner = File::open(format!("/proc/{pid}/root/proc/meminfo")).unwrap();
+    assert!(is_pinned(of_owner.metadata().unwrap().ino()));
+    assert_eq!(total(&File::from(descriptor(&owner, 3))).unwrap(), 96 << 10);
+    assert!(total(&of_owner).unwrap() > 96 << 10, "the host's");
+    // A moment after it was looked up, everybody finds it.
+    let path = mounted.path("proc/meminfo").display().to_string();
     let bound = tempfile::NamedTempFile::new().unwrap();
     let mount = |args: &[&str]| {
         let args = args.iter().copied().chain(bound.path().to_str());
         let output = Command::new(args.clone().next().unwrap())
             .args(args.skip(1))
             .output();
-        printed(&output.unwrap());
+        let _ = printed(&output.unwrap());
     };
     mount(&["mount", "--bind", &path]);
+    let node = bound.path().metadata().unwrap().ino();
+    assert_eq!(node, of_owner.metadata().unwrap().ino());
     let mut command = TestContainer::new(&mounted, &other).command("cat \"$BOUND\"");
     let output = command.env("BOUND", bound.path()).output().unwrap();
     mount(&["umount"]);
@@ -353,7 +379,7 @@ fn kept_descriptors_outlive_workers() {
     }
     let worker = mounted.pid();
     let root = mounted.root();
-    printed(&vistafs(&["upgrade", "--mount", root.to_str().unwrap()]));
+    let _ = printed(&vistafs(&["upgrade", "--mount", root.to_str().unwrap()]));
     assert_ne!(mounted.pid(), worker);
     cgroup.limit_memory(96 * MIB);
     std::thread::sleep(AFTER_THE_WINDOW);
