@@ -45,7 +45,7 @@ children = []
 for _ in range(3):
     child = os.fork()
     if child == 0:
-        print(reader(), flush=True)
+        os.write(1, b"%d\n" % reader())
         os._exit(0)
     children.append(child)
 while time.monotonic() < end:
