@@ -12,8 +12,9 @@
 //! the kernel drops and fills pages one by one. Nodes with longer texts are served as all others.
 //!
 //! # Synchronization
-//! The table is locked for a look-up, an insertion or a removal. A node's snapshot is locked while its
-//! view renders, so nobody but that container's readers of that file waits for it.
+//! The tables are locked for a look-up, an insertion or a removal. A node's snapshot is locked while its
+//! view renders, so nobody but that container's readers of that file waits for it: whoever just looks
+//! goes by what was told last.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,19 +49,16 @@ pub struct Freshness {
     pub left: Duration,
 }
 
-/// A text as it was at one moment.
-#[derive(Debug, Default)]
-pub(crate) struct Snapshot {
+/// What the kernel is told of a text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
     // `None`: nothing was taken yet.
     taken: Option<(Instant, SystemTime)>,
-    /// As told to the kernel.
     pub(crate) length: usize,
-    // Until it is given out, if that is once.
-    text: Option<Vec<u8>>,
     is_outdated: bool,
 }
 
-impl Snapshot {
+impl Told {
     /// How much longer the kernel may keep it, if it is not too old already.
     pub(crate) fn freshness(&self, window: Duration) -> Option<Duration> {
         let (taken, _) = self.taken.filter(|_| !self.is_outdated)?;
@@ -69,30 +67,37 @@ impl Snapshot {
         (!left.is_zero()).then_some(left)
     }
 
-    /// Its length and when it was taken, if one was.
-    pub(crate) fn told(&self) -> Option<(usize, SystemTime)> {
-        self.taken.map(|(_, modified)| (self.length, modified))
+    /// When it was taken, if it was.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.taken.map(|(_, modified)| modified)
     }
+}
 
+/// A text as it was at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) told: Told,
+    // Until it is given out, if that is once.
+    text: Option<Vec<u8>>,
+}
+
+impl Snapshot {
     /// Takes the place of the one before.
     pub(crate) fn renew(&mut self, mut text: Vec<u8>, is_steady: bool) {
-        self.length = frame(text.len(), self.length, is_steady);
-        fill(&mut text, self.length);
-        self.taken = Some((Instant::now(), SystemTime::now()));
+        let length = frame(text.len(), self.told.length, is_steady);
+        fill(&mut text, length);
+        self.told = Told {
+            taken: Some((Instant::now(), SystemTime::now())),
+            length,
+            is_outdated: false,
+        };
         self.text = Some(text);
-        self.is_outdated = false;
-    }
-
-    /// Makes it too old at once.
-    fn outdate(&mut self) {
-        self.text = None;
-        self.is_outdated = true;
     }
 
     /// Takes the text out; one of more than a page stays, as it is read in pieces.
     pub(crate) fn take(&mut self, window: Duration) -> Option<Vec<u8>> {
-        let (taken, _) = self.taken?;
-        if self.length > PAGE {
+        let (taken, _) = self.told.taken?;
+        if self.told.length > PAGE {
             return self.text.clone();
         }
         self.text.take().filter(|_| taken.elapsed() < window)
@@ -128,11 +133,30 @@ pub(crate) fn fill(text: &mut Vec<u8>, length: usize) -> bool {
 pub(crate) struct PinnedNode {
     key: ContainerKey,
     owner: Mutex<Weak<Container>>,
-    /// Held while the view renders.
+    /// Held while the view renders, by the owner's readers alone.
     pub(crate) snapshot: Mutex<Snapshot>,
+    // Of the snapshot, for those who just look.
+    told: Mutex<Told>,
 }
 
 impl PinnedNode {
+    /// What the kernel was told last; never waits for a view.
+    pub(crate) fn told(&self) -> Told {
+        *self.told.lock()
+    }
+
+    /// Tells of a new snapshot.
+    pub(crate) fn tell(&self, snapshot: &Snapshot) {
+        *self.told.lock() = snapshot.told;
+    }
+
+    fn outdate(&self) {
+        let mut snapshot = self.snapshot.lock();
+        snapshot.text = None;
+        snapshot.told.is_outdated = true;
+        self.tell(&snapshot);
+    }
+
     /// Notes its owner; whether that is in other cgroups than before, or was found out anew.
     fn is_found_anew(&self, container: &Arc<Container>) -> bool {
         let mut owner = self.owner.lock();
@@ -256,6 +280,7 @@ impl Pinned {
                     key,
                     owner: Mutex::new(Arc::downgrade(container)),
                     snapshot: Mutex::default(),
+                    told: Mutex::default(),
                 })
             };
             Arc::clone(nodes.entry(number).or_insert_with(fresh))
@@ -264,7 +289,7 @@ impl Pinned {
             return None;
         }
         if node.is_found_anew(container) {
-            node.snapshot.lock().outdate();
+            node.outdate();
         }
         Some(node)
     }
@@ -302,13 +327,13 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let mut snapshot = Snapshot::default();
         assert_eq!(
-            (snapshot.freshness(hour), snapshot.take(hour)),
+            (snapshot.told.freshness(hour), snapshot.take(hour)),
             (None, None)
         );
         snapshot.renew(b"text\n".to_vec(), true);
-        let fresh = snapshot.freshness(hour).unwrap();
+        let fresh = snapshot.told.freshness(hour).unwrap();
         assert!(fresh <= hour - hour / 4 && fresh > hour / 2);
-        assert_eq!(snapshot.freshness(Duration::ZERO), None);
+        assert_eq!(snapshot.told.freshness(Duration::ZERO), None);
         assert_eq!(snapshot.take(hour), Some(b"text\n".to_vec()));
         assert_eq!(snapshot.take(hour), None);
         snapshot.renew(b"text\n".to_vec(), true);

@@ -14,7 +14,7 @@ use super::{Attributes, Dispatcher};
 use crate::errno::DispatchError;
 use crate::number;
 use crate::open_files::{OpenFile, Shows};
-use crate::pinned::{Freshness, PAGE, PinnedNode, Snapshot, fill};
+use crate::pinned::{Freshness, PAGE, PinnedNode, Snapshot, Told, fill};
 
 /// What the kernel does with the page cache of an opened file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Dispatcher {
         let path = self.views[view].path;
         let number = self.pinned.number((view, path), &container)?;
         let node = self.pinned.of_owner(number, &container)?;
-        let is_large = node.snapshot.lock().length > PAGE;
+        let is_large = node.told().length > PAGE;
         (!is_large).then_some(number)
     }
 
@@ -81,26 +81,28 @@ impl Dispatcher {
         let view = self.pinned.view(number)?;
         let file = reader.and_then(|handle| self.open_files.get(handle));
         let Some((node, container)) = self.owned(number, file.as_deref(), asker) else {
-            return Some(self.pinned_attributes(number, view, &Snapshot::default()));
+            let told = self.pinned.known(number).map(|node| node.told());
+            return Some(self.pinned_attributes(number, view, told.unwrap_or_default()));
         };
-        let mut snapshot = node.snapshot.lock();
-        if reader.is_some()
-            && snapshot.freshness(self.pinned.window()).is_none()
-            && let Err(error) = self.renew(&mut snapshot, view, &container)
-        {
-            // There are attributes still; the reader will be told when it reads.
-            log::debug!("{}: {error}", self.views[view].path);
+        if reader.is_some() {
+            let mut snapshot = node.snapshot.lock();
+            if snapshot.told.freshness(self.pinned.window()).is_none()
+                && let Err(error) = self.renew(&node, &mut snapshot, view, &container)
+            {
+                // There are attributes still; the reader will be told when it reads.
+                log::debug!("{}: {error}", self.views[view].path);
+            }
         }
-        Some(self.pinned_attributes(number, view, &snapshot))
+        Some(self.pinned_attributes(number, view, node.told()))
     }
 
-    fn pinned_attributes(&self, number: u64, view: usize, snapshot: &Snapshot) -> Attributes {
+    fn pinned_attributes(&self, number: u64, view: usize, told: Told) -> Attributes {
         let served = &self.views[view];
-        let (size, modified) = match snapshot.told() {
-            Some((length, modified)) => (length as u64, modified),
+        let (size, modified) = match told.modified() {
+            Some(modified) => (told.length as u64, modified),
             None => (served.size, SystemTime::now()),
         };
-        let fresh = snapshot.freshness(self.pinned.window());
+        let fresh = told.freshness(self.pinned.window());
         Attributes {
             number,
             kind: NodeKind::File,
@@ -118,12 +120,14 @@ impl Dispatcher {
 
     fn renew(
         &self,
+        node: &PinnedNode,
         snapshot: &mut Snapshot,
         view: usize,
         container: &Arc<Container>,
     ) -> Result<(), DispatchError> {
         let text = self.text_of(view, container)?;
         snapshot.renew(text, self.views[view].is_steady);
+        node.tell(snapshot);
         Ok(())
     }
 
@@ -139,11 +143,15 @@ impl Dispatcher {
             return PageCache::Bypassed;
         };
         let mut snapshot = node.snapshot.lock();
-        let was_fresh = snapshot.freshness(self.pinned.window()).is_some();
-        if snapshot.told().is_none() && self.renew(&mut snapshot, file.view, container).is_err() {
+        let was_fresh = snapshot.told.freshness(self.pinned.window()).is_some();
+        if snapshot.told.modified().is_none()
+            && self
+                .renew(&node, &mut snapshot, file.view, container)
+                .is_err()
+        {
             return PageCache::Bypassed;
         }
-        if snapshot.length > PAGE {
+        if snapshot.told.length > PAGE {
             PageCache::Bypassed
         } else if was_fresh {
             PageCache::Kept
@@ -180,16 +188,16 @@ impl Dispatcher {
             .owned(number, file.as_deref(), asker)
             .ok_or(DispatchError::Stale)?;
         let mut snapshot = node.snapshot.lock();
-        let was_known = snapshot.told().is_some();
+        let was_known = snapshot.told.modified().is_some();
         if !was_known {
-            self.renew(&mut snapshot, view, &container)?;
+            self.renew(&node, &mut snapshot, view, &container)?;
         }
         let mut text = match snapshot.take(self.pinned.window()) {
             Some(text) => text,
             // It was given out before, and the kernel has dropped the page.
             None => {
                 let mut text = self.text_of(view, &container)?;
-                if !fill(&mut text, snapshot.length) {
+                if !fill(&mut text, snapshot.told.length) {
                     return Err(DispatchError::TextLost);
                 }
                 text
