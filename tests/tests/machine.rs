@@ -121,3 +121,11 @@ mod repair_hostile;
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]
 mod metrics;
+
+/// Pinned nodes: what the page cache serves.
+#[path = "machine/pinned.rs"]
+mod pinned;
+
+/// Pinned nodes of views that are made up: texts of many pages, and such that grow.
+#[path = "machine/pinned_texts.rs"]
+mod pinned_texts;

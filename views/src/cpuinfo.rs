@@ -37,4 +37,8 @@ impl View for Cpuinfo {
         cpuinfo::filter(&host, &visible, cx.numbering(), out);
         Ok(())
     }
+
+    fn keeps_its_length(&self) -> bool {
+        true
+    }
 }

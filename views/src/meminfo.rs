@@ -114,4 +114,8 @@ impl View for Meminfo {
         }
         Ok(())
     }
+
+    fn keeps_its_length(&self) -> bool {
+        true
+    }
 }

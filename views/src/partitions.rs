@@ -58,4 +58,8 @@ impl View for Partitions {
             }
         }
     }
+
+    fn keeps_its_length(&self) -> bool {
+        true
+    }
 }

@@ -4,6 +4,7 @@
 
 mod crowd;
 mod loadavg;
+mod pinned;
 mod thread;
 
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ pub(crate) struct BenchArgs {
 #[derive(Subcommand)]
 enum Scenario {
     Loadavg(loadavg::LoadavgArgs),
+    Pinned(pinned::PinnedArgs),
 }
 
 impl BenchArgs {
@@ -32,6 +34,7 @@ impl BenchArgs {
         }
         match self.scenario {
             Scenario::Loadavg(args) => args.run()?,
+            Scenario::Pinned(args) => args.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }

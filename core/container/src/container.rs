@@ -10,6 +10,7 @@ use vistafs_cgroup::{
     Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Freezer, Hierarchies, Hugetlb,
     HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, NodeMemory, PerCpu, Tasks,
 };
+use vistafs_handover::ContainerKey;
 use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
 use vistafs_text::{CpuSet, Limit};
@@ -82,6 +83,13 @@ impl Container {
 
     pub(crate) fn keeper(&self) -> &Keeper {
         &self.keeper
+    }
+
+    /// What tells it from all others, the same in every process of this boot. `None`: nothing does,
+    /// or it was found by a path that no process is in.
+    #[must_use]
+    pub fn key(&self) -> Option<ContainerKey> {
+        self.keeper.key()
     }
 
     /// Which cgroups these are, as every process on this host has it.

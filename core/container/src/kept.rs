@@ -24,21 +24,36 @@ pub(crate) enum Origin {
     Path,
 }
 
-/// Where the records of one container are kept, if they are.
+/// What tells one container from all others, and where its records are kept, if they are.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Keeper(Option<(Arc<Handover>, ContainerKey)>);
+pub(crate) struct Keeper {
+    key: Option<ContainerKey>,
+    handover: Option<Arc<Handover>>,
+}
 
 impl Keeper {
     /// `cgroups`: the container's [`Container::mark`].
     pub(crate) fn new(handover: Option<&Arc<Handover>>, origin: Origin, cgroups: &[u8]) -> Self {
         let identity = match origin {
             // Nothing tells it from the host, and so from others of the kind.
-            Origin::Namespace | Origin::Path if cgroups.is_empty() => return Self(None),
+            Origin::Namespace | Origin::Path if cgroups.is_empty() => return Self::default(),
             Origin::Namespace => [b"namespace", cgroups].concat(),
             Origin::Path => [b"path", cgroups].concat(),
             Origin::Init(namespace, start) => format!("init {namespace} {start}").into_bytes(),
         };
-        Self(handover.map(|handover| (Arc::clone(handover), ContainerKey::new(&identity))))
+        Self {
+            key: Some(ContainerKey::new(&identity)),
+            handover: handover.cloned(),
+        }
+    }
+
+    /// What tells the container from all others, in every process of this boot. `None`: nothing does.
+    pub(crate) fn key(&self) -> Option<ContainerKey> {
+        self.key
+    }
+
+    fn place(&self) -> Option<(&Handover, ContainerKey)> {
+        Some((self.handover.as_deref()?, self.key?))
     }
 
     /// Its record of a name; a name tells the layout of its record, too.
@@ -51,8 +66,8 @@ impl Keeper {
 
     /// The container has ended.
     pub(crate) fn give_up(&self) {
-        if let Some((handover, key)) = &self.0 {
-            handover.give_up(*key);
+        if let Some((handover, key)) = self.place() {
+            handover.give_up(key);
         }
     }
 }
@@ -67,8 +82,8 @@ pub(crate) struct KeptRecord {
 impl KeptRecord {
     /// Appends what was saved last. `false`: nothing.
     pub(crate) fn load(&self, out: &mut Vec<u8>) -> bool {
-        match &self.keeper.0 {
-            Some((handover, key)) => handover.load(*key, self.name, out),
+        match self.keeper.place() {
+            Some((handover, key)) => handover.load(key, self.name, out),
             None => false,
         }
     }
@@ -76,12 +91,12 @@ impl KeptRecord {
     /// Saves what `record` appends to `buffer`, which is for nothing else. Whoever saves holds a lock
     /// of his own.
     pub(crate) fn save(&self, buffer: &mut Vec<u8>, record: impl FnOnce(&mut Vec<u8>)) {
-        let Some((handover, key)) = &self.keeper.0 else {
+        let Some((handover, key)) = self.keeper.place() else {
             return;
         };
         buffer.clear();
         record(buffer);
-        if !handover.save(*key, self.name, buffer) {
+        if !handover.save(key, self.name, buffer) {
             log::debug!("no room to keep {} of a container", self.name);
         }
     }

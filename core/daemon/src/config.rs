@@ -31,7 +31,7 @@ pub(crate) use example::example;
 use files::Files;
 use reader::Reader;
 pub(crate) use reader::{Entry, Mistake, Origin};
-use sections::{Fuse, Host, Worker};
+use sections::{Fuse, Host, Pinned, Worker};
 use views::Views;
 
 /// Where it is looked for.
@@ -50,6 +50,7 @@ pub(crate) struct Config {
     views: Views,
     policy: Policy,
     host: Host,
+    pinned: Pinned,
     fuse: Fuse,
     worker: Worker,
     files: Vec<Outside>,
@@ -105,6 +106,7 @@ impl Config {
         let views = Views::read(&mut reader);
         let policy = sections::policy(&mut reader);
         let host = Host::read(&mut reader);
+        let pinned = Pinned::read(&mut reader);
         let fuse = Fuse::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let files = Files::read(&mut reader, path);
@@ -123,6 +125,7 @@ impl Config {
             views,
             policy,
             host,
+            pinned,
             fuse,
             worker,
             files: files.views,
@@ -187,6 +190,11 @@ impl Config {
     /// How old a shared text of the host may be.
     pub(crate) fn epoch(&self) -> Duration {
         Duration::from_millis(self.host.epoch_ms)
+    }
+
+    /// How old a text may be that a container reads from the page cache.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_millis(self.pinned.window_ms.get())
     }
 
     /// How old a request may become before its worker is taken for stuck; 0: any age.

@@ -51,7 +51,8 @@ impl Engine {
             );
         }
         let containers = Containers::with_handover(host, Arc::new(hierarchies), handover)?;
-        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, policy);
+        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, policy)
+            .with_window(config.window());
         dispatcher.pass_views(as_lxcfs.passing());
         Ok(Self {
             containers,

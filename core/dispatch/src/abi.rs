@@ -83,7 +83,8 @@ pub(crate) fn push_attr(out: &mut Vec<u8>, attributes: &Attributes, lasting: Dur
 
 /// `struct fuse_attr`.
 fn push_attributes(out: &mut Vec<u8>, attributes: &Attributes) {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let modified = attributes.modified();
+    let now = modified.duration_since(SystemTime::UNIX_EPOCH);
     let now = now.unwrap_or_default();
     let (kind, links) = match attributes.kind {
         NodeKind::Directory => (libc::S_IFDIR, 2),
@@ -162,6 +163,7 @@ mod tests {
             gid: 2,
             size: 3,
             changeable: false,
+            pinned: None,
         };
         let entry = Entry {
             attributes,

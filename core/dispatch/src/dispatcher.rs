@@ -25,13 +25,16 @@ use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
 use crate::passing::Passing;
+use crate::pinned::{Freshness, Pinned};
 use crate::place::Place;
 use crate::tree::{Node, TOP, Tree};
 
 mod files;
+mod pinned;
 mod trees;
 
 pub(crate) use files::Poll;
+pub use pinned::PageCache;
 
 /// What stat(2) shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,16 @@ pub struct Attributes {
     pub size: u64,
     /// Whether mode or owner may be changed.
     pub changeable: bool,
+    /// Of a pinned node, for how long that is so.
+    pub pinned: Option<Freshness>,
+}
+
+impl Attributes {
+    /// When the content has changed: now, but for what is kept.
+    pub(crate) fn modified(&self) -> SystemTime {
+        self.pinned
+            .map_or_else(SystemTime::now, |fresh| fresh.modified)
+    }
 }
 
 /// What a look-up finds.
@@ -74,6 +87,7 @@ struct Served {
     number: u64,
     mode: u16,
     size: u64,
+    is_steady: bool,
 }
 
 /// Everything that a request needs.
@@ -83,6 +97,7 @@ pub struct Dispatcher {
     views: Vec<Served>,
     tree: Tree,
     addresses: Addresses,
+    pinned: Pinned,
     open_files: OpenFiles,
     waiting: Waiting,
     // Of callers on the host; each container has its own.
@@ -116,6 +131,10 @@ impl Dispatcher {
                 number: number::of(registered.spec.path),
                 mode: registered.spec.mode,
                 size: text.len() as u64,
+                is_steady: match &registered.provider {
+                    Provider::File(view) => view.keeps_its_length(),
+                    _ => false,
+                },
             }
         };
         let mut views: Vec<Served> = registry.serving().map(served).collect();
@@ -127,12 +146,20 @@ impl Dispatcher {
             number: number::of(metrics::NAME),
             mode: 0o400,
             size: 0,
+            is_steady: false,
         });
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
         let is_slow = |view: &Served| match &view.provider {
             Provider::File(view) => view.is_slow(),
             _ => false,
         };
+        let may_be_pinned = |view: &Served| {
+            let is_read_alone = !is_tree(view) && view.mode & 0o222 == 0;
+            is_read_alone && !is_slow(view) && view.path != metrics::NAME
+        };
+        let files = views.iter().enumerate();
+        let files = files.filter(|(_, view)| may_be_pinned(view));
+        let files: Vec<_> = files.map(|(index, view)| (index, view.path)).collect();
         let handover = containers.handover().cloned();
         let mark = handover.as_ref().map(|handover| handover.handle_mark());
         Self {
@@ -141,6 +168,7 @@ impl Dispatcher {
             views,
             containers,
             addresses: Addresses::new(handover),
+            pinned: Pinned::new(files),
             open_files: OpenFiles::new(mark),
             waiting: Waiting::default(),
             aside: Arc::default(),
@@ -235,9 +263,19 @@ impl Dispatcher {
                     .child(place.node, name)
                     .ok_or(DispatchError::NoEntry)?;
                 let child = Place::fixed(child);
-                let is_metrics = self.is_of_metrics(&child);
-                let attributes = self.attributes_of(&child, asker)?;
-                (child, attributes, !is_metrics)
+                let mut named = None;
+                let mut lasting = !self.is_of_metrics(&child);
+                if let Node::View(view) = *self.tree.node(child.node)
+                    && self.may_be_pinned(view)
+                {
+                    named = self.named(view, asker);
+                    lasting = false;
+                }
+                let attributes = match named {
+                    Some(attributes) => attributes,
+                    None => self.attributes_of(&child, asker)?,
+                };
+                (child, attributes, lasting)
             }
         };
         if found.cgroup.is_some() {
@@ -253,14 +291,27 @@ impl Dispatcher {
 
     /// The kernel has forgotten a node `count` times.
     pub fn forget(&self, number: u64, count: u64) {
+        if number::pinned_view(number).is_some() {
+            self.pinned.forget(number);
+            return;
+        }
         self.addresses.forget(number, count, &self.tree);
     }
 
-    /// Attributes of a node.
+    /// Attributes of a node. `reader`: the handle that they are asked for to read by way of the page
+    /// cache.
     ///
     /// # Errors
     /// `Stale`; for a tree view also `Caller` and what the view answers.
-    pub fn attributes(&self, number: u64, asker: Asker) -> Result<Attributes, DispatchError> {
+    pub fn attributes(
+        &self,
+        number: u64,
+        reader: Option<u64>,
+        asker: Asker,
+    ) -> Result<Attributes, DispatchError> {
+        if let Some(attributes) = self.attributes_of_pinned(number, reader, asker) {
+            return Ok(attributes);
+        }
         self.attributes_of(&self.place(number)?, asker)
     }
 
@@ -322,6 +373,9 @@ impl Dispatcher {
     /// The view that a node belongs to: a number of it that is the same in every process, and its
     /// name.
     pub(crate) fn view_of(&self, node: u64) -> Option<(u64, &'static str)> {
+        if let Some(view) = self.pinned.view(node) {
+            return Some((self.views[view].number, self.views[view].name));
+        }
         let node = match number::split(node) {
             Some((tag, _)) => self.tree.by_tag(tag),
             None => self
@@ -340,6 +394,11 @@ impl Dispatcher {
             let node = self.tree.by_tag(tag).ok_or(DispatchError::Stale)?;
             return Ok(Place::fixed(node).sibling(within));
         }
+        // Of a pinned node as of the one that it stands for.
+        let number = match self.pinned.view(number) {
+            Some(view) => self.views[view].number,
+            None => number,
+        };
         if let Some(node) = self.tree.by_number(number) {
             return Ok(Place::fixed(node));
         }
@@ -378,6 +437,7 @@ impl Dispatcher {
             gid: 0,
             size,
             changeable: false,
+            pinned: None,
         })
     }
 
@@ -390,6 +450,7 @@ impl Dispatcher {
             gid: node.gid,
             size: node.size,
             changeable: node.changeable,
+            pinned: None,
         }
     }
 

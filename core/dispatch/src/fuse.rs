@@ -26,7 +26,7 @@ use crate::abi::{self, opcode};
 use crate::aside::Aside;
 use crate::channel::Wake;
 use crate::dispatcher::Poll;
-use crate::{Attributes, DispatchError, Dispatcher, Entry};
+use crate::{Attributes, DispatchError, Dispatcher, Entry, PageCache};
 
 mod noting;
 
@@ -35,8 +35,16 @@ pub(crate) const LASTING: Duration = Duration::from_secs(3600);
 /// How long the kernel may keep attributes: times are "now", so not long.
 pub(crate) const ATTRIBUTES: Duration = Duration::from_secs(1);
 pub(crate) const NOT_AT_ALL: Duration = Duration::ZERO;
-/// Direct I/O: no page cache that two containers could share. No flush: no write is kept back.
-pub(crate) const OPENED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
+/// No flush: no write is kept back. Direct I/O: no page cache that two containers could share; that
+/// of a pinned node is one container's.
+pub(crate) fn opened(page_cache: PageCache) -> FopenFlags {
+    let cache = match page_cache {
+        PageCache::Bypassed => FopenFlags::FOPEN_DIRECT_IO,
+        PageCache::Renewed => FopenFlags::empty(),
+        PageCache::Kept => FopenFlags::FOPEN_KEEP_CACHE,
+    };
+    cache | FopenFlags::FOPEN_NOFLUSH
+}
 
 /// The file system as fuser wants it.
 #[derive(Debug)]
@@ -87,17 +95,17 @@ fn asker(request: &Request) -> Asker {
 }
 
 /// How long the kernel may keep attributes.
-pub(crate) fn kept(attributes: &Attributes) -> &Duration {
-    if attributes.changeable {
-        &NOT_AT_ALL
-    } else {
-        &ATTRIBUTES
+pub(crate) fn kept(attributes: &Attributes) -> Duration {
+    match attributes.pinned {
+        Some(fresh) => fresh.left,
+        None if attributes.changeable => NOT_AT_ALL,
+        None => ATTRIBUTES,
     }
 }
 
 fn reply_attributes(found: Result<Attributes, Errno>, reply: ReplyAttr) {
     match found {
-        Ok(attributes) => reply.attr(kept(&attributes), &attr(&attributes)),
+        Ok(attributes) => reply.attr(&kept(&attributes), &attr(&attributes)),
         Err(errno) => reply.error(errno),
     }
 }
@@ -119,9 +127,19 @@ fn reply_text(
     asker: Asker,
     reply: ReplyData,
 ) {
+    answer_data(reply, |send| {
+        dispatcher.read(number, opened, offset, size, asker, send)
+    });
+}
+
+/// What is sent, or the error.
+fn answer_data(
+    reply: ReplyData,
+    read: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), DispatchError>,
+) {
     let mut reply = Some(reply);
     let outcome = guarded(|| {
-        dispatcher.read(number, opened, offset, size, asker, |bytes| {
+        read(&mut |bytes| {
             if let Some(reply) = reply.take() {
                 reply.data(bytes);
             }
@@ -141,7 +159,7 @@ fn file_type(kind: NodeKind) -> FileType {
 }
 
 fn attr(attributes: &Attributes) -> FileAttr {
-    let now = SystemTime::now();
+    let now = attributes.modified();
     FileAttr {
         ino: INodeNo(attributes.number),
         size: attributes.size,
@@ -170,7 +188,7 @@ fn reply_entry(found: Result<Entry, Errno>, reply: ReplyEntry) {
             let name_ttl = if entry.lasting { LASTING } else { NOT_AT_ALL };
             let attr = attr(&entry.attributes);
             let kept = kept(&entry.attributes);
-            reply.entry_with_ttls(kept, &name_ttl, &attr, Generation(0));
+            reply.entry_with_ttls(&kept, &name_ttl, &attr, Generation(0));
         }
         Err(errno) => reply.error(errno),
     }
@@ -193,6 +211,15 @@ impl Filesystem for VistaFs {
         {
             log::debug!("the kernel has no parallel directory operations");
         }
+        // Pages are dropped when the time of change is another. Who took this mount over from a
+        // release that did not ask for it does without.
+        if config
+            .add_capabilities(InitFlags::FUSE_AUTO_INVAL_DATA)
+            .is_err()
+        {
+            log::info!("nothing is pinned on this mount: mount anew for that");
+            self.dispatcher.keep_nothing();
+        }
         Ok(())
     }
 
@@ -206,9 +233,11 @@ impl Filesystem for VistaFs {
         self.dispatcher.forget(ino.0, nlookup);
     }
 
-    fn getattr(&self, req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
-        let _noted = self.note_node(req, opcode::GETATTR, ino);
-        let found = guarded(|| self.dispatcher.attributes(ino.0, asker(req)));
+    fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        // stat(2) and fstat(2) name no file; what reads by way of the page cache does.
+        let reader = fh.map(|fh| fh.0);
+        let _noted = self.note_file(req, opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
+        let found = guarded(|| self.dispatcher.attributes(ino.0, reader, asker(req)));
         reply_attributes(found, reply);
     }
 
@@ -224,7 +253,7 @@ impl Filesystem for VistaFs {
         _atime: Option<TimeOrNow>,
         _mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        fh: Option<FileHandle>,
+        _fh: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
@@ -233,7 +262,7 @@ impl Filesystem for VistaFs {
     ) {
         let change = Change { mode, uid, gid };
         if change == Change::default() {
-            self.getattr(req, ino, fh, reply);
+            self.getattr(req, ino, None, reply);
             return;
         }
         let noted = self.note_node(req, opcode::SETATTR, ino);
@@ -260,7 +289,7 @@ impl Filesystem for VistaFs {
         let open = move || {
             let _noted = noted;
             match guarded(|| dispatcher.open(ino.0, access, asker)) {
-                Ok(handle) => reply.opened(FileHandle(handle), OPENED),
+                Ok((handle, cache)) => reply.opened(FileHandle(handle), opened(cache)),
                 Err(errno) => reply.error(errno),
             }
         };
@@ -291,15 +320,16 @@ impl Filesystem for VistaFs {
                 ..Noted::default()
             },
         );
-        // sendfile(2), splice(2), mmap(2) and read-ahead go by the page cache in spite of direct
-        // I/O, and that is one for all containers. Their reads name no owner; read(2)'s always do.
-        if lock_owner.is_none() {
-            reply.error(errno(&DispatchError::NotCacheable));
-            return;
-        }
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (opened, asker) = ((fh.0, access(flags)), asker(req));
-        if let Some(aside) = self.dispatcher.aside_to_read(ino.0, fh.0, asker) {
+        // For the page cache: of a pinned node, or by sendfile(2), splice(2), mmap(2) and read-ahead,
+        // which go by it in spite of direct I/O. Such reads name no owner; read(2)'s always do.
+        if lock_owner.is_none() {
+            let piece = (offset, size);
+            answer_data(reply, |send| {
+                self.dispatcher.read_page(ino.0, fh.0, piece, asker, send)
+            });
+        } else if let Some(aside) = self.dispatcher.aside_to_read(ino.0, fh.0, asker) {
             let dispatcher = Arc::clone(&self.dispatcher);
             aside.give(move || {
                 let _noted = noted;

@@ -10,6 +10,8 @@
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
 //! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
 //! | `dispatcher/trees.rs` | the same for what tree views serve |
+//! | `dispatcher/pinned.rs` | the same for pinned nodes |
+//! | `pinned.rs` | pinned nodes: texts that the page cache may keep for a while |
 //! | `address.rs` | `at/<cgroup path>/...`: the same tree for a named container |
 //! | `place.rs` | what a node number stands for |
 //! | `number.rs` | node numbers: functions of (view path, container) |
@@ -26,7 +28,7 @@
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
 //! # Synchronization
-//! The tree never changes. `open_files` and `address` lock a table for a look-up, an insertion or a
+//! The tree never changes. `open_files`, `address` and `pinned` lock a table for a look-up, an insertion or a
 //! removal. Each open file has a lock of its own around its text: it is held while a view renders,
 //! so nobody but readers of that very descriptor waits for it; and one around its channel, held while
 //! that is opened. Order: a table, then nothing; an open file's text or channel, then nothing of this
@@ -46,12 +48,14 @@ mod metrics;
 mod number;
 mod open_files;
 mod passing;
+mod pinned;
 mod place;
 mod redo;
 mod tree;
 
-pub use dispatcher::{Attributes, Dispatcher, Entry};
+pub use dispatcher::{Attributes, Dispatcher, Entry, PageCache};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
 pub use metrics::Supervision;
+pub use pinned::Freshness;
 pub use redo::{redo_unfinished, wake_pollers};

@@ -6,14 +6,17 @@
 //! ```text
 //! 0 | 63 bits of a hash of (path, container, node)    the fixed tree; anything of a named container
 //! 1 | 7 bits: which tree view | 56 bits: NodeId       below a tree view
+//! 1 | 1111111 | 16 bits: hash of a view's path | 40 bits: hash of a container      pinned
 //! ```
-//! So a node of a tree view is understood from its number alone.
+//! So a node of a tree view is understood from its number alone; and of a pinned one which view it is
+//! of, and whether a container is its owner.
 
 use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use siphasher::sip::SipHasher13;
+use vistafs_handover::ContainerKey;
 use vistafs_view::NodeId;
 
 /// The root of a FUSE mount is always 1.
@@ -45,11 +48,52 @@ pub(crate) fn split(number: u64) -> Option<(u8, NodeId)> {
         return None;
     }
     let tag = u8::try_from((number >> NodeId::BITS) & u64::from(TAGS)).ok()?;
+    if tag == PINNED {
+        return None;
+    }
     let node = NodeId::new(number & ((1 << NodeId::BITS) - 1))?;
     Some((tag, node))
 }
 
+/// The number of the pinned node of a view, for the container that owns it.
+pub(crate) fn pinned(view: ViewHash, owner: ContainerKey) -> u64 {
+    IN_TREE
+        | u64::from(PINNED) << NodeId::BITS
+        | u64::from(view.0) << OWNER_BITS
+        | owner.words()[0] & OWNER
+}
+
+/// Which view a pinned node is of. `None`: it is not pinned.
+pub(crate) fn pinned_view(number: u64) -> Option<ViewHash> {
+    if number >> NodeId::BITS != IN_TREE >> NodeId::BITS | u64::from(PINNED) {
+        return None;
+    }
+    let view = (number >> OWNER_BITS) & u64::from(u16::MAX);
+    u16::try_from(view).ok().map(ViewHash)
+}
+
+/// Whether a number is that of the container's pinned node, of whichever view.
+pub(crate) fn is_owner(number: u64, container: ContainerKey) -> bool {
+    pinned_view(number).is_some_and(|view| pinned(view, container) == number)
+}
+
+/// A view by its path, in the number of a pinned node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ViewHash(u16);
+
+impl ViewHash {
+    /// Of the view at a path.
+    pub(crate) fn of(path: &str) -> Self {
+        let [low, high, ..] = hash(path, None, NodeId::TOP).to_le_bytes();
+        Self(u16::from_le_bytes([low, high]))
+    }
+}
+
 const TAGS: u8 = 0x7f;
+/// No tree view has it.
+const PINNED: u8 = 0x7f;
+const OWNER_BITS: u32 = 40;
+const OWNER: u64 = (1 << OWNER_BITS) - 1;
 
 /// Tags of tree views by their paths, all different. A tag depends on the path alone unless two of
 /// them meet by chance.
@@ -57,7 +101,7 @@ pub(crate) fn tags<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     let mut tags: Vec<u8> = Vec::new();
     for path in paths {
         let mut tag = hash(path, None, NodeId::TOP).to_le_bytes()[0] & TAGS;
-        while tags.contains(&tag) && tags.len() <= usize::from(TAGS) {
+        while tag == PINNED || tags.contains(&tag) && tags.len() < usize::from(TAGS) {
             tag = (tag + 1) & TAGS;
         }
         tags.push(tag);
@@ -99,14 +143,34 @@ mod tests {
         assert_eq!(at("sys", Path::new("/a"), node), 44_677_515_758_068_471);
         assert_eq!(tags(["sys/devices/system/cpu", "cgroup"]), [36, 31]);
         assert_eq!(within(5, node), 0x8500_0000_0000_0007);
+        assert_eq!(
+            pinned(ViewHash::of("proc/stat"), ContainerKey::new(b"x")),
+            18_390_583_361_312_202_613
+        );
     }
 
     #[test]
     fn a_number_in_a_tree_tells_which() {
         let node = NodeId::from_hash(u64::MAX);
-        assert_eq!(split(within(127, node)), Some((127, node)));
+        assert_eq!(split(within(126, node)), Some((126, node)));
+        assert_eq!(pinned_view(within(126, node)), None);
         assert_eq!(split(of("proc/meminfo")), None);
         assert_eq!(split(at("proc", Path::new("/a"), node)), None);
+    }
+
+    #[test]
+    fn a_pinned_number_tells_view_and_owner() {
+        let (view, owner) = (ViewHash::of("proc/stat"), ContainerKey::new(b"x"));
+        let number = pinned(view, owner);
+        assert_eq!(pinned_view(number), Some(view));
+        assert!(is_owner(number, owner));
+        assert!(!is_owner(number, ContainerKey::new(b"y")));
+        assert!(!is_owner(number ^ 1, owner));
+        assert_eq!(split(number), None);
+        for other in [ROOT, of("proc/stat"), within(5, NodeId::from_hash(7))] {
+            assert_eq!(pinned_view(other), None);
+            assert!(!is_owner(other, owner));
+        }
     }
 
     #[test]

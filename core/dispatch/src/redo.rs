@@ -22,7 +22,7 @@ use vistafs_view::{Access, Asker};
 use crate::abi::{self, opcode};
 use crate::channel::Wake;
 use crate::dispatcher::Poll;
-use crate::fuse::{LASTING, NOT_AT_ALL, OPENED, access, guarded, kept};
+use crate::fuse::{LASTING, NOT_AT_ALL, access, guarded, kept, opened};
 use crate::{DispatchError, Dispatcher};
 
 /// Answered at the same time, so that one that takes long does not delay all others.
@@ -172,23 +172,27 @@ impl Redo {
                 };
                 let entry = dispatcher.lookup(node, name, asker)?;
                 let lasting = if entry.lasting { LASTING } else { NOT_AT_ALL };
-                abi::push_entry(out, &entry, lasting, *kept(&entry.attributes));
+                abi::push_entry(out, &entry, lasting, kept(&entry.attributes));
             }
             opcode::GETATTR => {
-                let attributes = dispatcher.attributes(node, asker)?;
-                abi::push_attr(out, &attributes, *kept(&attributes));
+                let reader = (handle != 0).then_some(handle);
+                let attributes = dispatcher.attributes(node, reader, asker)?;
+                abi::push_attr(out, &attributes, kept(&attributes));
             }
             opcode::READLINK => dispatcher.read_link(node, asker, out)?,
             opcode::OPEN => {
                 let access = access(OpenFlags(request.flags.cast_signed()));
-                abi::push_open(out, dispatcher.open(node, access, asker)?, OPENED.bits());
+                let (handle, cache) = dispatcher.open(node, access, asker)?;
+                abi::push_open(out, handle, opened(cache).bits());
             }
             opcode::READ => {
-                if request.flags & abi::READ_LOCKOWNER == 0 {
-                    return Err(DispatchError::NotCacheable);
-                }
                 let size = usize::try_from(request.size).unwrap_or(usize::MAX);
                 let copy = |bytes: &[u8]| out.extend_from_slice(bytes);
+                if request.flags & abi::READ_LOCKOWNER == 0 {
+                    let piece = (request.offset, size);
+                    dispatcher.read_page(node, handle, piece, asker, copy)?;
+                    return Ok(Ok(()));
+                }
                 let opened = Access {
                     read: true,
                     write: false,

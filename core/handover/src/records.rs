@@ -43,7 +43,9 @@ impl ContainerKey {
         Self([hash.h1.max(1), hash.h2])
     }
 
-    pub(crate) fn words(self) -> [u64; 2] {
+    /// The hash.
+    #[must_use]
+    pub fn words(self) -> [u64; 2] {
         self.0
     }
 }

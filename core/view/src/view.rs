@@ -54,6 +54,12 @@ pub trait View: Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether the texts of one container have the same length as long as nothing but numbers in
+    /// them changes. Others may be followed by spaces, so that their length stays for a while.
+    fn keeps_its_length(&self) -> bool {
+        false
+    }
+
     /// Opens what stands behind the file for callers that write to it or poll it. Asked of views
     /// whose mode lets somebody write, once for each open file: when it is opened for writing, and by
     /// that caller; else at the first poll. Callers on the host are asked for as well. It may take

@@ -277,7 +277,7 @@ fn read_by(dispatcher: &Dispatcher, tid: u32, path: &str) -> String {
         read: true,
         write: false,
     };
-    let handle = dispatcher.open(node, access, asker).unwrap();
+    let (handle, _) = dispatcher.open(node, access, asker).unwrap();
     let mut text = Vec::new();
     let reply = |bytes: &[u8]| text.extend_from_slice(bytes);
     dispatcher

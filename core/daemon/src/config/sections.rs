@@ -6,6 +6,7 @@ use vistafs_container::CpuPolicy;
 use vistafs_view::Policy;
 
 use super::reader::Reader;
+use super::setting::Window;
 
 /// `[cpus]` and `[memory]`: what holds for all views alike.
 pub(super) fn policy(reader: &mut Reader<'_>) -> Policy {
@@ -51,6 +52,25 @@ impl Host {
         );
         section.end();
         Self { epoch_ms }
+    }
+}
+
+/// `[pinned]`.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    pub(super) window_ms: Window,
+}
+
+impl Pinned {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("pinned");
+        let window_ms = section.get(
+            "window_ms",
+            Window::default(),
+            "how old a text may be that a container reads from the page cache; 0: never",
+        );
+        section.end();
+        Self { window_ms }
     }
 }
 

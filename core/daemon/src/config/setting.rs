@@ -59,6 +59,36 @@ macro_rules! number {
 number!(u32, "a whole number, 0 to 4294967295");
 number!(u64, "a whole number, not below 0");
 
+/// Milliseconds that a text may be kept in the page cache, whose clock ticks every 10 ms at worst;
+/// 0: it may not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window(u32);
+
+impl Window {
+    pub(super) fn get(self) -> u64 {
+        self.0.into()
+    }
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl Setting for Window {
+    const TAKES: &'static str = "0, or a whole number from 20 to 10000";
+
+    fn read(value: &DeValue<'_>) -> Option<Self> {
+        let window = u32::read(value)?;
+        (window == 0 || (20..=10_000).contains(&window)).then_some(Self(window))
+    }
+
+    fn toml(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 impl Setting for NonZeroU8 {
     const TAKES: &'static str = "a whole number, 1 to 255";
 

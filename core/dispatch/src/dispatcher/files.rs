@@ -11,7 +11,7 @@ use vistafs_view::{
     Access, Asker, Context, Errno, NodeId, Provider, Registered, Request, View, ViewError,
 };
 
-use super::{Dispatcher, SCRATCH, alive_or_gone};
+use super::{Dispatcher, PageCache, SCRATCH, alive_or_gone};
 use crate::aside::Aside;
 use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
@@ -35,11 +35,17 @@ pub(crate) struct Poll {
 }
 
 impl Dispatcher {
-    /// Opens a file for the caller's container; its handle.
+    /// Opens a file for the caller's container; its handle, and what the kernel does with the page
+    /// cache.
     ///
     /// # Errors
     /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers.
-    pub fn open(&self, number: u64, access: Access, asker: Asker) -> Result<u64, DispatchError> {
+    pub fn open(
+        &self,
+        number: u64,
+        access: Access,
+        asker: Asker,
+    ) -> Result<(u64, PageCache), DispatchError> {
         let mut counted = self.figures.begin(Operation::Open);
         counted.view = self.index_of(number);
         let opened = self.open_counted(number, access, asker);
@@ -51,14 +57,15 @@ impl Dispatcher {
         number: u64,
         access: Access,
         asker: Asker,
-    ) -> Result<u64, DispatchError> {
+    ) -> Result<(u64, PageCache), DispatchError> {
         let file = self.file(number, access, asker)?;
         self.open_in_tree(&file, asker)?;
         if access.write && self.has_channels(file.view) {
             // Now, because what may be written depends on who has opened it, as with the kernel's.
             self.behind(&file, asker)?;
         }
-        Ok(self.open_files.open(file))
+        let page_cache = self.page_cache(number, &file);
+        Ok((self.open_files.open(file), page_cache))
     }
 
     /// Calls `reply` with up to `size` bytes from `offset` of an open file. At offset 0 the text is
@@ -384,14 +391,14 @@ impl Dispatcher {
     }
 
     /// The host's own file. A view from outside may stand where the host has none.
-    fn host_file(&self, path: &'static str, out: &mut Vec<u8>) -> Result<(), ViewError> {
+    pub(super) fn host_file(&self, path: &'static str, out: &mut Vec<u8>) -> Result<(), ViewError> {
         match self.containers.host().read_now(path, out) {
             Err(HostError::NotFound { .. }) => Err(ViewError::Answer(Errno::NOENT)),
             read => Ok(read?),
         }
     }
 
-    fn rendered(
+    pub(super) fn rendered(
         &self,
         view: &dyn View,
         container: &Arc<Container>,

@@ -222,7 +222,7 @@ pub(crate) fn host(uid: u32) -> Asker {
 
 pub(crate) fn find(dispatcher: &Dispatcher, path: &str) -> Attributes {
     let mut number = number::ROOT;
-    let mut found = dispatcher.attributes(number, host(0)).unwrap();
+    let mut found = dispatcher.attributes(number, None, host(0)).unwrap();
     for name in path.split('/') {
         let entry = dispatcher
             .lookup(number, OsStr::new(name), host(0))
@@ -261,7 +261,7 @@ fn a_tree_that_is_put_aside_goes_on_for_the_host_until_it_is_once_more() {
     };
     let dispatcher = put_aside(1);
     let file = find(&dispatcher, "sys/small/file").number;
-    let handle = dispatcher.open(file, READ, host(0)).unwrap();
+    let (handle, _) = dispatcher.open(file, READ, host(0)).unwrap();
     assert_eq!(read(&dispatcher, file, handle, 0).unwrap(), b"text");
     let opened = put_aside(2).open(file, READ, host(0));
     assert_eq!(opened.unwrap_err().errno(), libc::EIO);
@@ -273,7 +273,7 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
     let (first, second) = (dispatcher(), dispatcher());
     let file = find(&first, "proc/uptime");
     assert_eq!(file.number, find(&second, "proc/uptime").number);
-    let handle = first.open(file.number, READ, host(0)).unwrap();
+    let (handle, _) = first.open(file.number, READ, host(0)).unwrap();
     assert!(!read(&first, file.number, handle, 0).unwrap().is_empty());
     let afresh = read(&second, file.number, handle, 3).unwrap();
     assert!(
@@ -289,7 +289,7 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
 fn a_host_file_that_is_missing_is_an_error() {
     let dispatcher = dispatcher();
     let file = find(&dispatcher, "proc/no-such-file");
-    let handle = dispatcher.open(file.number, READ, host(0)).unwrap();
+    let (handle, _) = dispatcher.open(file.number, READ, host(0)).unwrap();
     let error = read(&dispatcher, file.number, handle, 0).unwrap_err();
     assert_eq!(error.errno(), libc::EIO);
 }
@@ -302,18 +302,20 @@ fn directories_are_no_files_and_files_no_directories() {
         find(&dispatcher, "proc/uptime").number,
     );
     let errno = |result: Result<u64, DispatchError>| result.unwrap_err().errno();
-    assert_eq!(errno(dispatcher.open(proc, READ, host(0))), libc::EISDIR);
+    let open = |number, asker| {
+        dispatcher
+            .open(number, READ, asker)
+            .map(|(handle, _)| handle)
+    };
+    assert_eq!(errno(open(proc, host(0))), libc::EISDIR);
     assert_eq!(
         errno(dispatcher.open_directory(file, host(0))),
         libc::ENOTDIR
     );
     let below = dispatcher.lookup(file, OsStr::new("x"), host(0));
     assert_eq!(below.unwrap_err().errno(), libc::ENOTDIR);
-    assert_eq!(errno(dispatcher.open(0xdead, READ, host(0))), libc::ESTALE);
-    assert_eq!(
-        errno(dispatcher.open(file, READ, Asker { tid: 0, ..host(0) })),
-        libc::EACCES
-    );
+    assert_eq!(errno(open(0xdead, host(0))), libc::ESTALE);
+    assert_eq!(errno(open(file, Asker { tid: 0, ..host(0) })), libc::EACCES);
 }
 
 #[test]
@@ -328,10 +330,13 @@ fn addresses_are_for_root_and_are_forgotten() {
     let number = entry.attributes.number;
     assert_eq!(dispatcher.counts().1, 1);
     dispatcher.forget(number, 1);
-    assert!(dispatcher.attributes(number, host(0)).is_ok());
+    assert!(dispatcher.attributes(number, None, host(0)).is_ok());
     dispatcher.forget(number, 1);
     assert_eq!(
-        dispatcher.attributes(number, host(0)).unwrap_err().errno(),
+        dispatcher
+            .attributes(number, None, host(0))
+            .unwrap_err()
+            .errno(),
         libc::ESTALE
     );
     assert_eq!(dispatcher.counts().1, 0);
@@ -343,7 +348,7 @@ fn addresses_are_known_to_the_next_process() {
     let handover = Handover::create().unwrap();
     let next = || dispatcher_with(Some(Arc::clone(&handover)));
     let attributes = |dispatcher: &Dispatcher, number| {
-        let found = dispatcher.attributes(number, host(0));
+        let found = dispatcher.attributes(number, None, host(0));
         found.map_err(|error| error.errno())
     };
     let first = next();
@@ -406,14 +411,14 @@ fn nodes_of_a_tree_view_are_known_by_their_numbers_alone() {
     assert!(file.lasting);
     let number = file.attributes.number;
     assert_eq!(number, find(&second, "sys/small/file").number);
-    let handle = first.open(number, READ, host(0)).unwrap();
+    let (handle, _) = first.open(number, READ, host(0)).unwrap();
     assert_eq!(read(&first, number, handle, 0).unwrap(), b"text");
     assert_eq!(read(&second, number, handle, 2).unwrap(), b"xt");
     let listed = second.list(top.number, host(0)).unwrap();
     assert_eq!(listed[2], ("file".into(), number, NodeKind::File));
     let errno = |error: DispatchError| error.errno();
     assert_eq!(
-        first.attributes(number ^ 1, host(0)).map_err(errno),
+        first.attributes(number ^ 1, None, host(0)).map_err(errno),
         Err(libc::ESTALE)
     );
     assert_eq!(
@@ -518,7 +523,7 @@ fn a_file_without_a_channel_is_opened_at_once() {
     assert!(is_aside("sys/small/file", WRITE));
     assert!(!is_aside("sys/small/file", READ));
     let uptime = find(&dispatcher, "proc/uptime").number;
-    let handle = dispatcher.open(uptime, READ, host(0)).unwrap();
+    let (handle, _) = dispatcher.open(uptime, READ, host(0)).unwrap();
     assert!(dispatcher.aside_to_poll(uptime, handle, host(0)).is_none());
 }
 
@@ -527,7 +532,7 @@ fn a_file_without_a_channel_is_opened_at_once() {
 fn who_opens_for_writing_is_who_is_judged() {
     let dispatcher = dispatcher();
     let number = find(&dispatcher, "proc/guarded").number;
-    let open = |access, uid| dispatcher.open(number, access, host(uid)).unwrap();
+    let open = |access, uid| dispatcher.open(number, access, host(uid)).unwrap().0;
     let write = |handle, uid| {
         let written = dispatcher.write(number, (handle, WRITE), b"text", host(uid));
         written.map_err(|error| error.errno())
@@ -568,7 +573,7 @@ fn what_was_written_is_written_again_by_the_next_process() {
     };
     let first = worker();
     let number = find(&first, "proc/guarded").number;
-    let open = || first.open(number, WRITE, host(0)).unwrap();
+    let open = || first.open(number, WRITE, host(0)).unwrap().0;
     let write = |to: &Dispatcher, handle, data| {
         let written = to.write(number, (handle, WRITE), data, host(0));
         written.map_err(|error| error.errno())
@@ -678,7 +683,7 @@ fn a_text_is_one_text_across_processes() {
     };
     let mut deaths = 0;
     for round in 0..2000 {
-        let handle = dispatcher.open(number, READ, host(0)).unwrap();
+        let (handle, _) = dispatcher.open(number, READ, host(0)).unwrap();
         let size = [100, 1024, 4096][round % 3];
         let mut text = Vec::new();
         loop {
@@ -735,7 +740,7 @@ fn a_text_that_was_not_kept_is_an_error_and_then_begins_anew() {
     let dispatcher = next();
     let number = find(&dispatcher, "sys/changing/file").number;
     let handles: Vec<u64> = (0..300)
-        .map(|_| dispatcher.open(number, READ, host(0)).unwrap())
+        .map(|_| dispatcher.open(number, READ, host(0)).unwrap().0)
         .collect();
     let piece = |dispatcher: &Dispatcher, handle: u64, offset: u64| {
         let mut text = Vec::new();

@@ -1,0 +1,373 @@
+//! Pinned nodes: one container's, whose text may be in the page cache for a while.
+//!
+//! The kernel serves reads from the pages of a node until its attributes expire. Then it asks for them
+//! (GETATTR), drops the pages if size or time of change are others, and reads once. So a text of one
+//! moment, a *snapshot*, is taken when a reader asks for attributes, and given out when the page is
+//! read.
+//!
+//! # What keeps texts whole
+//! Readers look at the size and at the page one after the other, and another reader's GETATTR may
+//! come in between. So the size hardly ever changes (see [`frame`]): a text is followed by spaces in
+//! its last line where it is shorter than the size that was told. And no text is longer than a page:
+//! the kernel drops and fills pages one by one. Nodes with longer texts are served as all others.
+//!
+//! # Synchronization
+//! The tables are locked for a look-up, an insertion or a removal. A node's snapshot is locked while its
+//! view renders, so nobody but that container's readers of that file waits for it: whoever just looks
+//! goes by what was told last.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::{Mutex, RwLock};
+use vistafs_container::Container;
+use vistafs_handover::ContainerKey;
+
+use crate::number::{self, ViewHash};
+
+/// A text that is kept in the page cache is no longer. No kernel has smaller pages.
+pub(crate) const PAGE: usize = 4096;
+
+/// How long a name stands for what was found last.
+const QUIET: Duration = Duration::from_secs(1);
+/// Spaces that a text whose numbers grow has at least, when its length is told.
+const SPARE: usize = 8;
+/// Lengths of such texts are multiples of it.
+const STEP: usize = 16;
+/// A text so much shorter than what was told has another length from then on: more than its numbers
+/// has changed.
+const TOO_MUCH: usize = 64;
+
+/// How long the kernel may keep what it was told of a pinned node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// When the text was made.
+    pub modified: SystemTime,
+    /// How much longer it is fresh.
+    pub left: Duration,
+}
+
+/// What the kernel is told of a text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    // `None`: nothing was taken yet.
+    taken: Option<(Instant, SystemTime)>,
+    pub(crate) length: usize,
+    is_outdated: bool,
+}
+
+impl Told {
+    /// How much longer the kernel may keep it, if it is not too old already.
+    pub(crate) fn freshness(&self, window: Duration) -> Option<Duration> {
+        let (taken, _) = self.taken.filter(|_| !self.is_outdated)?;
+        // The rest is for the kernel's clock, whose ticks are up to 10 ms, and for the way there.
+        let left = (window - window / 4).checked_sub(taken.elapsed())?;
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// When it was taken, if it was.
+    pub(crate) fn modified(&self) -> Option<SystemTime> {
+        self.taken.map(|(_, modified)| modified)
+    }
+}
+
+/// A text as it was at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) told: Told,
+    // Until it is given out, if that is once.
+    text: Option<Vec<u8>>,
+}
+
+impl Snapshot {
+    /// Takes the place of the one before.
+    pub(crate) fn renew(&mut self, mut text: Vec<u8>, is_steady: bool) {
+        let length = frame(text.len(), self.told.length, is_steady);
+        fill(&mut text, length);
+        self.told = Told {
+            taken: Some((Instant::now(), SystemTime::now())),
+            length,
+            is_outdated: false,
+        };
+        self.text = Some(text);
+    }
+
+    /// Takes the text out; one of more than a page stays, as it is read in pieces.
+    pub(crate) fn take(&mut self, window: Duration) -> Option<Vec<u8>> {
+        let (taken, _) = self.told.taken?;
+        if self.told.length > PAGE {
+            return self.text.clone();
+        }
+        self.text.take().filter(|_| taken.elapsed() < window)
+    }
+}
+
+/// The length of a text of `length` bytes as the kernel is told it, which has been told `before`.
+///
+/// One that grows in small steps has spaces to grow into, so that all that a reader between two
+/// lengths can see is more or fewer of them.
+fn frame(length: usize, before: usize, is_steady: bool) -> usize {
+    let framed = if is_steady || length == 0 {
+        length
+    } else {
+        length.saturating_add(SPARE).next_multiple_of(STEP)
+    };
+    let still_fits = (framed..=framed.saturating_add(TOO_MUCH)).contains(&before);
+    if still_fits { before } else { framed }
+}
+
+/// Makes a text as long as was told, by spaces before its last newline. `false`: it is longer.
+pub(crate) fn fill(text: &mut Vec<u8>, length: usize) -> bool {
+    if text.len() < length {
+        let newline = text.pop_if(|last| *last == b'\n').is_some();
+        text.resize(length - usize::from(newline), b' ');
+        text.extend(newline.then_some(b'\n'));
+    }
+    text.len() == length
+}
+
+/// A node, as long as the kernel remembers it.
+#[derive(Debug)]
+pub(crate) struct PinnedNode {
+    key: ContainerKey,
+    owner: Mutex<Weak<Container>>,
+    /// Held while the view renders, by the owner's readers alone.
+    pub(crate) snapshot: Mutex<Snapshot>,
+    // Of the snapshot, for those who just look.
+    told: Mutex<Told>,
+}
+
+impl PinnedNode {
+    /// What the kernel was told last; never waits for a view.
+    pub(crate) fn told(&self) -> Told {
+        *self.told.lock()
+    }
+
+    /// Tells of a new snapshot.
+    pub(crate) fn tell(&self, snapshot: &Snapshot) {
+        *self.told.lock() = snapshot.told;
+    }
+
+    fn outdate(&self) {
+        let mut snapshot = self.snapshot.lock();
+        snapshot.text = None;
+        snapshot.told.is_outdated = true;
+        self.tell(&snapshot);
+    }
+
+    /// Notes its owner; whether that is in other cgroups than before, or was found out anew.
+    fn is_found_anew(&self, container: &Arc<Container>) -> bool {
+        let mut owner = self.owner.lock();
+        let is_same = std::ptr::eq(owner.as_ptr(), Arc::as_ptr(container));
+        if !is_same {
+            *owner = Arc::downgrade(container);
+        }
+        !is_same
+    }
+
+    /// Whose it is, unless that has ended.
+    pub(crate) fn owner(&self) -> Option<Arc<Container>> {
+        self.owner.lock().upgrade()
+    }
+}
+
+const SHARDS: usize = 16;
+
+/// The pinned nodes.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    // Nanoseconds; 0: no more of them.
+    window: AtomicU64,
+    views: HashMap<ViewHash, usize>,
+    nodes: [RwLock<HashMap<u64, Arc<PinnedNode>>>; SHARDS],
+    // By view: the number of the node that its name stands for, and when it was looked up last.
+    names: Mutex<HashMap<usize, (u64, Instant)>>,
+}
+
+impl Pinned {
+    /// For views at some paths, each with its index. Of two whose numbers would be the same, the
+    /// first has pinned nodes.
+    pub(crate) fn new<'a>(views: impl IntoIterator<Item = (usize, &'a str)>) -> Self {
+        let mut by_hash = HashMap::new();
+        for (view, path) in views {
+            let known = *by_hash.entry(ViewHash::of(path)).or_insert(view);
+            if known != view {
+                log::info!("{path} is never pinned: its numbers would be another view's");
+            }
+        }
+        Self {
+            window: AtomicU64::new(0),
+            views: by_hash,
+            nodes: Default::default(),
+            names: Mutex::default(),
+        }
+    }
+
+    /// How long texts are fresh.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_nanos(self.window.load(Ordering::Relaxed))
+    }
+
+    /// No new pinned nodes if it is zero; those that the kernel knows are then asked for always.
+    pub(crate) fn set_window(&self, window: Duration) {
+        let ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        self.window.store(ns, Ordering::Relaxed);
+    }
+
+    /// Whether nodes are pinned at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.window.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether a view has pinned nodes.
+    pub(crate) fn has(&self, view: usize, path: &str) -> bool {
+        self.is_on() && self.views.get(&ViewHash::of(path)) == Some(&view)
+    }
+
+    /// The number of the node that a view's name stands for now: the one that is wanted, if nobody
+    /// has looked the name up for a while.
+    ///
+    /// When a look-up finds another node than the one before, the kernel drops the name, and what was
+    /// found cannot be bind-mounted any more (mount(2): ENOENT). So whoever has just found a node has
+    /// time to do so. Who opens a node of another is served as by the common one.
+    pub(crate) fn turn(&self, view: usize, wanted: u64) -> u64 {
+        let now = Instant::now();
+        let mut names = self.names.lock();
+        let (number, last) = names.entry(view).or_insert((wanted, now));
+        if now.duration_since(*last) >= QUIET {
+            *number = wanted;
+        }
+        *last = now;
+        *number
+    }
+
+    /// The view that a pinned node is of.
+    pub(crate) fn view(&self, number: u64) -> Option<usize> {
+        self.views.get(&number::pinned_view(number)?).copied()
+    }
+
+    /// The number of a view's node for a container. `None`: it has none.
+    pub(crate) fn number(&self, (view, path): (usize, &str), container: &Container) -> Option<u64> {
+        let hash = ViewHash::of(path);
+        (self.views.get(&hash) == Some(&view)).then_some(())?;
+        Some(number::pinned(hash, container.key()?))
+    }
+
+    /// The node of a number, if it is known here.
+    pub(crate) fn known(&self, number: u64) -> Option<Arc<PinnedNode>> {
+        self.shard(number).read().get(&number).cloned()
+    }
+
+    /// The node of a number for a container. `None`: it is another container's.
+    pub(crate) fn of_owner(
+        &self,
+        number: u64,
+        container: &Arc<Container>,
+    ) -> Option<Arc<PinnedNode>> {
+        let key = container
+            .key()
+            .filter(|key| number::is_owner(number, *key))?;
+        let node = self.known(number).unwrap_or_else(|| {
+            let mut nodes = self.shard(number).write();
+            if nodes.len() == nodes.capacity() {
+                // It would grow: are there any whose owners have ended?
+                nodes.retain(|_, node| node.owner.lock().strong_count() > 0);
+            }
+            let fresh = || {
+                Arc::new(PinnedNode {
+                    key,
+                    owner: Mutex::new(Arc::downgrade(container)),
+                    snapshot: Mutex::default(),
+                    told: Mutex::default(),
+                })
+            };
+            Arc::clone(nodes.entry(number).or_insert_with(fresh))
+        });
+        if node.key != key {
+            return None;
+        }
+        if node.is_found_anew(container) {
+            node.outdate();
+        }
+        Some(node)
+    }
+
+    /// The kernel has forgotten a node, or some of what it was told of it.
+    pub(crate) fn forget(&self, number: u64) {
+        self.shard(number).write().remove(&number);
+    }
+
+    fn shard(&self, number: u64) -> &RwLock<HashMap<u64, Arc<PinnedNode>>> {
+        &self.nodes[usize::try_from(number % SHARDS as u64).unwrap_or(0)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn spaces_go_before_the_last_newline() {
+        let filled = |text: &str, length| {
+            let mut text = text.as_bytes().to_vec();
+            fill(&mut text, length).then(|| String::from_utf8(text).unwrap())
+        };
+        assert_eq!(filled("a 1\n", 4).as_deref(), Some("a 1\n"));
+        assert_eq!(filled("a 1\n", 7).as_deref(), Some("a 1   \n"));
+        assert_eq!(filled("a", 3).as_deref(), Some("a  "));
+        assert_eq!(filled("a 1\n", 3), None);
+    }
+
+    #[test]
+    fn a_snapshot_is_given_out_once_and_not_when_it_is_old() {
+        let hour = Duration::from_secs(3600);
+        let mut snapshot = Snapshot::default();
+        assert_eq!(
+            (snapshot.told.freshness(hour), snapshot.take(hour)),
+            (None, None)
+        );
+        snapshot.renew(b"text\n".to_vec(), true);
+        let fresh = snapshot.told.freshness(hour).unwrap();
+        assert!(fresh <= hour - hour / 4 && fresh > hour / 2);
+        assert_eq!(snapshot.told.freshness(Duration::ZERO), None);
+        assert_eq!(snapshot.take(hour), Some(b"text\n".to_vec()));
+        assert_eq!(snapshot.take(hour), None);
+        snapshot.renew(b"text\n".to_vec(), true);
+        assert_eq!(snapshot.take(Duration::ZERO), None);
+        snapshot.renew(vec![b'x'; PAGE + 1], true);
+        assert!(snapshot.take(hour).is_some() && snapshot.take(hour).is_some());
+    }
+
+    proptest! {
+        /// What a reader sees of one text under the length of the next is whole but for spaces.
+        #[test]
+        fn numbers_that_grow_or_shrink_cut_nothing(
+            lengths in prop::collection::vec(1_usize..4000, 1..50),
+            steps in prop::collection::vec(-8_isize..=8, 1..50),
+        ) {
+            let mut length = lengths[0];
+            let mut told = frame(length, 0, false);
+            for step in steps {
+                let before = (length, told);
+                length = length.saturating_add_signed(step).max(1);
+                told = frame(length, told, false);
+                prop_assert!(told >= length);
+                // The old text at the new length, and the new text from the old length on.
+                prop_assert!(told >= before.0);
+                prop_assert!(before.1 >= length || told == before.1);
+            }
+            prop_assert!(frame(length, told + TOO_MUCH + STEP, false) <= length + SPARE + STEP);
+        }
+
+        #[test]
+        fn a_steady_text_has_its_own_length(length in 0_usize..9000) {
+            prop_assert_eq!(frame(length, 0, true), length);
+            prop_assert_eq!(frame(length, length + 1, true), length + 1);
+            prop_assert_eq!(frame(length + 1, length, true), length + 1);
+        }
+    }
+}
