@@ -264,18 +264,17 @@ impl Dispatcher {
             polled.into_iter().for_each(|n| handover.forget_poller(n));
         }
         let closed = self.open_files.close(handle);
-        let (behind, aside) = match closed {
-            Some(file) => (file.behind.into_inner(), Some(self.aside(&file.shows))),
-            None => (Behind::Unknown, None),
-        };
+        let closed = closed.map(|file| (file.behind.into_inner(), file.shows));
         // One that this process has not opened may have been written to before.
-        if let Some(handover) = self.handover()
-            && (aside.is_none() || !matches!(behind, Behind::Unknown | Behind::Nothing))
-        {
+        let may_last = match &closed {
+            Some((behind, _)) => !matches!(behind, Behind::Unknown | Behind::Nothing),
+            None => true,
+        };
+        if let Some(handover) = self.handover().filter(|_| may_last) {
             handover.forget_written(handle);
         }
-        if let (Behind::Channel(channel), Some(aside)) = (behind, aside) {
-            aside.give(move || drop(channel));
+        if let Some((Behind::Channel(channel), shows)) = closed {
+            self.aside(&shows).give(move || drop(channel));
         }
     }
 
