@@ -55,7 +55,7 @@ pub(crate) struct State {
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
     /// The text of the configuration that was last served by.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configuration: Option<String>,
     /// What was served at the last crashes.
     #[serde(default)]
@@ -95,7 +95,7 @@ pub(crate) struct Handed {
     #[serde(default)]
     pub(crate) waiting: Option<RawFd>,
     /// Whether the configuration is still to be read anew.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reload: bool,
 }
 
