@@ -55,7 +55,7 @@ pub(crate) struct State {
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
     /// The text of the configuration that was last served by.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configuration: Option<String>,
     /// Whether containers are passed the host's files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -98,7 +98,7 @@ pub(crate) struct Handed {
     #[serde(default)]
     pub(crate) waiting: Option<RawFd>,
     /// Whether the configuration is still to be read anew.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reload: bool,
     /// The file with the process number, locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
