@@ -17,6 +17,10 @@ mod mount;
 #[path = "machine/outlives.rs"]
 mod outlives;
 
+/// One supervisor gives the mount to another, in another process.
+#[path = "machine/succession.rs"]
+mod succession;
+
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]
 mod files;

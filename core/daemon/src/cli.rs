@@ -84,6 +84,12 @@ pub(crate) struct MountArgs {
     /// then. The unit that comes with vistafs has what else it takes.
     #[arg(long)]
     pub(crate) stored: bool,
+    /// Take the mount over from who serves it, and hand it to who comes next.
+    #[arg(long, conflicts_with = "stored")]
+    pub(crate) handover: bool,
+    /// Make DIR, if it is not there.
+    #[arg(long)]
+    pub(crate) mkdir: bool,
     /// Leave the views of running containers dead that an earlier mount has left behind.
     #[arg(long)]
     pub(crate) no_repair: bool,

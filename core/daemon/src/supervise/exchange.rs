@@ -67,7 +67,7 @@ impl Supervisor {
     }
 
     fn begin(&mut self, program: anyhow::Result<Program>, asker: Option<Asker>, same: bool) {
-        if self.ending.is_some() || self.exchange.is_some() {
+        if self.ending.is_some() || self.exchange.is_some() || self.successor.is_some() {
             let why = "another exchange or the end is under way";
             self.answer(asker, &json!({ "error": why }));
             return;

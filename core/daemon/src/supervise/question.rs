@@ -27,6 +27,8 @@ pub(crate) enum Question {
     Status,
     /// To start what is installed now in the place of what runs.
     Upgrade,
+    /// To give the mount to who asks: `succession.rs`.
+    HandOver,
     /// To serve a view again that was put aside.
     Restore {
         /// Its name.
