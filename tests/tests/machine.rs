@@ -95,6 +95,10 @@ mod run;
 #[path = "machine/runtime.rs"]
 mod runtime;
 
+/// What contrib/doc tells container hosts to type: CDI, hooks, LXC, nspawn.
+#[path = "machine/pages.rs"]
+mod pages;
+
 /// `vistafs repair`: everything has died, and the containers go on.
 #[path = "machine/repair.rs"]
 mod repair;

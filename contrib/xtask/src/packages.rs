@@ -13,13 +13,16 @@ use crate::tally::Outcome;
 const FOR_TESTS: &[&str] = &[
     "fuse3",
     "hwloc-nox",
+    "lxc",
     "musl-tools",
     "numactl",
     "openjdk-17-jre-headless",
     "procps",
     "python3-minimal",
+    "python3-venv",
     "runc",
     "sysstat",
+    "systemd-container",
     "util-linux",
 ];
 

@@ -3,6 +3,7 @@
 mod cdi;
 mod docker_args;
 mod doctor;
+mod lxc_hook;
 mod oci_hook;
 mod repair;
 mod show;
@@ -29,6 +30,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::DockerArgs(args) => docker_args::docker_args(args, &config()?),
         Command::Cdi(args) => cdi::cdi(args, &config()?),
         Command::OciHook(args) => oci_hook::oci_hook(args, &config()?),
+        Command::LxcHook(args) => lxc_hook::lxc_hook(args, &config()?),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
         Command::Status(args) => status::status(args),
