@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg(test)]
+mod documents;
+
 use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;

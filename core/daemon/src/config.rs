@@ -208,23 +208,32 @@ impl Config {
     }
 }
 
+/// Every key, with a comment, as the head of this file has it.
+#[cfg(test)]
+pub(crate) fn example() -> String {
+    first_toml(include_str!("config.rs"))
+}
+
+#[cfg(test)]
+fn first_toml(text: &str) -> String {
+    text.lines()
+        .map(|line| line.trim_start_matches("//!").trim())
+        .skip_while(|line| *line != "```toml")
+        .skip(1)
+        .take_while(|line| *line != "```")
+        .fold(String::new(), |all, line| all + line + "\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_documented_example_is_accepted() {
-        let example = |text: &str| -> Vec<String> {
-            text.lines()
-                .map(|l| l.trim_start_matches("//!").trim().to_owned())
-                .skip_while(|l| l != "```toml")
-                .skip(1)
-                .take_while(|l| l != "```")
-                .collect()
-        };
-        let documented = example(include_str!("config.rs"));
-        assert_eq!(documented, example(include_str!("../../../README.md")));
-        let config = Config::parse(&documented.join("\n")).unwrap();
+        let documented = example();
+        let readme = first_toml(include_str!("../../../README.md"));
+        assert_eq!(documented, readme);
+        let config = Config::parse(&documented).unwrap();
         assert!(config.selection().disable.is_empty());
         assert_eq!(
             config.selection().options["meminfo"]["zswap"],
