@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::manifests;
 use crate::run;
 use crate::tally::{Outcome, Report};
 
@@ -39,6 +40,7 @@ pub(crate) fn check(report: &mut Report) {
         Ok(Outcome::of(run::loud(&mut run::cargo(&args))?.success()))
     });
     report.step("rust-version", rust_version);
+    report.step("kubernetes", manifests::check);
     report.step("doc", || {
         let mut doc = run::cargo(&["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-Dwarnings");

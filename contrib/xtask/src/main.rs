@@ -6,6 +6,7 @@
 mod bench;
 mod capture;
 mod check;
+mod manifests;
 mod packages;
 mod program;
 mod run;
