@@ -7,6 +7,7 @@
 //! | `cgroup.rs` | a cgroup in every hierarchy, whatever the layout, that removes itself |
 //! | `crowd.rs` | idle processes in no container |
 //! | `bundle.rs` | a container for an OCI runtime |
+//! | `page.rs` | blocks of pages that tests use as they are written |
 //! | `container.rs` | processes in namespaces and cgroups of their own |
 //! | `user_container.rs` | the same in a user namespace |
 
@@ -21,6 +22,7 @@ pub mod bundle;
 pub mod cgroup;
 pub mod container;
 pub mod crowd;
+pub mod page;
 pub mod require;
 pub mod user_container;
 pub mod vistafs;

@@ -54,7 +54,9 @@ pub fn printed(output: &Output) -> String {
 /// A served mount; unmounted and waited for at drop.
 #[derive(Debug)]
 pub struct Mounted {
-    dir: TempDir,
+    root: PathBuf,
+    // Held, not used: removed at drop.
+    _dir: Option<TempDir>,
     child: Option<Child>,
 }
 
@@ -69,6 +71,8 @@ pub struct MountOptions {
     pub binary: Option<PathBuf>,
     /// Environment.
     pub env: Vec<(String, String)>,
+    /// Further options of `vistafs mount`.
+    pub args: Vec<String>,
     /// Whether it repairs the running containers of the whole machine. Those of other tests are dead
     /// on purpose.
     pub repairs: bool,
@@ -95,7 +99,11 @@ impl Mounted {
         )
         .unwrap();
         std::fs::write(dir.path().join("config.toml"), &options.config).unwrap();
-        let mut mounted = Self { dir, child: None };
+        let mut mounted = Self {
+            root: dir.path().join("m"),
+            _dir: Some(dir),
+            child: None,
+        };
         mounted.start(options);
         mounted
     }
@@ -116,25 +124,7 @@ impl Mounted {
 
     /// Mounts at the same place again.
     pub fn start(&mut self, options: &MountOptions) {
-        let binary = options.binary.clone().unwrap_or_else(self::binary);
-        let mut words: Vec<&Path> = options.wrapper.iter().map(Path::new).collect();
-        words.push(&binary);
-        let child = Command::new(words[0])
-            .args(&words[1..])
-            .args(match &options.as_lxcfs {
-                Some(options) => [&["lxcfs".to_owned()], &options[..]].concat(),
-                None => vec!["mount".to_owned()],
-            })
-            .arg(self.root())
-            .arg("--config")
-            .arg(self.dir.path().join("config.toml"))
-            .args((!options.repairs).then_some("--no-repair"))
-            .envs(options.env.iter().cloned())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        self.child = Some(self.command(options).spawn().unwrap());
         wait_until("the mount answers", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("vistafs has ended: {status}: {}", self.messages());
@@ -143,16 +133,56 @@ impl Mounted {
         });
     }
 
+    /// Starts another one for the same mount, and returns what ran before.
+    pub fn succeed(&mut self, options: &MountOptions) -> Child {
+        let child = self.command(options).spawn().unwrap();
+        self.child.replace(child).unwrap()
+    }
+
+    /// The same mount for who reads there while its server changes; its drop ends nothing.
+    #[must_use]
+    pub fn for_readers(&self) -> Self {
+        Self {
+            root: self.root(),
+            _dir: None,
+            child: None,
+        }
+    }
+
+    /// The command that mounts there.
+    #[must_use]
+    pub fn command(&self, options: &MountOptions) -> Command {
+        let binary = options.binary.clone().unwrap_or_else(self::binary);
+        let mut words: Vec<&Path> = options.wrapper.iter().map(Path::new).collect();
+        words.push(&binary);
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .args(match &options.as_lxcfs {
+                Some(options) => [&["lxcfs".to_owned()], &options[..]].concat(),
+                None => vec!["mount".to_owned()],
+            })
+            .arg(self.root())
+            .arg("--config")
+            .arg(self.root.with_file_name("config.toml"))
+            .args((!options.repairs).then_some("--no-repair"))
+            .args(&options.args)
+            .envs(options.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        command
+    }
+
     /// A path below the mount.
     #[must_use]
     pub fn path(&self, below: &str) -> PathBuf {
-        self.dir.path().join("m").join(below)
+        self.root.join(below)
     }
 
     /// The mount point.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        self.dir.path().join("m")
+        self.root.clone()
     }
 
     /// Reads a file below the mount.

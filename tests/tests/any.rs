@@ -57,7 +57,11 @@ mod examples;
 #[path = "any/semantics.rs"]
 mod semantics;
 
-/// The README's table of views.
+/// The README's picture.
+#[path = "any/picture.rs"]
+mod picture;
+
+/// The README's table of views, and what it says that tests show.
 #[path = "any/readme.rs"]
 mod readme;
 

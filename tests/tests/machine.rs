@@ -28,6 +28,10 @@ mod reload;
 #[path = "machine/custom_files.rs"]
 mod custom_files;
 
+/// One supervisor gives the mount to another, in another process.
+#[path = "machine/succession.rs"]
+mod succession;
+
 /// What the files are like: modes, writes, seeks, everything that is not their text.
 #[path = "machine/files.rs"]
 mod files;
@@ -109,6 +113,10 @@ mod run;
 /// A real runtime with bind mounts: runc.
 #[path = "machine/runtime.rs"]
 mod runtime;
+
+/// What contrib/doc tells container hosts to type: CDI, hooks, LXC, nspawn.
+#[path = "machine/pages.rs"]
+mod pages;
 
 /// `vistafs repair`: everything has died, and the containers go on.
 #[path = "machine/repair.rs"]

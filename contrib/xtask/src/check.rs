@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::tally::{Outcome, Report};
-use crate::{features, run};
+use crate::{features, manifests, run};
 
 /// Format, lints and documentation, each one a step.
 pub(crate) fn check(report: &mut Report) {
@@ -25,6 +25,7 @@ pub(crate) fn check(report: &mut Report) {
     });
     report.step("features", features::check);
     report.step("rust-version", rust_version);
+    report.step("kubernetes", manifests::check);
     report.step("doc", || {
         let mut doc = run::cargo(&["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-Dwarnings");

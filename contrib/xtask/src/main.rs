@@ -8,6 +8,7 @@ mod capture;
 mod check;
 mod deb;
 mod features;
+mod manifests;
 mod packages;
 mod program;
 mod run;

@@ -21,8 +21,10 @@ const FOR_TESTS: &[&str] = &[
     "openjdk-17-jre-headless",
     "procps",
     "python3-minimal",
+    "python3-venv",
     "runc",
     "sysstat",
+    "systemd-container",
     "util-linux",
 ];
 

@@ -222,6 +222,8 @@ done
 
 /// The tests that nothing else may run beside.
 const ALONE: &str = "alone::";
+/// In the name of the tests that are run on this machine alone: the guests' image has not the program.
+const HERE: &str = "nspawn_";
 /// In the name of the tests that take CPUs away from all others: only in a guest, and after them.
 const UNPLUGS: &str = "is_unplugged";
 
@@ -261,7 +263,7 @@ fn guest_script(layout: Layout, directory: &str) -> String {
          mkdir -p {directory} && cd {directory} || exit\n\
          status=0\n\
          VISTAFS_ALONE=1 /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
-         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} --skip {STATIC} || status=$?\n\
+         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} --skip {STATIC} --skip {HERE} || status=$?\n\
          /vistafs/machine {UNPLUGS} || status=$?\n\
          /vistafs/guest --test-threads=1{packages} || status=$?\n\
          exit $status\n",

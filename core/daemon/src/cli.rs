@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg(test)]
+mod documents;
+
 use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
@@ -11,11 +14,26 @@ use crate::bindings::DEFAULT_MOUNT;
 use crate::lxcfs;
 use crate::run::{InitArgs, RunArgs};
 
-/// Gives every container the truth about itself: its own /proc/meminfo, cpuinfo, stat, uptime.
+const EXAMPLES: &str = "\
+Of every command: --config FILE, -v or -vv to hear more, -h; vistafs --version
+Examples:
+  vistafs run --memory 256M --cpus 1 -- free -m
+  docker run $(vistafs docker-args) --memory 256m debian:12 free -m";
+
+/// A file system that tells every container the truth about itself
 #[derive(Parser, Debug)]
-#[command(name = "vistafs", version, arg_required_else_help = true)]
+#[command(
+    name = "vistafs",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    // What a terminal shows without scrolling, whatever it is.
+    term_width = 80,
+    help_template = "{about}\nUsage: {usage}\n\n{subcommands}{after-help}",
+    after_help = EXAMPLES
+)]
 pub(crate) struct Cli {
-    /// Configuration file [default: /etc/vistafs/config.toml, which need not exist]
+    /// Configuration [default: /etc/vistafs/config.toml]
     #[arg(
         long,
         global = true,
@@ -23,7 +41,7 @@ pub(crate) struct Cli {
         value_name = "FILE"
     )]
     pub(crate) config: Option<PathBuf>,
-    /// Tell more: the whole chain of an error, and debug messages (-vv: each request of FUSE).
+    /// Tell more; -vv: each request of FUSE.
     #[arg(short, long, global = true, help_heading = "Options of every command", action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// What a supervisor in the place of lxcfs was started with; not for people.
@@ -47,38 +65,40 @@ impl Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Mount at DIR and serve in the foreground until SIGINT or SIGTERM.
+    /// Mount at DIR and serve until SIGINT or SIGTERM.
     Mount(MountArgs),
-    /// Mount in the place of lxcfs, with its options: `vistafs lxcfs --help`.
+    /// Mount in the place of lxcfs, with the options of lxcfs.
     // Never parsed: its options are not those of the other commands.
     #[command(disable_help_flag = true)]
     Lxcfs(LxcfsWords),
     /// Unmount DIR, whether or not anybody serves it.
     Unmount(UnmountArgs),
-    /// Read the configuration of a mount anew; one that cannot be used changes nothing.
+    /// Read the configuration anew; a bad one changes nothing.
     Reload(ReloadArgs),
-    /// Start the vistafs that is installed now in the place of the one that serves a mount.
+    /// Start the installed vistafs in the place of the one that serves.
     Upgrade(UpgradeArgs),
     /// Run a command in a container of its own, with limits.
     Run(RunArgs),
     /// Print what a process or a cgroup would see, without a mount.
     Show(ShowArgs),
-    /// List the views: on or off and why, and where they get their numbers from on this host.
+    /// List the views: on or off and why, and what they read.
     Views(ViewsArgs),
     /// Look for mistakes in a configuration, or print what holds.
     Config(ConfigArgs),
-    /// Tell what of this host works for vistafs, what does not, and what would mend it.
+    /// Tell what of this host works, and what would mend the rest.
     Doctor(DoctorArgs),
-    /// Tell how a mount does: processes, requests, errors, how long they take.
+    /// Tell how a mount does: processes, requests, errors, latency.
     Status(StatusArgs),
-    /// Bring the views back in running containers in which they are dead.
+    /// Bring dead views back in running containers.
     Repair(RepairArgs),
-    /// Print the options that bind the views into a container of Docker or Podman.
+    /// Print the options that bind the views for docker or podman run.
     DockerArgs(DockerArgs),
-    /// Print the views as devices of the Container Device Interface, for /etc/cdi/vistafs.json.
+    /// The views as devices of the Container Device Interface.
     Cdi(CdiArgs),
-    /// Bind the views into a container: for OCI runtimes, as a createContainer hook.
+    /// Bind the views into a container, as a createContainer hook.
     OciHook(OciHookArgs),
+    /// Bind the views into a container, as LXC's hook.mount.
+    LxcHook(LxcHookArgs),
     #[command(hide = true, name = "command-guard")]
     Guard(GuardArgs),
     #[command(hide = true)]
@@ -90,15 +110,23 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  vistafs mount --mkdir /var/lib/vistafs")]
 pub(crate) struct MountArgs {
     /// An existing directory.
     #[arg(value_name = "DIR")]
     pub(crate) mount_point: PathBuf,
-    /// Keep the mount in systemd's store of descriptors, for the next start: SIGTERM does not unmount
-    /// then. The unit that comes with vistafs has what else it takes.
+    /// Keep the mount in systemd's store beyond SIGTERM: see vistafs.service.
     #[arg(long)]
     pub(crate) stored: bool,
-    /// Leave the views of running containers dead that an earlier mount has left behind.
+    /// Take the mount over from who serves it, and hand it to who comes next.
+    #[arg(long, conflicts_with = "stored")]
+    pub(crate) handover: bool,
+    /// Make DIR, if it is not there.
+    #[arg(long)]
+    pub(crate) mkdir: bool,
+    /// Leave dead views of running containers dead.
     #[arg(long)]
     pub(crate) no_repair: bool,
 }
@@ -168,6 +196,9 @@ pub(crate) struct StatusArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  vistafs repair --dry-run")]
 pub(crate) struct RepairArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
@@ -196,6 +227,10 @@ pub(crate) struct RepairWorkerArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  vistafs show meminfo --pid 4242
+  vistafs show sys/devices/system/cpu/online --cgroup /system.slice")]
 pub(crate) struct ShowArgs {
     /// A view by path (proc/meminfo) or name (meminfo), or a file in a tree of one.
     #[arg(value_name = "VIEW")]
@@ -275,12 +310,59 @@ pub(crate) struct DockerArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CdiArgs {
-    #[command(flatten)]
-    pub(crate) mount: MountedAt,
+    #[command(subcommand)]
+    pub(crate) command: CdiCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum CdiCommand {
+    /// Write the specification, to be had as --device vistafs.dev/view=all or =meminfo.
+    Generate(CdiGenerateArgs),
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  vistafs cdi generate --output /etc/cdi/vistafs.json
+  podman run --device vistafs.dev/view=all --memory 256m debian:12 free -m")]
+pub(crate) struct CdiGenerateArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// Replace FILE, at once and whole, instead of printing.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The program that runtimes are to run as a hook, by its path on the host [default: this one]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_hooks")]
+    pub(crate) hook: Option<PathBuf>,
+    /// Leave out what runtimes refuse as a mount, and which takes a hook.
+    #[arg(long)]
+    pub(crate) no_hooks: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example, as runtimes do it:
+  vistafs oci-hook --only meminfo,stat </run/containers/state.json")]
 pub(crate) struct OciHookArgs {
+    #[command(flatten)]
+    pub(crate) hook: HookArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example, in /usr/share/lxc/config/common.conf.d/10-vistafs.conf:
+  lxc.hook.mount = /usr/bin/vistafs lxc-hook")]
+pub(crate) struct LxcHookArgs {
+    #[command(flatten)]
+    pub(crate) hook: HookArgs,
+    /// What LXC tells a hook.
+    #[arg(hide = true)]
+    pub(crate) told: Vec<OsString>,
+}
+
+/// What a hook binds, and how much it matters.
+#[derive(Args, Debug)]
+pub(crate) struct HookArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
     /// Only these views, by name.

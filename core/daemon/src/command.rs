@@ -5,6 +5,7 @@ mod command_guard;
 mod config;
 mod docker_args;
 mod doctor;
+mod lxc_hook;
 mod oci_hook;
 mod reload;
 mod repair;
@@ -44,6 +45,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::DockerArgs(args) => docker_args::docker_args(args, &configured()?),
         Command::Cdi(args) => cdi::cdi(args, &configured()?),
         Command::OciHook(args) => oci_hook::oci_hook(args, &configured()?),
+        Command::LxcHook(args) => lxc_hook::lxc_hook(args, &configured()?),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
         Command::Config(args) => config::config(args, cli.config.as_deref()),

@@ -74,6 +74,8 @@ fn run(args: &LxcfsArgs, verbose: u8) -> anyhow::Result<u8> {
         mount_point,
         stored: args.stored,
         no_repair: args.no_repair,
+        handover: false,
+        mkdir: false,
     };
     let mut options: Vec<OsString> = Vec::new();
     if let Some(config) = &args.config {

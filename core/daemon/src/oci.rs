@@ -69,9 +69,13 @@ pub(crate) fn open_root(bundle: &Path) -> anyhow::Result<OwnedFd> {
     let text = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let config: BundleConfig = serde_json::from_slice(&text)
         .with_context(|| format!("{} is no configuration of a container", file.display()))?;
-    let root = bundle.join(config.root.path);
+    open_directory(&bundle.join(config.root.path))
+}
+
+/// A root file system by the path that a runtime names.
+pub(crate) fn open_directory(root: &Path) -> anyhow::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(&root, flags, Mode::empty())
+    rustix::fs::open(root, flags, Mode::empty())
         .with_context(|| format!("cannot open the root file system {}", root.display()))
 }
 

@@ -17,6 +17,7 @@
 //! | `state.rs` | what is known, as a text |
 //! | `stuck.rs` | workers that have a request for too long |
 //! | `suspects.rs` | views that were served at every crash |
+//! | `succession.rs` | giving the mount to another supervisor |
 //! | `store.rs` | the service manager's store of descriptors |
 //! | `pid_file.rs` | the file with the process number, and its lock |
 //! | `control.rs`, `question.rs` | the socket that commands ask by, and what they ask |
@@ -33,6 +34,7 @@ mod start;
 mod state;
 mod store;
 mod stuck;
+mod succession;
 mod suspects;
 mod worker_process;
 mod workers;
@@ -54,6 +56,7 @@ use exchange::Exchange;
 use pid_file::PidFile;
 use program::Program;
 use state::{State, StateFile};
+use succession::{Predecessor, Successor};
 use worker_process::WorkerProcess;
 
 pub(crate) use start::supervise;
@@ -95,6 +98,12 @@ struct Supervisor {
     current: Option<WorkerProcess>,
     leaving: Vec<WorkerProcess>,
     exchange: Option<Exchange>,
+    /// It asks who serves the mount to hand it over, and does not end when it has handed it over.
+    hands_over: bool,
+    /// Who takes the mount over.
+    successor: Option<Successor>,
+    /// Who has given it, until we serve.
+    predecessor: Option<Predecessor>,
     backoff: Backoff,
     start_at: Option<Instant>,
     /// Whether the kernel sends again what a dead worker had read; unknown before it was asked.

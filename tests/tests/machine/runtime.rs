@@ -175,11 +175,43 @@ fn devices_of_cdi() {
     require_runtime!();
     let mounted = Mounted::new();
     let mount = mounted.root();
-    let text = printed(&vistafs(&["cdi", "--mount", mount.to_str().unwrap()]));
+    let text = printed(&vistafs(&[
+        "cdi",
+        "generate",
+        "--mount",
+        mount.to_str().unwrap(),
+    ]));
     container_device_interface::schema::validate_builtin(text.as_bytes()).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let path: PathBuf = dir.path().join("vistafs.json");
-    std::fs::write(&path, text).unwrap();
+    let path: PathBuf = dir.path().join("cdi/vistafs.json");
+    let generate = |more: &[&str]| {
+        let place = [mount.to_str().unwrap(), "--output", path.to_str().unwrap()];
+        let output = vistafs(&[&["cdi", "generate", "--mount"], &place[..], more].concat());
+        assert_eq!(printed(&output), "");
+        std::fs::read_to_string(&path).unwrap()
+    };
+    // What a pod writes, whose own program is not on the host.
+    let without = generate(&["--no-hooks"]);
+    assert!(
+        !without.contains("hook") && !without.contains("vmstat"),
+        "{without}"
+    );
+    assert!(generate(&["--hook", "/opt/v"]).contains("\"path\": \"/opt/v\""));
+    assert!(
+        !vistafs(&["cdi", "generate", "--hook", "v"])
+            .status
+            .success()
+    );
+    assert!(
+        !vistafs(&["cdi", "generate", "--output", "/tmp/v.yml"])
+            .status
+            .success()
+    );
+    assert_eq!(generate(&[]), text);
+    assert_eq!(
+        std::fs::read_dir(dir.path().join("cdi")).unwrap().count(),
+        1
+    );
     let spec = new_spec(&parse_spec(&path).unwrap(), &path, 0).unwrap();
 
     for (device, expected) in [

@@ -1,16 +1,18 @@
-//! `vistafs cdi`: the views as devices of the Container Device Interface.
+//! `vistafs cdi generate`: the views as devices of the Container Device Interface.
 //!
 //! Each view is a device of its name, and `all` is all of them: `--device vistafs.dev/view=all`.
 //! What runtimes let a mount cover is a mount; the rest is bound by `vistafs oci-hook`. The
 //! specification: github.com/cncf-tags/container-device-interface, SPEC.md.
 
-use std::path::Path;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use crate::bindings::{self, Binding};
-use crate::cli::CdiArgs;
+use crate::cli::{CdiArgs, CdiCommand, CdiGenerateArgs};
 use crate::config::Config;
 use crate::output;
 
@@ -61,9 +63,22 @@ struct Hook {
 }
 
 pub(crate) fn cdi(args: &CdiArgs, config: &Config) -> anyhow::Result<u8> {
+    match &args.command {
+        CdiCommand::Generate(args) => generate(args, config),
+    }
+}
+
+fn generate(args: &CdiGenerateArgs, config: &Config) -> anyhow::Result<u8> {
     let mount = args.mount.path()?;
-    let program = std::env::current_exe().context("cannot tell which program this is")?;
-    let bindings = bindings::all(config)?;
+    let program = match &args.hook {
+        Some(path) if path.is_absolute() => path.clone(),
+        Some(path) => bail!("--hook {}: runtimes want an absolute path", path.display()),
+        None => std::env::current_exe().context("cannot tell which program this is")?,
+    };
+    let mut bindings = bindings::all(config)?;
+    if args.no_hooks {
+        bindings.retain(|binding| binding.is_let_by_runtimes());
+    }
     let one = |binding: &Binding| -> anyhow::Result<Device> {
         Ok(Device {
             name: binding.name,
@@ -82,8 +97,30 @@ pub(crate) fn cdi(args: &CdiArgs, config: &Config) -> anyhow::Result<u8> {
         kind: KIND,
         devices,
     };
-    output::print((serde_json::to_string_pretty(&spec)? + "\n").as_bytes())?;
+    let text = serde_json::to_string_pretty(&spec)? + "\n";
+    match &args.output {
+        Some(path) => {
+            replace(path, &text).with_context(|| format!("cannot write {}", path.display()))?
+        }
+        None => output::print(text.as_bytes())?,
+    }
     Ok(0)
+}
+
+/// Runtimes read the directory at any time, and take no file whose name does not end in .json.
+fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    if path.extension().is_none_or(|extension| extension != "json") {
+        bail!("runtimes read files whose names end in .json");
+    }
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let beside: PathBuf = path.with_extension("new");
+    let mut file = std::fs::File::create(&beside)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(std::fs::rename(&beside, path)?)
 }
 
 fn edits(bindings: &[Binding], mount: &Path, program: &Path) -> anyhow::Result<Edits> {

@@ -4,27 +4,42 @@ use std::io::Read as _;
 
 use anyhow::{Context as _, bail};
 
-use crate::bindings;
-use crate::cli::OciHookArgs;
+use crate::bindings::{self, Binding};
+use crate::cli::{HookArgs, OciHookArgs};
 use crate::config::Config;
 use crate::oci::{self, State};
 
 /// A state has a few hundred bytes, and annotations.
 const LONGEST_STATE: u64 = 1 << 20;
 
-/// 0 as well when vistafs does not serve: a container without it is better than none, unless
-/// `--required` says otherwise.
 pub(crate) fn oci_hook(args: &OciHookArgs, config: &Config) -> anyhow::Result<u8> {
-    match bind(args, config) {
-        Err(error) if !args.required => {
-            log::warn!("the container sees the host's files: {error:#}");
-            Ok(0)
+    args.hook.report(bind(&args.hook, config))
+}
+
+impl HookArgs {
+    /// The views that are asked for.
+    pub(super) fn bindings(&self, config: &Config) -> anyhow::Result<Vec<Binding>> {
+        let mut bindings = bindings::all(config)?;
+        if !self.only.is_empty() {
+            bindings.retain(|binding| self.only.iter().any(|name| name == binding.name));
         }
-        bound => bound.map(|()| 0),
+        Ok(bindings)
+    }
+
+    /// 0 as well when vistafs does not serve: a container without it is better than none, unless
+    /// `--required` says otherwise.
+    pub(super) fn report(&self, bound: anyhow::Result<()>) -> anyhow::Result<u8> {
+        match bound {
+            Err(error) if !self.required => {
+                log::warn!("the container sees the host's files: {error:#}");
+                Ok(0)
+            }
+            bound => bound.map(|()| 0),
+        }
     }
 }
 
-fn bind(args: &OciHookArgs, config: &Config) -> anyhow::Result<()> {
+fn bind(args: &HookArgs, config: &Config) -> anyhow::Result<()> {
     let mut text = Vec::new();
     let read = std::io::stdin()
         .take(LONGEST_STATE + 1)
@@ -37,10 +52,6 @@ fn bind(args: &OciHookArgs, config: &Config) -> anyhow::Result<()> {
     if state.opts_out() {
         return Ok(());
     }
-    let mut bindings = bindings::all(config)?;
-    if !args.only.is_empty() {
-        bindings.retain(|binding| args.only.iter().any(|name| name == binding.name));
-    }
     let root = oci::open_root(&state.bundle)?;
-    oci::bind_all(&args.mount.path()?, &root, &bindings)
+    oci::bind_all(&args.mount.path()?, &root, &args.bindings(config)?)
 }

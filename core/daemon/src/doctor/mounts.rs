@@ -1,33 +1,112 @@
-//! Mounts of vistafs and of lxcfs.
+//! Mounts of vistafs and of lxcfs: whether they are there, and whether anybody serves them.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::io::Errno;
 use vistafs_text::mountinfo;
 
 use super::Finding;
+use crate::bindings::DEFAULT_MOUNT;
+
+/// A server that lives has answered by then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How a file system answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Well,
+    /// Its server has ended: ENOTCONN, for ever.
+    Dead,
+    /// Nothing in that time.
+    Silent,
+}
 
 pub(super) fn examine(root: &Path) -> anyhow::Result<Vec<Finding>> {
+    examine_with(root, ask)
+}
+
+fn examine_with(root: &Path, ask: impl Fn(PathBuf) -> Answer) -> anyhow::Result<Vec<Finding>> {
     let path = root.join("proc/self/mountinfo");
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut findings = Vec::new();
     for mount in mountinfo::mounts(&text).flatten() {
+        let program = match mount.fs_type {
+            b"fuse.vistafs" => "vistafs",
+            b"fuse.lxcfs" => "lxcfs",
+            _ => continue,
+        };
         // Its files that are bound elsewhere are part of the same mount.
-        if &*mount.root != b"/" {
-            continue;
-        }
-        let at = String::from_utf8_lossy(&mount.mount_point);
-        match mount.fs_type {
-            b"fuse.vistafs" => findings.push(Finding::good("mount", format!("vistafs at {at}"))),
-            b"fuse.lxcfs" => findings.push(Finding::limited(
-                "mount",
-                format!("lxcfs is mounted at {at}: containers show what is bound into them"),
-                "systemctl disable --now lxcfs, when no container uses it any more",
-            )),
-            _ => {}
+        let is_whole = &*mount.root == b"/";
+        let at = Path::new(OsStr::from_bytes(&mount.mount_point));
+        match ask(root.join(at.strip_prefix("/").unwrap_or(at))) {
+            Answer::Dead => findings.push(dead(program, at, is_whole)),
+            Answer::Silent if is_whole => findings.push(silent(program, at)),
+            Answer::Well if is_whole => findings.push(serving(program, at)),
+            Answer::Silent | Answer::Well => {}
         }
     }
     Ok(findings)
+}
+
+const ABOUT: &str = "mount";
+
+fn serving(program: &str, at: &Path) -> Finding {
+    if program == "vistafs" {
+        return Finding::good(ABOUT, format!("vistafs at {}", at.display()));
+    }
+    Finding::limited(
+        ABOUT,
+        format!(
+            "lxcfs is mounted at {}: containers show what is bound into them",
+            at.display()
+        ),
+        "systemctl disable --now lxcfs, when no container uses it any more",
+    )
+}
+
+/// In containers it may be as dead, which their own mount namespaces alone tell.
+fn dead(program: &str, at: &Path, is_whole: bool) -> Finding {
+    let shown = at.display();
+    let remedy = match (program, is_whole) {
+        ("vistafs", true) if at == Path::new(DEFAULT_MOUNT) => {
+            "systemctl restart vistafs; then vistafs repair, for running containers".to_owned()
+        }
+        ("vistafs", true) => format!(
+            "vistafs mount {shown}; then vistafs repair --mount {shown}, for running containers"
+        ),
+        _ => format!("umount {shown}"),
+    };
+    let found = format!("{program} at {shown} is dead: its server has ended");
+    Finding::broken(ABOUT, found, remedy)
+}
+
+fn silent(program: &str, at: &Path) -> Finding {
+    let shown = at.display();
+    let remedy = match program {
+        "vistafs" => format!("vistafs status --mount {shown}; then systemctl restart vistafs"),
+        _ => format!("umount -l {shown}"),
+    };
+    Finding::broken(
+        ABOUT,
+        format!("{program} at {shown} does not answer"),
+        remedy,
+    )
+}
+
+/// Asks from a thread of its own, which is left behind where nothing answers.
+fn ask(path: PathBuf) -> Answer {
+    let (answered, answer) = mpsc::channel();
+    std::thread::spawn(move || {
+        let is_dead = matches!(rustix::fs::statvfs(&path), Err(Errno::NOTCONN));
+        // Who asked may have lost patience.
+        let _ = answered.send(if is_dead { Answer::Dead } else { Answer::Well });
+    });
+    answer.recv_timeout(PATIENCE).unwrap_or(Answer::Silent)
 }
 
 #[cfg(test)]
@@ -35,19 +114,52 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    #[test]
-    fn whole_mounts_count() {
+    fn host(mountinfo: &str) -> tempfile::TempDir {
         let tmp = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(tmp.path().join("proc/self")).unwrap();
-        let text = "20 1 0:50 / /var/lib/lxcfs rw - fuse.lxcfs lxcfs rw\n\
-                    21 1 0:50 /proc/stat /proc/stat rw - fuse.lxcfs lxcfs rw\n\
-                    22 1 0:51 / /run/v\\040f rw - fuse.vistafs vistafs rw\n";
-        std::fs::write(tmp.path().join("proc/self/mountinfo"), text).unwrap();
-        let found = examine(tmp.path()).unwrap();
+        std::fs::write(tmp.path().join("proc/self/mountinfo"), mountinfo).unwrap();
+        tmp
+    }
+
+    #[test]
+    fn whole_mounts_count() {
+        let host = host(
+            "20 1 0:50 / /var/lib/lxcfs rw - fuse.lxcfs lxcfs rw\n\
+             21 1 0:50 /proc/stat /proc/stat rw - fuse.lxcfs lxcfs rw\n\
+             22 1 0:51 / /run/v\\040f rw - fuse.vistafs vistafs rw\n",
+        );
+        // A file that is not there is no dead mount.
+        let found = examine(host.path()).unwrap();
         let found: Vec<_> = found.iter().map(|f| (f.state, f.found.as_str())).collect();
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].0, State::Limited);
         assert!(found[0].1.contains("/var/lib/lxcfs:"), "{found:?}");
         assert_eq!(found[1], (State::Good, "vistafs at /run/v f"));
+    }
+
+    #[test]
+    fn what_is_dead_or_silent_is_told_with_its_remedy() {
+        let host = host(
+            "20 1 0:50 / /var/lib/vistafs rw - fuse.vistafs vistafs rw\n\
+             21 1 0:50 /proc/stat /srv/stat rw - fuse.vistafs vistafs rw\n\
+             22 1 0:51 / /m rw - fuse.vistafs vistafs rw\n\
+             23 1 0:52 / /var/lib/lxcfs rw - fuse.lxcfs lxcfs rw\n",
+        );
+        let with = |answer| examine_with(host.path(), |_| answer).unwrap();
+        let dead = with(Answer::Dead);
+        let remedies: Vec<&str> = dead.iter().filter_map(|f| f.remedy.as_deref()).collect();
+        assert_eq!(
+            remedies,
+            [
+                "systemctl restart vistafs; then vistafs repair, for running containers",
+                "umount /srv/stat",
+                "vistafs mount /m; then vistafs repair --mount /m, for running containers",
+                "umount /var/lib/lxcfs",
+            ]
+        );
+        assert!(dead.iter().all(|f| f.state == State::Broken), "{dead:?}");
+        let silent = with(Answer::Silent);
+        assert_eq!(silent.len(), 3);
+        assert!(silent.iter().all(|f| f.found.contains("does not answer")));
     }
 }

@@ -12,6 +12,10 @@ const LONGEST_NAME: usize = 64;
 
 /// `vistafs run`
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  vistafs run --memory 256M --cpus 1 -- sh -c 'free -m; nproc'
+  vistafs run --cpuset 0-1 -- htop")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(super) limits: Limits,
@@ -27,16 +31,16 @@ pub(crate) struct RunArgs {
 /// What the container may use; no limit where nothing is said.
 #[derive(clap::Args, Debug, Default)]
 pub(super) struct Limits {
-    /// Memory that the container may use: bytes, or a number with k, M, G or T, such as 256M
+    /// Memory, in bytes or with k, M, G or T, such as 256M
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = amount::size)]
     pub(super) memory: Option<u64>,
-    /// Memory and swap together that the container may use; needs --memory
+    /// Memory and swap together; needs --memory
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, value_parser = amount::size)]
     pub(super) memory_swap: Option<u64>,
-    /// CPU time that the container may use, in CPUs, such as 1.5
+    /// CPU time, in CPUs, such as 1.5
     #[arg(long = "cpus", value_name = "NUMBER", allow_negative_numbers = true, value_parser = amount::cpu_quota)]
     pub(super) cpu_quota: Option<u64>,
-    /// CPUs that the container may use, such as 0-1 or 0,2
+    /// The CPUs themselves, such as 0-1 or 0,2
     #[arg(long, value_name = "CPUS", value_parser = cpuset)]
     pub(super) cpuset: Option<CpuSet>,
 }

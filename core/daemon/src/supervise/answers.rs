@@ -10,7 +10,9 @@ use crate::link::Supervision;
 
 impl Supervisor {
     pub(super) fn hear_questions(&mut self) {
-        let Some(control) = &mut self.control else {
+        // They are the successor's to answer.
+        let taken = self.is_taken();
+        let Some(control) = self.control.as_mut().filter(|_| !taken) else {
             return;
         };
         for (asker, question) in control.questions() {
@@ -21,6 +23,7 @@ impl Supervisor {
                 }
                 Question::Reload => self.begin_reload(Some(asker)),
                 Question::Upgrade => self.begin_exchange(Some(asker)),
+                Question::HandOver => self.offer(asker),
                 Question::Restore { view } => self.restore(asker, &view),
                 Question::Unknown => {}
             }

@@ -4,7 +4,7 @@
 //! its answer. Who asks can be slow, silent or gone: nothing here waits.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -106,6 +106,23 @@ impl Control {
             number(self.listener.as_fd()),
             waiting.and_then(|connection| number(connection.stream.as_fd())),
         )
+    }
+
+    /// Goes on where another supervisor listened.
+    pub(crate) fn of(mount_point: &Path, listener: OwnedFd) -> anyhow::Result<Self> {
+        Self::with(UnixListener::from(listener), socket_path(mount_point))
+    }
+
+    /// Where it listens.
+    pub(crate) fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Who has asked something that takes more than an answer.
+    pub(crate) fn give(&mut self, asker: Asker) -> Option<UnixStream> {
+        let is = |one: &Connection| one.number == asker.0;
+        let at = self.connections.iter().position(is)?;
+        Some(self.connections.swap_remove(at).stream)
     }
 
     /// What to wait for input of.

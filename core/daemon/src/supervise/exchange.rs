@@ -89,6 +89,7 @@ impl Supervisor {
         let is_due = self.reload_wanted
             && self.ending.is_none()
             && self.exchange.is_none()
+            && self.successor.is_none()
             && self.current.as_ref().is_some_and(serves);
         if is_due {
             self.reload_wanted = false;
@@ -97,7 +98,7 @@ impl Supervisor {
     }
 
     fn begin(&mut self, program: anyhow::Result<Program>, asker: Option<Asker>, kind: Kind) {
-        if self.ending.is_some() || self.exchange.is_some() {
+        if self.ending.is_some() || self.exchange.is_some() || self.successor.is_some() {
             let why = "another exchange or the end is under way";
             self.answer(asker, &json!({ "error": why }));
             return;

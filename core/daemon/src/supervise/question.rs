@@ -29,6 +29,8 @@ pub(crate) enum Question {
     Upgrade,
     /// To read the configuration anew.
     Reload,
+    /// To give the mount to who asks: `succession.rs`.
+    HandOver,
     /// To serve a view again that was put aside.
     Restore {
         /// Its name.

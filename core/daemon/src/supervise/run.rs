@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sd_notify::NotifyState;
 
 use super::control::Control;
+use super::succession::Successor;
 use super::worker_process::{Stage, WorkerProcess};
 use super::{Ending, Supervisor, tell};
 use crate::adopt;
@@ -42,7 +43,47 @@ impl Supervisor {
             self.hear_workers();
             self.reap();
             self.hear_questions();
+            if self.hear_successor() {
+                return self.retire();
+            }
         }
+    }
+
+    /// A successor is taking the mount over.
+    pub(super) fn is_taken(&self) -> bool {
+        self.successor.as_ref().is_some_and(Successor::is_taking)
+    }
+
+    /// A successor serves: nothing of the mount is ours any more.
+    fn retire(mut self) -> anyhow::Result<u8> {
+        log::info!("{} is served by another vistafs now", self.shown.display());
+        if let Some(mount) = self.mount.take() {
+            mount.leave();
+        }
+        let (signals, stays) = (self.signals, self.hands_over);
+        drop((self.device, self.handover, self.control, self.successor));
+        if stays {
+            // Whoever started us would start us again, and that one take the mount back.
+            let ends = |signal: u32| {
+                let signal = i32::try_from(signal).map(Signal::try_from);
+                matches!(
+                    signal,
+                    Ok(Ok(Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP))
+                )
+            };
+            loop {
+                let mut fds = [PollFd::new(&signals, PollFlags::IN)];
+                match poll(&mut fds, None) {
+                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Err(errno) => return Err(errno).context("cannot wait"),
+                }
+                let got = signals.read_signal().context("cannot read signals")?;
+                if got.is_some_and(|info| ends(info.ssi_signo)) {
+                    break;
+                }
+            }
+        }
+        Ok(0)
     }
 
     fn end(self, ending: Ending) -> anyhow::Result<u8> {
@@ -63,10 +104,13 @@ impl Supervisor {
         )];
         let links = self.workers().filter(|worker| !worker.silent);
         let inputs = links.map(|worker| worker.link().as_fd());
-        let control = self.control.iter().flat_map(Control::inputs);
+        let control = self.control.iter().filter(|_| !self.is_taken());
+        let control = control.flat_map(Control::inputs);
+        let successor = self.successor.iter().map(Successor::input);
         fds.extend(
             inputs
                 .chain(control)
+                .chain(successor)
                 .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
         );
         let timeout = self.next_time().map(|at| {
@@ -175,7 +219,7 @@ impl Supervisor {
         self.start_at = None;
         tell(&[NotifyState::Stopping]);
         let most = match self.mount.take() {
-            Some(mount) if self.stored => {
+            Some(mount) if self.stored || self.is_taken() || self.predecessor.is_some() => {
                 log::info!("{signal}: leaving {} to the next", self.shown.display());
                 mount.leave();
                 TO_LEAVE

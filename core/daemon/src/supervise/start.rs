@@ -1,6 +1,7 @@
 //! How a supervisor begins.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::control::Control;
 use super::pid_file::PidFile;
 use super::program::Program;
 use super::state::{Handed, State, StateFile};
+use super::succession::{self, Offer};
 use super::worker_process::WorkerProcess;
 use super::{RESUME, Supervisor, store};
 use crate::adopt;
@@ -55,6 +57,7 @@ pub(crate) fn supervise(
         stored: args.stored,
         repairs: !args.no_repair,
         pid_file: None,
+        hands_over: args.handover,
         signals,
     };
     if let Some(state) = handed_over()? {
@@ -66,7 +69,27 @@ pub(crate) fn supervise(
     {
         return begun.take_over(taken)?.run();
     }
+    if args.mkdir {
+        make_directory(&args.mount_point)?;
+    }
+    if args.handover
+        && let Some(offer) = succession::ask(&without_asking(&args.mount_point)?)?
+    {
+        return begun.succeed(offer)?.run();
+    }
     begun.anew()?.run()
+}
+
+/// Makes a mount point. What is mounted there, and may have nobody to answer, is not asked.
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make {}", parent.display()))?;
+    }
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.with_context(|| format!("cannot make {}", path.display())),
+    }
 }
 
 /// The state that the program before us left, if there was one.
@@ -159,6 +182,7 @@ struct Begun {
     stored: bool,
     repairs: bool,
     pid_file: Option<PidFile>,
+    hands_over: bool,
     signals: SignalFd,
 }
 
@@ -216,6 +240,55 @@ impl Begun {
         supervisor.save();
         supervisor.listen();
         supervisor.start_next_worker();
+        Ok(supervisor)
+    }
+
+    /// With the mount of a supervisor that serves it. Until our worker is ready nothing changes there.
+    fn succeed(self, offer: Offer) -> anyhow::Result<Supervisor> {
+        let shown = self.shown.display().to_string();
+        let mount_point = without_asking(&self.shown)?;
+        let Offer {
+            predecessor,
+            device,
+            control,
+            handover: memory,
+            mut state,
+        } = offer;
+        let number = state.device.context("a state without a mount")?;
+        let there = || -> anyhow::Result<FuseMount> {
+            let mount = FuseMount::again(mount_point.clone(), number);
+            if is_closed(&device) || !mount.is_there() {
+                mount.leave();
+                bail!(
+                    "what is to be handed over is not mounted at {shown} (in a container, mount the \
+                     directory above it with propagation: Bidirectional)"
+                );
+            }
+            Ok(mount)
+        };
+        there()?.leave();
+        let init = state.init.take().context("a state without FUSE_INIT")?;
+        state.mount_point = mount_point.clone().into_os_string();
+        let program = Program::running()?;
+        let state_file = StateFile::create()?;
+        let copy = device.try_clone().context("no descriptor left")?;
+        let mut supervisor = self.supervisor(None, copy, state, state_file, program);
+        supervisor.handover = handover(memory);
+        // Without FUSE_INIT it waits for its word.
+        let worker = supervisor.start_worker()?;
+        let pid = worker.pid();
+        supervisor.await_prepared(worker)?;
+        log::info!("taking over {shown}");
+        supervisor.lost_requests = predecessor.take()?;
+        // The predecessor may have been told to end meanwhile, and have unmounted.
+        supervisor.mount = Some(there()?);
+        supervisor.state.init = Some(init);
+        supervisor.predecessor = Some(predecessor);
+        supervisor.control = Some(Control::of(&mount_point, control)?);
+        // Nobody serves: what is sent again now was left undone.
+        supervisor.resend();
+        supervisor.save();
+        supervisor.prepared(pid);
         Ok(supervisor)
     }
 
@@ -291,6 +364,9 @@ impl Begun {
             current: None,
             leaving: Vec::new(),
             exchange: None,
+            hands_over: self.hands_over,
+            successor: None,
+            predecessor: None,
             backoff: Backoff::default(),
             start_at: None,
             handover: None,

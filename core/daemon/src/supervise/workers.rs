@@ -67,6 +67,9 @@ impl Supervisor {
                 self.leaving.push(before);
             }
         }
+        if let Some(predecessor) = self.predecessor.take() {
+            predecessor.release();
+        }
         self.lost_requests = false;
         if let Some(configuration) = self.worker(pid).and_then(|one| one.configuration.take()) {
             self.state.configuration = Some(configuration);
@@ -192,7 +195,7 @@ impl Supervisor {
 
     /// Starts a worker; if that cannot be done, tries again later.
     pub(super) fn start_next_worker(&mut self) {
-        if self.current.is_some() || self.ending.is_some() {
+        if self.current.is_some() || self.ending.is_some() || self.is_taken() {
             return;
         }
         match self.start_worker() {

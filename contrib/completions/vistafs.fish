@@ -1,0 +1,370 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_vistafs_global_optspecs
+    string join \n config= v/verbose as-lxcfs= h/help V/version
+end
+
+function __fish_vistafs_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_vistafs_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_vistafs_using_subcommand
+    set -l cmd (__fish_vistafs_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c vistafs -n "__fish_vistafs_needs_command" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_needs_command" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_needs_command" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_needs_command" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_needs_command" -s V -l version -d 'Print version'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "mount" -d 'Mount at DIR and serve until SIGINT or SIGTERM'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxcfs" -d 'Mount in the place of lxcfs, with the options of lxcfs'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "unmount" -d 'Unmount DIR, whether or not anybody serves it'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "reload" -d 'Read the configuration anew; a bad one changes nothing'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "upgrade" -d 'Start the installed vistafs in the place of the one that serves'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "run" -d 'Run a command in a container of its own, with limits'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "show" -d 'Print what a process or a cgroup would see, without a mount'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "views" -d 'List the views: on or off and why, and what they read'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "config" -d 'Look for mistakes in a configuration, or print what holds'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "doctor" -d 'Tell what of this host works, and what would mend the rest'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "status" -d 'Tell how a mount does: processes, requests, errors, latency'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "repair" -d 'Bring dead views back in running containers'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "docker-args" -d 'Print the options that bind the views for docker or podman run'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "cdi" -d 'The views as devices of the Container Device Interface'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-hook" -d 'Bind the views into a container, as a createContainer hook'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxc-hook" -d 'Bind the views into a container, as LXC\'s hook.mount'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'What a worker starts for a file that shows what a command prints'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "run-init" -d '`vistafs run-init`: what `vistafs run` starts in the new pid namespace; not for people'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "worker" -d 'What a supervisor starts its workers with'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "repair-worker" -d 'What `vistafs repair` starts; not for people'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l stored -d 'Keep the mount in systemd\'s store beyond SIGTERM: see vistafs.service'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l handover -d 'Take the mount over from who serves it, and hand it to who comes next'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l mkdir -d 'Make DIR, if it is not there'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l no-repair -d 'Leave dead views of running containers dead'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l memory -d 'Memory, in bytes or with k, M, G or T, such as 256M' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l memory-swap -d 'Memory and swap together; needs --memory' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l cpus -d 'CPU time, in CPUs, such as 1.5' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l cpuset -d 'The CPUs themselves, such as 0-1 or 0,2' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l name -d 'Name of the container: its host name, and that of its cgroups below /vistafs [default: run-PID]' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l pid -d 'Of this process\'s container' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l cgroup -d 'Of this cgroup, by its path below the root of each hierarchy' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand show" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand show" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l restore -d 'Serve a view again that was put aside because workers crashed while they served it' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l json -d 'JSON, for machines'
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -f -a "check" -d 'Tell every mistake in a line; the exit status is 1 if there is any'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -f -a "show" -d 'Print every key, what holds for it, and where that is from'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -f -a "example" -d 'Print a configuration with every key there is'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'JSON, for machines'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -l json -d 'JSON, for machines'
+complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l json -d 'JSON, for machines'
+complete -c vistafs -n "__fish_vistafs_using_subcommand status" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand status" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l pid -d 'Only what these processes see; may be given several times' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l dry-run -d 'Change nothing: tell what would be repaired'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l json -d 'JSON, for machines'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l at-start -d 'Tell the log in a line or two: for `vistafs mount`'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -f -a "generate" -d 'Write the specification, to be had as --device vistafs.dev/view=all or =meminfo'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l output -d 'Replace FILE, at once and whole, instead of printing' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l hook -d 'The program that runtimes are to run as a hook, by its path on the host [default: this one]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l no-hooks -d 'Leave out what runtimes refuse as a mount, and which takes a hook'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l only -d 'Only these views, by name' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l required -d 'Fail, and so keep the container from starting, where the views cannot be bound'
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l only -d 'Only these views, by name' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l required -d 'Fail, and so keep the container from starting, where the views cannot be bound'
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l user -d 'Who runs it' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l parent -d 'Process id of the `vistafs run` that started this, in the pid namespace of /proc' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l name -d 'Name of the container' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l open-files -d 'How many files the command may have open (RLIMIT_NOFILE, soft)' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l device -d 'Descriptor of /dev/fuse' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l link -d 'Descriptor of the link to the supervisor' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l handover -d 'Descriptor of memory that one worker hands over to the next' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l dry-run -d 'Change nothing'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -s h -l help -d 'Print help'
