@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{binary, children, printed, vistafs, wait_for, wait_until};
+use vistafs_tests::vistafs::{binary, children, printed, vistafs, wait_for};
 
 use crate::outlives::{LONG, Reads, StopAtEnd, read_for_ever};
 
@@ -300,7 +300,7 @@ fn under_load(played: &mut Played, change: impl FnOnce(&mut Played, &dyn Fn())) 
     let names = ["cpuinfo", "loadavg", "meminfo", "stat", "swaps", "uptime"];
     let paths = |below: &str| names.map(|name| played.path(below).join(name));
     let (on_host, in_container) = (paths("proc"), paths(&cgroup.address("proc")));
-    wait_until("it has used some CPU time", || {
+    wait_for(LONG, "it has used some CPU time", || {
         cpu_time(&in_container[3]) > 10
     });
     let time = cpu_time(&in_container[3]);
@@ -348,7 +348,7 @@ fn an_upgrade_from_it_is_not_noticed() {
         played.tell("upgrade");
         let program = played.dir.path().join("vistafs");
         let executed = format!("/proc/{pid}/exe");
-        wait_until("it is the next program", || {
+        wait_for(LONG, "it is the next program", || {
             // For an instant the process has none.
             std::fs::read_link(&executed).is_ok_and(|executed| executed == program)
         });
@@ -357,7 +357,7 @@ fn an_upgrade_from_it_is_not_noticed() {
             let status = printed(&vistafs(&["status", "--json", "--mount", &root]));
             serde_json::from_str(&status).unwrap()
         };
-        wait_until("it answers", || {
+        wait_for(LONG, "it answers", || {
             let status = vistafs(&["status", "--mount", &root]).status;
             status.success()
         });
@@ -368,7 +368,7 @@ fn an_upgrade_from_it_is_not_noticed() {
         let worker = children(pid)[0];
         assert_eq!(told["worker"]["pid"], worker, "{told}");
         kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).unwrap();
-        wait_until("another worker serves", || children(pid) != [worker]);
+        wait_for(LONG, "another worker serves", || children(pid) != [worker]);
         go_on();
         let _ = printed(&vistafs(&["upgrade", "--mount", &root]));
         go_on();
