@@ -82,7 +82,7 @@ impl Dispatcher {
         let file = reader.and_then(|handle| self.open_files.get(handle));
         let Some((node, container)) = self.owned(number, file.as_deref(), asker) else {
             let told = self.pinned.known(number).map(|node| node.told());
-            return Some(self.pinned_attributes(number, view, told.unwrap_or_default()));
+            return Some(self.pinned_attributes(number, view, told.unwrap_or_default().over()));
         };
         if reader.is_some() {
             let mut snapshot = node.snapshot.lock();
@@ -91,6 +91,7 @@ impl Dispatcher {
             {
                 // There are attributes still; the reader will be told when it reads.
                 log::debug!("{}: {error}", self.views[view].path);
+                return Some(self.pinned_attributes(number, view, node.told().over()));
             }
         }
         Some(self.pinned_attributes(number, view, node.told()))
