@@ -128,7 +128,7 @@ impl Dispatcher {
         });
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
         let is_slow = |view: &Served| match &view.provider {
-            Provider::File(view) => view.is_slow(),
+            Provider::File(view) => view.takes_time(),
             _ => false,
         };
         let handover = containers.handover().cloned();
