@@ -123,7 +123,7 @@ impl View for CustomFile {
         Some(self.render(&mut Scene::of_host(request), out))
     }
 
-    fn is_slow(&self) -> bool {
+    fn takes_time(&self) -> bool {
         match &self.content {
             Content::Text(_) | Content::Cgroup(_) => false,
             Content::Source(file) => file.is_slow(),

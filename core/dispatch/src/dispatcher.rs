@@ -150,7 +150,7 @@ impl Dispatcher {
         });
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
         let is_slow = |view: &Served| match &view.provider {
-            Provider::File(view) => view.is_slow(),
+            Provider::File(view) => view.takes_time(),
             _ => false,
         };
         let may_be_pinned = |view: &Served| {

@@ -50,7 +50,7 @@ pub trait View: Debug + Send + Sync + 'static {
 
     /// Whether a rendering may wait for others than the kernel. It then waits where it delays nobody
     /// but its own container.
-    fn is_slow(&self) -> bool {
+    fn takes_time(&self) -> bool {
         false
     }
 

@@ -306,7 +306,7 @@ impl Dispatcher {
             return None;
         }
         let is_slow = |view: usize| match &self.views[view].provider {
-            Provider::File(view) => view.is_slow(),
+            Provider::File(view) => view.takes_time(),
             _ => false,
         };
         if let Some(file) = self.open_files.get(handle) {

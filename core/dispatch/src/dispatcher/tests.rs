@@ -291,7 +291,7 @@ fn a_host_file_that_is_missing_is_an_error() {
     let file = find(&dispatcher, "proc/no-such-file");
     let (handle, _) = dispatcher.open(file.number, READ, host(0)).unwrap();
     let error = read(&dispatcher, file.number, handle, 0).unwrap_err();
-    assert_eq!(error.errno(), libc::EIO);
+    assert_eq!(error.errno(), libc::ENOENT);
 }
 
 #[test]
