@@ -309,7 +309,7 @@ fn lxc_containers_get_the_views_by_the_hook() {
         let script = "set -e\n\
             mkdir -p /var/lib/lxcfs\n\
             \"$VISTAFS\" lxcfs --no-repair -p pid /var/lib/lxcfs & \n\
-            until [ -e /var/lib/lxcfs/proc/meminfo ]; do sleep 0.1; done\n\
+            until [ -e /var/lib/lxcfs/proc/meminfo ]; do kill -0 $!; sleep 0.1; done\n\
             status=0\n\
             lxc-execute -n \"vistafs-$$\" -P . -f config -o log -l WARN -- /bin/sh -c 'head -n 1 \
             /proc/meminfo; grep -c fuse.vistafs /proc/mounts; ls /var/lib/lxcfs' || status=$?\n\
