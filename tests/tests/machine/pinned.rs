@@ -18,7 +18,7 @@ use vistafs_tests::{require, require_privileged};
 const MIB: u64 = 1 << 20;
 /// After which a name may stand for another container's node.
 const QUIET: Duration = Duration::from_millis(1100);
-/// Longer than the default window, with time for a loaded machine.
+/// Longer than the usual window, with time for a loaded machine.
 const AFTER_THE_WINDOW: Duration = Duration::from_millis(300);
 
 fn limited(mib: u64) -> TestCgroup {
@@ -112,7 +112,7 @@ fn keeper(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
 fn two_containers_never_get_each_other_s() {
     require_privileged!();
     require!(python(), "needs python3");
-    let mounted = Mounted::new();
+    let mounted = with_window(50);
     let sockets = tempfile::tempdir().unwrap();
     let names = ["first", "second"].map(|name| sockets.path().join(name).display().to_string());
     let cgroups = [limited(96), limited(64)];
@@ -235,7 +235,7 @@ fn is_pinned(inode: u64) -> bool {
 #[test]
 fn containers_have_nodes_of_their_own() {
     require_privileged!();
-    let (mounted, cgroups) = (Mounted::new(), [limited(96), limited(64)]);
+    let (mounted, cgroups) = (with_window(50), [limited(96), limited(64)]);
     let inodes = |namespaces, cgroup| {
         let container = TestContainer::with(&mounted, cgroup, namespaces);
         let text = container.run("stat -c %i $M/proc/meminfo /proc/meminfo; cat /proc/meminfo");
@@ -279,7 +279,7 @@ fn containers_have_nodes_of_their_own() {
 #[test]
 fn who_opens_another_s_node_sees_its_own() {
     require_privileged!();
-    let mounted = Mounted::new();
+    let mounted = with_window(50);
     let (owner, other) = (limited(96), limited(64));
     let keeper = keeper(&mounted, &owner);
     let pid = owner.namespace_init().unwrap();
@@ -310,7 +310,7 @@ fn who_opens_another_s_node_sees_its_own() {
 #[test]
 fn look_ups_by_others_leave_bind_mounts_alone() {
     require_privileged!();
-    let (mounted, cgroups) = (Mounted::new(), [limited(96), limited(64)]);
+    let (mounted, cgroups) = (with_window(50), [limited(96), limited(64)]);
     let mut first = Script::start(
         TestContainer::new(&mounted, &cgroups[0])
             .command("echo ready; while read _; do head -1 /proc/meminfo; done"),
@@ -330,7 +330,7 @@ fn look_ups_by_others_leave_bind_mounts_alone() {
 #[test]
 fn a_kept_descriptor_of_a_container_that_has_ended_is_an_error() {
     require_privileged!();
-    let (mounted, cgroup) = (Mounted::new(), limited(96));
+    let (mounted, cgroup) = (with_window(50), limited(96));
     let keeper = keeper(&mounted, &cgroup);
     let file = File::from(descriptor(&cgroup, 3));
     assert_eq!(total(&file).unwrap(), 96 << 10);
@@ -349,7 +349,7 @@ fn a_kept_descriptor_of_a_container_that_has_ended_is_an_error() {
 #[test]
 fn kept_descriptors_outlive_workers() {
     require_privileged!();
-    let (mounted, cgroup) = (Mounted::new(), limited(96));
+    let (mounted, cgroup) = (with_window(50), limited(96));
     let script = "exec 3</proc/meminfo; echo ready; while read _; do \
                   head -1 /proc/self/fd/3; head -1 /proc/meminfo; head -1 $M/proc/meminfo; \
                   read line <&3; echo \"$line\"; exec 3</proc/meminfo; done";

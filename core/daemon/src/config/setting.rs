@@ -61,18 +61,12 @@ number!(u64, "a whole number, not below 0");
 
 /// Milliseconds that a text may be kept in the page cache, whose clock ticks every 10 ms at worst;
 /// 0: it may not.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Window(u32);
 
 impl Window {
     pub(super) fn get(self) -> u64 {
         self.0.into()
-    }
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self(50)
     }
 }
 
