@@ -302,7 +302,12 @@ fn a_container_that_has_ended_is_not_sampled() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let text = TestContainer::new(&mounted, &cgroup).run("cat /proc/loadavg");
-    assert_eq!(parse(&text).averages, "0.00 0.00 0.00");
+    // The reader itself may still be running when it is counted.
+    let averages = parse(&text).averages;
+    assert!(
+        ["0.00 0.00 0.00", "1.00 1.00 1.00"].contains(&&*averages),
+        "{text}"
+    );
     drop(cgroup);
     wait_until("the sampler has ended", || {
         mounted.threads(Some(SAMPLER)).is_empty()

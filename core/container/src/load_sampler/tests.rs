@@ -124,7 +124,8 @@ fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
 fn a_reader_is_served_the_last_sample() {
     let small = Small::new();
     small.set_threads("R");
-    let sampler = LoadSampler::new(NEVER);
+    // Every process samples at the same instants; none may be between the two readings.
+    let sampler = LoadSampler::with_period(NEVER, NEVER);
     let container = small.container();
     let load = || sampler.load(&container, &small.host).unwrap().unwrap();
     let first = load();

@@ -18,6 +18,7 @@ use super::numbers::{AsLxcfs, Word};
     disable_version_flag = true,
     infer_long_args = true,
     args_override_self = true,
+    term_width = 80,
     override_usage = "lxcfs [OPTION]... DIRECTORY"
 )]
 #[expect(
@@ -43,7 +44,7 @@ pub(super) struct LxcfsArgs {
     /// Mount options.
     #[arg(short = 'o', value_name = "OPTION,...", action = ArgAction::Append)]
     pub(super) options: Vec<String>,
-    /// Where the process number is kept [default: lxcfs.pid in the runtime directory].
+    /// Keep the process number in it [default: lxcfs.pid in --runtime-dir].
     #[arg(short, long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
     /// Show containers no swap.
@@ -64,22 +65,22 @@ pub(super) struct LxcfsArgs {
     /// Triggers of pressure files.
     #[arg(long)]
     enable_psi_poll: bool,
-    /// Where lxcfs.pid is.
+    /// The directory of lxcfs.pid.
     #[arg(long, value_name = "DIR", default_value = "/run")]
     runtime_dir: PathBuf,
     /// Needed by nothing any more.
     #[arg(short = 's', hide = true)]
     single_thread: bool,
-    /// Numbers as lxcfs has them, where those are not wrong: contrib/doc/LXCFS_DROP_IN.md.
+    /// Show the numbers of lxcfs where those are not wrong.
     #[arg(long, help_heading = "Of vistafs alone")]
     strict_lxcfs: bool,
-    /// Configuration file [default: /etc/vistafs/config.toml, which need not exist].
+    /// Configuration [default: /etc/vistafs/config.toml].
     #[arg(long, help_heading = "Of vistafs alone", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Keep the mount in systemd's store of descriptors, as the unit lxcfs.service does.
+    /// Keep the mount in systemd's store of descriptors.
     #[arg(long, help_heading = "Of vistafs alone")]
     pub(super) stored: bool,
-    /// Leave the views of running containers dead that an earlier mount has left behind.
+    /// Leave dead views in running containers as they are.
     #[arg(long, help_heading = "Of vistafs alone")]
     pub(super) no_repair: bool,
     #[arg(hide = true)]
