@@ -44,7 +44,7 @@ pub(super) struct LxcfsArgs {
     /// Mount options.
     #[arg(short = 'o', value_name = "OPTION,...", action = ArgAction::Append)]
     pub(super) options: Vec<String>,
-    /// Keep the process number in it [default: lxcfs.pid in --runtime-dir].
+    /// Keep the process number in it [default: DIR/lxcfs.pid].
     #[arg(short, long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
     /// Show containers no swap.
