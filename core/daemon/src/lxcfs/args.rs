@@ -60,7 +60,7 @@ pub(super) struct LxcfsArgs {
     #[arg(long)]
     enable_cgroup: bool,
     /// Needed by nothing any more.
-    #[arg(long)]
+    #[arg(long, hide = true)]
     enable_pidfd: bool,
     /// Triggers of pressure files.
     #[arg(long)]
