@@ -13,7 +13,12 @@ use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs};
 
 const MIB: u64 = 1 << 20;
 
+/// How long a command may take that is to succeed: an emulated processor needs seconds to start one.
+const PATIENT: &str = "timeout_ms = 20000";
+
 fn mounted(config: String) -> Mounted {
+    // It is to be more than all commands together may take.
+    let config = format!("{config}\n[worker]\nstuck_seconds = 300\n");
     Mounted::with(&MountOptions {
         config,
         ..MountOptions::default()
@@ -22,9 +27,14 @@ fn mounted(config: String) -> Mounted {
 
 /// A command of the shell, shown at `proc/site/NAME`.
 fn command(name: &str, script: &str, limits: &str) -> String {
+    let timeout = if limits.contains("timeout_ms") {
+        ""
+    } else {
+        PATIENT
+    };
     format!(
         "[[file]]\npath = \"proc/site/{name}\"\ncommand = [\"/bin/sh\", \"-c\", '{script}']\n\
-         user = \"nobody\"\n{limits}\n"
+         user = \"nobody\"\n{limits}\n{timeout}\n"
     )
 }
 
@@ -45,7 +55,11 @@ fn blocks(kind: &str) -> Vec<&'static str> {
 #[test]
 fn the_examples_of_the_document() {
     require_privileged!();
-    let mounted = mounted(blocks("toml").concat());
+    let mounted = mounted(
+        blocks("toml")
+            .concat()
+            .replace("timeout_ms = 1000", PATIENT),
+    );
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(64 * MIB);
     cgroup.limit_cpus("0");
