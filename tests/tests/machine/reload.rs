@@ -23,7 +23,14 @@ fn write(mounted: &Mounted, config: &str) {
 }
 
 fn reload(mounted: &Mounted) -> std::process::Output {
-    vistafs(&["reload", "--mount", mounted.root().to_str().unwrap()])
+    let mut output = None;
+    wait_until("no other exchange is under way", || {
+        let told = vistafs(&["reload", "--mount", mounted.root().to_str().unwrap()]);
+        let is_busy = String::from_utf8_lossy(&told.stderr).contains("another exchange");
+        output = Some(told);
+        !is_busy
+    });
+    output.unwrap()
 }
 
 fn hang_up(mounted: &Mounted) {
