@@ -3,16 +3,15 @@
 //! Where v1 has the controller it is v1's file, else v2's: what is there is decided controller by
 //! controller. A container that has neither has no such file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use vistafs_cgroup::Version;
 use vistafs_host::Dir;
 use vistafs_view::ViewError;
 
-use crate::host_file::failed;
+use crate::host_file::{failed, read_all};
 use crate::scene::Scene;
 
 /// Numbers of processes in them are the host's; the view `cgroup` translates.
@@ -65,21 +64,9 @@ impl CgroupFile {
         });
         let v2 = || Some((directory(scene, Version::V2, None)?, self.v2.as_ref()?));
         let (directory, file) = v1.or_else(v2).ok_or(ViewError::Answer(Errno::NOENT))?;
-        let read = self.read(&directory, file, out);
+        let opened = directory.open_file(file);
+        let read = opened.and_then(|opened| read_all(&opened, self.max_bytes, out));
         read.map_err(|errno| failed(errno, &directory.path().join(file)))
-    }
-
-    fn read(&self, directory: &Dir, file: &Path, out: &mut Vec<u8>) -> Result<(), Errno> {
-        let file = directory.open_file(file)?;
-        loop {
-            out.reserve(4096);
-            match rustix::io::read(&file, spare_capacity(out)) {
-                Ok(0) => return Ok(()),
-                Ok(_) if out.len() > self.max_bytes => return Err(Errno::FBIG),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
     }
 }
 

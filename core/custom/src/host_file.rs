@@ -7,6 +7,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, fstatfs, openat};
 use rustix::io::Errno;
 use vistafs_host::HostError;
@@ -58,16 +59,21 @@ impl HostFile {
     }
 
     fn read(&self) -> Result<Vec<u8>, Errno> {
-        let file = open(&self.path)?;
         let mut text = Vec::new();
-        loop {
-            text.reserve(4096);
-            match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text)) {
-                Ok(0) => return Ok(text),
-                Ok(_) if text.len() > self.max_bytes => return Err(Errno::FBIG),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno),
-            }
+        read_all(&open(&self.path)?, self.max_bytes, &mut text)?;
+        Ok(text)
+    }
+}
+
+/// Appends what is left of a file; more than `max_bytes` is an error.
+pub(crate) fn read_all(file: &OwnedFd, max_bytes: usize, out: &mut Vec<u8>) -> Result<(), Errno> {
+    loop {
+        out.reserve(4096);
+        match rustix::io::read(file, spare_capacity(out)) {
+            Ok(0) => return Ok(()),
+            Ok(_) if out.len() > max_bytes => return Err(Errno::FBIG),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
 }
