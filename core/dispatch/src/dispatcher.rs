@@ -90,6 +90,16 @@ struct Served {
     is_steady: bool,
 }
 
+impl Served {
+    /// Whether a reading may wait for others than the kernel.
+    fn takes_time(&self) -> bool {
+        match &self.provider {
+            Provider::File(view) => view.takes_time(),
+            _ => false,
+        }
+    }
+}
+
 /// Everything that a request needs.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -149,13 +159,9 @@ impl Dispatcher {
             is_steady: false,
         });
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
-        let is_slow = |view: &Served| match &view.provider {
-            Provider::File(view) => view.takes_time(),
-            _ => false,
-        };
         let may_be_pinned = |view: &Served| {
             let is_read_alone = !is_tree(view) && view.mode & 0o222 == 0;
-            is_read_alone && !is_slow(view) && view.path != metrics::NAME
+            is_read_alone && !view.takes_time() && view.path != metrics::NAME
         };
         let files = views.iter().enumerate();
         let files = files.filter(|(_, view)| may_be_pinned(view));
@@ -163,7 +169,7 @@ impl Dispatcher {
         let handover = containers.handover().cloned();
         let mark = handover.as_ref().map(|handover| handover.handle_mark());
         Self {
-            has_slow: views.iter().any(is_slow),
+            has_slow: views.iter().any(Served::takes_time),
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,

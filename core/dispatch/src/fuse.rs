@@ -118,20 +118,6 @@ fn answer(aside: Option<Arc<Aside>>, answer: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Answers a read.
-fn reply_text(
-    dispatcher: &Dispatcher,
-    number: u64,
-    opened: (u64, Access),
-    (offset, size): (u64, usize),
-    asker: Asker,
-    reply: ReplyData,
-) {
-    answer_data(reply, |send| {
-        dispatcher.read(number, opened, offset, size, asker, send)
-    });
-}
-
 /// What is sent, or the error.
 fn answer_data(
     reply: ReplyData,
@@ -329,21 +315,21 @@ impl Filesystem for VistaFs {
             answer_data(reply, |send| {
                 self.dispatcher.read_page(ino.0, fh.0, piece, asker, send)
             });
-        } else if let Some(aside) = self.dispatcher.aside_to_read(ino.0, fh.0, asker) {
+            return;
+        }
+        let read = move |dispatcher: &Dispatcher| {
+            answer_data(reply, |send| {
+                dispatcher.read(ino.0, opened, offset, size, asker, send)
+            });
+        };
+        if let Some(aside) = self.dispatcher.aside_to_read(ino.0, fh.0, asker) {
             let dispatcher = Arc::clone(&self.dispatcher);
             aside.give(move || {
                 let _noted = noted;
-                reply_text(&dispatcher, ino.0, opened, (offset, size), asker, reply);
+                read(&dispatcher);
             });
         } else {
-            reply_text(
-                &self.dispatcher,
-                ino.0,
-                opened,
-                (offset, size),
-                asker,
-                reply,
-            );
+            read(&self.dispatcher);
         }
     }
 

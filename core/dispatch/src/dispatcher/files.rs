@@ -305,10 +305,7 @@ impl Dispatcher {
         if !self.has_slow {
             return None;
         }
-        let is_slow = |view: usize| match &self.views[view].provider {
-            Provider::File(view) => view.takes_time(),
-            _ => false,
-        };
+        let is_slow = |view: usize| self.views[view].takes_time();
         if let Some(file) = self.open_files.get(handle) {
             return is_slow(file.view).then(|| self.aside(&file.shows));
         }

@@ -134,17 +134,12 @@ impl Dispatcher {
 
     /// What an opened file does with the page cache.
     pub(super) fn page_cache(&self, number: u64, file: &OpenFile) -> PageCache {
-        let Shows::Container(container) = &file.shows else {
-            return PageCache::Bypassed;
-        };
-        let is_passed = matches!(self.read_as(file.view, &file.shows), Shows::Host);
-        if is_passed
-            || file.access.write
-            || !self.pinned.is_on()
-            || self.pinned.view(number).is_none()
-        {
+        if !self.pinned.is_on() || file.access.write || self.pinned.view(number).is_none() {
             return PageCache::Bypassed;
         }
+        let Shows::Container(container) = self.read_as(file.view, &file.shows) else {
+            return PageCache::Bypassed;
+        };
         let Some(node) = self.pinned.of_owner(number, container) else {
             return PageCache::Bypassed;
         };
