@@ -8,6 +8,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::registry::spec_problem;
 use crate::{Provider, Registered, Selection, Status, ViewSpec};
 
 /// Where a view comes from.
@@ -57,18 +58,12 @@ pub struct OutsideViews {
     pub incomplete: bool,
 }
 
-/// Adds the views from outside to the built-in ones and decides about each; `spec_problem` says what is
-/// wrong with a registration.
-pub(crate) fn add(
-    views: &mut Vec<Registered>,
-    outside: Vec<Outside>,
-    selection: &Selection,
-    spec_problem: impl Fn(&ViewSpec) -> Option<&'static str>,
-) {
+/// Adds the views from outside to the built-in ones and decides about each.
+pub(crate) fn add(views: &mut Vec<Registered>, outside: Vec<Outside>, selection: &Selection) {
     let mut outside: Vec<Registered> = outside
         .into_iter()
         .map(|one| Registered {
-            status: first_status(one.spec, selection, &spec_problem),
+            status: first_status(one.spec, selection),
             spec: one.spec,
             provider: one.provider,
             origin: one.origin,
@@ -100,11 +95,7 @@ fn sorted_by(view: &Registered) -> (&str, &str, String) {
     (view.spec.path, view.spec.name, view.origin.to_string())
 }
 
-fn first_status(
-    spec: &ViewSpec,
-    selection: &Selection,
-    spec_problem: &impl Fn(&ViewSpec) -> Option<&'static str>,
-) -> Status {
+fn first_status(spec: &ViewSpec, selection: &Selection) -> Status {
     if let Some(problem) = spec_problem(spec) {
         return Status::Refused(problem.to_owned());
     }

@@ -150,8 +150,7 @@ impl Registry {
                 origin: Origin::BuiltIn,
             });
         }
-        let problem = |spec: &ViewSpec| spec_problem(spec);
-        outside::add(&mut views, outside.views, selection, problem);
+        outside::add(&mut views, outside.views, selection);
         Ok(Self { views })
     }
 
@@ -244,7 +243,7 @@ fn check(spec: &'static ViewSpec) -> Result<(), RegistryError> {
 }
 
 /// What is wrong with a registration.
-fn spec_problem(spec: &ViewSpec) -> Option<&'static str> {
+pub(crate) fn spec_problem(spec: &ViewSpec) -> Option<&'static str> {
     let name_ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     if spec.name.is_empty() || !spec.name.bytes().all(name_ok) {
         return Some("its name is not of a-z, 0-9, - and _");
