@@ -3,6 +3,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `require.rs` | saying aloud that a test cannot run here |
+//! | `stop_at_end.rs` | threads that end together |
 //! | `vistafs.rs` | the program under test: commands, and a mount that unmounts itself |
 //! | `cgroup.rs` | a cgroup in every hierarchy, whatever the layout, that removes itself |
 //! | `crowd.rs` | idle processes in no container |
@@ -24,5 +25,6 @@ pub mod container;
 pub mod crowd;
 pub mod page;
 pub mod require;
+pub mod stop_at_end;
 pub mod user_container;
 pub mod vistafs;

@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_tests::require::resends;
 use vistafs_tests::require_guest;
+use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{binary, children, printed, wait_for};
 
 use crate::readers::{Readers, container, sees_itself};
@@ -71,14 +72,6 @@ impl Drop for Service {
                 .output();
             eprintln!("{}", String::from_utf8_lossy(&journal.unwrap().stdout));
         }
-    }
-}
-
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

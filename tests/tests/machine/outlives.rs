@@ -19,6 +19,7 @@ use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer};
 use vistafs_tests::require::{alone, guest, resends, rounds};
 use vistafs_tests::require_privileged;
+use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{
     MountOptions, Mounted, binary, children, descriptors, printed, vistafs, wait_for, wait_until,
 };
@@ -285,15 +286,6 @@ fn no_reader_notices_that_workers_are_killed() {
     });
     let after = memory(supervisor);
     assert!(after <= before.1 + 1024, "{} kB, then {after} kB", before.1);
-}
-
-/// Ends the others when one ends, by a panic too.
-pub(crate) struct StopAtEnd<'a>(pub(crate) &'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Ends the script in the container.

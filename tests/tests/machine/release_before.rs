@@ -27,9 +27,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_privileged;
+use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{binary, children, printed, vistafs, wait_for};
 
-use crate::outlives::{LONG, Reads, StopAtEnd, read_for_ever};
+use crate::outlives::{LONG, Reads, read_for_ever};
 
 /// The directory of a mount: whoever is started with this is the release before.
 const PLAYS: &str = "VISTAFS_TEST_RELEASE_BEFORE";

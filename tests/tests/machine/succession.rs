@@ -14,6 +14,7 @@ use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::TestContainer;
 use vistafs_tests::require::rounds;
 use vistafs_tests::require_privileged;
+use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{
     MountOptions, Mounted, binary, printed, vistafs, wait_for, wait_until,
 };
@@ -42,14 +43,6 @@ fn terminate(mut old: Child) -> (std::process::ExitStatus, String) {
     let mut stderr = old.stderr.take().unwrap();
     stderr.read_to_string(&mut said).unwrap();
     (old.wait().unwrap(), said)
-}
-
-struct StopAtEnd<'a>(&'a AtomicBool);
-
-impl Drop for StopAtEnd<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Ends the container's reader, by a panic too.
