@@ -19,6 +19,9 @@ mod outlives;
 /// An upgrade from the release before, and from one that is newer.
 #[path = "machine/release_before.rs"]
 mod release_before;
+/// A worker that hangs in the kernel.
+#[path = "machine/stuck.rs"]
+mod stuck;
 
 /// The configuration is read anew.
 #[path = "machine/reload.rs"]

@@ -44,6 +44,9 @@ pub struct Container {
 }
 
 impl Container {
+    /// The start of a container that has not begun. Its age is 0, whenever it is asked for.
+    pub const NOT_YET: Duration = Duration::MAX;
+
     /// The container of some cgroups. `start`: when it began, since boot.
     #[must_use]
     pub fn new(
@@ -125,12 +128,6 @@ impl Container {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.located.most_telling().is_none_or(|c| c.is_alive())
-    }
-
-    /// When it began, since the host's boot.
-    #[must_use]
-    pub fn start(&self) -> Duration {
-        self.start
     }
 
     /// How often it was found in other cgroups than before, whose counters have nothing to do with

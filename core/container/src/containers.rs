@@ -160,19 +160,17 @@ impl Containers {
         }
         let located = self.hierarchies.locate_path(path)?;
         let eldest = eldest(&self.host, &located, None);
-        let has_processes = eldest.is_some();
-        let start = eldest.map_or_else(|| self.host.boottime(), |(_, start)| start);
-        let keeper = match has_processes {
-            true => Keeper::new(self.handover(), Origin::Path, &located.mark()),
-            false => Keeper::default(),
+        let Some((_, start)) = eldest else {
+            // When it begins, nobody can tell yet. It must not even be as old as this request: the
+            // next one would make it younger, and its counters go down.
+            let begins = Container::NOT_YET;
+            let container = Container::new(&self.hierarchies, located, begins, Offset::default());
+            return Ok(Arc::new(container));
         };
+        let keeper = Keeper::new(self.handover(), Origin::Path, &located.mark());
         let start = first_start(&keeper, start);
         let container = Container::new(&self.hierarchies, located, start, Offset::default());
         let container = Arc::new(container.kept_by(keeper));
-        if !has_processes {
-            // When it begins, nobody can tell yet.
-            return Ok(container);
-        }
         let kept: Vec<_> = self
             .by_path
             .read()

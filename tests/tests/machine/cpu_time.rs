@@ -1,6 +1,8 @@
 //! CPU time: exact, and never backwards.
 
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::time::Duration;
 
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::TestContainer;
@@ -43,7 +45,7 @@ fn what_the_cgroup_used_is_what_is_shown() {
         .spawn("timeout 1 sh -c 'while :; do :; done'; echo; read _");
     let mut output = BufReader::new(child.stdout.take().unwrap());
     output.read_line(&mut String::new()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(100));
     let before = cgroup.cpu_used() / 10_000_000;
     let lines = cpu_lines(&mounted.read(&cgroup.address("proc/stat")));
     let after = cgroup.cpu_used() / 10_000_000;
@@ -57,6 +59,22 @@ fn what_the_cgroup_used_is_what_is_shown() {
     );
     drop(child.stdin.take());
     child.wait().unwrap();
+}
+
+/// When an empty cgroup begins, nobody knows: it is not as old as the descriptor that asks.
+#[test]
+fn an_empty_cgroup_has_no_age_however_it_is_asked() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let mut kept = File::open(mounted.path(&cgroup.address("proc/stat"))).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let mut text = String::new();
+    kept.read_to_string(&mut text).unwrap();
+    let fresh = cpu_lines(&mounted.read(&cgroup.address("proc/stat")));
+    assert_eq!(cpu_lines(&text), fresh);
+    let uptime = mounted.read(&cgroup.address("proc/uptime"));
+    assert_eq!(uptime, "0.00 0.00\n");
 }
 
 #[test]
@@ -91,7 +109,7 @@ fn no_counter_goes_back_when_limits_change_under_load() {
             );
         }
         last = lines;
-        std::thread::sleep(std::time::Duration::from_millis(60));
+        std::thread::sleep(Duration::from_millis(60));
     }
     child.wait().unwrap();
     assert!(used(&last) > 10, "{last:?}");
@@ -105,7 +123,7 @@ fn a_quota_that_holds_back_is_seen_as_steal() {
     cgroup.limit_cpu(Some(20));
     let mut child =
         TestContainer::new(&mounted, &cgroup).spawn("timeout 3 sh -c 'while :; do :; done'");
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    std::thread::sleep(Duration::from_millis(2500));
     let lines = cpu_lines(&mounted.read(&cgroup.address("proc/stat")));
     child.wait().unwrap();
     let columns = &lines[0].1;

@@ -85,6 +85,29 @@ fn keys(path: &Path, text: &str) -> Vec<String> {
     text.lines().map(key).collect()
 }
 
+/// Of each CPU line of a stat its columns, ticks.
+type Counters = BTreeMap<String, Vec<u64>>;
+
+/// No counter of a container goes down, whichever worker shows it. Of the host's, the kernel itself
+/// takes idle time back.
+fn assert_grows(known: &mut Counters, text: &str, path: &Path) {
+    const IDLE: usize = 3;
+    const IOWAIT: usize = 4;
+    let of_host = !path.components().any(|part| part.as_os_str() == "at");
+    for line in text.lines().filter(|line| line.starts_with("cpu")) {
+        let mut words = line.split_whitespace();
+        let cpu = words.next().unwrap().to_owned();
+        let mut now: Vec<u64> = words.map(|word| word.parse().unwrap()).collect();
+        if of_host {
+            (now[IDLE], now[IOWAIT]) = (0, 0);
+        }
+        let before = known.entry(cpu).or_default();
+        let fell = before.iter().zip(&now).any(|(before, now)| now < before);
+        assert!(!fell, "{}: {before:?}, then {line}", path.display());
+        *before = now;
+    }
+}
+
 /// Reads files over and over, each to its end, and compares what does not change. `total`: the line of
 /// meminfo that tells whose it is.
 pub(crate) fn read_for_ever(
@@ -94,6 +117,7 @@ pub(crate) fn read_for_ever(
     reads: &Reads,
 ) {
     let mut known: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    let mut counters: BTreeMap<&Path, Counters> = BTreeMap::new();
     let opened: Vec<(&PathBuf, Option<File>)> = paths
         .iter()
         .map(|path| (path, kept.then(|| File::open(path).unwrap())))
@@ -120,6 +144,9 @@ pub(crate) fn read_for_ever(
             assert!(text.is_empty() || text.ends_with('\n'), "{shown}: {text:?}");
             let is_whose = path.ends_with("meminfo") && text.starts_with("MemTotal:");
             assert!(!is_whose || text.starts_with(total), "{shown}: {text}");
+            if path.ends_with("proc/stat") {
+                assert_grows(counters.entry(path).or_default(), text, path);
+            }
             let keys = keys(path, text);
             let before = known.entry(path).or_insert_with(|| keys.clone());
             assert_eq!(*before, keys, "{shown}");
@@ -570,7 +597,7 @@ fn handover(mounted: &Mounted) -> Arc<Handover> {
 }
 
 /// Returns when none of its threads runs any more.
-fn stop_process(pid: Pid) {
+pub(crate) fn stop_process(pid: Pid) {
     kill(pid, Signal::SIGSTOP).unwrap();
     let stopped = |task: std::io::Result<std::fs::DirEntry>| {
         let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();

@@ -11,6 +11,7 @@ use vistafs_tests::container::{Namespaces, TestContainer};
 use vistafs_tests::vistafs::{Mounted, children, printed, wait_until};
 use vistafs_tests::{require, require_privileged};
 
+use crate::cgroup_tree::mounted_directory;
 use crate::pressure::{assert_not_supported, has_v2, is_kept, python};
 
 /// What the programs in containers have in common.
@@ -368,13 +369,16 @@ fn a_trigger_outlives_the_worker() {
     require!(is_kept(), "the kernel keeps no pressure (psi=1)");
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    let container = TestContainer::new(&mounted, &cgroup);
+    // The tree's file cannot be written from a cgroup namespace of its own (nsdelegate).
+    let container = TestContainer::with(&mounted, &cgroup, Namespaces::Pid);
     if !has_v2() {
         return assert_not_supported(&container);
     }
     spare_the_machine(&cgroup);
+    let tree = mounted_directory(&mounted, &cgroup, "pressure").join("cpu.pressure");
     let waiting = "
 fd = trigger(threshold=500000)
+tree = trigger(threshold=500000, path=os.environ['TREE'])
 none = os.open('/proc/pressure/cpu', os.O_RDWR)
 thread = threading.Thread(target=lambda: say(wait(fd, 100)))
 thread.start()
@@ -386,11 +390,14 @@ say(wait(none, 0))
 press()
 thread.join()
 say(wait(fd, 100))
+say(wait(tree, 100))
 os.close(fd)
 again = trigger(threshold=500000)
 say(wait(again, 100))
 ";
-    let (mut child, mut says) = start(program(&container, "exec", waiting));
+    let mut command = program(&container, "exec", waiting);
+    command.env("TREE", tree);
+    let (mut child, mut says) = start(command);
     assert_eq!(line(&mut says), "waiting");
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         std::thread::sleep(Duration::from_millis(300));
@@ -402,8 +409,15 @@ say(wait(again, 100))
         let _ = mounted.read("proc/uptime");
     }
     child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
-    let said: Vec<String> = (0..5).map(|_| line(&mut says)).collect();
-    let expected = ["Device or resource busy", "[10]", "[2]", "[2]", "[2]"];
+    let said: Vec<String> = (0..6).map(|_| line(&mut says)).collect();
+    let expected = [
+        "Device or resource busy",
+        "[10]",
+        "[2]",
+        "[2]",
+        "[2]",
+        "[2]",
+    ];
     assert_eq!(said, expected);
     cgroup.kill();
     child.wait().unwrap();
