@@ -1,7 +1,9 @@
 //! Counting: what passed, failed and was skipped, per step and in all.
 //!
-//! A skip is never silent: it is counted, and its reason is printed at the end.
+//! A skip is never silent: it is counted, and its reason is printed at the end. So is what a failed
+//! test said first, and which tests had begun and not ended: of a long log the end alone may be left.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -42,7 +44,14 @@ pub(crate) struct Outcome {
     counts: Counts,
     /// Why something was skipped or failed, one line each.
     notes: Vec<String>,
+    /// Of the output of a failed test, how many more lines become notes.
+    quoted: usize,
+    /// The tests that run for long.
+    slow: BTreeSet<String>,
 }
+
+/// So many lines of a failed test's output say what it was.
+const QUOTED: usize = 12;
 
 impl Outcome {
     /// Of something that is one piece, such as a lint.
@@ -75,6 +84,7 @@ impl Outcome {
 
     /// Reads a line of a libtest program: each program ends with one line of counts.
     pub(crate) fn read_libtest(&mut self, line: &str) {
+        self.read_names(line.trim_end());
         let Some(counts) = line.trim_start().strip_prefix("test result: ") else {
             return;
         };
@@ -96,6 +106,29 @@ impl Outcome {
         }
     }
 
+    /// "test a::b has been running for over 60 seconds", "test a::b ... ok", "---- a::b stdout ----".
+    fn read_names(&mut self, line: &str) {
+        if self.quoted > 0 {
+            self.quoted -= 1;
+            if !line.is_empty() {
+                self.notes.push(format!("    {line}"));
+            }
+        }
+        if let Some(name) = line.strip_prefix("---- ") {
+            let name = name.trim_end_matches(" stdout ----");
+            self.notes.push(format!("{name} failed:"));
+            self.quoted = QUOTED;
+        }
+        let Some(test) = line.strip_prefix("test ") else {
+            return;
+        };
+        if let Some((name, _)) = test.split_once(" has been running for over ") {
+            self.slow.insert(name.to_owned());
+        } else if let Some((name, _)) = test.split_once(" ... ") {
+            self.slow.remove(name);
+        }
+    }
+
     /// Reads the log of the tests that ended early as something was missing. libtest has no word for
     /// that and counted them as passed.
     pub(crate) fn read_skips(&mut self, log: &str) {
@@ -112,6 +145,9 @@ impl Outcome {
         if !success && self.counts.failed == 0 {
             self.counts.failed = 1;
         }
+        let hung = std::mem::take(&mut self.slow);
+        let hung = hung.into_iter().map(|name| format!("{name} has not ended"));
+        self.notes.extend(hung);
     }
 }
 
@@ -190,6 +226,29 @@ mod tests {
             }
         );
         assert_eq!(outcome.counts.to_string(), "5 passed, 2 failed, 2 skipped");
+    }
+
+    #[test]
+    fn what_failed_and_what_has_not_ended_is_told() {
+        let mut outcome = Outcome::default();
+        for line in [
+            "test a::slow has been running for over 60 seconds",
+            "test a::hung has been running for over 60 seconds",
+            "test a::slow ... ok",
+            "test a::bad ... FAILED",
+            "---- a::bad stdout ----",
+            "",
+            "assertion failed: 1 == 2",
+        ] {
+            outcome.read_libtest(line);
+        }
+        outcome.end(false);
+        let expected = [
+            "a::bad failed:",
+            "    assertion failed: 1 == 2",
+            "a::hung has not ended",
+        ];
+        assert_eq!(outcome.notes, expected);
     }
 
     #[test]

@@ -220,6 +220,11 @@ for top in /sys/fs/cgroup /sys/fs/cgroup/cpu,cpuacct /sys/fs/cgroup/cpuset; do
 done
 ";
 
+/// Runs a program that may hang: its log has to tell where.
+const WATCHED: &str = include_str!("watched.sh");
+/// How long the tests of a machine may take in a guest, in seconds. On a quiet machine it is 560.
+const MOST: u32 = 1100;
+
 /// The tests that nothing else may run beside.
 const ALONE: &str = "alone::";
 
@@ -272,11 +277,13 @@ fn guest_script(layout: Layout, directory: &str) -> String {
          [ ! -e {MUSL_SYSCONF} ] || export VISTAFS_MUSL_SYSCONF={MUSL_SYSCONF}\n\
          {require}\
          {HOLD}\
+         {WATCHED}\
          : >\"$VISTAFS_SKIP_LOG\"\n\
          mkdir -p {directory} && cd {directory} || exit\n\
          status=0\n\
          {alone}\
-         /vistafs/machine --skip {ALONE} --skip {UNPLUGS} --skip {STATIC} --skip {HERE} || status=$?\n\
+         watched {MOST} /vistafs/machine --skip {ALONE} --skip {UNPLUGS} --skip {STATIC} --skip {HERE} \
+         || status=$?\n\
          /vistafs/machine {UNPLUGS} || status=$?\n\
          /vistafs/guest --test-threads=1{packages} || status=$?\n\
          exit $status\n",
