@@ -185,9 +185,10 @@ impl Containers {
                 gone.keeper().give_up();
             }
         }
-        by_path.insert(path.to_owned(), Arc::clone(&container));
-        drop(by_path);
-        Ok(container)
+        // Another may have found it meanwhile. Of two with counters of their own, each would show what
+        // the other has not counted.
+        let known = by_path.entry(path.to_owned());
+        Ok(Arc::clone(known.or_insert(container)))
     }
 
     pub(crate) fn lifetimes(&self) -> &Lifetimes {
