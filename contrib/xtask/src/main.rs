@@ -1,13 +1,15 @@
 //! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
 //!
 //! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
-//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; and `deb` the Debian packages.
+//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
+//! and `header` the header of plugins.
 
 mod bench;
 mod capture;
 mod check;
 mod deb;
 mod features;
+mod header;
 mod manifests;
 mod packages;
 mod program;
@@ -34,6 +36,7 @@ enum Task {
     Bench(bench::BenchArgs),
     Capture(capture::CaptureArgs),
     Deb(deb::DebArgs),
+    Header(header::HeaderArgs),
     Vm(vm::VmArgs),
 }
 
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => args.run(),
         Task::Capture(args) => args.run(),
         Task::Deb(args) => args.run(),
+        Task::Header(args) => args.run(),
         Task::Vm(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {

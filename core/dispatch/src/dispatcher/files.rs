@@ -491,7 +491,10 @@ impl Dispatcher {
                 .with_request(None, asker, |request| view.render_on_host(request, out))
                 .unwrap_or_else(|| self.host_file(served.path, out)),
             (Provider::File(view), Shows::Container(container)) => {
-                self.rendered(&**view, container, out)
+                self.with_request(Some(container), asker, |request| match request.context() {
+                    Some(mut cx) => view.render(&mut cx, out),
+                    None => Err(ViewError::Answer(Errno::IO)),
+                })
             }
             _ => return self.render_in_tree(file, asker, out),
         };

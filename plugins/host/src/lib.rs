@@ -1,0 +1,1 @@
+//! Loads plugins, and stands between them and the rest of vistafs.

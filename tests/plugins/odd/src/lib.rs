@@ -1,0 +1,1 @@
+//! A plugin whose views misbehave on request; for tests.
