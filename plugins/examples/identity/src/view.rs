@@ -1,0 +1,223 @@
+//! The two views.
+
+use std::sync::Arc;
+
+use vistafs_plugin_sdk::view::{
+    Context, OptionSpec, OptionValue, Options, Provider, Request, Source, View, ViewError,
+    ViewSpec, inventory,
+};
+
+use crate::identity::Identity;
+use crate::text;
+
+const PATHS: &str = "paths";
+
+const OPTIONS: &[OptionSpec] = &[OptionSpec {
+    name: PATHS,
+    default: OptionValue::Bool(true),
+    range: None,
+    summary: "show the paths of its cgroups as the host has them; false shows the last part of the name alone",
+}];
+
+const SOURCES: &[Source] = &[
+    Source::Controller("memory"),
+    Source::Controller("cpu"),
+    Source::Controller("cpuacct"),
+    Source::Controller("cpuset"),
+    Source::Processes,
+];
+
+inventory::submit! {
+    ViewSpec {
+        name: "identity",
+        path: "proc/container",
+        summary: "the container's name, cgroups, limits and use",
+        mode: 0o444,
+        on_by_default: true,
+        sources: SOURCES,
+        options: OPTIONS,
+        build: |options| Provider::File(Arc::new(Who::new(options, Form::Text))),
+    }
+}
+
+inventory::submit! {
+    ViewSpec {
+        name: "identity-json",
+        path: "proc/container.json",
+        summary: "the container's name, cgroups, limits and use, as JSON",
+        mode: 0o444,
+        on_by_default: true,
+        sources: SOURCES,
+        options: OPTIONS,
+        build: |options| Provider::File(Arc::new(Who::new(options, Form::Json))),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Text,
+    Json,
+}
+
+#[derive(Debug)]
+pub(crate) struct Who {
+    form: Form,
+    shows_paths: bool,
+}
+
+impl Who {
+    pub(crate) fn new(options: &Options, form: Form) -> Self {
+        Self {
+            form,
+            shows_paths: options.flag(PATHS),
+        }
+    }
+
+    /// `None`: no container.
+    fn push(&self, identity: Option<&Identity>, out: &mut Vec<u8>) {
+        match self.form {
+            Form::Text => text::push(identity, out),
+            Form::Json => {
+                // Strings and numbers in a buffer: there is nothing that could fail.
+                let json = serde_json::to_vec_pretty(&identity).unwrap_or_default();
+                out.extend_from_slice(&json);
+                out.push(b'\n');
+            }
+        }
+    }
+}
+
+impl View for Who {
+    fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        let identity = Identity::of(cx, self.shows_paths)?;
+        self.push(Some(&identity), out);
+        Ok(())
+    }
+
+    fn render_on_host(&self, _: &Request<'_>, out: &mut Vec<u8>) -> Option<Result<(), ViewError>> {
+        self.push(None, out);
+        Some(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+    use vistafs_cgroup::Hierarchies;
+    use vistafs_container::Container;
+    use vistafs_host::{FixedFacts, Host};
+    use vistafs_plugin_sdk::view::Policy;
+
+    use super::*;
+
+    /// What a container in `/box/app` is shown, on a host with v2 that has these files.
+    fn show(form: Form, shows_paths: bool, files: &[(&str, &str)]) -> Result<String, ViewError> {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let write = |path: &str, text: &str| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let mounts = "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        write("proc/self/mountinfo", mounts);
+        write("sys/devices/system/cpu/online", "0-3\n");
+        write("sys/fs/cgroup/box/app/cgroup.procs", "");
+        for (name, text) in files {
+            write(&format!("sys/fs/cgroup/box/app/{name}"), text);
+        }
+        let facts = FixedFacts {
+            boottime: Duration::from_secs(100),
+            clk_tck: 100,
+            page_size: 4096,
+        };
+        let host = Arc::new(Host::captured(root, facts).unwrap());
+        let hierarchies = Hierarchies::discover(mounts.as_bytes(), root).unwrap();
+        let located = hierarchies.locate_path(Path::new("/box/app")).unwrap();
+        let start = Duration::from_secs(40);
+        let container = Arc::new(Container::new(
+            &hierarchies,
+            located,
+            start,
+            Default::default(),
+        ));
+        let mut scratch = Vec::new();
+        let mut cx = Context::new(&container, &host, Policy::default(), &mut scratch);
+        let mut out = Vec::new();
+        let view = Who { form, shows_paths };
+        view.render(&mut cx, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    const FILES: &[(&str, &str)] = &[
+        ("memory.max", "268435456\n"),
+        ("memory.current", "1048576\n"),
+        ("memory.stat", "anon 4096\n"),
+        ("memory.swap.max", "max\n"),
+        ("memory.swap.current", "8192\n"),
+        ("cpu.max", "150000 100000\n"),
+        ("cpu.stat", "usage_usec 3\nuser_usec 1\nsystem_usec 2\n"),
+    ];
+
+    #[test]
+    fn people_are_told() {
+        let text = show(Form::Text, true, FILES).unwrap();
+        for line in [
+            "name: /box/app",
+            "age: 60 s",
+            "cgroup unified (v2): /box/app",
+            "memory: 1048576 of 268435456 bytes",
+            "swap: 8192 of max bytes",
+            "cpus: 2 (0-1)",
+            "cpu quota: 1.50",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn programs_are_told_the_same() {
+        let text = show(Form::Json, true, FILES).unwrap();
+        let told: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(told["name"], "/box/app");
+        assert_eq!(told["age_seconds"], 60);
+        let cgroup = json!({"hierarchy": "unified", "version": 2, "path": "/box/app"});
+        assert_eq!(told["cgroups"], json!([cgroup]));
+        assert_eq!(told["memory"]["limit"], 268_435_456);
+        assert_eq!(
+            told["swap"],
+            json!({"limit": null, "usage": 8192, "with_memory": false})
+        );
+        assert_eq!(told["cpu"]["quota"], 1.5);
+        assert_eq!(told["cpu"]["user_ns"], 1000);
+    }
+
+    #[test]
+    fn paths_of_the_host_can_be_kept_back() {
+        let text = show(Form::Json, false, FILES).unwrap();
+        let told: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(told["name"], "app");
+        assert!(told["cgroups"].as_array().unwrap().is_empty() && !text.contains("box"));
+    }
+
+    #[test]
+    fn what_nothing_counts_is_not_made_up() {
+        let text = show(Form::Text, true, &[]).unwrap();
+        assert!(text.contains("\nmemory: not counted\n"), "{text}");
+        let files = [("memory.max", "no number\n")];
+        assert!(show(Form::Text, true, &files).is_err());
+    }
+
+    #[test]
+    fn on_the_host_there_is_no_container() {
+        for (form, told) in [(Form::Text, "none\n"), (Form::Json, "null\n")] {
+            let mut out = Vec::new();
+            let shows_paths = true;
+            Who { form, shows_paths }.push(None, &mut out);
+            assert_eq!(out, told.as_bytes());
+        }
+    }
+}
