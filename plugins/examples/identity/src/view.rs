@@ -102,54 +102,18 @@ impl View for Who {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-    use std::time::Duration;
-
     use serde_json::{Value, json};
-    use vistafs_cgroup::Hierarchies;
-    use vistafs_container::Container;
-    use vistafs_host::{FixedFacts, Host};
-    use vistafs_plugin_sdk::view::Policy;
+    use vistafs_plugin_testing::MadeUp;
 
     use super::*;
 
-    /// What a container in `/box/app` is shown, on a host with v2 that has these files.
+    /// What a container is shown that has these files in its cgroup.
     fn show(form: Form, shows_paths: bool, files: &[(&str, &str)]) -> Result<String, ViewError> {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path();
-        let write = |path: &str, text: &str| {
-            let path = root.join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        let mounts = "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        write("proc/self/mountinfo", mounts);
-        write("sys/devices/system/cpu/online", "0-3\n");
-        write("sys/fs/cgroup/box/app/cgroup.procs", "");
+        let host = MadeUp::v2();
         for (name, text) in files {
-            write(&format!("sys/fs/cgroup/box/app/{name}"), text);
+            host.write_cgroup("memory", name, text);
         }
-        let facts = FixedFacts {
-            boottime: Duration::from_secs(100),
-            clk_tck: 100,
-            page_size: 4096,
-        };
-        let host = Arc::new(Host::captured(root, facts).unwrap());
-        let hierarchies = Hierarchies::discover(mounts.as_bytes(), root).unwrap();
-        let located = hierarchies.locate_path(Path::new("/box/app")).unwrap();
-        let start = Duration::from_secs(40);
-        let container = Arc::new(Container::new(
-            &hierarchies,
-            located,
-            start,
-            Default::default(),
-        ));
-        let mut scratch = Vec::new();
-        let mut cx = Context::new(&container, &host, Policy::default(), &mut scratch);
-        let mut out = Vec::new();
-        let view = Who { form, shows_paths };
-        view.render(&mut cx, &mut out)?;
-        Ok(String::from_utf8(out).unwrap())
+        host.show(&Who { form, shows_paths })
     }
 
     const FILES: &[(&str, &str)] = &[
@@ -214,10 +178,9 @@ mod tests {
     #[test]
     fn on_the_host_there_is_no_container() {
         for (form, told) in [(Form::Text, "none\n"), (Form::Json, "null\n")] {
-            let mut out = Vec::new();
             let shows_paths = true;
-            Who { form, shows_paths }.push(None, &mut out);
-            assert_eq!(out, told.as_bytes());
+            let shown = MadeUp::v2().show_on_host(&Who { form, shows_paths });
+            assert_eq!(shown.unwrap().unwrap(), told);
         }
     }
 }
