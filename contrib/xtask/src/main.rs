@@ -2,7 +2,7 @@
 //!
 //! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
 //! command in a virtual machine; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
-//! and `header` the header of plugins.
+//! `header` the header of plugins, and `new-plugin` a plugin to begin from.
 
 mod bench;
 mod capture;
@@ -11,7 +11,9 @@ mod deb;
 mod features;
 mod header;
 mod manifests;
+mod new_plugin;
 mod packages;
+mod plugins;
 mod program;
 mod run;
 mod tally;
@@ -37,6 +39,7 @@ enum Task {
     Capture(capture::CaptureArgs),
     Deb(deb::DebArgs),
     Header(header::HeaderArgs),
+    NewPlugin(new_plugin::NewPluginArgs),
     Vm(vm::VmArgs),
 }
 
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Capture(args) => args.run(),
         Task::Deb(args) => args.run(),
         Task::Header(args) => args.run(),
+        Task::NewPlugin(args) => args.run(),
         Task::Vm(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -7,8 +7,8 @@
 //! # use vistafs_plugin_testing::MadeUp;
 //! # fn of(view: &dyn vistafs_view::View) {
 //! let host = MadeUp::v2();
-//! host.write_cgroup("memory", "memory.max", "4096\n");
-//! assert_eq!(host.show(view).unwrap(), "limit: 4096\n");
+//! host.set_memory("8192", 4096);
+//! assert_eq!(host.show(view).unwrap(), "4096 of 8192\n");
 //! # }
 //! ```
 
@@ -85,6 +85,19 @@ impl MadeUp {
         let mount = if is_v1 { controller } else { "unified" };
         let top = PathBuf::from("sys/fs/cgroup").join(mount);
         self.write(top.join(&CGROUP[1..]).join(name), text);
+    }
+
+    /// Sets the container's memory limit, in bytes as the kernel writes it, and its use, bytes.
+    pub fn set_memory(&self, limit: &str, usage: u64) {
+        let names = if self.controllers.contains(&"memory") {
+            ["memory.limit_in_bytes", "memory.usage_in_bytes"]
+        } else {
+            ["memory.max", "memory.current"]
+        };
+        for (name, value) in names.iter().zip([limit, &usage.to_string()]) {
+            self.write_cgroup("memory", name, format!("{value}\n"));
+        }
+        self.write_cgroup("memory", "memory.stat", "");
     }
 
     /// What the container is shown by a view of one file.

@@ -107,28 +107,31 @@ mod tests {
 
     use super::*;
 
-    /// What a container is shown that has these files in its cgroup.
-    fn show(form: Form, shows_paths: bool, files: &[(&str, &str)]) -> Result<String, ViewError> {
+    /// A host whose container has limits.
+    fn limited() -> MadeUp {
         let host = MadeUp::v2();
-        for (name, text) in files {
+        host.set_memory("268435456", 1_048_576);
+        for (name, text) in [
+            ("memory.swap.max", "max\n"),
+            ("memory.swap.current", "8192\n"),
+            ("cpu.max", "150000 100000\n"),
+            ("cpu.stat", "usage_usec 3\nuser_usec 1\nsystem_usec 2\n"),
+        ] {
             host.write_cgroup("memory", name, text);
         }
-        host.show(&Who { form, shows_paths })
+        host
     }
 
-    const FILES: &[(&str, &str)] = &[
-        ("memory.max", "268435456\n"),
-        ("memory.current", "1048576\n"),
-        ("memory.stat", "anon 4096\n"),
-        ("memory.swap.max", "max\n"),
-        ("memory.swap.current", "8192\n"),
-        ("cpu.max", "150000 100000\n"),
-        ("cpu.stat", "usage_usec 3\nuser_usec 1\nsystem_usec 2\n"),
-    ];
+    fn who(form: Form) -> Who {
+        Who {
+            form,
+            shows_paths: true,
+        }
+    }
 
     #[test]
     fn people_are_told() {
-        let text = show(Form::Text, true, FILES).unwrap();
+        let text = limited().show(&who(Form::Text)).unwrap();
         for line in [
             "name: /box/app",
             "age: 60 s",
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn programs_are_told_the_same() {
-        let text = show(Form::Json, true, FILES).unwrap();
+        let text = limited().show(&who(Form::Json)).unwrap();
         let told: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(told["name"], "/box/app");
         assert_eq!(told["age_seconds"], 60);
@@ -161,7 +164,11 @@ mod tests {
 
     #[test]
     fn paths_of_the_host_can_be_kept_back() {
-        let text = show(Form::Json, false, FILES).unwrap();
+        let keeps_back = Who {
+            form: Form::Json,
+            shows_paths: false,
+        };
+        let text = limited().show(&keeps_back).unwrap();
         let told: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(told["name"], "app");
         assert!(told["cgroups"].as_array().unwrap().is_empty() && !text.contains("box"));
@@ -169,17 +176,17 @@ mod tests {
 
     #[test]
     fn what_nothing_counts_is_not_made_up() {
-        let text = show(Form::Text, true, &[]).unwrap();
+        let host = MadeUp::v2();
+        let text = host.show(&who(Form::Text)).unwrap();
         assert!(text.contains("\nmemory: not counted\n"), "{text}");
-        let files = [("memory.max", "no number\n")];
-        assert!(show(Form::Text, true, &files).is_err());
+        host.set_memory("no number", 0);
+        assert!(host.show(&who(Form::Text)).is_err());
     }
 
     #[test]
     fn on_the_host_there_is_no_container() {
         for (form, told) in [(Form::Text, "none\n"), (Form::Json, "null\n")] {
-            let shows_paths = true;
-            let shown = MadeUp::v2().show_on_host(&Who { form, shows_paths });
+            let shown = MadeUp::v2().show_on_host(&who(form));
             assert_eq!(shown.unwrap().unwrap(), told);
         }
     }
