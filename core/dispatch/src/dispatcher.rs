@@ -95,6 +95,7 @@ impl Served {
     fn takes_time(&self) -> bool {
         match &self.provider {
             Provider::File(view) => view.takes_time(),
+            Provider::Tree(tree) => tree.takes_time(),
             _ => false,
         }
     }

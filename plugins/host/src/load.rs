@@ -154,7 +154,7 @@ impl Found {
         // SAFETY: as above.
         let views = unsafe { list(plugin.views, plugin.view_count, "the list of views") };
         let views = views.map_err(words)?;
-        log::info!(
+        log::debug!(
             "plugin {}: {} {}, views: {}",
             loaded.file.display(),
             name.escape_debug(),

@@ -22,7 +22,12 @@ const TO_LOAD: Duration = Duration::from_secs(10);
 /// All views of the plugins in the directories that the configuration names.
 pub(crate) fn views(config: &Config, selection: &Selection, loader: Loader<'_>) -> OutsideViews {
     let is_wanted = |path: &&PathBuf| path.as_path() != Path::new(DEFAULT_PLUGINS) || path.exists();
-    let directories: Vec<PathBuf> = config.plugin_dirs().iter().filter(is_wanted).cloned().collect();
+    let directories: Vec<PathBuf> = config
+        .plugin_dirs()
+        .iter()
+        .filter(is_wanted)
+        .cloned()
+        .collect();
     let watcher = Watcher {
         loader,
         config,

@@ -282,7 +282,10 @@ impl Supervisor {
                     // What it said last.
                     self.hear_workers();
                     let worker = self.current.take();
-                    if worker.as_ref().is_some_and(|one| self.leave_out(one, status)) {
+                    if worker
+                        .as_ref()
+                        .is_some_and(|one| self.leave_out(one, status))
+                    {
                         return Ok(false);
                     }
                     let why = worker.and_then(|worker| worker.failure);

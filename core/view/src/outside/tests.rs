@@ -185,7 +185,7 @@ fn names_of_views_that_could_not_be_made_are_passed_over() {
     };
     let made = |is_incomplete: bool| {
         let refusal = Refusal {
-            origin: plugin("gpu.so"),
+            origin: Origin::Plugin("/plugins/gpu.so".into()),
             why: "it is broken".into(),
             is_told: false,
         };
