@@ -29,7 +29,9 @@ pub unsafe fn export(
         return ptr::null();
     }
     // SAFETY: what the caller promises; the first three fields are the same in every version.
-    let (major, size) = unsafe { ((*host).abi_major, (*host).size) };
+    let major = unsafe { (*host).abi_major };
+    // SAFETY: as above.
+    let size = unsafe { (*host).size };
     let mut plugin = abi::Plugin {
         abi_major: abi::ABI_MAJOR,
         abi_minor: abi::ABI_MINOR,
@@ -156,8 +158,10 @@ unsafe extern "C" fn make(
     view: *mut *mut c_void,
 ) -> i32 {
     answer(ptr::null(), |host| {
-        // SAFETY: it is a table of `table`, whose `data` is a registration.
-        let spec = unsafe { &*(*table).data.cast::<ViewSpec>() };
+        // SAFETY: vistafs gives a table that `table` has made.
+        let data = unsafe { (*table).data };
+        // SAFETY: its `data` is a registration, which is there for ever.
+        let spec = unsafe { &*data.cast::<ViewSpec>() };
         let mut set = Vec::new();
         for option in spec.options {
             // SAFETY: the settings are that of the function that is being answered, and the name is there
