@@ -8,6 +8,7 @@
 //! | `cgroup.rs` | a cgroup in every hierarchy, whatever the layout, that removes itself |
 //! | `crowd.rs` | idle processes in no container |
 //! | `bundle.rs` | a container for an OCI runtime |
+//! | `plugins.rs` | a directory of plugins |
 //! | `page.rs` | blocks of pages that tests use as they are written |
 //! | `container.rs` | processes in namespaces and cgroups of their own |
 //! | `user_container.rs` | the same in a user namespace |
@@ -24,6 +25,7 @@ pub mod cgroup;
 pub mod container;
 pub mod crowd;
 pub mod page;
+pub mod plugins;
 pub mod require;
 pub mod stop_at_end;
 pub mod user_container;

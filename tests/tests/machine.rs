@@ -31,6 +31,10 @@ mod reload;
 #[path = "machine/custom_files.rs"]
 mod custom_files;
 
+/// Views of plugins, of those that misbehave above all.
+#[path = "machine/plugins.rs"]
+mod plugins;
+
 /// One supervisor gives the mount to another, in another process.
 #[path = "machine/succession.rs"]
 mod succession;

@@ -11,6 +11,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::plugins::{self, Profile};
 use crate::program::{DAEMON, FAST_DAEMON};
 use crate::run;
 use crate::work_dir::WorkDir;
@@ -31,9 +32,14 @@ pub(crate) struct DebArgs {
 
 impl DebArgs {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let program = if self.debug { DAEMON } else { FAST_DAEMON }.build()?;
+        let (program, profile) = if self.debug {
+            (DAEMON, Profile::Dev)
+        } else {
+            (FAST_DAEMON, Profile::Release)
+        };
         let default = || run::workspace().join("target/deb");
-        let packages = build(&program, self.revision, &self.out.unwrap_or_else(default))?;
+        let out = self.out.unwrap_or_else(default);
+        let packages = build(&program.build()?, profile, self.revision, &out)?;
         judge(&packages)?;
         for package in packages {
             println!("{}", package.display());
@@ -50,8 +56,13 @@ const TAKEN: &[&str] = &[
     "plugins/abi/include",
 ];
 
-/// Builds the packages of a program; their paths.
-pub(crate) fn build(program: &Path, revision: u32, out: &Path) -> Result<Vec<PathBuf>> {
+/// Builds the packages of a program, with example plugins of that profile; their paths.
+pub(crate) fn build(
+    program: &Path,
+    profile: Profile,
+    revision: u32,
+    out: &Path,
+) -> Result<Vec<PathBuf>> {
     if !run::is_there("dh") || !run::is_there("dpkg-buildpackage") {
         bail!("no debhelper (apt-get install debhelper)");
     }
@@ -70,7 +81,7 @@ pub(crate) fn build(program: &Path, revision: u32, out: &Path) -> Result<Vec<Pat
     fs::copy(program, tree.join("vistafs")).context("copying the program")?;
     run::quiet(Command::new("mv").args([tree.join("contrib/debian"), tree.join("debian")]))?;
     units(&tree)?;
-    examples(&tree)?;
+    examples(&tree, profile)?;
     version(&tree, revision)?;
     let mut command = Command::new("dpkg-buildpackage");
     command
@@ -113,33 +124,13 @@ fn units(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The example plugins: each is a package of the workspace that makes a shared object.
-fn examples(tree: &Path) -> Result<()> {
-    let dir = run::workspace().join("plugins/examples");
+/// The example plugins, where contrib/debian/rules looks for them.
+fn examples(tree: &Path, profile: Profile) -> Result<()> {
     let built = tree.join("plugins/built");
-    for entry in fs::read_dir(&dir).into_iter().flatten() {
-        let manifest = entry?.path().join("Cargo.toml");
-        if !manifest.is_file() {
-            continue;
-        }
-        let mut command = run::cargo(&["build", "--release", "--manifest-path"]);
-        command
-            .arg(&manifest)
-            .arg("--message-format=json-render-diagnostics");
-        let messages = run::stdout_of(&mut command)?;
-        let last = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["manifest_path"] == manifest.display().to_string())
-            .filter_map(|message| message["filenames"].as_array().cloned())
-            .flatten()
-            .filter_map(|name| name.as_str().map(PathBuf::from))
-            .find(|path| path.extension().is_some_and(|ext| ext == "so"));
-        if let Some(object) = last {
-            fs::create_dir_all(&built)?;
-            let name = object.file_name().context("a file without a name")?;
-            fs::copy(&object, built.join(name))?;
-        }
+    fs::create_dir_all(&built)?;
+    for object in plugins::examples(profile)? {
+        let name = object.file_name().context("a file without a name")?;
+        fs::copy(&object, built.join(name))?;
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
 //!
 //! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
-//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; and `deb` the Debian packages.
+//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
+//! `header` the header of plugins, and `new-plugin` a plugin to begin from.
 
 mod bench;
 mod capture;
 mod check;
 mod deb;
 mod features;
+mod header;
 mod manifests;
+mod new_plugin;
 mod packages;
+mod plugins;
 mod program;
 mod run;
 mod tally;
@@ -34,6 +38,8 @@ enum Task {
     Bench(bench::BenchArgs),
     Capture(capture::CaptureArgs),
     Deb(deb::DebArgs),
+    Header(header::HeaderArgs),
+    NewPlugin(new_plugin::NewPluginArgs),
     Vm(vm::VmArgs),
 }
 
@@ -43,6 +49,8 @@ fn main() -> ExitCode {
         Task::Bench(args) => args.run(),
         Task::Capture(args) => args.run(),
         Task::Deb(args) => args.run(),
+        Task::Header(args) => args.run(),
+        Task::NewPlugin(args) => args.run(),
         Task::Vm(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {

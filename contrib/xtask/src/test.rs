@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::plugins::Profile;
 use crate::program::{DAEMON, GUEST_TESTS, MACHINE_TESTS};
 use crate::run;
 use crate::tally::{Outcome, Report};
@@ -186,7 +187,7 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
         let debs = work.path.join("debs");
         let program = DAEMON.build()?;
         for build in [1, 2] {
-            deb::build(&program, build, &debs.join(build.to_string()))?;
+            deb::build(&program, Profile::Dev, build, &debs.join(build.to_string()))?;
         }
         job.put.push((debs, DEBS.into()));
     }

@@ -51,6 +51,12 @@ impl Hierarchy {
         &self.name
     }
 
+    /// Whether it is the v1 hierarchy of a controller.
+    #[must_use]
+    pub fn has_controller(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|known| known == controller)
+    }
+
     /// Its root directory in the host's mount.
     #[must_use]
     pub fn root(&self) -> &Arc<Dir> {
@@ -216,7 +222,7 @@ impl Hierarchies {
     /// as `pressure`, is found so too: no v1 hierarchy has a controller of that name.
     #[must_use]
     pub fn index_of(&self, controller: &str) -> Option<usize> {
-        let v1 = |h: &Arc<Hierarchy>| h.controllers.iter().any(|c| c == controller);
+        let v1 = |h: &Arc<Hierarchy>| h.has_controller(controller);
         let v2 = |h: &Arc<Hierarchy>| h.version == Version::V2;
         self.all
             .iter()

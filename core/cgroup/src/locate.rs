@@ -4,7 +4,7 @@
 //! (`/proc/PID/cgroup`), or one path for all hierarchies.
 
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +99,24 @@ impl Located {
 }
 
 impl Hierarchies {
+    /// The cgroups of directories somewhere in the host's mounts, each with the name of its hierarchy.
+    ///
+    /// # Errors
+    /// `NotFound` when one has been removed, `Io`.
+    pub fn locate_directories(
+        &self,
+        directories: impl IntoIterator<Item = (String, OwnedFd)>,
+    ) -> Result<Located, HostError> {
+        let mut cgroups = vec![None; self.all().len()];
+        for (name, directory) in directories {
+            let known = self.all().iter().zip(&mut cgroups);
+            if let Some((hierarchy, slot)) = known.into_iter().find(|(h, _)| h.name() == name) {
+                *slot = Some(Arc::new(Cgroup::from_directory(hierarchy, directory)?));
+            }
+        }
+        Ok(Located { cgroups })
+    }
+
     /// The roots of a cgroup namespace.
     ///
     /// A thread of its own enters the namespace, mounts each hierarchy privately and ends, so that

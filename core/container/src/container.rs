@@ -102,7 +102,8 @@ impl Container {
     }
 
     /// The same container in other cgroups: what views remember of it stays.
-    pub(crate) fn moved_to(&self, hierarchies: &Hierarchies, located: Located) -> Self {
+    #[must_use]
+    pub fn moved_to(&self, hierarchies: &Hierarchies, located: Located) -> Self {
         Self {
             states: Arc::clone(&self.states),
             moves: self.moves + 1,

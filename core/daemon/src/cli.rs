@@ -102,6 +102,8 @@ pub(crate) enum Command {
     #[command(hide = true, name = "command-guard")]
     Guard(GuardArgs),
     #[command(hide = true)]
+    TryPlugin(TryPluginArgs),
+    #[command(hide = true)]
     RunInit(InitArgs),
     #[command(hide = true)]
     Worker(WorkerArgs),
@@ -176,6 +178,12 @@ pub(crate) struct WorkerArgs {
 }
 
 /// What a worker starts for a file that shows what a command prints.
+#[derive(Args, Debug)]
+pub(crate) struct TryPluginArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct GuardArgs {
     /// Who runs it.

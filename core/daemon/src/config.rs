@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `reader.rs` | reading key by key: values, origins, mistakes |
 //! | `setting.rs` | the types of values |
-//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]` |
+//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]` |
 //! | `views.rs` | `[views]`, `[view.NAME]` |
 //! | `files.rs` | `[[file]]` |
 //! | `example.rs` | the example with every key |
@@ -31,13 +31,13 @@ pub(crate) use example::example;
 use files::Files;
 use reader::Reader;
 pub(crate) use reader::{Entry, Mistake, Origin};
-use sections::{Fuse, Host, Pinned, Worker};
+use sections::{Fuse, Host, Pinned, Plugins, Worker};
 use views::Views;
 
 /// Where it is looked for.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
 /// Where plugins are looked for when nothing is said.
-const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
+pub(crate) const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
 /// It is kept for workers that are started later, and sent to them in one message.
 const LARGEST: usize = 64 << 10;
 
@@ -53,6 +53,7 @@ pub(crate) struct Config {
     pinned: Pinned,
     fuse: Fuse,
     worker: Worker,
+    plugins: Plugins,
     files: Vec<Outside>,
     entries: Vec<Entry>,
 }
@@ -109,6 +110,7 @@ impl Config {
         let pinned = Pinned::read(&mut reader);
         let fuse = Fuse::read(&mut reader);
         let worker = Worker::read(&mut reader);
+        let plugins = Plugins::read(&mut reader);
         let files = Files::read(&mut reader, path);
         files.check_times(&mut reader, worker.stuck_seconds);
         if here {
@@ -128,6 +130,7 @@ impl Config {
             pinned,
             fuse,
             worker,
+            plugins,
             files: files.views,
             entries,
             text,
@@ -167,9 +170,25 @@ impl Config {
     }
 
     /// Where plugins are looked for. Only a directory that was named has to be there.
-    #[allow(dead_code, reason = "read by the loader of plugins")]
     pub(crate) fn plugin_dirs(&self) -> &[PathBuf] {
         &self.plugin_dirs
+    }
+
+    /// How long a call of a plugin is waited for: so short that a few of them, one after the other, do not
+    /// have the worker taken for stuck.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn plugin_timeout(&self) -> Duration {
+        let wanted = Duration::from_millis(self.plugins.timeout_ms.get().into());
+        match self.worker.stuck_seconds {
+            0 => wanted,
+            seconds => wanted.min(Duration::from_secs(seconds.into()) / 4),
+        }
+    }
+
+    /// How long a text of a plugin may be, bytes.
+    #[cfg(feature = "plugins")]
+    pub(crate) fn plugin_max_bytes(&self) -> usize {
+        usize::try_from(self.plugins.max_bytes.get()).unwrap_or(usize::MAX)
     }
 
     /// Where an option of a view was set.

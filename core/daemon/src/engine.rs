@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::link::PutAside;
 use crate::lxcfs::AsLxcfs;
 use crate::outside;
+use crate::plugins::Loader;
 
 /// What serves, with or without a mount.
 pub(crate) struct Engine {
@@ -26,7 +27,7 @@ pub(crate) struct Engine {
 impl Engine {
     /// For the machine that we run on.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
-        Self::take_over(config, &AsLxcfs::default(), &[], None)
+        Self::take_over(config, &AsLxcfs::default(), &[], None, Loader::COMMAND)
     }
 
     /// The same, for a mount that others have served before.
@@ -35,10 +36,11 @@ impl Engine {
         as_lxcfs: &AsLxcfs,
         put_aside: &[PutAside],
         handover: Option<Arc<Handover>>,
+        loader: Loader<'_>,
     ) -> anyhow::Result<Self> {
         let (mut selection, mut policy) = (config.selection().clone(), config.policy());
         as_lxcfs.lay_over(&mut selection, &mut policy);
-        let registry = outside::registry_with(config, &selection)?;
+        let registry = outside::registry_with(config, &selection, loader)?;
         let host = Arc::new(Host::running(config.epoch())?);
         let mut registry = registry.on(&host);
         for view in put_aside {

@@ -14,6 +14,8 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::plugins::{LeftOut, PluginFile};
+
 /// A word of the supervisor's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case")]
@@ -25,6 +27,9 @@ pub(crate) enum Order {
         /// Views that are not to serve containers.
         #[serde(default)]
         put_aside: Vec<PutAside>,
+        /// Plugins that are not to be loaded.
+        #[serde(default)]
+        left_out: Vec<LeftOut>,
         /// What the supervisor knows of itself.
         #[serde(default)]
         supervision: Option<Supervision>,
@@ -59,6 +64,12 @@ pub(crate) enum Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case")]
 pub(crate) enum Word {
+    /// A plugin is going to be loaded, which may be the last that the worker does.
+    Loading {
+        /// Which; `None`: it was loaded.
+        #[serde(default)]
+        file: Option<PluginFile>,
+    },
     /// All is ready but the kernel's FUSE_INIT.
     Prepared {
         /// How old a request may become before the worker is taken for stuck; 0: never.
@@ -216,6 +227,7 @@ mod tests {
             Order::Prepare {
                 generation: 2,
                 put_aside: vec![],
+                left_out: vec![],
                 supervision: None,
                 configuration: None,
                 passing: false,

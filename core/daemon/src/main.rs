@@ -15,6 +15,7 @@ mod lxcfs;
 mod oci;
 mod output;
 mod outside;
+mod plugins;
 mod repair;
 mod run;
 mod serve;

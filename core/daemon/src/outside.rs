@@ -4,26 +4,30 @@ use anyhow::{Context as _, bail};
 use vistafs_view::{Origin, OutsideViews, Registry, Selection, Status};
 
 use crate::config::Config;
+use crate::plugins::{self, Loader};
 
-/// The registry of this configuration, on any host.
+/// The registry of this configuration, on any host, for a command.
 pub(crate) fn registry(config: &Config) -> anyhow::Result<Registry> {
-    registry_with(config, config.selection())
+    registry_with(config, config.selection(), Loader::COMMAND)
 }
 
-/// The same, with other words about views than the configuration's own.
-pub(crate) fn registry_with(config: &Config, selection: &Selection) -> anyhow::Result<Registry> {
+/// The same, with other words about views than the configuration's own, for anybody.
+pub(crate) fn registry_with(
+    config: &Config,
+    selection: &Selection,
+    loader: Loader<'_>,
+) -> anyhow::Result<Registry> {
     check_files(config).context("the configuration cannot be used")?;
-    Registry::with_outside(selection, views(config))
+    Registry::with_outside(selection, views(config, selection, loader))
         .map_err(|error| config.located(&error))
         .context("the configuration cannot be used")
 }
 
 /// The views that are not compiled in. What cannot be made is told, and does not stop the rest.
-fn views(config: &Config) -> OutsideViews {
-    OutsideViews {
-        views: config.files().to_vec(),
-        incomplete: false,
-    }
+fn views(config: &Config, selection: &Selection, loader: Loader<'_>) -> OutsideViews {
+    let mut outside = plugins::views(config, selection, loader);
+    outside.views.extend_from_slice(config.files());
+    outside
 }
 
 /// Files that are in each other's way, or in that of a built-in view, are a mistake in the
@@ -63,7 +67,7 @@ fn check_files(config: &Config) -> anyhow::Result<()> {
     };
     let files = OutsideViews {
         views: config.files().to_vec(),
-        incomplete: false,
+        refused: Vec::new(),
     };
     let registry =
         Registry::with_outside(&selection, files).map_err(|error| config.located(&error))?;

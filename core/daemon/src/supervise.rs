@@ -27,6 +27,7 @@ mod backoff;
 mod control;
 mod exchange;
 mod pid_file;
+mod plugins;
 mod program;
 pub(crate) mod question;
 mod run;

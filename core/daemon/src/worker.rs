@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::inherited;
 use crate::link::{Link, Order, Word};
 use crate::lxcfs::AsLxcfs;
+use crate::plugins::Loader;
 use crate::serve;
 use drain::Drain;
 
@@ -70,6 +71,7 @@ fn prepare_and_serve(
 ) -> anyhow::Result<u8> {
     let Some(Order::Prepare {
         put_aside,
+        left_out,
         supervision,
         configuration,
         passing,
@@ -89,7 +91,11 @@ fn prepare_and_serve(
             None
         }
     };
-    let engine = Engine::take_over(&config, as_lxcfs, &put_aside, handover.clone())?;
+    let loader = Loader::Worker {
+        link,
+        left_out: &left_out,
+    };
+    let engine = Engine::take_over(&config, as_lxcfs, &put_aside, handover.clone(), loader)?;
     engine.dispatcher.set_passing(passing);
     if let Some(supervision) = supervision {
         engine.dispatcher.set_supervision(Supervision {

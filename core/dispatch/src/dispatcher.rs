@@ -95,6 +95,7 @@ impl Served {
     fn takes_time(&self) -> bool {
         match &self.provider {
             Provider::File(view) => view.takes_time(),
+            Provider::Tree(tree) => tree.takes_time(),
             _ => false,
         }
     }
@@ -393,6 +394,17 @@ impl Dispatcher {
             Node::View(view) => Some((self.views[view].number, self.views[view].name)),
             Node::Directory(_) => None,
         }
+    }
+
+    /// The same for a name in a directory: to look up the top of a tree is to ask that tree.
+    pub(crate) fn view_of_name(&self, parent: u64, name: &OsStr) -> Option<(u64, &'static str)> {
+        self.view_of(parent).or_else(|| {
+            let place = self.place(parent).ok()?;
+            let Node::View(view) = *self.tree.node(self.tree.child(place.node, name)?) else {
+                return None;
+            };
+            Some((self.views[view].number, self.views[view].name))
+        })
     }
 
     fn place(&self, number: u64) -> Result<Place, DispatchError> {

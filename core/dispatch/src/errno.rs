@@ -79,7 +79,8 @@ impl DispatchError {
             Self::Caller(ContainerError::Kernel(error)) => kernel(error),
             Self::View(ViewError::Kernel(error)) => kernel(error),
             Self::View(ViewError::Host { .. }) => libc::EIO,
-            Self::View(ViewError::Answer(errno)) | Self::NotAgain(errno) => errno.raw_os_error(),
+            Self::View(ViewError::Answer(errno) | ViewError::Fault { errno, .. })
+            | Self::NotAgain(errno) => errno.raw_os_error(),
             // As a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
             Self::TextLost | Self::Panic => libc::EIO,
@@ -92,7 +93,7 @@ impl DispatchError {
     pub fn is_worth_telling(&self) -> bool {
         matches!(
             self,
-            Self::View(ViewError::Kernel(_) | ViewError::Host { .. })
+            Self::View(ViewError::Kernel(_) | ViewError::Host { .. } | ViewError::Fault { .. })
                 | Self::Panic
                 | Self::NotAgain(_)
                 | Self::Caller(ContainerError::Kernel(_) | ContainerError::Invisible)
@@ -136,6 +137,14 @@ mod tests {
             (DispatchError::TextLost, libc::EIO),
             (ViewError::Answer(Errno::BUSY).into(), libc::EBUSY),
             (DispatchError::NotAgain(Errno::INVAL), libc::EINVAL),
+            (
+                ViewError::Fault {
+                    errno: Errno::FBIG,
+                    why: "too long".into(),
+                }
+                .into(),
+                libc::EFBIG,
+            ),
             (ContainerError::CallerGone.into(), libc::ESRCH),
             (ContainerError::Invisible.into(), libc::EACCES),
             (

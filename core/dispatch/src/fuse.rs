@@ -210,9 +210,19 @@ impl Filesystem for VistaFs {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let _noted = self.note_name(req, opcode::LOOKUP, parent, name);
-        let found = guarded(|| self.dispatcher.lookup(parent.0, name, asker(req)));
-        reply_entry(found, reply);
+        let noted = self.note_name(req, opcode::LOOKUP, parent, name);
+        let asker = asker(req);
+        let Some(aside) = self.dispatcher.aside_to_look_up(parent.0, name, asker) else {
+            let found = guarded(|| self.dispatcher.lookup(parent.0, name, asker));
+            reply_entry(found, reply);
+            return;
+        };
+        let (dispatcher, name) = (Arc::clone(&self.dispatcher), name.to_owned());
+        aside.give(move || {
+            let _noted = noted;
+            let found = guarded(|| dispatcher.lookup(parent.0, &name, asker));
+            reply_entry(found, reply);
+        });
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, nlookup: u64) {
@@ -222,9 +232,13 @@ impl Filesystem for VistaFs {
     fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
         // stat(2) and fstat(2) name no file; what reads by way of the page cache does.
         let reader = fh.map(|fh| fh.0);
-        let _noted = self.note_file(req, opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
-        let found = guarded(|| self.dispatcher.attributes(ino.0, reader, asker(req)));
-        reply_attributes(found, reply);
+        let noted = self.note_file(req, opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        answer(self.dispatcher.aside_in_tree(ino.0, asker), move || {
+            let _noted = noted;
+            let found = guarded(|| dispatcher.attributes(ino.0, reader, asker));
+            reply_attributes(found, reply);
+        });
     }
 
     /// O_TRUNC and setting times have no effect, as on procfs.
@@ -402,7 +416,7 @@ impl Filesystem for VistaFs {
     }
 
     fn opendir(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let _noted = self.note(
+        let noted = self.note(
             req,
             opcode::OPENDIR,
             Noted {
@@ -411,10 +425,14 @@ impl Filesystem for VistaFs {
                 ..Noted::default()
             },
         );
-        match guarded(|| self.dispatcher.open_directory(ino.0, asker(req))) {
-            Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
-            Err(errno) => reply.error(errno),
-        }
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        answer(self.dispatcher.aside_in_tree(ino.0, asker), move || {
+            let _noted = noted;
+            match guarded(|| dispatcher.open_directory(ino.0, asker)) {
+                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+                Err(errno) => reply.error(errno),
+            }
+        });
     }
 
     fn readdir(
@@ -715,12 +733,16 @@ impl Filesystem for VistaFs {
     }
 
     fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
-        let _noted = self.note_node(req, opcode::READLINK, ino);
-        let mut target = Vec::new();
-        match guarded(|| self.dispatcher.read_link(ino.0, asker(req), &mut target)) {
-            Ok(()) => reply.data(&target),
-            Err(errno) => reply.error(errno),
-        }
+        let noted = self.note_node(req, opcode::READLINK, ino);
+        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
+        answer(self.dispatcher.aside_in_tree(ino.0, asker), move || {
+            let _noted = noted;
+            let mut target = Vec::new();
+            match guarded(|| dispatcher.read_link(ino.0, asker, &mut target)) {
+                Ok(()) => reply.data(&target),
+                Err(errno) => reply.error(errno),
+            }
+        });
     }
 }
 

@@ -84,6 +84,18 @@ impl Host {
         &self.root
     }
 
+    /// How old a text may be that containers share.
+    #[must_use]
+    pub fn epoch(&self) -> Duration {
+        self.epoch
+    }
+
+    /// Whether it is a captured host.
+    #[must_use]
+    pub fn is_captured(&self) -> bool {
+        self.fixed_boottime.is_some()
+    }
+
     /// Bytes in a page.
     #[must_use]
     pub fn page_size(&self) -> u64 {

@@ -12,7 +12,7 @@ use vistafs_host::Host;
 use vistafs_text::CpuSet;
 use vistafs_text::cpuinfo::Numbering;
 
-use crate::{Policy, ViewError};
+use crate::{Asker, Policy, ViewError};
 
 /// The container, the host and scratch space.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub struct Context<'a> {
     host: &'a Arc<Host>,
     policy: Policy,
     scratch: &'a mut Vec<u8>,
+    asker: Option<Asker>,
 }
 
 impl<'a> Context<'a> {
@@ -37,7 +38,42 @@ impl<'a> Context<'a> {
             host,
             policy,
             scratch,
+            asker: None,
         }
+    }
+
+    /// The same, and who reads.
+    #[must_use]
+    pub fn asked_by(self, asker: Asker) -> Self {
+        Self {
+            asker: Some(asker),
+            ..self
+        }
+    }
+
+    /// Who reads. `None`: unknown, as when the text is for the page cache, from where all of the
+    /// container read it; of a view that [takes time](crate::View::takes_time) it is known.
+    #[must_use]
+    pub fn asker(&self) -> Option<Asker> {
+        self.asker
+    }
+
+    /// The container that is shown, for whoever goes on with it later.
+    #[must_use]
+    pub fn shared_container(&self) -> &'a Arc<Container> {
+        self.container
+    }
+
+    /// The host, for whoever goes on with it later.
+    #[must_use]
+    pub fn shared_host(&self) -> &'a Arc<Host> {
+        self.host
+    }
+
+    /// What holds for all views alike.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
     }
 
     /// The container that is shown.

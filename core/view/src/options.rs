@@ -1,5 +1,6 @@
 //! A view's options: declared with their defaults, set in the configuration.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -10,6 +11,8 @@ pub enum OptionValue {
     Bool(bool),
     /// A whole number
     Integer(i64),
+    /// A text
+    Text(Cow<'static, str>),
 }
 
 impl OptionValue {
@@ -17,6 +20,7 @@ impl OptionValue {
         match self {
             Self::Bool(_) => "true or false",
             Self::Integer(_) => "a whole number",
+            Self::Text(_) => "a text in quotes",
         }
     }
 }
@@ -26,6 +30,7 @@ impl fmt::Display for OptionValue {
         match self {
             Self::Bool(value) => value.fmt(f),
             Self::Integer(value) => value.fmt(f),
+            Self::Text(value) => write!(f, "{value:?}"),
         }
     }
 }
@@ -151,6 +156,23 @@ impl Options {
             Some((_, OptionValue::Integer(number))) => *number,
             _ => 0,
         }
+    }
+
+    /// A declared text; empty for one that is not declared.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        let value = self.values.iter().find(|(known, _)| *known == name);
+        match value {
+            Some((_, OptionValue::Text(text))) => text,
+            _ => "",
+        }
+    }
+
+    /// The value of an option. `None`: it is not declared.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&OptionValue> {
+        let value = self.values.iter().find(|(known, _)| *known == name);
+        value.map(|(_, value)| value)
     }
 }
 

@@ -53,9 +53,20 @@ pub struct Outside {
 pub struct OutsideViews {
     /// In any order.
     pub views: Vec<Outside>,
-    /// Whether some could not be made. A name in the configuration that no view has may then be one of
-    /// theirs, and is told instead of refused.
-    pub incomplete: bool,
+    /// What could not be made. A name in the configuration that no view has may then be one of theirs,
+    /// and is told instead of refused.
+    pub refused: Vec<Refusal>,
+}
+
+/// What could not be made into views.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where views were looked for.
+    pub origin: Origin,
+    /// Why there are none, and what to do.
+    pub why: String,
+    /// Whether the administrator has been told.
+    pub is_told: bool,
 }
 
 /// Adds the views from outside to the built-in ones and decides about each.

@@ -10,7 +10,7 @@ use vistafs_host::Host;
 
 use crate::aside::PutAside;
 use crate::nearest::nearest;
-use crate::outside::{self, Origin, OutsideViews};
+use crate::outside::{self, Origin, OutsideViews, Refusal};
 use crate::{OptionError, Options, Provider, Selection, Source, ViewSpec};
 
 /// Whether a view serves, and if not, why.
@@ -86,6 +86,7 @@ pub enum RegistryError {
 #[derive(Debug)]
 pub struct Registry {
     views: Vec<Registered>,
+    refused: Vec<Refusal>,
 }
 
 impl Registry {
@@ -150,8 +151,14 @@ impl Registry {
                 origin: Origin::BuiltIn,
             });
         }
+        for refusal in outside.refused.iter().filter(|one| !one.is_told) {
+            log::error!("{}: {}", refusal.origin, refusal.why);
+        }
         outside::add(&mut views, outside.views, selection);
-        Ok(Self { views })
+        Ok(Self {
+            views,
+            refused: outside.refused,
+        })
     }
 
     /// Leaves out the views that are made from a file which the host lacks.
@@ -190,6 +197,12 @@ impl Registry {
     #[must_use]
     pub fn all(&self) -> &[Registered] {
         &self.views
+    }
+
+    /// What could not be made into views.
+    #[must_use]
+    pub fn refused(&self) -> &[Refusal] {
+        &self.refused
     }
 
     /// Those that serve, by path, and those that are put aside.
@@ -244,23 +257,34 @@ fn check(spec: &'static ViewSpec) -> Result<(), RegistryError> {
 
 /// What is wrong with a registration.
 pub(crate) fn spec_problem(spec: &ViewSpec) -> Option<&'static str> {
+    registration_problem(spec.name, spec.path, spec.mode, spec.summary)
+}
+
+/// What is wrong with a registration of these; `None`: nothing.
+#[must_use]
+pub fn registration_problem(
+    name: &str,
+    path: &str,
+    mode: u16,
+    summary: &str,
+) -> Option<&'static str> {
     let name_ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    if spec.name.is_empty() || !spec.name.bytes().all(name_ok) {
+    if name.is_empty() || !name.bytes().all(name_ok) {
         return Some("its name is not of a-z, 0-9, - and _");
     }
-    if spec.path.split('/').any(|c| matches!(c, "" | "." | "..")) {
+    if path.split('/').any(|c| matches!(c, "" | "." | "..")) {
         return Some("its path has an empty component, . or ..");
     }
-    if spec.path.bytes().any(|b| !b.is_ascii_graphic()) {
+    if path.bytes().any(|b| !b.is_ascii_graphic()) {
         return Some("its path has characters that are not printable ASCII");
     }
-    if spec.path == "at" || spec.path.starts_with("at/") {
+    if path == "at" || path.starts_with("at/") {
         return Some("its path is below at/, where containers stand by address");
     }
-    if spec.mode & !0o777 != 0 {
+    if mode & !0o777 != 0 {
         return Some("its mode has more than permission bits");
     }
-    if spec.summary.is_empty() || spec.summary.contains('\n') {
+    if summary.is_empty() || summary.contains('\n') {
         return Some("its summary is not one line");
     }
     None
@@ -286,7 +310,7 @@ fn check_names(
         if specs.iter().any(|spec| spec.name == name) {
             continue;
         }
-        if !outside.incomplete {
+        if outside.refused.is_empty() {
             return Err(unknown(name, &specs));
         }
         log::warn!("the configuration names view {name:?}, which is not there");

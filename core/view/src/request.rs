@@ -150,15 +150,17 @@ impl<'a> Request<'a> {
         has.map_err(ended)
     }
 
+    /// What holds for all views alike.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// What a view renders from; `None`: what the host has is shown.
     pub fn context(&mut self) -> Option<Context<'_>> {
         let container = self.container?;
-        Some(Context::new(
-            container,
-            self.host,
-            self.policy,
-            self.scratch,
-        ))
+        let context = Context::new(container, self.host, self.policy, self.scratch);
+        Some(context.asked_by(self.asker))
     }
 }
 

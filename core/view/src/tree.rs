@@ -172,6 +172,12 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         Err(ViewError::Answer(Errno::INVAL))
     }
 
+    /// Whether requests may wait for others than the kernel. They then wait where they delay nobody but
+    /// their own container.
+    fn takes_time(&self) -> bool {
+        false
+    }
+
     /// Opens what stands behind the file for callers that write to it or poll it: when it is opened for
     /// writing, after [`open`](Self::open) and by that caller; else at the first poll. It may take its
     /// time. `None`: not writable, always ready.

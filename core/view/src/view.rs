@@ -22,6 +22,14 @@ pub enum ViewError {
         /// Where in it.
         source: ParseError,
     },
+    /// A fault of the view's own, which it tells in words.
+    #[error("{why}")]
+    Fault {
+        /// What the caller is answered.
+        errno: Errno,
+        /// For the administrator.
+        why: String,
+    },
     /// What the caller is to be answered, as the kernel answers; no fault of anybody's.
     #[error("{0}")]
     Answer(Errno),

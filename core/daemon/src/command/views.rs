@@ -1,11 +1,10 @@
 //! `vistafs views`: the table of all views.
 
-use std::path::Path;
-
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use vistafs_cgroup::Hierarchies;
 use vistafs_host::Host;
-use vistafs_view::{Registered, Status};
+use vistafs_view::{Origin, Refusal, Registered, Status};
 
 use crate::cli::ViewsArgs;
 use crate::config::Config;
@@ -13,6 +12,7 @@ use crate::engine;
 use crate::link::PutAside;
 use crate::output;
 use crate::outside;
+use crate::plugins::{LeftOut, Loader};
 use crate::supervise::question::{Question, ask};
 
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ struct Row {
     why: String,
     from: String,
     sources: Vec<String>,
-    summary: &'static str,
+    summary: String,
     options: Vec<OptionRow>,
 }
 
@@ -42,10 +42,16 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
         ask(&args.mount.path()?, &Question::Restore { view })?;
         return Ok(0);
     }
-    let registry = outside::registry(config)?;
-    let mut registry = registry.on(&Host::running(config.epoch())?);
     // Whoever may not ask, or where nothing is mounted, sees what the configuration says.
-    for view in put_aside(&args.mount.path()?) {
+    let mut status = ask(&args.mount.path()?, &Question::Status).unwrap_or_default();
+    let left_out: Vec<LeftOut> = told(&mut status, "left_out");
+    let put_aside: Vec<PutAside> = told(&mut status, "put_aside");
+    let loader = Loader::Command {
+        left_out: &left_out,
+    };
+    let registry = outside::registry_with(config, config.selection(), loader)?;
+    let mut registry = registry.on(&Host::running(config.epoch())?);
+    for view in put_aside {
         registry.put_aside(&view.name, &view.why);
     }
     let hierarchies = engine::hierarchies()?;
@@ -53,6 +59,7 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
         .all()
         .iter()
         .map(|view| row(view, &hierarchies))
+        .chain(registry.refused().iter().map(refused))
         .collect();
     let text = if args.json {
         serde_json::to_string_pretty(&rows)? + "\n"
@@ -64,13 +71,28 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// What the supervisor of a mount keeps from containers.
-fn put_aside(mount: &Path) -> Vec<PutAside> {
-    let Ok(mut status) = ask(mount, &Question::Status) else {
-        return Vec::new();
+/// What the supervisor of a mount keeps from containers, or from workers.
+fn told<T: DeserializeOwned>(status: &mut serde_json::Value, what: &str) -> Vec<T> {
+    let told = status.get_mut(what).map(serde_json::Value::take);
+    serde_json::from_value(told.unwrap_or_default()).unwrap_or_default()
+}
+
+/// What could not be made into views has none of their names.
+fn refused(refusal: &Refusal) -> Row {
+    let from = match &refusal.origin {
+        Origin::Plugin(file) => file.file_name().map(|name| name.to_string_lossy()),
+        _ => None,
     };
-    let put_aside = status.get_mut("put_aside").map(serde_json::Value::take);
-    serde_json::from_value(put_aside.unwrap_or_default()).unwrap_or_default()
+    Row {
+        path: "-",
+        name: "",
+        on: false,
+        why: format!("refused: {}", refusal.why),
+        from: refusal.origin.to_string(),
+        sources: Vec::new(),
+        summary: format!("the views of {}", from.unwrap_or_default()),
+        options: Vec::new(),
+    }
 }
 
 fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
@@ -104,7 +126,7 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
             .iter()
             .map(|s| s.on(hierarchies))
             .collect(),
-        summary: view.spec.summary,
+        summary: view.spec.summary.to_owned(),
         options: view.spec.options.iter().map(option).collect(),
     }
 }
@@ -116,6 +138,6 @@ fn cells(row: &Row) -> [String; 5] {
         status,
         row.from.clone(),
         row.sources.join(", "),
-        row.summary.to_owned(),
+        row.summary.clone(),
     ]
 }

@@ -6,7 +6,7 @@ use vistafs_container::CpuPolicy;
 use vistafs_view::Policy;
 
 use super::reader::Reader;
-use super::setting::Window;
+use super::setting::{TextSize, Timeout, Window};
 
 /// `[cpus]` and `[memory]`: what holds for all views alike.
 pub(super) fn policy(reader: &mut Reader<'_>) -> Policy {
@@ -110,5 +110,37 @@ impl Worker {
         );
         section.end();
         Self { stuck_seconds }
+    }
+}
+
+/// `[plugins]`.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "plugins"),
+    allow(dead_code, reason = "the file is the same, whatever is built")
+)]
+pub(super) struct Plugins {
+    pub(super) timeout_ms: Timeout,
+    pub(super) max_bytes: TextSize,
+}
+
+impl Plugins {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("plugins");
+        let timeout_ms = section.get(
+            "timeout_ms",
+            Timeout::new(1000),
+            "a view of a plugin that takes longer fails; at most a quarter of stuck_seconds",
+        );
+        let max_bytes = section.get(
+            "max_bytes",
+            TextSize::new(1 << 20),
+            "a view of a plugin that shows more fails",
+        );
+        section.end();
+        Self {
+            timeout_ms,
+            max_bytes,
+        }
     }
 }

@@ -83,6 +83,49 @@ impl Setting for Window {
     }
 }
 
+macro_rules! bounded {
+    ($(#[$doc:meta])* $type:ident, $least:literal, $most:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $type(u32);
+
+        impl $type {
+            /// One that is in its range.
+            pub(super) const fn new(number: u32) -> Self {
+                assert!(number >= $least && number <= $most);
+                Self(number)
+            }
+
+            #[cfg_attr(not(feature = "plugins"), allow(dead_code, reason = "of plugins"))]
+            pub(super) fn get(self) -> u32 {
+                self.0
+            }
+        }
+
+        impl Setting for $type {
+            const TAKES: &'static str = concat!("a whole number, ", $least, " to ", $most);
+
+            fn read(value: &DeValue<'_>) -> Option<Self> {
+                let number = u32::read(value)?;
+                ($least..=$most).contains(&number).then_some(Self(number))
+            }
+
+            fn toml(&self) -> String {
+                self.0.to_string()
+            }
+        }
+    };
+}
+
+bounded!(
+    /// Milliseconds that somebody may be waited for.
+    Timeout, 1, 60000
+);
+bounded!(
+    /// Bytes of one text.
+    TextSize, 4096, 67108864
+);
+
 impl Setting for NonZeroU8 {
     const TAKES: &'static str = "a whole number, 1 to 255";
 

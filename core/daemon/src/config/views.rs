@@ -51,10 +51,12 @@ impl Views {
                 let value = match &found.value {
                     DeValue::Boolean(value) => Some(OptionValue::Bool(*value)),
                     DeValue::Integer(value) => whole(value).map(OptionValue::Integer),
+                    DeValue::String(value) => Some(OptionValue::Text(value.to_string().into())),
                     _ => None,
                 };
                 let Some(value) = value else {
-                    let why = format!("`view.{name}.{key}` takes true, false or a whole number");
+                    let why =
+                        format!("`view.{name}.{key}` takes true, false, a whole number or a text");
                     section.reader.mistake(found.line, why);
                     continue;
                 };

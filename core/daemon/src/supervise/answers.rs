@@ -57,6 +57,7 @@ impl Supervisor {
             "workers": self.state.generation,
             "restarts": { "count": self.state.crashes, "last": self.state.ends },
             "put_aside": self.state.put_aside,
+            "left_out": self.state.left_out,
             "passing": self.state.passing,
         })
     }

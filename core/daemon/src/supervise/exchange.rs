@@ -132,6 +132,13 @@ impl Supervisor {
         let Some(exchange) = self.exchange.take() else {
             return;
         };
+        if let Some(worker) = &exchange.worker
+            && self.leave_out(worker, status)
+        {
+            // Without that plugin it may come to serve.
+            self.begin(Ok(exchange.program), exchange.asker, exchange.kind);
+            return;
+        }
         let said = exchange.worker.and_then(|worker| worker.failure);
         let why = said.unwrap_or_else(|| format!("its worker was {}", in_words(status)));
         self.not_exchanged(exchange.asker, exchange.kind, &why);

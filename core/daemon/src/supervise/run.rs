@@ -259,6 +259,11 @@ impl Supervisor {
 
     fn heard(&mut self, pid: Pid, word: Word) {
         match word {
+            Word::Loading { file } => {
+                if let Some(worker) = self.worker(pid) {
+                    worker.loading = file;
+                }
+            }
             Word::Prepared {
                 stuck_seconds,
                 configuration,

@@ -202,8 +202,7 @@ impl Begun {
         let stored = self.stored;
         let mut supervisor = self.supervisor(None, device, state, state_file, program);
         supervisor.handover = handover(None);
-        let worker = supervisor.start_worker()?;
-        supervisor.await_prepared(worker)?;
+        supervisor.first_worker()?;
         if stored {
             store::clear();
             // Before anybody could rely on it.
@@ -275,9 +274,7 @@ impl Begun {
         let mut supervisor = self.supervisor(None, copy, state, state_file, program);
         supervisor.handover = handover(memory);
         // Without FUSE_INIT it waits for its word.
-        let worker = supervisor.start_worker()?;
-        let pid = worker.pid();
-        supervisor.await_prepared(worker)?;
+        let pid = supervisor.first_worker()?;
         log::info!("taking over {shown}");
         supervisor.lost_requests = predecessor.take()?;
         // The predecessor may have been told to end meanwhile, and have unmounted.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::suspects::Suspects;
 use crate::link::PutAside;
+use crate::plugins::LeftOut;
 
 /// The form that is written here.
 const VERSION: u32 = 1;
@@ -54,6 +55,9 @@ pub(crate) struct State {
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
+    /// Plugins that are not loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) left_out: Vec<LeftOut>,
     /// The text of the configuration that was last served by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configuration: Option<String>,
@@ -137,6 +141,7 @@ impl State {
             ends: Vec::new(),
             reasons: BTreeMap::new(),
             put_aside: Vec::new(),
+            left_out: Vec::new(),
             configuration: None,
             passing: false,
             suspects: Suspects::default(),

@@ -18,6 +18,7 @@ use super::run::TO_SERVE;
 use super::state::{HandedWorker, seconds};
 use crate::inherited::{self, keep};
 use crate::link::{Link, Order};
+use crate::plugins::PluginFile;
 
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub(crate) struct WorkerProcess {
     pub(crate) stage: Stage,
     /// The text of the configuration that it goes by.
     pub(crate) configuration: Option<String>,
+    /// The plugin that it is loading.
+    pub(crate) loading: Option<PluginFile>,
     /// What it said of its own failure.
     pub(crate) failure: Option<String>,
     /// Its number in the memory that is handed over; 0: unknown.
@@ -131,6 +134,7 @@ impl WorkerProcess {
             since: seconds(),
             stage: Stage::Preparing,
             configuration: None,
+            loading: None,
             failure: None,
             generation: 0,
             stuck_after: None,
@@ -148,6 +152,7 @@ impl WorkerProcess {
             since: handed.since,
             stage: Stage::Serving(Instant::now()),
             configuration: None,
+            loading: None,
             failure: None,
             generation: handed.generation,
             stuck_after: (handed.stuck_seconds > 0)

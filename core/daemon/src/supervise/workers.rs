@@ -156,7 +156,7 @@ impl Supervisor {
         }
         let why = worker.failure.clone().unwrap_or_else(|| in_words(status));
         self.state.ended(pid.as_raw(), why.clone());
-        if is_crash(status) && worker.generation > 0 {
+        if !self.leave_out(worker, status) && is_crash(status) && worker.generation > 0 {
             let served = self.in_flight(worker.generation).into_iter();
             self.suspect(served.map(|request| request.view_name).collect());
         }
@@ -236,14 +236,27 @@ impl Supervisor {
         Order::Prepare {
             generation: self.state.generation,
             put_aside: self.state.put_aside.clone(),
+            left_out: self.state.left_out.clone(),
             supervision: Some(self.supervision()),
             configuration,
             passing: self.state.passing,
         }
     }
 
-    /// Waits for the first worker, before there is anything else to wait for.
-    pub(super) fn await_prepared(&mut self, worker: WorkerProcess) -> anyhow::Result<()> {
+    /// Starts the first worker and waits for it, before there is anything else to wait for.
+    pub(super) fn first_worker(&mut self) -> anyhow::Result<Pid> {
+        // Each that fails leaves a plugin out.
+        loop {
+            let worker = self.start_worker()?;
+            let pid = worker.pid();
+            if self.await_prepared(worker)? {
+                return Ok(pid);
+            }
+        }
+    }
+
+    /// Whether it is prepared, or another one may be.
+    fn await_prepared(&mut self, worker: WorkerProcess) -> anyhow::Result<bool> {
         let pid = worker.pid();
         let deadline = worker.deadline();
         self.current = Some(worker);
@@ -255,7 +268,7 @@ impl Supervisor {
                 bail!("ended by a signal while it was starting");
             };
             if worker.stage == Stage::Prepared {
-                return Ok(());
+                return Ok(true);
             }
             if let Some(why) = &worker.failure {
                 bail!("{why}");
@@ -263,11 +276,19 @@ impl Supervisor {
             let late = deadline.is_some_and(|at| at <= Instant::now());
             match waitpid(pid, Some(WaitPidFlag::WNOHANG)).context("cannot wait")? {
                 WaitStatus::StillAlive if !late => {}
+                WaitStatus::StillAlive if worker.loading.is_some() => worker.kill(),
                 WaitStatus::StillAlive => bail!("the worker does not come to serve"),
                 status => {
                     // What it said last.
                     self.hear_workers();
-                    let why = self.current.take().and_then(|worker| worker.failure);
+                    let worker = self.current.take();
+                    if worker
+                        .as_ref()
+                        .is_some_and(|one| self.leave_out(one, status))
+                    {
+                        return Ok(false);
+                    }
+                    let why = worker.and_then(|worker| worker.failure);
                     bail!(
                         "{}",
                         why.unwrap_or_else(|| format!("the worker {}", in_words(status)))

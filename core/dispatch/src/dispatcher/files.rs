@@ -209,7 +209,7 @@ impl Dispatcher {
     }
 
     /// Where to write into an open file if that may take long: into one of a tree, whose view does what
-    /// the kernel does.
+    /// the kernel does, or of a view that may wait for others.
     pub(crate) fn aside_to_write(
         &self,
         number: u64,
@@ -217,11 +217,14 @@ impl Dispatcher {
         asker: Asker,
     ) -> Option<Arc<Aside>> {
         match self.open_files.get(handle) {
-            Some(file) if matches!(self.views[file.view].provider, Provider::Tree(_)) => {
-                Some(self.aside(&file.shows))
+            Some(file) => {
+                let view = &self.views[file.view];
+                let is_slow = matches!(view.provider, Provider::Tree(_)) || view.takes_time();
+                is_slow.then(|| self.aside(&file.shows))
             }
-            Some(_) => None,
-            None => self.aside_to_change(number, asker),
+            None => self
+                .aside_to_change(number, asker)
+                .or_else(|| self.aside_to_read(number, handle, asker)),
         }
     }
 
@@ -287,12 +290,20 @@ impl Dispatcher {
     ) -> Option<Arc<Aside>> {
         let place = self.place(number).ok()?;
         match *self.tree.node(place.node) {
-            Node::View(view) if access.write && self.has_channels(view) => {
+            Node::View(view)
+                if (access.write && self.has_channels(view)) || self.asks_to_open(view) =>
+            {
                 let shows = self.shows(view, &place, asker).ok()?;
                 Some(self.aside(&shows))
             }
             _ => None,
         }
+    }
+
+    /// Whether a view that may take long is asked whether a file may be opened.
+    fn asks_to_open(&self, view: usize) -> bool {
+        let view = &self.views[view];
+        matches!(view.provider, Provider::Tree(_)) && view.takes_time()
     }
 
     /// Where to read a file if that may take long.
@@ -491,7 +502,10 @@ impl Dispatcher {
                 .with_request(None, asker, |request| view.render_on_host(request, out))
                 .unwrap_or_else(|| self.host_file(served.path, out)),
             (Provider::File(view), Shows::Container(container)) => {
-                self.rendered(&**view, container, out)
+                self.with_request(Some(container), asker, |request| match request.context() {
+                    Some(mut cx) => view.render(&mut cx, out),
+                    None => Err(ViewError::Answer(Errno::IO)),
+                })
             }
             _ => return self.render_in_tree(file, asker, out),
         };

@@ -2,6 +2,7 @@
 //! this process be killed before it answers one, another process can.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use fuser::{FileHandle, INodeNo, Request};
 use vistafs_handover::{InFlight, Request as Noted};
@@ -12,7 +13,13 @@ impl VistaFs {
     /// Notes that a request is in flight, until what is returned is dropped: after the reply.
     pub(super) fn note(&self, req: &Request, opcode: u32, noted: Noted<'_>) -> Option<InFlight> {
         let handover = self.dispatcher.handover()?;
-        let (view, view_name) = self.dispatcher.view_of(noted.node).unwrap_or_default();
+        let view = if noted.name.is_empty() {
+            self.dispatcher.view_of(noted.node)
+        } else {
+            let name = OsStr::from_bytes(noted.name);
+            self.dispatcher.view_of_name(noted.node, name)
+        };
+        let (view, view_name) = view.unwrap_or_default();
         handover.begin(&Noted {
             unique: req.unique().0,
             opcode,

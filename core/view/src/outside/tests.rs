@@ -41,7 +41,7 @@ fn judged(selection: &Selection, outside: Vec<Outside>) -> Vec<(&'static str, Or
     ];
     let outside = OutsideViews {
         views: outside,
-        incomplete: false,
+        refused: vec![],
     };
     let registry = Registry::assemble(built_in, outside, selection).unwrap();
     let views = registry.all().iter();
@@ -183,10 +183,15 @@ fn names_of_views_that_could_not_be_made_are_passed_over() {
         disable: words(&["gpu"]),
         ..Selection::default()
     };
-    let made = |incomplete| {
+    let made = |is_incomplete: bool| {
+        let refusal = Refusal {
+            origin: Origin::Plugin("/plugins/gpu.so".into()),
+            why: "it is broken".into(),
+            is_told: false,
+        };
         let outside = OutsideViews {
             views: vec![],
-            incomplete,
+            refused: is_incomplete.then_some(refusal).into_iter().collect(),
         };
         Registry::assemble([spec("meminfo", "proc/meminfo")], outside, &selection)
     };

@@ -1,0 +1,45 @@
+//! Plugins that end workers while they are loaded.
+//!
+//! A worker that comes to load a file says so, and what it has said is heard even when it has ended. So
+//! it is known which file it was, at the first time; that is left out from then on, and everything else
+//! serves. It is loaded again when it is another file, or was changed.
+
+use nix::sys::wait::WaitStatus;
+
+use super::Supervisor;
+use super::suspects::is_crash;
+use super::worker_process::{WorkerProcess, in_words};
+use crate::plugins::LeftOut;
+
+impl Supervisor {
+    /// A worker has ended. Whether it was loading a plugin that is left out from now on.
+    pub(super) fn leave_out(&mut self, worker: &WorkerProcess, status: WaitStatus) -> bool {
+        // One that we have killed was too slow.
+        let is_its_fault = is_crash(status) || worker.is_killed();
+        let Some(file) = worker.loading.clone().filter(|_| is_its_fault) else {
+            return false;
+        };
+        let why = if worker.is_killed() {
+            "loading it took too long".to_owned()
+        } else {
+            format!("a worker that was loading it {}", ended(status))
+        };
+        log::error!(
+            "plugin {}: left out: {why}; when it is mended or taken away, vistafs reload",
+            file.path
+        );
+        let left_out = &mut self.state.left_out;
+        left_out.retain(|one| one.file.path != file.path);
+        left_out.push(LeftOut { file, why });
+        self.save();
+        true
+    }
+}
+
+fn ended(status: WaitStatus) -> String {
+    let words = in_words(status);
+    match status {
+        WaitStatus::Signaled(..) => format!("was {words}"),
+        _ => words,
+    }
+}

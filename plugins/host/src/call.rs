@@ -1,0 +1,151 @@
+//! A call of a function of a view: within its limits, its answer as that of any other view.
+
+use std::ffi::c_void;
+use std::time::Duration;
+
+use vistafs_plugin_abi as abi;
+use vistafs_view::{Errno, ViewError};
+
+use crate::lane::{Lane, Late};
+use crate::plugin::Loaded;
+use crate::scene::Scene;
+use crate::sink::Text;
+use crate::table::Data;
+
+/// A view of a plugin, made; never freed.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) loaded: &'static Loaded,
+    data: Data,
+    lane: Lane,
+    most_text: usize,
+}
+
+/// What an answer of a plugin's means to the caller.
+fn outcome(answer: i32, explained: Option<String>) -> Result<i32, ViewError> {
+    if answer >= 0 {
+        return Ok(answer);
+    }
+    let errno = match answer.saturating_neg() {
+        // By this the kernel would take it that no file of the mount has the operation, for ever.
+        libc::ENOSYS => Errno::OPNOTSUPP,
+        // More than that the kernel does not take for an answer.
+        errno @ 1..=511 => Errno::from_raw_os_error(errno),
+        _ => Errno::IO,
+    };
+    Err(match explained {
+        Some(why) => ViewError::Fault { errno, why },
+        None => ViewError::Answer(errno),
+    })
+}
+
+fn late(late: &Late) -> ViewError {
+    ViewError::Fault {
+        errno: match late {
+            Late::NotMade => Errno::IO,
+            Late::Now(_) | Late::Stuck => Errno::TIMEDOUT,
+        },
+        why: late.to_string(),
+    }
+}
+
+impl Made {
+    pub(crate) fn new(
+        loaded: &'static Loaded,
+        data: Data,
+        timeout: Duration,
+        most_text: usize,
+    ) -> Self {
+        Self {
+            loaded,
+            data,
+            lane: Lane::new(timeout),
+            most_text,
+        }
+    }
+
+    /// What the plugin's functions are given.
+    pub(crate) fn data(&self) -> *mut c_void {
+        self.data.get()
+    }
+
+    /// Makes a call, whose answer is 0 or more, and what it puts out.
+    pub(crate) fn call<T: Send + 'static>(
+        &self,
+        scene: Scene,
+        call: impl FnOnce(*const abi::Context) -> (i32, T) + Send + 'static,
+    ) -> Result<(i32, T), ViewError> {
+        let done = self.lane.run(move || {
+            let (answer, out) = call(scene.as_context());
+            (answer, out, scene.explained())
+        });
+        let (answer, out, explained) = done.map_err(|error| late(&error))?;
+        outcome(answer, explained).map(|answer| (answer, out))
+    }
+
+    /// Makes a call that writes a text; its answer and the text.
+    pub(crate) fn write(
+        &self,
+        scene: Scene,
+        call: impl FnOnce(*const abi::Context, *mut abi::Sink) -> i32 + Send + 'static,
+    ) -> Result<(i32, Vec<u8>), ViewError> {
+        let most = self.most_text;
+        let written = self.call(scene, move |context| {
+            let text = Text::new(most);
+            let answer = call(context, text.as_sink());
+            match text.into_bytes() {
+                Some(text) => (answer, Some(text)),
+                // Whatever the plugin makes of it.
+                None => (0, None),
+            }
+        })?;
+        match written {
+            (answer, Some(text)) => Ok((answer, text)),
+            (_, None) => Err(ViewError::Fault {
+                errno: Errno::FBIG,
+                why: format!("it writes more than {most} bytes"),
+            }),
+        }
+    }
+
+    /// Makes a call that is about no request, as far as it is waited for.
+    pub(crate) fn alone<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        match self.lane.run(call) {
+            Ok(outcome) => Some(outcome),
+            Err(late) => {
+                log::warn!("plugin {}: {late}", self.loaded.file.display());
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_answer_confuses_the_kernel() {
+        let errno = |answer| match outcome(answer, None) {
+            Err(ViewError::Answer(errno)) => errno,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(errno(-libc::ENOENT), Errno::NOENT);
+        assert_eq!(errno(-libc::ENOSYS), Errno::OPNOTSUPP);
+        for answer in [-512, -4095, i32::MIN] {
+            assert_eq!(errno(answer), Errno::IO);
+        }
+        assert!(matches!(outcome(3, Some("x".into())), Ok(3)));
+        let fault = outcome(-1, Some("why".into()));
+        assert!(matches!(
+            fault,
+            Err(ViewError::Fault {
+                errno: Errno::PERM,
+                ..
+            })
+        ));
+    }
+}

@@ -1,0 +1,69 @@
+//! Loading a file, and calling its entry function.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use vistafs_plugin_abi as abi;
+
+use crate::functions;
+use crate::plugin::Loaded;
+use crate::table::copy;
+
+/// Loads the file of a descriptor, for ever; what its entry function answers.
+///
+/// # Errors
+/// In words.
+pub(crate) fn load(file: OwnedFd, loaded: &'static Loaded) -> Result<abi::Plugin, String> {
+    // It stays open: by the name of a descriptor that was given anew the next file would be taken for
+    // this one.
+    let file = ManuallyDrop::new(file);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // SAFETY: the code of the file is run, as root wants who has put it there.
+    let opened = unsafe { Library::open(Some(Path::new(&path)), RTLD_NOW | RTLD_LOCAL) };
+    let library = opened.map_err(|error| words(&error, &path))?;
+    // Threads may be in it until the end.
+    let library = ManuallyDrop::new(library);
+    let name = abi::ENTRY.to_string_lossy();
+    // SAFETY: the symbol of this name is a function of this type; who calls another thing so is beyond
+    // help.
+    let entry = unsafe { library.get::<abi::Entry>(abi::ENTRY.to_bytes_with_nul()) };
+    let entry = entry
+        .map_err(|_| format!("it exports no function {name}, so it is no plugin of vistafs"))?;
+    let host: &'static abi::Host = Box::leak(Box::new(functions::host(loaded)));
+    // SAFETY: as above; the table is never freed.
+    let table = unsafe { entry(host) };
+    read(table)
+}
+
+/// Reads what an entry function has answered: its version before all else.
+fn read(table: *const abi::Plugin) -> Result<abi::Plugin, String> {
+    if table.is_null() {
+        return Err("it does not want to serve; what it has logged may tell why".into());
+    }
+    if !table.is_aligned() {
+        return Err("what its entry function answers is no table".into());
+    }
+    // SAFETY: plugins promise that there is a table; the field is the same in every version.
+    let major = unsafe { (*table).abi_major };
+    if major != abi::ABI_MAJOR {
+        let ours = abi::ABI_MAJOR;
+        return Err(format!(
+            "it was made for version {major} of the tables, and this vistafs has version {ours}: \
+             it has to be built anew, against vistafs's own vistafs_plugin.h"
+        ));
+    }
+    // SAFETY: as above; it is as large as it says.
+    unsafe { copy(table) }.map_err(|problem| problem.to_string())
+}
+
+/// What keeps it from being loaded, without the name that only we know it by.
+fn words(error: &libloading::Error, path: &str) -> String {
+    let mut text = error.to_string();
+    if let Some(source) = std::error::Error::source(error) {
+        text = source.to_string();
+    }
+    let text = text.replace(&format!("{path}: "), "");
+    format!("it cannot be loaded: {}", text.trim().escape_debug())
+}

@@ -1,0 +1,283 @@
+//! From directories to views.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rustix::fs::{Dir, fstat};
+use vistafs_plugin_abi as abi;
+use vistafs_view::{
+    Context, Errno, OptionValue, Options, Origin, Outside, Provider, Selection, View, ViewError,
+    ViewSpec,
+};
+
+use crate::call::Made;
+use crate::file::File;
+use crate::library;
+use crate::plugin::Loaded;
+use crate::record::Record;
+use crate::table::{Data, copy, list, text};
+use crate::tree::Tree;
+use crate::trust::{self, Owner};
+
+/// What a call of a plugin may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Time.
+    pub timeout: Duration,
+    /// Bytes of one text.
+    pub most_text: usize,
+}
+
+/// How plugins are loaded.
+pub struct Rules<'r> {
+    /// User number of whoever must own plugins: 0.
+    pub owner: u32,
+    /// What each call may take.
+    pub limits: Limits,
+    /// What the configuration says about views.
+    pub selection: &'r Selection,
+    /// Who is told what is loaded.
+    pub watch: &'r dyn Watch,
+}
+
+/// Is told what is loaded: that may be the last that this process does.
+pub trait Watch {
+    /// A file is going to be loaded; `mark` is another when the file is another, or was changed.
+    ///
+    /// # Errors
+    /// It is not to be loaded, as the text tells.
+    fn before(&self, file: &Path, mark: &str) -> Result<(), String>;
+
+    /// It was.
+    fn after(&self);
+}
+
+impl fmt::Debug for Rules<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("owner", &self.owner)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Views that can be served.
+    pub views: Vec<Outside>,
+    /// What cannot.
+    pub refused: Vec<Refused>,
+}
+
+/// A directory, a file, or a view in it that cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The directory or file.
+    pub file: PathBuf,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+/// Loads all plugins of some directories, in the order of their names. What is wrong with one concerns no
+/// other.
+#[must_use]
+pub fn load(directories: &[PathBuf], rules: &Rules<'_>) -> Found {
+    let mut found = Found::default();
+    for directory in directories {
+        let path = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+        if let Err(why) = found.load_directory(&path, rules) {
+            found.refuse(&path, why);
+        }
+    }
+    found
+}
+
+impl Found {
+    fn refuse(&mut self, file: &Path, why: String) {
+        let file = file.to_owned();
+        self.refused.push(Refused { file, why });
+    }
+
+    fn load_directory(&mut self, path: &Path, rules: &Rules<'_>) -> Result<(), String> {
+        let owner = Owner(rules.owner);
+        let held = trust::directory(path, owner)?;
+        let held = held.ok_or("there is no such directory: [plugin_dirs] names it")?;
+        for name in names(&held).map_err(|errno| errno.to_string())? {
+            let file = path.join(&name);
+            if let Err(why) = self.load_file(&held, &name, &file, rules) {
+                self.refuse(&file, why);
+            }
+        }
+        Ok(())
+    }
+
+    fn load_file(
+        &mut self,
+        held: &OwnedFd,
+        name: &OsStr,
+        file: &Path,
+        rules: &Rules<'_>,
+    ) -> Result<(), String> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let opened = trust::file(held, name, Owner(rules.owner))?;
+        let mark = mark(&opened)?;
+        rules.watch.before(file, &mark)?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let loaded: &'static Loaded = Box::leak(Box::new(Loaded::new(file.to_owned(), number)));
+        let views = library::load(opened, loaded)
+            .and_then(|plugin| self.make_views(&plugin, loaded, rules));
+        rules.watch.after();
+        views
+    }
+
+    fn make_views(
+        &mut self,
+        plugin: &abi::Plugin,
+        loaded: &'static Loaded,
+        rules: &Rules<'_>,
+    ) -> Result<(), String> {
+        let words = |problem: crate::Problem| problem.to_string();
+        // SAFETY: plugins promise that what their tables lead to is there for ever.
+        let name = unsafe { text(plugin.name, "the name of the plugin") }.map_err(words)?;
+        // SAFETY: as above.
+        let version = unsafe { text(plugin.version, "the version of the plugin") };
+        let version = version.map_err(words)?;
+        // SAFETY: as above.
+        let views = unsafe { list(plugin.views, plugin.view_count, "the list of views") };
+        let views = views.map_err(words)?;
+        log::debug!(
+            "plugin {}: {} {}, views: {}",
+            loaded.file.display(),
+            name.escape_debug(),
+            version.escape_debug(),
+            views.len()
+        );
+        for (at, &table) in views.iter().enumerate() {
+            // SAFETY: as above.
+            let made = unsafe { Record::read(table) }
+                .map_err(|problem| format!("its view number {}: {problem}", at + 1))
+                .and_then(|record| make(table, record, loaded, rules));
+            match made {
+                Ok(view) => self.views.push(view),
+                Err(why) => self.refuse(&loaded.file, why),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The names of the files that are taken for plugins, sorted.
+fn names(directory: &OwnedFd) -> Result<Vec<OsString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory.as_fd())? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        let is_hidden = name.as_bytes().first() == Some(&b'.');
+        if !is_hidden && Path::new(name).extension() == Some(OsStr::new("so")) {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Another one when the file is another, or is changed.
+fn mark(file: &OwnedFd) -> Result<String, String> {
+    let stat = fstat(file).map_err(|errno| errno.to_string())?;
+    Ok(format!(
+        "{}.{}.{}.{}.{}",
+        stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec
+    ))
+}
+
+/// Makes a view of a plugin.
+fn make(
+    table: *const abi::View,
+    record: Record,
+    loaded: &'static Loaded,
+    rules: &Rules<'_>,
+) -> Result<Outside, String> {
+    let of_view = format!("its view {:?}", record.name);
+    if let Some(problem) = record.problem() {
+        return Err(format!("{of_view}: {problem}"));
+    }
+    let flags = record.flags;
+    let spec = record.into_spec();
+    let origin = Origin::Plugin(loaded.file.clone());
+    if rules.selection.disable.iter().any(|name| name == spec.name) {
+        let provider = Provider::File(Arc::new(NotMade));
+        return Ok(Outside {
+            spec,
+            provider,
+            origin,
+        });
+    }
+    // SAFETY: it was read before; plugins promise that it stays.
+    let view = unsafe { copy(table) }.map_err(|problem| problem.to_string())?;
+    let data = data(table, &view, spec, rules).map_err(|why| format!("{of_view}: {why}"))?;
+    let Limits { timeout, most_text } = rules.limits;
+    let made: &'static Made = Box::leak(Box::new(Made::new(loaded, data, timeout, most_text)));
+    let provider = match view.render {
+        Some(render) if view.kind == abi::KIND_FILE => Provider::File(Arc::new(File {
+            made,
+            render,
+            render_on_host: view.render_on_host,
+            channel: view.channel,
+            keeps_its_length: flags & abi::VIEW_FIXED_LENGTH != 0,
+        })),
+        _ => {
+            // SAFETY: as above.
+            let functions = unsafe { copy(view.tree) }.map_err(|problem| problem.to_string())?;
+            Provider::Tree(Arc::new(Tree { made, functions }))
+        }
+    };
+    Ok(Outside {
+        spec,
+        provider,
+        origin,
+    })
+}
+
+/// What the functions of a view are given.
+fn data(
+    table: *const abi::View,
+    view: &abi::View,
+    spec: &'static ViewSpec,
+    rules: &Rules<'_>,
+) -> Result<Data, String> {
+    let none = BTreeMap::<String, OptionValue>::new();
+    let set = rules.selection.options.get(spec.name).unwrap_or(&none);
+    let set = set.iter().map(|(name, value)| (name.as_str(), value));
+    let options = Options::new(spec.name, spec.options, set).map_err(|error| error.to_string())?;
+    let Some(make) = view.make else {
+        return Ok(Data::new(view.data));
+    };
+    let mut data = ptr::null_mut();
+    // SAFETY: the plugin has given the function for this, and all that it is given is there as long as the
+    // call.
+    let answer = unsafe { make(table, ptr::from_ref(&options).cast(), &raw mut data) };
+    if answer < 0 {
+        let errno = Errno::from_raw_os_error(answer.saturating_neg());
+        return Err(format!("it cannot be made: {errno}; its log may tell more"));
+    }
+    Ok(Data::new(data))
+}
+
+/// In the place of a view that the configuration has disabled.
+#[derive(Debug)]
+struct NotMade;
+
+impl View for NotMade {
+    fn render(&self, _: &mut Context<'_>, _: &mut Vec<u8>) -> Result<(), ViewError> {
+        Err(ViewError::Answer(Errno::IO))
+    }
+}

@@ -1,0 +1,133 @@
+//! Whose a file is, and who may write to it.
+//!
+//! The directory is opened once, the file once below it: what is looked at is what will be loaded,
+//! whatever happens to the names meanwhile.
+
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
+use rustix::io::Errno;
+
+/// Who may own plugins and their directories: root; in tests, whoever runs them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner(pub(crate) u32);
+
+/// Opens a directory that plugins may be loaded from. `None`: it is not there.
+///
+/// # Errors
+/// In words.
+pub(crate) fn directory(path: &Path, owner: Owner) -> Result<Option<OwnedFd>, String> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = match openat(CWD, path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        opened => opened.map_err(|errno| errno.to_string())?,
+    };
+    let stat = fstat(&opened).map_err(|errno| errno.to_string())?;
+    owner.check(&stat, "the directory")?;
+    Ok(Some(opened))
+}
+
+/// Opens a file that may be loaded, below a directory that may.
+///
+/// # Errors
+/// In words.
+pub(crate) fn file(directory: &OwnedFd, name: &OsStr, owner: Owner) -> Result<OwnedFd, String> {
+    // A link of root's may lead anywhere, to what is judged as if it were here; what is no file must not
+    // be waited for.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let opened = openat(directory, name, flags, Mode::empty()).map_err(|e| e.to_string())?;
+    let stat = fstat(&opened).map_err(|errno| errno.to_string())?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err("it is no file".into());
+    }
+    owner.check(&stat, "it")?;
+    Ok(opened)
+}
+
+impl Owner {
+    fn check(self, stat: &Stat, what: &str) -> Result<(), String> {
+        if stat.st_uid != self.0 {
+            let owner = stat.st_uid;
+            return Err(format!(
+                "{what} belongs to user {owner}, and must belong to root: chown root"
+            ));
+        }
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        if mode.intersects(Mode::WGRP | Mode::WOTH) {
+            return Err(format!("others than root may write to {what}: chmod go-w"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn us() -> Owner {
+        Owner(rustix::process::geteuid().as_raw())
+    }
+
+    fn set(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_others_may_write_to_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.so");
+        std::fs::write(&path, "").unwrap();
+        let look = || {
+            let held = directory(dir.path(), us())?.ok_or("none")?;
+            file(&held, OsStr::new("a.so"), us()).map(drop)
+        };
+        for (of_dir, of_file, fine) in [
+            (0o755, 0o644, true),
+            (0o700, 0o600, true),
+            (0o775, 0o644, false),
+            (0o1757, 0o644, false),
+            (0o755, 0o664, false),
+            (0o755, 0o646, false),
+        ] {
+            set(dir.path(), of_dir);
+            set(&path, of_file);
+            let why = look();
+            assert_eq!(why.is_ok(), fine, "{of_dir:o} {of_file:o} {why:?}");
+        }
+        set(dir.path(), 0o700);
+    }
+
+    #[test]
+    fn what_is_not_roots_or_no_file_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.so"), "").unwrap();
+        std::fs::create_dir(dir.path().join("b.so")).unwrap();
+        rustix::fs::mkfifoat(CWD, dir.path().join("c.so"), Mode::RUSR).unwrap();
+        std::os::unix::fs::symlink("a.so", dir.path().join("d.so")).unwrap();
+        std::os::unix::fs::symlink("none", dir.path().join("e.so")).unwrap();
+        let held = directory(dir.path(), us()).unwrap().unwrap();
+        for (name, expected) in [
+            ("a.so", None),
+            ("b.so", Some("no file")),
+            ("c.so", Some("no file")),
+            ("d.so", None),
+            ("e.so", Some("No such file")),
+            ("f.so", Some("No such file")),
+        ] {
+            let opened = file(&held, OsStr::new(name), us());
+            match expected {
+                None => drop(opened.unwrap()),
+                Some(why) => assert!(opened.unwrap_err().contains(why), "{name}"),
+            }
+        }
+        let other = Owner(us().0 + 1);
+        let why = file(&held, OsStr::new("a.so"), other).unwrap_err();
+        assert!(why.contains("must belong to root"), "{why}");
+        assert!(directory(dir.path(), other).is_err());
+        assert!(directory(&dir.path().join("none"), us()).unwrap().is_none());
+    }
+}
