@@ -99,6 +99,7 @@ mod tests {
             way: Way::Kept,
             own: 5000,
             own_ratio: 123,
+            before_ratio: None,
             lxcfs_ratio: None,
             kernel_ratio: None,
         };

@@ -69,6 +69,9 @@ struct RunArgs {
     /// The vistafs to measure.
     #[arg(long)]
     vistafs: PathBuf,
+    /// Another vistafs, to compare with.
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// The ratios that vistafs is to reach, and nothing else.
     #[arg(long)]
     targets: bool,
@@ -130,7 +133,7 @@ impl RunArgs {
             plan.containers = self.containers;
         }
         plan.only = self.file;
-        let results = measure::run(&plan, &self.vistafs, &self.config)?;
+        let results = measure::run(&plan, &self.vistafs, self.before.as_deref(), &self.config)?;
         report::print(&results);
         if let Some(path) = &self.json {
             fs::write(path, report::json(&results)?)

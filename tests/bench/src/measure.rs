@@ -123,12 +123,17 @@ struct Bench {
 }
 
 /// Measures.
-pub(crate) fn run(plan: &Plan, vistafs: &Path, config: &str) -> Result<Results> {
+pub(crate) fn run(
+    plan: &Plan,
+    vistafs: &Path,
+    before: Option<&Path>,
+    config: &str,
+) -> Result<Results> {
     let files = plan.files();
     if files.is_empty() {
         bail!("there is no such file; --file takes the names of the tables");
     }
-    let mut bench = Bench::start(vistafs, config, &files)?;
+    let mut bench = Bench::start(vistafs, before, config, &files)?;
     let mut results = Results::default();
     bench.weigh("at the start", &mut results)?;
     let singles = files.iter().flat_map(|file| {
@@ -151,7 +156,7 @@ pub(crate) fn run(plan: &Plan, vistafs: &Path, config: &str) -> Result<Results> 
 }
 
 impl Bench {
-    fn start(vistafs: &Path, config: &str, files: &[File]) -> Result<Self> {
+    fn start(vistafs: &Path, before: Option<&Path>, config: &str, files: &[File]) -> Result<Self> {
         let work = std::env::temp_dir().join(format!("vistafs-bench-{}", std::process::id()));
         let texts = work.join("texts");
         fs::create_dir(&work).with_context(|| format!("creating {}", work.display()))?;
@@ -179,6 +184,10 @@ impl Bench {
             bench.containers[0].copy(&from, &text)?;
         }
         bench.servers.push((Server::Vistafs, Some(mounted)));
+        if let Some(before) = before {
+            let mounted = Mounted::start(before, &arguments, work.join("before"), cpu)?;
+            bench.servers.push((Server::Before, Some(mounted)));
+        }
         let bench_program = std::env::current_exe()?;
         let texts = texts.to_str().context("a path that is no text")?;
         let null = Mounted::start(&bench_program, &["null", texts], work.join("null"), cpu)?;

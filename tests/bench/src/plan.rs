@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
     Vistafs,
+    /// Another vistafs, to compare with.
+    Before,
     Null,
     Lxcfs,
     Kernel,
@@ -13,6 +15,7 @@ impl Server {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Vistafs => "vistafs",
+            Self::Before => "before",
             Self::Null => "null",
             Self::Lxcfs => "lxcfs",
             Self::Kernel => "kernel",

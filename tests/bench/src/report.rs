@@ -18,6 +18,7 @@ pub(crate) struct Ratio {
     pub(crate) own: u64,
     /// Of what the null file system takes, in hundredths.
     pub(crate) own_ratio: u64,
+    pub(crate) before_ratio: Option<u64>,
     /// lxcfs's, if it was there.
     pub(crate) lxcfs_ratio: Option<u64>,
     pub(crate) kernel_ratio: Option<u64>,
@@ -47,6 +48,7 @@ impl Results {
                     way,
                     own,
                     own_ratio: to_floor(own),
+                    before_ratio: p50(Server::Before).map(to_floor),
                     lxcfs_ratio: p50(Server::Lxcfs).map(to_floor),
                     kernel_ratio: p50(Server::Kernel).map(to_floor),
                 });
@@ -65,8 +67,8 @@ pub(crate) fn print(results: &Results) {
     println!(
         "One reader in one container: times of the null file system (the least that FUSE takes) \
          that each takes.\n\n\
-         | file | way | vistafs, µs | vistafs | target | | lxcfs | kernel |\n\
-         |---|---|---|---|---|---|---|---|"
+         | file | way | vistafs, µs | vistafs | target | | before | lxcfs | kernel |\n\
+         |---|---|---|---|---|---|---|---|---|"
     );
     let ratios = results.ratios();
     for ratio in &ratios {
@@ -76,12 +78,13 @@ pub(crate) fn print(results: &Results) {
             "miss"
         };
         println!(
-            "| {} | {} | {} | {} | {} | {verdict} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {verdict} | {} | {} | {} |",
             ratio.file.name,
             ratio.way.name(),
             micros(ratio.own),
             decimal(ratio.own_ratio),
             decimal(ratio.file.target),
+            told(ratio.before_ratio.map(decimal)),
             told(ratio.lxcfs_ratio.map(decimal)),
             told(ratio.kernel_ratio.map(decimal)),
         );
@@ -177,6 +180,7 @@ pub(crate) fn json(results: &Results) -> Result<String> {
                 "way": ratio.way.name(),
                 "ratio_hundredths": ratio.own_ratio,
                 "target_hundredths": ratio.file.target,
+                "before_ratio_hundredths": ratio.before_ratio,
                 "lxcfs_ratio_hundredths": ratio.lxcfs_ratio,
                 "kernel_ratio_hundredths": ratio.kernel_ratio,
             })

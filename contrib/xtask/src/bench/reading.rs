@@ -35,20 +35,20 @@ pub(crate) struct ReadingArgs {
     /// Text of a configuration file for vistafs.
     #[arg(long)]
     config: Option<String>,
-    /// Another vistafs than this one, to compare with.
+    /// Another program vistafs, to compare with.
     #[arg(long)]
-    vistafs: Option<PathBuf>,
+    before: Option<PathBuf>,
 }
 
 impl ReadingArgs {
     pub(super) fn run(&self, scope: &[&str]) -> Result<ExitCode> {
-        let daemon = match &self.vistafs {
-            Some(other) => std::path::absolute(other)?,
-            None => FAST_DAEMON.build()?,
-        };
-        let mut bench = command(&FAST_BENCH, daemon)?;
+        let mut bench = command(&FAST_BENCH, FAST_DAEMON.build()?)?;
         bench.args(scope);
-        for (option, path) in [("--json", &self.json), ("--svg", &self.svg)] {
+        for (option, path) in [
+            ("--json", &self.json),
+            ("--svg", &self.svg),
+            ("--before", &self.before),
+        ] {
             if let Some(path) = path {
                 bench.arg(option).arg(std::path::absolute(path)?);
             }
