@@ -1,6 +1,7 @@
 //! Memory and swap of a cgroup, whatever the version.
 
 mod counters;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use vistafs_host::{HostError, KeptFile};
 use vistafs_text::Limit;
 
 pub use counters::MemoryCounters;
+pub use wanted::MemoryWanted;
 
 use crate::{Cgroup, Version, v1, v2};
 
@@ -100,7 +102,8 @@ pub enum SwapFigures {
     },
 }
 
-/// All about the memory of a cgroup, of one instant, in bytes.
+/// All about the memory of a cgroup, of one instant, in bytes. What was not wanted is as if nobody
+/// counted it: 0, `Max`, `NotAccounted`.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryFigures {
     /// Least of its own limit and its ancestors'.
@@ -178,7 +181,7 @@ impl Memory {
         }
     }
 
-    /// Reads everything. `None`: the controller is not there for this cgroup, nor for an ancestor.
+    /// Reads what is wanted. `None`: the controller is not there for this cgroup, nor for an ancestor.
     ///
     /// A cgroup for which the controller is not enabled is charged to the nearest ancestor that has
     /// it, whose figures then are the best that is known.
@@ -187,12 +190,13 @@ impl Memory {
     /// When a file that is there cannot be read or understood, or the cgroup has been removed.
     pub fn figures(
         &self,
+        wanted: MemoryWanted,
         page_size: u64,
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
         match &self.levels {
-            Levels::V1(levels) => self.walk(levels, page_size, text),
-            Levels::V2(levels) => self.walk(levels, page_size, text),
+            Levels::V1(levels) => self.walk(levels, wanted, page_size, text),
+            Levels::V2(levels) => self.walk(levels, wanted, page_size, text),
         }
     }
 
@@ -286,9 +290,40 @@ impl Memory {
         Ok(usage.unwrap_or(0))
     }
 
+    /// The figures of the level that is charged.
+    fn own<L: Level>(
+        &self,
+        level: &L,
+        limit: Limit,
+        wanted: MemoryWanted,
+        page_size: u64,
+        text: &mut Vec<u8>,
+    ) -> Result<MemoryFigures, HostError> {
+        let mut figures = MemoryFigures {
+            limit,
+            usage: 0,
+            stat: MemoryStat::default(),
+            ancestors_headroom: Limit::Max,
+            swap: SwapFigures::NotAccounted,
+        };
+        if wanted.usage {
+            figures.usage = self.counted(level.usage(text)?)?;
+        }
+        if wanted.statistics {
+            figures.stat = level.stat(text)?;
+        }
+        if wanted.swap
+            && let Some(limit) = level.swap_limit(page_size, text)?
+        {
+            figures.swap = level.swap(limit, text)?;
+        }
+        Ok(figures)
+    }
+
     fn walk<L: Level>(
         &self,
         levels: &[L],
+        wanted: MemoryWanted,
         page_size: u64,
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
@@ -301,20 +336,13 @@ impl Memory {
                 continue;
             };
             let Some(known) = &mut figures else {
-                figures = Some(MemoryFigures {
-                    limit,
-                    usage: self.counted(level.usage(text)?)?,
-                    stat: level.stat(text)?,
-                    ancestors_headroom: Limit::Max,
-                    swap: match level.swap_limit(page_size, text)? {
-                        Some(limit) => level.swap(limit, text)?,
-                        None => SwapFigures::NotAccounted,
-                    },
-                });
+                figures = Some(self.own(level, limit, wanted, page_size, text)?);
                 continue;
             };
             if limit != Limit::Max {
                 known.limit = known.limit.min(limit);
+            }
+            if limit != Limit::Max && wanted.headroom {
                 let left = headroom(
                     limit,
                     self.counted(level.usage(text)?)?,

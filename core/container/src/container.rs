@@ -8,7 +8,8 @@ use std::time::Duration;
 use vistafs_cgroup::pressure::{Pressure, PressureFile, Resource};
 use vistafs_cgroup::{
     Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Freezer, Hierarchies, Hugetlb,
-    HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, NodeMemory, PerCpu, Tasks,
+    HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, MemoryWanted, NodeMemory,
+    PerCpu, Tasks,
 };
 use vistafs_handover::ContainerKey;
 use vistafs_host::{Host, HostError};
@@ -152,17 +153,18 @@ impl Container {
         self.boottime_offset
     }
 
-    /// Memory and swap. `None`: no memory controller counts for it.
+    /// Memory and swap, as far as wanted. `None`: no memory controller counts for it.
     ///
     /// # Errors
     /// When a file that is there cannot be read or understood.
     pub fn memory(
         &self,
+        wanted: MemoryWanted,
         host: &Host,
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
         match &self.memory {
-            Some(memory) => memory.figures(host.page_size(), text),
+            Some(memory) => memory.figures(wanted, host.page_size(), text),
             None => Ok(None),
         }
     }
@@ -200,7 +202,7 @@ impl Container {
         total: u64,
         text: &mut Vec<u8>,
     ) -> Result<u64, HostError> {
-        let figures = self.memory(host, text)?;
+        let figures = self.memory(MemoryWanted::LIMIT, host, text)?;
         Ok(figures.map_or(Limit::Max, |f| f.limit).or_total(total))
     }
 
@@ -219,9 +221,11 @@ impl Container {
     pub fn cpu_usage(
         &self,
         per_cpu: &mut Vec<PerCpu>,
+        host: &Host,
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
-        self.cpu.usage(per_cpu, text)
+        let tick = Duration::from_secs(1) / u32::try_from(host.clk_tck()).unwrap_or(100).max(1);
+        self.cpu.usage(per_cpu, host.epoch().min(tick), text)
     }
 
     /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.

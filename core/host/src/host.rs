@@ -84,6 +84,12 @@ impl Host {
         &self.root
     }
 
+    /// How old a text may be that several readings share; zero: none is.
+    #[must_use]
+    pub fn epoch(&self) -> Duration {
+        self.epoch
+    }
+
     /// Bytes in a page.
     #[must_use]
     pub fn page_size(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! The interleaved rounds.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -239,7 +240,11 @@ impl Bench {
         let turns = self.containers.len();
         // The first one warms up.
         for round in 0..=plan.rounds {
-            for (what, job, pids, slices) in &mut slices {
+            // Whoever comes after one that is slow to warm up must not always be the same.
+            let mut order: Vec<usize> = (0..slices.len()).collect();
+            order.sort_by_key(|index| scrambled(*index, round));
+            for index in order {
+                let (what, job, pids, slices) = &mut slices[index];
                 let before = used::cpu_time(pids);
                 let done = match what.spread {
                     None => self.containers[0].run(job)?,
@@ -332,6 +337,13 @@ impl Drop for Bench {
             eprintln!("{} is left: {error}", self.work.display());
         }
     }
+}
+
+/// The same numbers in another order each round, alike in each run.
+fn scrambled(index: usize, round: usize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (index, round).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What the slices of one row gave.
