@@ -1,14 +1,17 @@
 //! Memory and swap of a cgroup, whatever the version.
 
 mod counters;
+mod recent;
 mod wanted;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vistafs_host::{HostError, KeptFile};
 use vistafs_text::Limit;
 
 pub use counters::MemoryCounters;
+use recent::{Charged, Recent};
 pub use wanted::MemoryWanted;
 
 use crate::{Cgroup, Version, v1, v2};
@@ -102,6 +105,14 @@ pub enum SwapFigures {
     },
 }
 
+impl SwapFigures {
+    fn set_limit(&mut self, now: Limit) {
+        if let Self::Apart { limit, .. } | Self::Pool { limit, .. } = self {
+            *limit = now;
+        }
+    }
+}
+
 /// All about the memory of a cgroup, of one instant, in bytes. What was not wanted is as if nobody
 /// counted it: 0, `Max`, `NotAccounted`.
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +169,8 @@ pub(crate) trait Level {
 pub struct Memory {
     cgroup: Arc<Cgroup>,
     levels: Levels,
+    // Of each level.
+    recent: Vec<Recent>,
 }
 
 /// Own one first.
@@ -177,11 +190,12 @@ impl Memory {
                 Version::V1 => Levels::V1(dirs.map(v1::memory::Level::new).collect()),
                 Version::V2 => Levels::V2(dirs.map(v2::memory::Level::new).collect()),
             },
+            recent: cgroup.levels().iter().map(|_| Recent::default()).collect(),
             cgroup: Arc::clone(cgroup),
         }
     }
 
-    /// Reads what is wanted. `None`: the controller is not there for this cgroup, nor for an ancestor.
+    /// Reads what is wanted; use and statistics may be as old as `age`. `None`: the controller is not there for this cgroup, nor for an ancestor.
     ///
     /// A cgroup for which the controller is not enabled is charged to the nearest ancestor that has
     /// it, whose figures then are the best that is known.
@@ -191,12 +205,13 @@ impl Memory {
     pub fn figures(
         &self,
         wanted: MemoryWanted,
-        page_size: u64,
+        (age, page_size): (Duration, u64),
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
+        let facts = (age, page_size);
         match &self.levels {
-            Levels::V1(levels) => self.walk(levels, wanted, page_size, text),
-            Levels::V2(levels) => self.walk(levels, wanted, page_size, text),
+            Levels::V1(levels) => self.walk(levels, wanted, facts, text),
+            Levels::V2(levels) => self.walk(levels, wanted, facts, text),
         }
     }
 
@@ -290,43 +305,51 @@ impl Memory {
         Ok(usage.unwrap_or(0))
     }
 
-    /// The figures of the level that is charged.
-    fn own<L: Level>(
+    /// What a level is charged with, and whether it was read now.
+    fn charged<L: Level>(
         &self,
-        level: &L,
-        limit: Limit,
+        (height, level): (usize, &L),
         wanted: MemoryWanted,
-        page_size: u64,
+        (age, page_size): (Duration, u64),
         text: &mut Vec<u8>,
-    ) -> Result<MemoryFigures, HostError> {
-        let mut figures = MemoryFigures {
-            limit,
+    ) -> Result<(Charged, bool), HostError> {
+        let recent = self.recent.get(height);
+        if let Some(charged) = recent.and_then(|recent| recent.get(wanted, age)) {
+            return Ok((charged, false));
+        }
+        let read = Instant::now();
+        let mut charged = Charged {
             usage: 0,
             stat: MemoryStat::default(),
-            ancestors_headroom: Limit::Max,
             swap: SwapFigures::NotAccounted,
         };
         if wanted.usage {
-            figures.usage = self.counted(level.usage(text)?)?;
+            charged.usage = self.counted(level.usage(text)?)?;
         }
         if wanted.statistics {
-            figures.stat = level.stat(text)?;
+            charged.stat = level.stat(text)?;
         }
         if wanted.swap
             && let Some(limit) = level.swap_limit(page_size, text)?
         {
-            figures.swap = level.swap(limit, text)?;
+            charged.swap = level.swap(limit, text)?;
         }
-        Ok(figures)
+        if let Some(recent) = recent
+            && !age.is_zero()
+        {
+            recent.set(read, wanted, charged);
+        }
+        Ok((charged, true))
     }
 
     fn walk<L: Level>(
         &self,
         levels: &[L],
         wanted: MemoryWanted,
-        page_size: u64,
+        facts: (Duration, u64),
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
+        let (_, page_size) = facts;
         let mut figures: Option<MemoryFigures> = None;
         for (height, level) in levels.iter().enumerate() {
             let Some(limit) = level.limit(page_size, text)? else {
@@ -336,18 +359,32 @@ impl Memory {
                 continue;
             };
             let Some(known) = &mut figures else {
-                figures = Some(self.own(level, limit, wanted, page_size, text)?);
+                let (mut own, is_new) = self.charged((height, level), wanted, facts, text)?;
+                if wanted.swap
+                    && !is_new
+                    && let Some(now) = level.swap_limit(page_size, text)?
+                {
+                    own.swap.set_limit(now);
+                }
+                figures = Some(MemoryFigures {
+                    limit,
+                    usage: own.usage,
+                    stat: own.stat,
+                    ancestors_headroom: Limit::Max,
+                    swap: own.swap,
+                });
                 continue;
             };
             if limit != Limit::Max {
                 known.limit = known.limit.min(limit);
             }
             if limit != Limit::Max && wanted.headroom {
-                let left = headroom(
-                    limit,
-                    self.counted(level.usage(text)?)?,
-                    level.stat(text)?.reclaimable(),
-                );
+                let charged = MemoryWanted {
+                    statistics: true,
+                    ..MemoryWanted::USAGE
+                };
+                let (charged, _) = self.charged((height, level), charged, facts, text)?;
+                let left = headroom(limit, charged.usage, charged.stat.reclaimable());
                 known.ancestors_headroom = known.ancestors_headroom.min(left);
             }
             if let SwapFigures::Apart { limit: swap, .. } | SwapFigures::Pool { limit: swap, .. } =

@@ -44,6 +44,11 @@ pub struct Container {
     counted: CountedTasks,
 }
 
+/// How long what a container uses counts as of one instant: no more than a tick of most kernels.
+fn instant(host: &Host) -> Duration {
+    host.epoch().min(Duration::from_millis(4))
+}
+
 impl Container {
     /// The container of some cgroups. `start`: when it began, since boot.
     #[must_use]
@@ -164,7 +169,7 @@ impl Container {
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
         match &self.memory {
-            Some(memory) => memory.figures(wanted, host.page_size(), text),
+            Some(memory) => memory.figures(wanted, (instant(host), host.page_size()), text),
             None => Ok(None),
         }
     }
@@ -224,8 +229,7 @@ impl Container {
         host: &Host,
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
-        let tick = Duration::from_secs(1) / u32::try_from(host.clk_tck()).unwrap_or(100).max(1);
-        self.cpu.usage(per_cpu, host.epoch().min(tick), text)
+        self.cpu.usage(per_cpu, instant(host), text)
     }
 
     /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.

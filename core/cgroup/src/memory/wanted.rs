@@ -30,6 +30,13 @@ impl MemoryWanted {
         swap: false,
     };
 
+    /// Whether what was read for these is enough for those.
+    pub(super) fn covers(self, those: Self) -> bool {
+        let parts = |of: Self| [of.usage, of.statistics, of.swap];
+        let pairs = parts(self).into_iter().zip(parts(those));
+        pairs.fold(true, |all, (has, needs)| all && (has || !needs))
+    }
+
     /// Limit and use.
     pub const USAGE: Self = Self {
         usage: true,
