@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::AtFlags;
-use vistafs_text::{ParseError, number};
+use rustix::io::Errno;
+use vistafs_text::number;
 
 use crate::{Host, HostError};
 
@@ -74,21 +75,19 @@ fn inode(host: &Host, tid: u32, kind: NamespaceKind) -> Result<u64, HostError> {
     const LONGEST: usize = "4294967295/ns/cgroup".len();
     let mut name = [0u8; LONGEST];
     let path = join(&mut name, tid, kind.proc_entry());
-    // The text of the link tells it; to follow the link, for stat(2), costs more than half as much again.
-    let mut text = [0u8; 64];
-    let read = rustix::fs::readlinkat_raw(host.proc(), path, &mut text[..]);
-    let length = read.map_err(|errno| {
+    number_at(host.proc(), path).map_err(|errno| {
         let name = format!("{tid}/{}", kind.proc_entry());
         HostError::from_errno(errno, &host.proc().path().join(Path::new(&name)))
-    })?;
-    let text = text.get(..length).unwrap_or_default();
-    number_of(text).ok_or_else(|| {
-        let path = host
-            .proc()
-            .path()
-            .join(format!("{tid}/{}", kind.proc_entry()));
-        HostError::malformed(&path, ParseError::new("the name of a namespace", 1, text))
     })
+}
+
+/// The inode number of the namespace that a link leads to: its text tells it, and to follow the link,
+/// for stat(2), costs more.
+pub(crate) fn number_at(dir: impl AsFd, path: &[u8]) -> Result<u64, Errno> {
+    let mut text = [0u8; 64];
+    let length = rustix::fs::readlinkat_raw(dir, path, &mut text[..])?;
+    // No kernel has other links there.
+    number_of(text.get(..length).unwrap_or_default()).ok_or(Errno::INVAL)
 }
 
 /// The inode number in the text of a link as `pid:[4026531836]`.
