@@ -25,6 +25,7 @@ mod shown;
 
 use std::sync::Arc;
 
+use vistafs_cgroup::MemoryWanted;
 use vistafs_text::meminfo;
 use vistafs_view::{
     Context, OptionSpec, OptionValue, Options, Provider, Source, View, ViewError, ViewSpec,
@@ -81,13 +82,20 @@ impl View for Meminfo {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         const FILE: &str = "proc/meminfo";
         let text = cx.host_text(FILE)?;
-        let Some(figures) = cx.memory()? else {
+        let host = HostMemory::read(&text);
+        let wanted = MemoryWanted {
+            headroom: self.bounded,
+            // Where the host has none, nobody has.
+            swap: cx.shows_swap() && host.as_ref().is_ok_and(|host| host.swap_total > 0),
+            ..MemoryWanted::ALL
+        };
+        let Some(figures) = cx.memory(wanted)? else {
             // No memory controller: the container has what the host has.
             out.extend_from_slice(&text);
             return Ok(());
         };
         let malformed = |source| ViewError::Host { file: FILE, source };
-        let host = HostMemory::read(&text).map_err(malformed)?;
+        let host = host.map_err(malformed)?;
         let shown = Shown::new(&figures, &host, cx.shows_swap(), self.bounded);
         let huge_pages = cx.huge_pages()?;
         for line in meminfo::lines(&text) {

@@ -12,6 +12,7 @@
 
 use std::sync::Arc;
 
+use vistafs_cgroup::MemoryWanted;
 use vistafs_text::slabinfo;
 use vistafs_view::{Context, Provider, Source, View, ViewError, ViewSpec, inventory};
 
@@ -36,7 +37,7 @@ struct Slabinfo;
 impl View for Slabinfo {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let text = cx.host_text(FILE)?;
-        if cx.memory()?.is_none() {
+        if cx.memory(MemoryWanted::LIMIT)?.is_none() {
             // No memory controller: what the host has.
             out.extend_from_slice(&text);
             return Ok(());

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use vistafs_cgroup::MemoryWanted;
 use vistafs_text::swaps;
 use vistafs_view::{Context, Provider, Source, View, ViewError, ViewSpec, inventory};
 
@@ -41,7 +42,15 @@ struct Swaps;
 impl View for Swaps {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let text = cx.host_text(FILE)?;
-        let Some(figures) = cx.memory()? else {
+        let host_total = host_memory::bytes(cx, "SwapTotal");
+        // Where the host has none, nobody has.
+        let swap = cx.shows_swap() && !matches!(host_total, Ok(0));
+        let wanted = MemoryWanted {
+            usage: swap,
+            swap,
+            ..MemoryWanted::LIMIT
+        };
+        let Some(figures) = cx.memory(wanted)? else {
             // No memory controller: the container has what the host has.
             out.extend_from_slice(&text);
             return Ok(());
@@ -49,10 +58,10 @@ impl View for Swaps {
         let header =
             swaps::header(&text).map_err(|source| ViewError::Host { file: FILE, source })?;
         out.extend_from_slice(header.text);
-        if !cx.shows_swap() {
+        if !swap {
             return Ok(());
         }
-        let swap = Swap::of(&figures, host_memory::bytes(cx, "SwapTotal")?);
+        let swap = Swap::of(&figures, host_total?);
         let size = swap.total / 1024;
         if size > 0 {
             let area = swaps::Area {

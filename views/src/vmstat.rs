@@ -20,7 +20,7 @@
 
 use std::sync::Arc;
 
-use vistafs_cgroup::MemoryStat;
+use vistafs_cgroup::{MemoryStat, MemoryWanted};
 use vistafs_text::{flat_keyed, number, single_value};
 use vistafs_view::{Context, Provider, Source, View, ViewError, ViewSpec, inventory};
 
@@ -47,7 +47,11 @@ struct Vmstat;
 impl View for Vmstat {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let text = cx.host_text(FILE)?;
-        let Some(figures) = cx.memory()? else {
+        let Some(figures) = cx.memory(MemoryWanted {
+            statistics: true,
+            ..MemoryWanted::USAGE
+        })?
+        else {
             // No memory controller: the container has what the host has.
             out.extend_from_slice(&text);
             return Ok(());

@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use vistafs_cgroup::MemoryWanted;
 use vistafs_text::zoneinfo::{self, Counts};
 use vistafs_view::{Context, Provider, Source, View, ViewError, ViewSpec, inventory};
 
@@ -46,7 +47,7 @@ impl View for Zoneinfo {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let visible = cx.visible_cpus()?;
         let host = cx.host_text(FILE)?;
-        let counts = if cx.memory()?.is_some() {
+        let counts = if cx.memory(MemoryWanted::LIMIT)?.is_some() {
             Counts::Zero
         } else {
             // No memory controller: the container has what the host has.

@@ -5,6 +5,7 @@
 mod crowd;
 mod loadavg;
 mod pinned;
+mod reading;
 mod thread;
 
 use std::process::ExitCode;
@@ -14,15 +15,22 @@ use clap::{Args, Subcommand};
 
 use crate::run;
 
-/// Measures what vistafs costs.
+pub(crate) use reading::quick;
+
+/// Measures what vistafs costs: without a scenario, all of what reading costs.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct BenchArgs {
     #[command(subcommand)]
-    scenario: Scenario,
+    scenario: Option<Scenario>,
+    #[command(flatten)]
+    reading: reading::ReadingArgs,
 }
 
 #[derive(Subcommand)]
 enum Scenario {
+    /// The ratios that vistafs is to reach, and whether it does.
+    Targets(reading::ReadingArgs),
     Loadavg(loadavg::LoadavgArgs),
     Pinned(pinned::PinnedArgs),
 }
@@ -33,8 +41,10 @@ impl BenchArgs {
             bail!("mounting takes root");
         }
         match self.scenario {
-            Scenario::Loadavg(args) => args.run()?,
-            Scenario::Pinned(args) => args.run()?,
+            None => return self.reading.run(&[]),
+            Some(Scenario::Targets(args)) => return args.run(&["--targets"]),
+            Some(Scenario::Loadavg(args)) => args.run()?,
+            Some(Scenario::Pinned(args)) => args.run()?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -35,7 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Test(test::TestArgs),
-    Bench(bench::BenchArgs),
+    Bench(Box<bench::BenchArgs>),
     Capture(capture::CaptureArgs),
     Deb(deb::DebArgs),
     Header(header::HeaderArgs),

@@ -25,6 +25,18 @@ pub(crate) const FAST_DAEMON: Program = Program {
     name: "vistafs",
 };
 
+/// What measures reading (tests/bench).
+pub(crate) const BENCH: Program = Program {
+    cargo: &["build", "--package", "vistafs-bench"],
+    name: "vistafs-bench",
+};
+
+/// The same, for figures that count.
+pub(crate) const FAST_BENCH: Program = Program {
+    cargo: &["build", "--package", "vistafs-bench", "--release"],
+    name: "vistafs-bench",
+};
+
 /// The tests that need root and /dev/fuse.
 pub(crate) const MACHINE_TESTS: Program = Program {
     cargo: &[

@@ -16,7 +16,7 @@ use crate::run;
 use crate::tally::{Outcome, Report};
 use crate::vm::{self, Job, Layout, Vm};
 use crate::work_dir::WorkDir;
-use crate::{check, deb, packages};
+use crate::{bench, check, deb, packages};
 
 /// Sets up what is missing and runs all checks and tests.
 #[derive(Args)]
@@ -75,6 +75,7 @@ impl TestArgs {
                 let others = ["--", "--skip", ALONE, "--skip", UNPLUGS];
                 cargo_test(&[&tests[..], &others].concat(), Some(daemon))
             });
+            report.step("a quick bench", bench::quick);
         }
         if wants(Step::Vm) {
             let layouts = if self.layout.is_empty() {

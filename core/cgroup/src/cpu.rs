@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use vistafs_host::HostError;
 
@@ -146,18 +147,20 @@ impl CpuAccounting {
     }
 
     /// CPU time used; `None`: the kernel does not count it for this cgroup.
-    /// `per_cpu` is filled where the kernel counts per CPU (v1), else left empty.
+    /// `per_cpu` is filled where the kernel counts per CPU (v1), else left empty. What the kernel
+    /// samples at ticks may be as old as `tick`.
     ///
     /// # Errors
     /// When a file that is there cannot be read or understood.
     pub fn usage(
         &self,
         per_cpu: &mut Vec<PerCpu>,
+        tick: Duration,
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
         per_cpu.clear();
         let usage = match &self.usage {
-            Some(Files::V1(cpu)) => cpu.usage(per_cpu, text)?,
+            Some(Files::V1(cpu)) => cpu.usage(per_cpu, tick, text)?,
             Some(Files::V2(cpu)) => cpu.usage(text)?,
             None => None,
         };

@@ -46,7 +46,9 @@ pub use hierarchy::{Hierarchies, Hierarchy, Version, v1_options};
 pub use hugetlb::{Hugetlb, HugetlbFigures};
 pub use io::{DeviceIo, Io};
 pub use locate::Located;
-pub use memory::{Memory, MemoryCounters, MemoryFigures, MemoryStat, NodeMemory, SwapFigures};
+pub use memory::{
+    Memory, MemoryCounters, MemoryFigures, MemoryStat, MemoryWanted, NodeMemory, SwapFigures,
+};
 pub use role::Role;
 pub use standing::Standing;
 pub use tasks::{Tasks, ThreadStates};

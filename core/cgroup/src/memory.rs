@@ -1,13 +1,18 @@
 //! Memory and swap of a cgroup, whatever the version.
 
 mod counters;
+mod recent;
+mod wanted;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use vistafs_host::{HostError, KeptFile};
 use vistafs_text::Limit;
 
 pub use counters::MemoryCounters;
+use recent::{Charged, Recent};
+pub use wanted::MemoryWanted;
 
 use crate::{Cgroup, Version, v1, v2};
 
@@ -100,7 +105,16 @@ pub enum SwapFigures {
     },
 }
 
-/// All about the memory of a cgroup, of one instant, in bytes.
+impl SwapFigures {
+    fn set_limit(&mut self, now: Limit) {
+        if let Self::Apart { limit, .. } | Self::Pool { limit, .. } = self {
+            *limit = now;
+        }
+    }
+}
+
+/// All about the memory of a cgroup, of one instant, in bytes. What was not wanted is as if nobody
+/// counted it: 0, `Max`, `NotAccounted`.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryFigures {
     /// Least of its own limit and its ancestors'.
@@ -155,6 +169,8 @@ pub(crate) trait Level {
 pub struct Memory {
     cgroup: Arc<Cgroup>,
     levels: Levels,
+    // Of each level.
+    recent: Vec<Recent>,
 }
 
 /// Own one first.
@@ -174,11 +190,12 @@ impl Memory {
                 Version::V1 => Levels::V1(dirs.map(v1::memory::Level::new).collect()),
                 Version::V2 => Levels::V2(dirs.map(v2::memory::Level::new).collect()),
             },
+            recent: cgroup.levels().iter().map(|_| Recent::default()).collect(),
             cgroup: Arc::clone(cgroup),
         }
     }
 
-    /// Reads everything. `None`: the controller is not there for this cgroup, nor for an ancestor.
+    /// Reads what is wanted; use and statistics may be as old as `age`. `None`: the controller is not there for this cgroup, nor for an ancestor.
     ///
     /// A cgroup for which the controller is not enabled is charged to the nearest ancestor that has
     /// it, whose figures then are the best that is known.
@@ -187,12 +204,14 @@ impl Memory {
     /// When a file that is there cannot be read or understood, or the cgroup has been removed.
     pub fn figures(
         &self,
-        page_size: u64,
+        wanted: MemoryWanted,
+        (age, page_size): (Duration, u64),
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
+        let facts = (age, page_size);
         match &self.levels {
-            Levels::V1(levels) => self.walk(levels, page_size, text),
-            Levels::V2(levels) => self.walk(levels, page_size, text),
+            Levels::V1(levels) => self.walk(levels, wanted, facts, text),
+            Levels::V2(levels) => self.walk(levels, wanted, facts, text),
         }
     }
 
@@ -286,12 +305,51 @@ impl Memory {
         Ok(usage.unwrap_or(0))
     }
 
+    /// What a level is charged with, and whether it was read now.
+    fn charged<L: Level>(
+        &self,
+        (height, level): (usize, &L),
+        wanted: MemoryWanted,
+        (age, page_size): (Duration, u64),
+        text: &mut Vec<u8>,
+    ) -> Result<(Charged, bool), HostError> {
+        let recent = self.recent.get(height);
+        if let Some(charged) = recent.and_then(|recent| recent.get(wanted, age)) {
+            return Ok((charged, false));
+        }
+        let read = Instant::now();
+        let mut charged = Charged {
+            usage: 0,
+            stat: MemoryStat::default(),
+            swap: SwapFigures::NotAccounted,
+        };
+        if wanted.usage {
+            charged.usage = self.counted(level.usage(text)?)?;
+        }
+        if wanted.statistics {
+            charged.stat = level.stat(text)?;
+        }
+        if wanted.swap
+            && let Some(limit) = level.swap_limit(page_size, text)?
+        {
+            charged.swap = level.swap(limit, text)?;
+        }
+        if let Some(recent) = recent
+            && !age.is_zero()
+        {
+            recent.set(read, wanted, charged);
+        }
+        Ok((charged, true))
+    }
+
     fn walk<L: Level>(
         &self,
         levels: &[L],
-        page_size: u64,
+        wanted: MemoryWanted,
+        facts: (Duration, u64),
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
+        let (_, page_size) = facts;
         let mut figures: Option<MemoryFigures> = None;
         for (height, level) in levels.iter().enumerate() {
             let Some(limit) = level.limit(page_size, text)? else {
@@ -301,25 +359,32 @@ impl Memory {
                 continue;
             };
             let Some(known) = &mut figures else {
+                let (mut own, is_new) = self.charged((height, level), wanted, facts, text)?;
+                if wanted.swap
+                    && !is_new
+                    && let Some(now) = level.swap_limit(page_size, text)?
+                {
+                    own.swap.set_limit(now);
+                }
                 figures = Some(MemoryFigures {
                     limit,
-                    usage: self.counted(level.usage(text)?)?,
-                    stat: level.stat(text)?,
+                    usage: own.usage,
+                    stat: own.stat,
                     ancestors_headroom: Limit::Max,
-                    swap: match level.swap_limit(page_size, text)? {
-                        Some(limit) => level.swap(limit, text)?,
-                        None => SwapFigures::NotAccounted,
-                    },
+                    swap: own.swap,
                 });
                 continue;
             };
             if limit != Limit::Max {
                 known.limit = known.limit.min(limit);
-                let left = headroom(
-                    limit,
-                    self.counted(level.usage(text)?)?,
-                    level.stat(text)?.reclaimable(),
-                );
+            }
+            if limit != Limit::Max && wanted.headroom {
+                let charged = MemoryWanted {
+                    statistics: true,
+                    ..MemoryWanted::USAGE
+                };
+                let (charged, _) = self.charged((height, level), charged, facts, text)?;
+                let left = headroom(limit, charged.usage, charged.stat.reclaimable());
                 known.ancestors_headroom = known.ancestors_headroom.min(left);
             }
             if let SwapFigures::Apart { limit: swap, .. } | SwapFigures::Pool { limit: swap, .. } =

@@ -8,7 +8,8 @@ use std::time::Duration;
 use vistafs_cgroup::pressure::{Pressure, PressureFile, Resource};
 use vistafs_cgroup::{
     Cgroup, CpuAccounting, CpuQuota, CpuUsage, Cpuset, DeviceIo, Freezer, Hierarchies, Hugetlb,
-    HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, NodeMemory, PerCpu, Tasks,
+    HugetlbFigures, Io, Located, Memory, MemoryCounters, MemoryFigures, MemoryWanted, NodeMemory,
+    PerCpu, Tasks,
 };
 use vistafs_handover::ContainerKey;
 use vistafs_host::{Host, HostError};
@@ -41,6 +42,11 @@ pub struct Container {
     keeper: Keeper,
     mark: Vec<u8>,
     counted: CountedTasks,
+}
+
+/// How long what a container uses counts as of one instant: no more than a tick of most kernels.
+fn instant(host: &Host) -> Duration {
+    host.epoch().min(Duration::from_millis(4))
 }
 
 impl Container {
@@ -150,17 +156,18 @@ impl Container {
         self.boottime_offset
     }
 
-    /// Memory and swap. `None`: no memory controller counts for it.
+    /// Memory and swap, as far as wanted. `None`: no memory controller counts for it.
     ///
     /// # Errors
     /// When a file that is there cannot be read or understood.
     pub fn memory(
         &self,
+        wanted: MemoryWanted,
         host: &Host,
         text: &mut Vec<u8>,
     ) -> Result<Option<MemoryFigures>, HostError> {
         match &self.memory {
-            Some(memory) => memory.figures(host.page_size(), text),
+            Some(memory) => memory.figures(wanted, (instant(host), host.page_size()), text),
             None => Ok(None),
         }
     }
@@ -198,7 +205,7 @@ impl Container {
         total: u64,
         text: &mut Vec<u8>,
     ) -> Result<u64, HostError> {
-        let figures = self.memory(host, text)?;
+        let figures = self.memory(MemoryWanted::LIMIT, host, text)?;
         Ok(figures.map_or(Limit::Max, |f| f.limit).or_total(total))
     }
 
@@ -217,9 +224,10 @@ impl Container {
     pub fn cpu_usage(
         &self,
         per_cpu: &mut Vec<PerCpu>,
+        host: &Host,
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
-        self.cpu.usage(per_cpu, text)
+        self.cpu.usage(per_cpu, instant(host), text)
     }
 
     /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.

@@ -15,6 +15,7 @@ use vistafs_handover::Handover;
 use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, Process};
 use vistafs_text::time_offsets::Offset;
 
+use crate::callers::Callers;
 use crate::eldest::{eldest, outermost_start};
 use crate::kept::{Keeper, Origin};
 use crate::lifetime::Lifetimes;
@@ -55,6 +56,7 @@ pub struct Containers {
     host: Arc<Host>,
     hierarchies: Arc<Hierarchies>,
     own: NamespaceKey,
+    callers: Callers,
     known: RwLock<HashMap<NamespaceKey, Arc<Known>>>,
     by_path: RwLock<HashMap<PathBuf, Arc<Container>>>,
     // Of cgroup namespaces: callers in several pid namespaces may be in one.
@@ -87,6 +89,7 @@ impl Containers {
             host,
             hierarchies,
             own,
+            callers: Callers::default(),
             known: RwLock::default(),
             by_path: RwLock::default(),
             by_cgroups: RwLock::default(),
@@ -137,7 +140,10 @@ impl Containers {
             HostError::NotFound { .. } => ContainerError::CallerGone,
             error => error.into(),
         };
-        let key = NamespaceKey::of_task(&self.host, tid).map_err(gone)?;
+        let key = self
+            .callers
+            .namespaces(&self.host, tid, self.own)
+            .map_err(gone)?;
         if key == self.own {
             return Ok(Caller::Host);
         }
@@ -213,6 +219,7 @@ impl Containers {
                 Err(_) => break,
             }
         }
+        self.callers.forget(key);
         let is_last = {
             let mut all = self.known.write();
             all.remove(key);

@@ -13,6 +13,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `containers.rs` | from a caller to its container; the cache of containers |
+//! | `callers.rs` | callers that ask again and again |
 //! | `eldest.rs` | who stands in for an init |
 //! | `lifetime.rs` | forgetting containers that have ended |
 //! | `container.rs` | one container: its cgroups, age and limits |
@@ -24,6 +25,7 @@
 //! | `words.rs` | the numbers in a record of that |
 //! | `states.rs` | what views remember about a container |
 
+mod callers;
 mod container;
 mod containers;
 mod eldest;

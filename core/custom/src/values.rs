@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use vistafs_cgroup::SwapFigures;
+use vistafs_cgroup::{MemoryWanted, SwapFigures};
 use vistafs_text::{CpuSet, Limit, meminfo};
 use vistafs_view::ViewError;
 
@@ -202,14 +202,16 @@ fn memory_limit(scene: &mut Scene<'_, '_>) -> Result<Shown, ViewError> {
         return Ok(Shown::Max);
     };
     Ok(cx
-        .memory()?
+        .memory(MemoryWanted::LIMIT)?
         .map_or(Shown::Max, |memory| memory.limit.into()))
 }
 
 fn memory_total(scene: &mut Scene<'_, '_>) -> Result<Shown, ViewError> {
     let total = host_memory(scene, b"MemTotal")?;
     let limit = match scene {
-        Scene::Inside(cx) => cx.memory()?.map_or(Limit::Max, |memory| memory.limit),
+        Scene::Inside(cx) => cx
+            .memory(MemoryWanted::LIMIT)?
+            .map_or(Limit::Max, |memory| memory.limit),
         Scene::Outside(..) => Limit::Max,
     };
     Ok(Shown::Number(limit.or_total(total)))
@@ -218,7 +220,7 @@ fn memory_total(scene: &mut Scene<'_, '_>) -> Result<Shown, ViewError> {
 fn memory_usage(scene: &mut Scene<'_, '_>) -> Result<Shown, ViewError> {
     match scene {
         Scene::Inside(cx) => {
-            let memory = cx.memory()?;
+            let memory = cx.memory(MemoryWanted::USAGE)?;
             Ok(memory.map_or(Shown::NotCounted, |memory| Shown::Number(memory.usage)))
         }
         Scene::Outside(..) => {
@@ -235,7 +237,11 @@ fn swap_usage(scene: &mut Scene<'_, '_>) -> Result<Shown, ViewError> {
             [b"SwapTotal".as_slice(), b"SwapFree"].map(|key| host_memory(scene, key));
         return Ok(Shown::Number(total?.saturating_sub(free?)));
     };
-    let Some(memory) = cx.memory()? else {
+    let wanted = MemoryWanted {
+        swap: true,
+        ..MemoryWanted::USAGE
+    };
+    let Some(memory) = cx.memory(wanted)? else {
         return Ok(Shown::NotCounted);
     };
     Ok(match memory.swap {

@@ -32,8 +32,8 @@ pub(crate) enum Shows {
 /// The text of an open file.
 #[derive(Debug, Default)]
 pub(crate) struct Text {
-    /// What the last rendering gave.
-    pub(crate) bytes: Vec<u8>,
+    /// What the last rendering gave. A reply is sent from it after the lock has been given back.
+    bytes: Option<Arc<Vec<u8>>>,
     /// Whether there was one.
     pub(crate) rendered: bool,
     /// Where it ended, if it was read to its end. The bytes are then given back: a tenant may keep
@@ -46,12 +46,32 @@ pub(crate) struct Text {
 }
 
 impl Text {
+    /// What the last rendering gave.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// The same, to be read while others go on.
+    pub(crate) fn share(&self) -> Option<Arc<Vec<u8>>> {
+        self.bytes.clone()
+    }
+
+    /// The next rendering.
+    pub(crate) fn set(&mut self, bytes: Arc<Vec<u8>>) {
+        self.bytes = Some(bytes);
+    }
+
+    /// Takes what the last rendering gave.
+    pub(crate) fn take(&mut self) -> Option<Arc<Vec<u8>>> {
+        self.bytes.take()
+    }
+
     /// As an earlier process has left it.
     pub(crate) fn go_on_from(&mut self, shown: Shown) {
         match shown {
             Shown::Whole { length, .. } => self.ended_at = Some(length),
             Shown::Part(text) => {
-                self.bytes = text;
+                self.bytes = Some(Arc::new(text));
                 self.rendered = true;
             }
             Shown::Lost => self.lost = true,
@@ -86,7 +106,8 @@ pub(crate) struct OpenFile {
     pub(crate) shows: Shows,
     /// What it was opened for.
     pub(crate) access: Access,
-    /// Held while a view renders and while a reply is sent from it.
+    /// Held while a view renders, not while it is replied: the reader may have its answer, and ask
+    /// again by way of another thread, before the one that has answered goes on.
     pub(crate) text: Mutex<Text>,
     /// What stands behind it; asked for under the lock.
     pub(crate) behind: Mutex<Behind>,
@@ -159,7 +180,7 @@ impl OpenFiles {
     pub(crate) fn close(&self, handle: u64) -> Option<OpenFile> {
         let closed = self.shard(handle).write().remove(&handle);
         let file = closed.and_then(Arc::into_inner)?;
-        self.give_back(std::mem::take(&mut file.text.lock().bytes));
+        self.give_back_shared(file.text.lock().take());
         Some(file)
     }
 
@@ -172,6 +193,25 @@ impl OpenFiles {
                 buffers.push(bytes);
             }
         }
+    }
+
+    /// The same for one that others may still be reading: the last of them gives it back.
+    pub(crate) fn give_back_shared(&self, bytes: Option<Arc<Vec<u8>>>) {
+        if let Some(bytes) = bytes.and_then(Arc::into_inner) {
+            self.give_back(bytes);
+        }
+    }
+
+    /// A buffer to render into: an earlier one, unless it is still being read, else one that was
+    /// given back.
+    pub(crate) fn empty(&self, earlier: Option<Arc<Vec<u8>>>) -> Arc<Vec<u8>> {
+        if let Some(mut earlier) = earlier
+            && let Some(bytes) = Arc::get_mut(&mut earlier)
+        {
+            bytes.clear();
+            return earlier;
+        }
+        Arc::new(self.buffer())
     }
 
     /// A buffer that was given back, or a new one.

@@ -84,7 +84,7 @@ impl Host {
         &self.root
     }
 
-    /// How old a text may be that containers share.
+    /// How old a text may be that several readings share; zero: none is.
     #[must_use]
     pub fn epoch(&self) -> Duration {
         self.epoch

@@ -12,6 +12,7 @@
 //! | `host.rs` | the host: its texts, page size, tick and clock |
 //! | `process.rs` | facts about one process |
 //! | `namespace.rs` | which namespaces a task is in |
+//! | `held_task.rs` | the namespaces of a task that asks again and again |
 //! | `nsfs.rs` | the questions that the kernel answers about a namespace |
 //! | `pid_namespace.rs` | the init of a pid namespace |
 //! | `pid_translation.rs` | process numbers of one pid namespace in terms of another |
@@ -24,6 +25,7 @@ mod credentials;
 pub mod descriptors;
 mod dir;
 mod error;
+mod held_task;
 mod host;
 mod host_text;
 mod kept_file;
@@ -37,6 +39,7 @@ pub use capability::without_sys_resource;
 pub use credentials::{Credentials, Owner};
 pub use dir::{Dir, DirEntry, FileKind, FileStat};
 pub use error::{HostError, last_errno};
+pub use held_task::HeldTask;
 pub use host::{FixedFacts, Host};
 pub use kept_file::{KeptFile, Shape, read_whole};
 pub use namespace::{HeldNamespace, NamespaceKey, NamespaceKind};

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::AtFlags;
+use rustix::io::Errno;
 use vistafs_text::number;
 
 use crate::{Host, HostError};
@@ -42,7 +43,7 @@ pub struct NamespaceKey {
 }
 
 impl NamespaceKey {
-    /// Those of the task `tid`: two `stat`s, no allocation.
+    /// Those of the task `tid`: two links read, no allocation.
     ///
     /// # Errors
     /// `NotFound` when there is no such task (any more).
@@ -74,12 +75,25 @@ fn inode(host: &Host, tid: u32, kind: NamespaceKind) -> Result<u64, HostError> {
     const LONGEST: usize = "4294967295/ns/cgroup".len();
     let mut name = [0u8; LONGEST];
     let path = join(&mut name, tid, kind.proc_entry());
-    rustix::fs::statat(host.proc(), path, AtFlags::empty())
-        .map(|stat| stat.st_ino)
-        .map_err(|errno| {
-            let name = format!("{tid}/{}", kind.proc_entry());
-            HostError::from_errno(errno, &host.proc().path().join(Path::new(&name)))
-        })
+    number_at(host.proc(), path).map_err(|errno| {
+        let name = format!("{tid}/{}", kind.proc_entry());
+        HostError::from_errno(errno, &host.proc().path().join(Path::new(&name)))
+    })
+}
+
+/// The inode number of the namespace that a link leads to: its text tells it, and to follow the link,
+/// for stat(2), costs more.
+pub(crate) fn number_at(dir: impl AsFd, path: &[u8]) -> Result<u64, Errno> {
+    let mut text = [0u8; 64];
+    let length = rustix::fs::readlinkat_raw(dir, path, &mut text[..])?;
+    // No kernel has other links there.
+    number_of(text.get(..length).unwrap_or_default()).ok_or(Errno::INVAL)
+}
+
+/// The inode number in the text of a link as `pid:[4026531836]`.
+fn number_of(link: &[u8]) -> Option<u64> {
+    let bracket = link.iter().position(|byte| *byte == b'[')?;
+    number::parse_u64(link.get(bracket + 1..)?.strip_suffix(b"]")?)
 }
 
 /// `TID/ENTRY` in `buffer`, which has room for the longest.
@@ -141,6 +155,19 @@ mod tests {
             join(&mut buffer, u32::MAX, "ns/cgroup"),
             b"4294967295/ns/cgroup"
         );
+    }
+
+    #[test]
+    fn links_tell_what_stat_does() {
+        assert_eq!(number_of(b"pid:[4026531836]"), Some(4_026_531_836));
+        for odd in ["", "pid:[]", "pid:[1", "pid1]", "pid:[x]"] {
+            assert_eq!(number_of(odd.as_bytes()), None, "{odd}");
+        }
+        let host = Host::running(std::time::Duration::ZERO).unwrap();
+        let own = NamespaceKey::of_self(&host).unwrap();
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        let asked = NamespaceKey::of_task(&host, tid.unsigned_abs()).unwrap();
+        assert_eq!(asked, own);
     }
 
     #[test]

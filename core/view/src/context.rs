@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use vistafs_cgroup::pressure::Resource;
 use vistafs_cgroup::{
-    CpuUsage, DeviceIo, HugetlbFigures, MemoryCounters, MemoryFigures, NodeMemory, PerCpu,
+    CpuUsage, DeviceIo, HugetlbFigures, MemoryCounters, MemoryFigures, MemoryWanted, NodeMemory,
+    PerCpu,
 };
 use vistafs_container::{Container, Load, LoadSampler, TaskCounts};
 use vistafs_host::Host;
@@ -96,12 +97,13 @@ impl<'a> Context<'a> {
         Ok(self.host.text(path)?)
     }
 
-    /// Memory and swap, bytes. `None`: no memory controller counts for the container.
+    /// Memory and swap, bytes, as far as wanted. `None`: no memory controller counts for the
+    /// container.
     ///
     /// # Errors
     /// When a file that is there cannot be read or understood.
-    pub fn memory(&mut self) -> Result<Option<MemoryFigures>, ViewError> {
-        Ok(self.container.memory(self.host, self.scratch)?)
+    pub fn memory(&mut self, wanted: MemoryWanted) -> Result<Option<MemoryFigures>, ViewError> {
+        Ok(self.container.memory(wanted, self.host, self.scratch)?)
     }
 
     /// Events about the container's memory, read into `text`. `None`: no memory controller counts
@@ -173,7 +175,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When a file that is there cannot be read or understood.
     pub fn cpu_usage(&mut self, per_cpu: &mut Vec<PerCpu>) -> Result<Option<CpuUsage>, ViewError> {
-        Ok(self.container.cpu_usage(per_cpu, self.scratch)?)
+        Ok(self.container.cpu_usage(per_cpu, self.host, self.scratch)?)
     }
 
     /// Block I/O by device, in the place of what `devices` held. `false`: the kernel does not count

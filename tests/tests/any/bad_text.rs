@@ -37,6 +37,13 @@ const OF_CPUS: &[&str] = &[
 /// The views that show the container's memory, or whether somebody counts it.
 const OF_MEMORY: &[&str] = &[MEMINFO, NODE, SLABINFO, SWAPS, VMSTAT, ZONEINFO];
 
+/// The views that show how much memory it uses, and those that show its statistics.
+const OF_USAGE: &[&str] = &[MEMINFO, NODE, VMSTAT];
+const OF_STATISTICS: &[&str] = &[MEMINFO, VMSTAT];
+
+/// The views that show its swap, where the host has any.
+const OF_SWAP: &[&str] = &[MEMINFO, SWAPS];
+
 /// The views of its block I/O.
 const OF_IO: &[&str] = &[DISKSTATS, PARTITIONS];
 
@@ -47,10 +54,10 @@ const OF_IO: &[&str] = &[DISKSTATS, PARTITIONS];
 const FILES: &[(&str, &[&str])] = &[
     // v2
     ("memory.max", OF_MEMORY),
-    ("memory.current", OF_MEMORY),
-    ("memory.stat", OF_MEMORY),
-    ("memory.swap.max", OF_MEMORY),
-    ("memory.swap.current", OF_MEMORY),
+    ("memory.current", OF_USAGE),
+    ("memory.stat", OF_STATISTICS),
+    ("memory.swap.max", OF_SWAP),
+    ("memory.swap.current", OF_SWAP),
     ("memory.events", &[]),
     ("io.stat", OF_IO),
     ("cpu.max", OF_CPUS),
@@ -62,10 +69,10 @@ const FILES: &[(&str, &[&str])] = &[
     ("cpuset.mems.effective", &[NODE]),
     // v1
     ("memory.limit_in_bytes", OF_MEMORY),
-    ("memory.usage_in_bytes", OF_MEMORY),
-    ("memory.memsw.limit_in_bytes", OF_MEMORY),
-    ("memory.memsw.usage_in_bytes", OF_MEMORY),
-    ("memory.swappiness", OF_MEMORY),
+    ("memory.usage_in_bytes", OF_USAGE),
+    ("memory.memsw.limit_in_bytes", OF_SWAP),
+    ("memory.memsw.usage_in_bytes", OF_SWAP),
+    ("memory.swappiness", OF_SWAP),
     ("memory.oom_control", &[]),
     ("memory.kmem.slabinfo", &[]),
     ("blkio.throttle.io_service_bytes_recursive", OF_IO),
@@ -156,12 +163,16 @@ impl Copy {
     /// Every file that a view reads, and the views that must fail with it when it is spoilt.
     fn files(&self) -> Vec<(PathBuf, &'static [&'static str])> {
         let own = self.facts.cgroup.strip_prefix("/").unwrap();
+        let meminfo = std::fs::read_to_string(self.dir.path().join(MEMINFO)).unwrap();
+        let has_swap = meminfo_field(&meminfo, "SwapTotal") != Some(0);
         let mut all = Vec::new();
         for (name, must_fail) in FILES {
+            let is_unused = *must_fail == OF_SWAP && !has_swap;
+            let must_fail: &[_] = if is_unused { &[] } else { must_fail };
             for path in self.cgroup_files(name) {
                 // Of an ancestor's files some are not looked at.
                 let is_own = path.parent().unwrap().ends_with(own);
-                all.push((path, if is_own { *must_fail } else { &[] }));
+                all.push((path, if is_own { must_fail } else { &[] }));
             }
         }
         // Where a controller is missing the host's text is shown, whatever that says.

@@ -12,7 +12,7 @@
 //! Huge pages of the default size are shared out alike. Without a memory controller all of it is the
 //! host's.
 
-use vistafs_cgroup::{HugetlbFigures, MemoryFigures, NodeMemory};
+use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryWanted, NodeMemory};
 use vistafs_text::number::push_u64;
 use vistafs_text::{ParseError, meminfo};
 use vistafs_view::ViewError;
@@ -45,7 +45,7 @@ pub(super) fn push(
     unknown: &UnknownFields,
     out: &mut Vec<u8>,
 ) -> Result<bool, ViewError> {
-    let Some(figures) = seen.context().memory()? else {
+    let Some(figures) = seen.context().memory(MemoryWanted::USAGE)? else {
         return Ok(false);
     };
     let nodes = host_nodes(seen)?;

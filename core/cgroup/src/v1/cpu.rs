@@ -1,11 +1,16 @@
 //! v1 `cpu` (CFS bandwidth, `sched-bwc.rst`) and `cpuacct` (`cpuacct.rst`) controllers.
 //!
 //! `cpuacct.usage_percpu` is exact; `cpuacct.usage_all` tells how much of it was sampled in user
-//! mode and in the kernel, at each tick. The two differ by some per cent.
+//! mode and in the kernel, at each tick. The two differ by some per cent. Between two ticks the second
+//! one need not be read again.
+//!
+//! What quotas have held back stands still where there is none, and is not read then.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
 use vistafs_text::{cpuacct, flat_keyed, single_value};
 
@@ -25,8 +30,27 @@ pub(crate) struct Cpu {
     cgroup: Arc<Cgroup>,
     levels: Vec<Level>,
     tightest: AtomicUsize,
+    // Whether there was a quota when it was looked for last, or nobody has looked.
+    limited: AtomicBool,
+    held_back: HeldBack,
     usage_all: KeptFile,
+    samples: Mutex<Samples>,
     usage_percpu: KeptFile,
+}
+
+/// What `cpu.stat` of the cgroup itself told.
+#[derive(Debug)]
+struct HeldBack {
+    ns: AtomicU64,
+    // A quota may have held back since.
+    may_have_grown: AtomicBool,
+}
+
+/// What `cpuacct.usage_all` told: user and system time by CPU, ns.
+#[derive(Debug, Default)]
+struct Samples {
+    read: Option<Instant>,
+    by_cpu: Vec<(u64, u64)>,
 }
 
 impl Cpu {
@@ -41,7 +65,13 @@ impl Cpu {
             cgroup: Arc::clone(cgroup),
             levels: cgroup.levels().iter().map(level).collect(),
             tightest: AtomicUsize::new(0),
+            limited: AtomicBool::new(true),
+            held_back: HeldBack {
+                ns: AtomicU64::new(0),
+                may_have_grown: AtomicBool::new(true),
+            },
             usage_all: file(cgroup.own(), "cpuacct.usage_all"),
+            samples: Mutex::default(),
             usage_percpu: file(cgroup.own(), "cpuacct.usage_percpu"),
         }
     }
@@ -63,12 +93,15 @@ impl Cpu {
                 tightest.consider(height, here);
             }
         }
-        Ok(tightest.note(&self.tightest))
+        let tightest = tightest.note(&self.tightest);
+        self.limited.store(tightest.is_some(), Ordering::Relaxed);
+        Ok(tightest)
     }
 
     pub(crate) fn usage(
         &self,
         per_cpu: &mut Vec<PerCpu>,
+        tick: Duration,
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
         if !self.usage_percpu.read(text)? {
@@ -85,17 +118,7 @@ impl Cpu {
                 system: 0,
             });
         }
-        // Since Linux 4.7.
-        if self.usage_all.read(text)? {
-            for usage in cpuacct::usage_all(text) {
-                let usage = usage.map_err(|e| HostError::malformed(&self.usage_all.path(), e))?;
-                // Both files list the CPUs from 0 on.
-                let index = usize::try_from(usage.cpu).unwrap_or(usize::MAX);
-                if let Some(cpu) = per_cpu.get_mut(index) {
-                    (cpu.user, cpu.system) = (usage.user, usage.system);
-                }
-            }
-        }
+        self.sample(per_cpu, tick, text)?;
         let sum = |of: fn(&PerCpu) -> u64| per_cpu.iter().map(of).fold(0, u64::saturating_add);
         let (user, system) = PerCpu::split(sum(|p| p.total), sum(|p| p.user), sum(|p| p.system));
         Ok(Some(CpuUsage {
@@ -105,13 +128,57 @@ impl Cpu {
         }))
     }
 
+    /// Tells how much of each CPU's time was user and system time.
+    fn sample(
+        &self,
+        per_cpu: &mut [PerCpu],
+        tick: Duration,
+        text: &mut Vec<u8>,
+    ) -> Result<(), HostError> {
+        let mut samples = self.samples.lock();
+        let is_new = samples.read.is_some_and(|read| read.elapsed() < tick);
+        if !is_new {
+            samples.read = None;
+            samples.by_cpu.clear();
+            // Since Linux 4.7.
+            if self.usage_all.read(text)? {
+                for usage in cpuacct::usage_all(text) {
+                    let malformed = |e| HostError::malformed(&self.usage_all.path(), e);
+                    let usage = usage.map_err(malformed)?;
+                    // Both files list the CPUs from 0 on.
+                    let index = usize::try_from(usage.cpu).unwrap_or(usize::MAX);
+                    if index < per_cpu.len() {
+                        samples.by_cpu.resize(index + 1, (0, 0));
+                        samples.by_cpu[index] = (usage.user, usage.system);
+                    }
+                }
+            }
+            samples.read = Some(Instant::now());
+        }
+        for (cpu, (user, system)) in per_cpu.iter_mut().zip(&samples.by_cpu) {
+            (cpu.user, cpu.system) = (*user, *system);
+        }
+        Ok(())
+    }
+
     /// Whose quota held back, and for how many ns; 0 where the kernel has no bandwidth control.
     pub(crate) fn throttled(&self, text: &mut Vec<u8>) -> Result<(usize, u64), HostError> {
         let find = |text: &[u8]| flat_keyed::find(text, b"throttled_time");
+        let limited = self.limited.load(Ordering::Relaxed);
+        if !limited && !self.held_back.may_have_grown.load(Ordering::Relaxed) {
+            return Ok((0, self.held_back.ns.load(Ordering::Relaxed)));
+        }
         let by = self.tightest.load(Ordering::Relaxed);
         let Some(level) = self.levels.get(by) else {
             return Ok((0, 0));
         };
-        Ok((by, level.stat.parse(text, find)?.flatten().unwrap_or(0)))
+        let ns = level.stat.parse(text, find)?.flatten().unwrap_or(0);
+        if by == 0 {
+            self.held_back.ns.store(ns, Ordering::Relaxed);
+        }
+        let may_have_grown = limited || by != 0;
+        let of_own = &self.held_back.may_have_grown;
+        of_own.store(may_have_grown, Ordering::Relaxed);
+        Ok((by, ns))
     }
 }

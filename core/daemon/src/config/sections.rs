@@ -48,7 +48,7 @@ impl Host {
         let epoch_ms = section.get(
             "epoch_ms",
             20,
-            "how old a text of the host may be that containers share",
+            "how old a text of the host may be that containers share; 0: all is read anew",
         );
         section.end();
         Self { epoch_ms }

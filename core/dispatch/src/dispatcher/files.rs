@@ -106,29 +106,31 @@ impl Dispatcher {
         }
         let is_new = offset == 0 || !text.rendered;
         if is_new {
-            let mut bytes = std::mem::take(&mut text.bytes);
-            if bytes.capacity() == 0 {
-                bytes = self.open_files.buffer();
-            }
-            bytes.clear();
+            let mut bytes = self.open_files.empty(text.take());
             text.rendered = false;
             text.ended_at = None;
-            self.render(file, asker, &mut bytes)?;
-            text.bytes = bytes;
+            if let Some(bytes) = Arc::get_mut(&mut bytes) {
+                self.render(file, asker, bytes)?;
+            }
+            text.set(bytes);
             text.rendered = true;
             text.lost = false;
         }
-        let length = text.bytes.len();
+        let length = text.bytes().len();
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(length);
         let to = from.saturating_add(size).min(length);
         // Before anybody is told: then this process may end at any instant.
         self.keep(handle, file, &mut text, is_new, from..to);
-        reply(&text.bytes[from..to]);
-        if from == length {
+        let shown = if from == length {
             text.ended_at = Some(length as u64);
             text.rendered = false;
-            self.open_files.give_back(std::mem::take(&mut text.bytes));
-        }
+            text.take()
+        } else {
+            text.share()
+        };
+        drop(text);
+        reply(shown.as_deref().map_or(&[], |bytes| &bytes[from..to]));
+        self.open_files.give_back_shared(shown);
         Ok(())
     }
 
@@ -141,18 +143,20 @@ impl Dispatcher {
         is_new: bool,
         shown: Range<usize>,
     ) {
-        let is_end = shown.start == text.bytes.len();
+        let is_end = shown.start == text.bytes().len();
         let Some(handover) = self.handover().filter(|_| is_new || is_end) else {
             return;
         };
         if text.kept.is_none() {
             text.kept = KeptText::open(handover, handle, || self.budget(&file.shows));
         }
-        match &mut text.kept {
-            Some(kept) if is_end => kept.end(text.bytes.len()),
-            Some(kept) => kept.show(&text.bytes, shown.end),
+        let mut kept = text.kept.take();
+        match &mut kept {
+            Some(kept) if is_end => kept.end(text.bytes().len()),
+            Some(kept) => kept.show(text.bytes(), shown.end),
             None => {}
         }
+        text.kept = kept;
     }
 
     fn budget(&self, shows: &Shows) -> Arc<Budget> {

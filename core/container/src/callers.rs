@@ -1,0 +1,133 @@
+//! Callers of containers that ask again and again, held, so that who they are is found out by one look.
+//!
+//! A caller is held from the second time on that it asks: most programs read one file and end. There
+//! is a place for each of some remainders of thread numbers; who comes later takes the place. What is
+//! held is given up with its container.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use vistafs_host::{HeldTask, Host, HostError, NamespaceKey};
+
+const PLACES: usize = 64;
+
+/// Who asked last of those with a place.
+#[derive(Debug, Default)]
+struct Place {
+    tid: u32,
+    // Not in a container when it asked for the second time: never held.
+    of_host: bool,
+    held: Option<(Arc<HeldTask>, NamespaceKey)>,
+}
+
+impl Place {
+    fn of(tid: u32) -> Self {
+        Self {
+            tid,
+            ..Self::default()
+        }
+    }
+}
+
+/// The callers that are held.
+#[derive(Debug)]
+pub(crate) struct Callers {
+    // Locked to look or to change, never over a system call.
+    places: [Mutex<Place>; PLACES],
+}
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self {
+            places: std::array::from_fn(|_| Mutex::default()),
+        }
+    }
+}
+
+impl Callers {
+    /// The namespaces of a thread. `host_s`: those that no container is in.
+    ///
+    /// # Errors
+    /// When there is no such thread (any more).
+    pub(crate) fn namespaces(
+        &self,
+        host: &Host,
+        tid: u32,
+        host_s: NamespaceKey,
+    ) -> Result<NamespaceKey, HostError> {
+        let place = &self.places[tid as usize % PLACES];
+        let (known, of_host, held) = {
+            let place = place.lock();
+            let held = place.held.as_ref().map(|(task, _)| Arc::clone(task));
+            (place.tid == tid, place.of_host, held)
+        };
+        if !known || of_host {
+            let key = NamespaceKey::of_task(host, tid)?;
+            if !known {
+                *place.lock() = Place::of(tid);
+            }
+            return Ok(key);
+        }
+        if let Some(key) = held.as_ref().and_then(|task| task.namespaces()) {
+            return Ok(key);
+        }
+        // Not held yet; or it has ended, and another one has its number.
+        let task = HeldTask::hold(host, tid)?;
+        let Some(key) = task.namespaces() else {
+            return NamespaceKey::of_task(host, tid);
+        };
+        let of_host = key == host_s;
+        *place.lock() = Place {
+            tid,
+            of_host,
+            held: (!of_host).then(|| (Arc::new(task), key)),
+        };
+        Ok(key)
+    }
+
+    /// Gives up the callers that were in a container when they were first held.
+    pub(crate) fn forget(&self, container: &NamespaceKey) {
+        for place in &self.places {
+            let mut place = place.lock();
+            if place.held.as_ref().is_some_and(|(_, key)| key == container) {
+                *place = Place::default();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_asks_again_is_held_until_it_is_forgotten() {
+        let host = Host::running(Duration::ZERO).unwrap();
+        let own = NamespaceKey::of_self(&host).unwrap();
+        let elsewhere = NamespaceKey { pid: 1, cgroup: 2 };
+        let tid = std::process::id();
+        let callers = Callers::default();
+        let held = |callers: &Callers| {
+            let held = callers.places.iter().filter(|p| p.lock().held.is_some());
+            held.count()
+        };
+        let mut counts = Vec::new();
+        for _ in 0..3 {
+            assert_eq!(callers.namespaces(&host, tid, elsewhere).unwrap(), own);
+            counts.push(held(&callers));
+        }
+        assert_eq!(counts, [0, 1, 1]);
+        callers.forget(&elsewhere);
+        assert_eq!(held(&callers), 1);
+        callers.forget(&own);
+        assert_eq!(held(&callers), 0);
+        // Those of the host are not held.
+        for _ in 0..3 {
+            assert_eq!(callers.namespaces(&host, tid, own).unwrap(), own);
+        }
+        assert_eq!(held(&callers), 0);
+        assert!(callers.namespaces(&host, 0, own).is_err());
+    }
+}

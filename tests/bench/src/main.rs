@@ -1,0 +1,151 @@
+//! `vistafs-bench`, which `cargo xtask bench` builds and runs: what a read costs on vistafs, on lxcfs,
+//! on a file system that does nothing (the least that FUSE takes), and on the kernel's own files.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `plan.rs` | what is read, how, from whom, and what vistafs is to reach |
+//! | `server.rs` | one file server, mounted and on the one CPU |
+//! | `null.rs` | the server that does nothing |
+//! | `container.rs` | a process in a cgroup and namespaces of its own, that reads when it is told to |
+//! | `reader.rs` | that process |
+//! | `job.rs` | what they say to each other |
+//! | `used.rs` | CPU time and memory of a server |
+//! | `calls.rs` | its system calls |
+//! | `measure.rs` | the interleaved rounds |
+//! | `figures.rs` | medians and the like |
+//! | `report.rs`, `chart.rs` | the tables, the JSON and the picture |
+//!
+//! Readers and servers share one CPU: a round trip to another one tells how long that takes to wake
+//! up. All servers are measured in turns, slice by slice, so that whoever else uses the machine slows
+//! all of them; the medians of the slices are compared, within one run only.
+
+mod calls;
+mod chart;
+mod container;
+mod figures;
+mod job;
+mod measure;
+mod null;
+mod plan;
+mod reader;
+mod report;
+mod server;
+mod used;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use measure::Scope;
+
+#[derive(Parser)]
+#[command(name = "vistafs-bench", about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures and prints tables.
+    Run(RunArgs),
+    /// Serves files that never change.
+    #[command(hide = true)]
+    Null {
+        texts: PathBuf,
+        mount_point: PathBuf,
+    },
+    /// Reads as standard input says, in a container.
+    #[command(hide = true)]
+    Reader { files: PathBuf },
+}
+
+/// What is measured, and where it is written to.
+#[derive(clap::Args)]
+struct RunArgs {
+    /// The vistafs to measure.
+    #[arg(long)]
+    vistafs: PathBuf,
+    /// Another vistafs, to compare with.
+    #[arg(long)]
+    before: Option<PathBuf>,
+    /// The ratios that vistafs is to reach, and nothing else.
+    #[arg(long)]
+    targets: bool,
+    /// A few short slices that show that all of it works; fails if vistafs takes many times the least.
+    #[arg(long, conflicts_with = "targets")]
+    quick: bool,
+    /// How often each is measured; the median counts.
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Milliseconds of each slice.
+    #[arg(long)]
+    slice: Option<u64>,
+    /// Only these files, as `meminfo`; may be given more than once.
+    #[arg(long)]
+    file: Vec<String>,
+    /// Numbers of containers to spread readers over, as `1,100,1000`.
+    #[arg(long, value_delimiter = ',')]
+    containers: Vec<usize>,
+    /// Text of a configuration file for vistafs.
+    #[arg(long, default_value = "")]
+    config: String,
+    /// Where to write all figures as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where to draw the ratios.
+    #[arg(long)]
+    svg: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => args.run(),
+        Command::Null { texts, mount_point } => {
+            null::serve(&texts, &mount_point).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Reader { files } => reader::read(&files).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("vistafs-bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+impl RunArgs {
+    fn run(self) -> Result<ExitCode> {
+        let scope = if self.quick {
+            Scope::Quick
+        } else if self.targets {
+            Scope::Targets
+        } else {
+            Scope::All
+        };
+        let mut plan = measure::Plan::new(scope);
+        plan.rounds = self.rounds.unwrap_or(plan.rounds).max(1);
+        plan.slice = self
+            .slice
+            .map_or(plan.slice, std::time::Duration::from_millis);
+        if !self.containers.is_empty() {
+            plan.containers = self.containers;
+        }
+        plan.only = self.file;
+        let results = measure::run(&plan, &self.vistafs, self.before.as_deref(), &self.config)?;
+        report::print(&results);
+        if let Some(path) = &self.json {
+            fs::write(path, report::json(&results)?)
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+        if let Some(path) = &self.svg {
+            fs::write(path, chart::svg(&results))
+                .with_context(|| format!("writing {}", path.display()))?;
+        }
+        if self.quick && !report::is_sane(&results) {
+            return Ok(ExitCode::FAILURE);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,75 @@
+//! One file server, mounted and on one CPU.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::plan::File;
+
+/// A file server; it ends at drop.
+pub(crate) struct Mounted {
+    child: Child,
+    mount_point: PathBuf,
+}
+
+impl Mounted {
+    /// Starts `program ARGUMENTS MOUNT_POINT` on CPU `cpu`, and waits until it serves.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[&str],
+        mount_point: PathBuf,
+        cpu: usize,
+    ) -> Result<Self> {
+        fs::create_dir(&mount_point)?;
+        let child = Command::new("taskset")
+            .args(["-c", &cpu.to_string()])
+            .arg(program)
+            .args(arguments)
+            .arg(&mount_point)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("running taskset")?;
+        let mut mounted = Self { child, mount_point };
+        for _ in 0..500 {
+            if mounted.mount_point.join("proc").exists() {
+                return Ok(mounted);
+            }
+            if let Some(status) = mounted.child.try_wait()? {
+                bail!("{} has ended: {status}", program.display());
+            }
+            sleep(Duration::from_millis(10));
+        }
+        bail!("{} does not serve", program.display());
+    }
+
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where a file is. `None`: it does not serve it.
+    pub(crate) fn path(&self, file: &File) -> Option<String> {
+        let path = self.mount_point.join(file.path);
+        path.exists().then(|| path.to_string_lossy().into_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // All of them end when they are unmounted.
+        let unmounted = Command::new("umount")
+            .arg("-l")
+            .arg(&self.mount_point)
+            .status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
