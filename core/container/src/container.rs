@@ -137,6 +137,12 @@ impl Container {
         self.located.most_telling().is_none_or(|c| c.is_alive())
     }
 
+    /// When it began, since the host's boot; [`NOT_YET`](Self::NOT_YET) if it has not.
+    #[must_use]
+    pub fn start(&self) -> Duration {
+        self.start
+    }
+
     /// How often it was found in other cgroups than before, whose counters have nothing to do with
     /// those of the earlier ones.
     #[must_use]

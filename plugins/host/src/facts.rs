@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vistafs_cgroup::{Cgroup, SwapFigures, Version};
+use vistafs_cgroup::{Cgroup, MemoryWanted, SwapFigures, Version};
 use vistafs_host::{HostError, PidTranslation};
 use vistafs_plugin_abi as abi;
 use vistafs_text::Limit;
@@ -197,7 +197,7 @@ pub(crate) unsafe extern "C" fn memory(context: *const abi::Context, out: *mut a
         let scene = unsafe { Scene::of(context) }?;
         let told = |error: HostError| failed(scene, &error);
         let container = scene.container()?;
-        let found = container.memory(&scene.host, &mut Vec::new());
+        let found = container.memory(MemoryWanted::ALL, &scene.host, &mut Vec::new());
         let figures = found.map_err(told)?.ok_or(Errno::NODEV)?;
         let (swap_limit, swap_usage, in_pool, accounted) = match figures.swap {
             SwapFigures::NotAccounted => (abi::NO_LIMIT, 0, 0, 0),
@@ -228,7 +228,7 @@ pub(crate) unsafe extern "C" fn cpu(context: *const abi::Context, out: *mut abi:
         let told = |error: HostError| failed(scene, &error);
         let container = scene.container()?;
         let mut text = Vec::new();
-        let used = container.cpu_usage(&mut Vec::new(), &mut text);
+        let used = container.cpu_usage(&mut Vec::new(), &scene.host, &mut text);
         let used = used.map_err(told)?.unwrap_or_default();
         let quota = container.cpu_quota(&mut text).map_err(told)?;
         let visible = container.visible_cpus(&scene.host, scene.policy.cpus, &mut text);
