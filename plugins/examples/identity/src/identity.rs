@@ -1,7 +1,7 @@
 //! What is told of a container. The names of fields are those of the JSON.
 
 use serde::Serialize;
-use vistafs_cgroup::{SwapFigures, Version};
+use vistafs_cgroup::{MemoryWanted, SwapFigures, Version};
 use vistafs_plugin_sdk::view::{Context, ViewError};
 use vistafs_text::Limit;
 
@@ -115,7 +115,11 @@ fn bytes(limit: Limit) -> Option<u64> {
 }
 
 fn memory(cx: &mut Context<'_>) -> Result<(Option<Amount>, Option<Swap>), ViewError> {
-    let Some(figures) = cx.memory()? else {
+    let wanted = MemoryWanted {
+        swap: true,
+        ..MemoryWanted::USAGE
+    };
+    let Some(figures) = cx.memory(wanted)? else {
         return Ok((None, None));
     };
     let amount = |limit, usage| Amount {
