@@ -72,7 +72,10 @@ impl FuseMount {
             )
         })?;
         let Some(device) = vistafs_at(&mount_point)? else {
-            bail!("{} was unmounted at once", mount_point.display());
+            bail!(
+                "{} was unmounted at once (does something unmount what it does not know? mount again)",
+                mount_point.display()
+            );
         };
         Ok(Self::again(mount_point, device))
     }
@@ -128,8 +131,12 @@ impl Drop for FuseMount {
 /// Unmounts what is seen at a path without links, whether or not anybody serves it.
 pub(crate) fn unmount(path: &Path) -> anyhow::Result<()> {
     // Detached: whoever still has a file open keeps it until the server is gone.
-    nix::mount::umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
-        .with_context(|| format!("cannot unmount {}", path.display()))
+    nix::mount::umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).with_context(|| {
+        format!(
+            "cannot unmount {} (is it mounted? findmnt -t fuse.vistafs)",
+            path.display()
+        )
+    })
 }
 
 /// The path of a mount point without links, found without a question to what is mounted there, which

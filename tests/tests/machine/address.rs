@@ -129,7 +129,7 @@ fn show_prints_what_a_process_or_a_cgroup_would_see() {
     assert!(!gone.status.success());
     assert_eq!(
         String::from_utf8(gone.stderr).unwrap(),
-        "vistafs: no process 4194304\n"
+        "vistafs: no process 4194304 (its number is the one that the host has for it)\n"
     );
     let unknown = vistafs(&["show", "proc/mem"]);
     assert!(

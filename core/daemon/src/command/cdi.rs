@@ -72,7 +72,10 @@ fn generate(args: &CdiGenerateArgs, config: &Config) -> anyhow::Result<u8> {
     let mount = args.mount.path()?;
     let program = match &args.hook {
         Some(path) if path.is_absolute() => path.clone(),
-        Some(path) => bail!("--hook {}: runtimes want an absolute path", path.display()),
+        Some(path) => bail!(
+            "--hook {}: runtimes want an absolute path, as /usr/bin/vistafs",
+            path.display()
+        ),
         None => std::env::current_exe().context("cannot tell which program this is")?,
     };
     let mut bindings = bindings::all(config)?;
@@ -99,9 +102,12 @@ fn generate(args: &CdiGenerateArgs, config: &Config) -> anyhow::Result<u8> {
     };
     let text = serde_json::to_string_pretty(&spec)? + "\n";
     match &args.output {
-        Some(path) => {
-            replace(path, &text).with_context(|| format!("cannot write {}", path.display()))?
-        }
+        Some(path) => replace(path, &text).with_context(|| {
+            format!(
+                "cannot write {} (without --output it goes to standard output)",
+                path.display()
+            )
+        })?,
         None => output::print(text.as_bytes())?,
     }
     Ok(0)
@@ -110,7 +116,10 @@ fn generate(args: &CdiGenerateArgs, config: &Config) -> anyhow::Result<u8> {
 /// Runtimes read the directory at any time, and take no file whose name does not end in .json.
 fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
     if path.extension().is_none_or(|extension| extension != "json") {
-        bail!("runtimes read files whose names end in .json");
+        bail!(
+            "runtimes read files whose names end in .json: {} needs that ending",
+            path.display()
+        );
     }
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;

@@ -28,8 +28,11 @@ pub(crate) fn lxc_hook(args: &LxcHookArgs, config: &Config) -> anyhow::Result<u8
 }
 
 fn root() -> anyhow::Result<PathBuf> {
-    let root = std::env::var_os(ROOT)
-        .with_context(|| format!("{ROOT} is not set: this is for lxc.hook.mount to run"))?;
+    let root = std::env::var_os(ROOT).with_context(|| {
+        format!(
+            "{ROOT} is not set: LXC runs this, by lxc.hook.mount in a container's configuration"
+        )
+    })?;
     if !Path::new(&root).is_absolute() {
         bail!("{ROOT} is not an absolute path");
     }

@@ -44,7 +44,7 @@ fn bind(args: &HookArgs, config: &Config) -> anyhow::Result<()> {
     let read = std::io::stdin()
         .take(LONGEST_STATE + 1)
         .read_to_end(&mut text);
-    read.context("cannot read the container's state from standard input")?;
+    read.context("cannot read the container's state from standard input (runtimes start this as a hook; by hand: < state.json)")?;
     if text.len() as u64 > LONGEST_STATE {
         bail!("the container's state is longer than {LONGEST_STATE} bytes");
     }

@@ -17,16 +17,18 @@ pub(crate) fn show(args: &ShowArgs, config: &Config) -> anyhow::Result<u8> {
         (Some(path), _) => {
             let path = Path::new("/").join(path);
             let container = engine.containers.at_path(&path);
-            Caller::Inside(
-                container
-                    .with_context(|| format!("no cgroup {} in any hierarchy", path.display()))?,
-            )
+            Caller::Inside(container.with_context(|| {
+                format!(
+                    "no cgroup {} in any hierarchy (a path as in /proc/PID/cgroup, from the top)",
+                    path.display()
+                )
+            })?)
         }
         (None, pid) => {
             let pid = pid.unwrap_or_else(std::process::id);
             match engine.containers.caller(pid) {
                 Err(ContainerError::CallerGone | ContainerError::Invisible) => {
-                    bail!("no process {pid}")
+                    bail!("no process {pid} (its number is the one that the host has for it)")
                 }
                 caller => {
                     caller.with_context(|| format!("cannot find the container of process {pid}"))?

@@ -85,7 +85,9 @@ pub(super) fn check(list: &str) -> anyhow::Result<()> {
             continue;
         }
         if !WITHOUT_MEANING.contains(&name) {
-            bail!("unknown mount option {option}");
+            bail!(
+                "unknown mount option {option} (it means nothing to vistafs either: leave it out)"
+            );
         }
         log::info!("mount option {option} changes nothing for vistafs");
     }

@@ -56,7 +56,9 @@ pub(super) fn of(pids: &[u32]) -> anyhow::Result<Vec<MountNamespace>> {
         .map(|pid| {
             Ok((
                 *pid,
-                inode(*pid).with_context(|| format!("no process {pid}"))?,
+                inode(*pid).with_context(|| {
+                    format!("no process {pid} (its number is the one that the host has for it)")
+                })?,
             ))
         })
         .collect::<anyhow::Result<_>>()?;

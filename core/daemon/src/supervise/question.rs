@@ -82,7 +82,7 @@ pub(crate) fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Val
             )
         }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            bail!("only root may ask the vistafs of {shown}")
+            bail!("only root may ask the vistafs of {shown} (run it with sudo)")
         }
         Err(error) => {
             return Err(error).with_context(|| format!("cannot connect to {}", socket.display()));
@@ -98,10 +98,12 @@ pub(crate) fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Val
         .read_line(&mut answer)
         .context("the supervisor does not answer")?;
     if answer.is_empty() {
-        bail!("the supervisor of {shown} ended without an answer");
+        bail!(
+            "the supervisor of {shown} ended without an answer (its log tells why: journalctl -u vistafs)"
+        );
     }
     let answer: Value =
-        serde_json::from_str(&answer).context("an answer that is not understood")?;
+        serde_json::from_str(&answer).context("the supervisor's answer is not understood (is it of another version? vistafs upgrade exchanges it)")?;
     match answer.get("error").and_then(Value::as_str) {
         Some(why) => bail!("{why}"),
         None => Ok(answer),
