@@ -58,6 +58,7 @@ pub struct Mounted {
     // Held, not used: removed at drop.
     _dir: Option<TempDir>,
     child: Option<Child>,
+    is_wrapped: bool,
 }
 
 /// How to mount.
@@ -103,6 +104,7 @@ impl Mounted {
             root: dir.path().join("m"),
             _dir: Some(dir),
             child: None,
+            is_wrapped: false,
         };
         mounted.start(options);
         mounted
@@ -125,6 +127,7 @@ impl Mounted {
     /// Mounts at the same place again.
     pub fn start(&mut self, options: &MountOptions) {
         self.child = Some(self.command(options).spawn().unwrap());
+        self.is_wrapped = !options.wrapper.is_empty();
         wait_until("the mount answers", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("vistafs has ended: {status}: {}", self.messages());
@@ -146,6 +149,7 @@ impl Mounted {
             root: self.root(),
             _dir: None,
             child: None,
+            is_wrapped: false,
         }
     }
 
@@ -207,8 +211,9 @@ impl Mounted {
     #[must_use]
     pub fn supervisor(&self) -> u32 {
         let child = self.child.as_ref().unwrap().id();
+        // Not by its name alone: one that was just executed anew has another for an instant.
         let comm = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap();
-        if comm.trim_end() == "vistafs" {
+        if !self.is_wrapped || comm.trim_end() == "vistafs" {
             return child;
         }
         // A wrapper that stays (`unshare --fork`).

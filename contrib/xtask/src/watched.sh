@@ -3,8 +3,8 @@
 watched() {
     limit=$1
     shift
-    "$@" &
-    watched=$!
+    number=$(mktemp)
+    # It is the one in the background: what a shell starts there ignores SIGINT.
     {
         sleep "$limit"
         echo "not ended after $limit s; who waits where:"
@@ -14,11 +14,13 @@ watched() {
             *fuse* | *vistafs*) echo "${task#/proc/} $name: $stack" ;;
             esac
         done 2>/dev/null
-        kill -KILL "$watched"
+        kill -KILL "$(cat "$number")"
     } &
     watcher=$!
-    wait "$watched"
+    # shellcheck disable=SC2016 # The inner shell's own.
+    sh -c 'echo $$ >"$0" && exec "$@"' "$number" "$@"
     set -- $?
     kill "$watcher" 2>/dev/null
+    rm "$number"
     return "$1"
 }

@@ -8,14 +8,24 @@ use rustix::io::Errno;
 
 use crate::last_errno;
 
+/// A request in the type that the C library at hand has for it: musl takes it as a signed number.
+#[allow(
+    clippy::cast_possible_wrap,
+    clippy::cast_lossless,
+    reason = "the bits count, and both types have them"
+)]
+const fn request(bits: u32) -> libc::Ioctl {
+    bits as libc::Ioctl
+}
+
 /// `_IO(0xb7, 0x2)`: the namespace that this one is a child of. Linux 4.9.
-const NS_GET_PARENT: libc::c_ulong = 0xb702;
+const NS_GET_PARENT: libc::Ioctl = request(0xb702);
 /// `_IOR(0xb7, 0x6, int)`: the thread that has the given number in the namespace. Linux 6.12.
-const NS_GET_PID_FROM_PIDNS: libc::c_ulong = 0x8004_b706;
+const NS_GET_PID_FROM_PIDNS: libc::Ioctl = request(0x8004_b706);
 /// `_IOR(0xb7, 0x7, int)`: the same for a process. Linux 6.12.
-const NS_GET_TGID_FROM_PIDNS: libc::c_ulong = 0x8004_b707;
+const NS_GET_TGID_FROM_PIDNS: libc::Ioctl = request(0x8004_b707);
 /// `_IOR(0xb7, 0x8, int)`: the number in the namespace of a thread that is given by ours. Linux 6.12.
-const NS_GET_PID_IN_PIDNS: libc::c_ulong = 0x8004_b708;
+const NS_GET_PID_IN_PIDNS: libc::Ioctl = request(0x8004_b708);
 
 /// The number here of the process that has `pid` in the pid namespace.
 ///
@@ -60,7 +70,7 @@ pub(crate) fn is_unknown(errno: Errno) -> bool {
     matches!(errno, Errno::NOTTY | Errno::INVAL | Errno::NOSYS)
 }
 
-fn number(namespace: impl AsFd, request: libc::c_ulong, pid: i32) -> Result<u32, Errno> {
+fn number(namespace: impl AsFd, request: libc::Ioctl, pid: i32) -> Result<u32, Errno> {
     // SAFETY: the descriptor is open for the length of the call, and these requests take their
     // argument as a plain integer and touch no memory of ours.
     let answer = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), request, pid) };

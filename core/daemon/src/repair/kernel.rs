@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 
 /// `_IO(0xb7, 0x1)`: the user namespace that owns the namespace of the descriptor (ioctl_nsfs(2)).
-const NS_GET_USERNS: libc::c_ulong = 0xb701;
+const NS_GET_USERNS: libc::Ioctl = 0xb701;
 
 /// What a mount refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
