@@ -81,9 +81,9 @@ mod features;
 #[path = "any/custom_files.rs"]
 mod custom_files;
 
-/// Built-in views as plugins.
-#[path = "any/plugins.rs"]
-mod plugins;
 /// The packages of Debian, RPM and Alpine, and the services in them.
 #[path = "any/packaging.rs"]
 mod packaging;
+/// Built-in views as plugins.
+#[path = "any/plugins.rs"]
+mod plugins;
