@@ -80,6 +80,10 @@ mod features;
 /// The tables of contrib/doc/CUSTOM_FILES.md.
 #[path = "any/custom_files.rs"]
 mod custom_files;
+
 /// The packages of Debian, RPM and Alpine, and the services in them.
 #[path = "any/packaging.rs"]
 mod packaging;
+/// Built-in views as plugins.
+#[path = "any/plugins.rs"]
+mod plugins;

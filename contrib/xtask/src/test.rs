@@ -128,6 +128,10 @@ fn static_program() -> Result<PathBuf> {
         "build",
         "--package",
         "vistafs",
+        // A static program cannot load anything.
+        "--no-default-features",
+        "--features",
+        "all-views",
         "--target-dir",
         "target/static",
         "--target",
@@ -160,6 +164,26 @@ fn musl_sysconf(work: &WorkDir) -> Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
+/// A directory with the plugins of the tests, for a machine without cargo.
+fn plugins(work: &WorkDir) -> Result<PathBuf> {
+    let directory = work.path.join("plugins");
+    fs::create_dir(&directory)?;
+    let mut build = run::cargo(&["build"]);
+    for name in TEST_PLUGINS {
+        build.args(["--package", &format!("vistafs-test-plugin-{name}")]);
+    }
+    if !run::loud(&mut build)?.success() {
+        bail!("no plugins");
+    }
+    for name in TEST_PLUGINS {
+        let file = format!("libvistafs_test_plugin_{name}.so");
+        let built = run::workspace().join("target/debug").join(&file);
+        fs::copy(&built, directory.join(&file))
+            .with_context(|| format!("cannot copy {}", built.display()))?;
+    }
+    Ok(directory)
+}
+
 /// Runs this machine's tests in another one.
 fn in_vm(layout: Layout) -> Result<Outcome> {
     if let Err(error) = vm::prepare(layout) {
@@ -183,6 +207,7 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
     if let Some(program) = musl_sysconf(&work)? {
         job.put.push((program, MUSL_SYSCONF.into()));
     }
+    job.put.push((plugins(&work)?, PLUGINS.into()));
     if has_packages(layout) {
         let debs = work.path.join("debs");
         let program = DAEMON.build()?;
@@ -247,6 +272,11 @@ const PACKAGES: &str = "packages::";
 /// The program is the same in each guest.
 const STATIC: &str = "static_program::";
 
+const PLUGINS: &str = "/vistafs/plugins";
+
+/// What is in tests/plugins.
+const TEST_PLUGINS: [&str; 3] = ["echo", "meminfo", "odd"];
+
 const MUSL_SYSCONF: &str = "/vistafs/sysconf-musl";
 
 /// What cargo would do around the test program.
@@ -270,6 +300,7 @@ fn guest_script(layout: Layout, directory: &str) -> String {
     format!(
         "export VISTAFS_BIN=/vistafs/vistafs VISTAFS_SKIP_LOG=/vistafs/skipped\n\
          export VISTAFS_LAYOUT={} VISTAFS_DEBS={DEBS} RUST_BACKTRACE=1\n\
+         export VISTAFS_PLUGINS={PLUGINS}\n\
          [ ! -e {MUSL_SYSCONF} ] || export VISTAFS_MUSL_SYSCONF={MUSL_SYSCONF}\n\
          {require}\
          {HOLD}\

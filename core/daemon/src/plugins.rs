@@ -39,6 +39,10 @@ pub(crate) struct LeftOut {
 
 /// Who loads plugins.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(feature = "plugins"),
+    allow(dead_code, reason = "who would load, whatever is built")
+)]
 pub(crate) enum Loader<'l> {
     /// A worker.
     Worker {
