@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::plugins::Profile;
+use crate::plugins::{Profile, examples};
 use crate::program::{DAEMON, GUEST_TESTS, MACHINE_TESTS};
 use crate::run;
 use crate::tally::{Outcome, Report};
@@ -180,6 +180,10 @@ fn plugins(work: &WorkDir) -> Result<PathBuf> {
         let built = run::workspace().join("target/debug").join(&file);
         fs::copy(&built, directory.join(&file))
             .with_context(|| format!("cannot copy {}", built.display()))?;
+    }
+    for object in examples(Profile::Dev)? {
+        let name = object.file_name().context("a file without a name")?;
+        fs::copy(&object, directory.join(name))?;
     }
     Ok(directory)
 }
