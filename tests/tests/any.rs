@@ -84,6 +84,6 @@ mod custom_files;
 /// The packages of Debian, RPM and Alpine, and the services in them.
 #[path = "any/packaging.rs"]
 mod packaging;
-/// Built-in views as plugins.
+/// Plugins: a built-in view, and the example of their document.
 #[path = "any/plugins.rs"]
 mod plugins;

@@ -177,7 +177,7 @@ impl Config {
     /// How long a call of a plugin is waited for: so short that a few of them, one after the other, do not
     /// have the worker taken for stuck.
     #[cfg_attr(
-        not(feature = "plugins"),
+        any(not(feature = "plugins"), target_feature = "crt-static"),
         allow(dead_code, reason = "the file is the same, whatever is built")
     )]
     pub(crate) fn plugin_timeout(&self) -> Duration {
@@ -190,7 +190,7 @@ impl Config {
 
     /// How long a text of a plugin may be, bytes.
     #[cfg_attr(
-        not(feature = "plugins"),
+        any(not(feature = "plugins"), target_feature = "crt-static"),
         allow(dead_code, reason = "the file is the same, whatever is built")
     )]
     pub(crate) fn plugin_max_bytes(&self) -> usize {
