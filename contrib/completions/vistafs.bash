@@ -64,6 +64,9 @@ _vistafs() {
             vistafs,status)
                 cmd="vistafs__subcmd__status"
                 ;;
+            vistafs,try-plugin)
+                cmd="vistafs__subcmd__try__subcmd__plugin"
+                ;;
             vistafs,unmount)
                 cmd="vistafs__subcmd__unmount"
                 ;;
@@ -95,7 +98,7 @@ _vistafs() {
 
     case "${cmd}" in
         vistafs)
-            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair docker-args cdi oci-hook lxc-hook command-guard run-init worker repair-worker"
+            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair docker-args cdi oci-hook lxc-hook command-guard try-plugin run-init worker repair-worker"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -637,6 +640,28 @@ _vistafs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-lxcfs)
+                    COMPREPLY=($(compgen -W "plain cfs loadavg psi-poll cgroup no-swap no-zswap strict" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vistafs__subcmd__try__subcmd__plugin)
+            opts="-v -h --config --verbose --as-lxcfs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

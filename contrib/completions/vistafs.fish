@@ -53,6 +53,7 @@ complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "cdi" -d 'The views 
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-hook" -d 'Bind the views into a container, as a createContainer hook'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxc-hook" -d 'Bind the views into a container, as LXC\'s hook.mount'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'What a worker starts for a file that shows what a command prints'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "try-plugin" -d 'What a command starts for a file of a plugin, to see whether that ends whoever loads it'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "run-init" -d '`vistafs run-init`: what `vistafs run` starts in the new pid namespace; not for people'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "worker" -d 'What a supervisor starts its workers with'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "repair-worker" -d 'What `vistafs repair` starts; not for people'
@@ -327,6 +328,17 @@ no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l parent -d 'Process id of the `vistafs run` that started this, in the pid namespace of /proc' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l name -d 'Name of the container' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l open-files -d 'How many files the command may have open (RLIMIT_NOFILE, soft)' -r

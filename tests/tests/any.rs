@@ -80,6 +80,10 @@ mod features;
 /// The tables of contrib/doc/CUSTOM_FILES.md.
 #[path = "any/custom_files.rs"]
 mod custom_files;
+
 /// The packages of Debian, RPM and Alpine, and the services in them.
 #[path = "any/packaging.rs"]
 mod packaging;
+/// Plugins: a built-in view, and the example of their document.
+#[path = "any/plugins.rs"]
+mod plugins;

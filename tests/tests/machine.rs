@@ -35,6 +35,10 @@ mod custom_files;
 #[path = "machine/plugins.rs"]
 mod plugins;
 
+/// The example plugins.
+#[path = "machine/plugin_examples.rs"]
+mod plugin_examples;
+
 /// One supervisor gives the mount to another, in another process.
 #[path = "machine/succession.rs"]
 mod succession;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::tally::{Outcome, Report};
-use crate::{features, manifests, new_plugin, run};
+use crate::{features, manifests, new_plugin, recipe, run};
 
 /// Format, lints and documentation, each one a step.
 pub(crate) fn check(report: &mut Report) {
@@ -27,6 +27,7 @@ pub(crate) fn check(report: &mut Report) {
     report.step("rust-version", rust_version);
     report.step("kubernetes", manifests::check);
     report.step("new plugin", new_plugin::check);
+    report.step("new view", recipe::check);
     report.step("doc", || {
         let mut doc = run::cargo(&["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-Dwarnings");

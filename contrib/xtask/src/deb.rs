@@ -54,6 +54,7 @@ const TAKEN: &[&str] = &[
     "CHANGELOG.md",
     "contrib",
     "plugins/abi/include",
+    "plugins/examples",
 ];
 
 /// Builds the packages of a program, with example plugins of that profile; their paths.

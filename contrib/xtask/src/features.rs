@@ -13,7 +13,7 @@ const PROGRAM: &str = "vistafs";
 /// warning. What the program does with a feature is to pass it on, so that the crate of the views is
 /// where a choice can go wrong.
 pub(crate) fn check() -> Result<Outcome> {
-    let mut good = alone(PROGRAM, "")? && alone(PROGRAM, "meminfo")?;
+    let mut good = alone(PROGRAM, "")? && alone(PROGRAM, "meminfo")? && alone(PROGRAM, "plugins")?;
     for feature in features(VIEWS)? {
         if !alone(VIEWS, &feature)? {
             println!("{VIEWS} does not do with the feature {feature:?} alone");

@@ -15,6 +15,7 @@ mod new_plugin;
 mod packages;
 mod plugins;
 mod program;
+mod recipe;
 mod run;
 mod tally;
 mod test;

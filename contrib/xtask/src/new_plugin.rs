@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::run;
 use crate::tally::Outcome;
-use crate::work_dir::WorkDir;
+use crate::work_dir;
 
 /// Makes a plugin in a directory of its own, to begin from.
 #[derive(Args)]
@@ -91,10 +91,9 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes one outside of this workspace, builds it as its README says, and runs its tests.
+/// Makes one, builds it as its README says, and runs its tests.
 pub(crate) fn check() -> Result<Outcome> {
-    let work = WorkDir::new()?;
-    let dir = work.path.join("site-hello");
+    let dir = work_dir::in_target("new-plugin")?;
     make("site-hello", &dir)?;
     let mut good = true;
     for task in ["build", "test"] {
@@ -111,13 +110,13 @@ pub(crate) fn check() -> Result<Outcome> {
     good &= run::workspace()
         .join("target/debug/libsite_hello.so")
         .is_file();
-    work.remove();
     Ok(Outcome::of(good))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work_dir::WorkDir;
 
     #[test]
     fn names_are_those_of_crates_and_views() {

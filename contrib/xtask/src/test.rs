@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::plugins::Profile;
+use crate::plugins::{Profile, examples};
 use crate::program::{DAEMON, GUEST_TESTS, MACHINE_TESTS};
 use crate::run;
 use crate::tally::{Outcome, Report};
@@ -129,6 +129,10 @@ fn static_program() -> Result<PathBuf> {
         "build",
         "--package",
         "vistafs",
+        // A static program cannot load anything.
+        "--no-default-features",
+        "--features",
+        "all-views",
         "--target-dir",
         "target/static",
         "--target",
@@ -161,6 +165,30 @@ fn musl_sysconf(work: &WorkDir) -> Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
+/// A directory with the plugins of the tests, for a machine without cargo.
+fn plugins(work: &WorkDir) -> Result<PathBuf> {
+    let directory = work.path.join("plugins");
+    fs::create_dir(&directory)?;
+    let mut build = run::cargo(&["build"]);
+    for name in TEST_PLUGINS {
+        build.args(["--package", &format!("vistafs-test-plugin-{name}")]);
+    }
+    if !run::loud(&mut build)?.success() {
+        bail!("no plugins");
+    }
+    for name in TEST_PLUGINS {
+        let file = format!("libvistafs_test_plugin_{name}.so");
+        let built = run::workspace().join("target/debug").join(&file);
+        fs::copy(&built, directory.join(&file))
+            .with_context(|| format!("cannot copy {}", built.display()))?;
+    }
+    for object in examples(Profile::Dev)? {
+        let name = object.file_name().context("a file without a name")?;
+        fs::copy(&object, directory.join(name))?;
+    }
+    Ok(directory)
+}
+
 /// Runs this machine's tests in another one.
 fn in_vm(layout: Layout) -> Result<Outcome> {
     if let Err(error) = vm::prepare(layout) {
@@ -184,6 +212,7 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
     if let Some(program) = musl_sysconf(&work)? {
         job.put.push((program, MUSL_SYSCONF.into()));
     }
+    job.put.push((plugins(&work)?, PLUGINS.into()));
     if has_packages(layout) {
         let debs = work.path.join("debs");
         let program = DAEMON.build()?;
@@ -253,6 +282,11 @@ const PACKAGES: &str = "packages::";
 /// The program is the same in each guest.
 const STATIC: &str = "static_program::";
 
+const PLUGINS: &str = "/vistafs/plugins";
+
+/// What is in tests/plugins.
+const TEST_PLUGINS: [&str; 3] = ["echo", "meminfo", "odd"];
+
 const MUSL_SYSCONF: &str = "/vistafs/sysconf-musl";
 
 /// What cargo would do around the test program.
@@ -276,6 +310,7 @@ fn guest_script(layout: Layout, directory: &str) -> String {
     format!(
         "export VISTAFS_BIN=/vistafs/vistafs VISTAFS_SKIP_LOG=/vistafs/skipped\n\
          export VISTAFS_LAYOUT={} VISTAFS_DEBS={DEBS} RUST_BACKTRACE=1\n\
+         export VISTAFS_PLUGINS={PLUGINS}\n\
          [ ! -e {MUSL_SYSCONF} ] || export VISTAFS_MUSL_SYSCONF={MUSL_SYSCONF}\n\
          {require}\
          {HOLD}\

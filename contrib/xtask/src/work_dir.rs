@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 
+use crate::run;
+
 /// A directory that is ours alone, and that stays unless it is removed.
 pub(crate) struct WorkDir {
     pub(crate) path: PathBuf,
@@ -32,4 +34,14 @@ impl WorkDir {
             eprintln!("removing {}: {error}", self.path.display());
         }
     }
+}
+
+/// A directory below `target` that is not there, for what cargo builds: always of the same name, for cargo
+/// keeps what it has made of each path.
+pub(crate) fn in_target(name: &str) -> Result<PathBuf> {
+    let path = run::workspace().join("target").join(name);
+    if path.exists() {
+        fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+    }
+    Ok(path)
 }

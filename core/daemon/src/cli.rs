@@ -179,12 +179,6 @@ pub(crate) struct WorkerArgs {
 
 /// What a worker starts for a file that shows what a command prints.
 #[derive(Args, Debug)]
-pub(crate) struct TryPluginArgs {
-    /// The file.
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Args, Debug)]
 pub(crate) struct GuardArgs {
     /// Who runs it.
     #[arg(long)]
@@ -192,6 +186,13 @@ pub(crate) struct GuardArgs {
     /// The command.
     #[arg(last = true, required = true)]
     pub(crate) argv: Vec<OsString>,
+}
+
+/// What a command starts for a file of a plugin, to see whether that ends whoever loads it.
+#[derive(Args, Debug)]
+pub(crate) struct TryPluginArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Args, Debug)]

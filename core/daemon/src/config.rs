@@ -176,7 +176,10 @@ impl Config {
 
     /// How long a call of a plugin is waited for: so short that a few of them, one after the other, do not
     /// have the worker taken for stuck.
-    #[cfg(feature = "plugins")]
+    #[cfg_attr(
+        any(not(feature = "plugins"), target_feature = "crt-static"),
+        allow(dead_code, reason = "the file is the same, whatever is built")
+    )]
     pub(crate) fn plugin_timeout(&self) -> Duration {
         let wanted = Duration::from_millis(self.plugins.timeout_ms.get().into());
         match self.worker.stuck_seconds {
@@ -186,7 +189,10 @@ impl Config {
     }
 
     /// How long a text of a plugin may be, bytes.
-    #[cfg(feature = "plugins")]
+    #[cfg_attr(
+        any(not(feature = "plugins"), target_feature = "crt-static"),
+        allow(dead_code, reason = "the file is the same, whatever is built")
+    )]
     pub(crate) fn plugin_max_bytes(&self) -> usize {
         usize::try_from(self.plugins.max_bytes.get()).unwrap_or(usize::MAX)
     }

@@ -4,12 +4,12 @@
 //! leaves that out of what the next worker loads, until the file is another
 //! (`core/daemon/src/supervise/plugins.rs`). A command has each file tried by another process first.
 //!
-//! A program that is built without plugins, as a static one is, loads none.
+//! A program that is built without plugins, or is static and so cannot load anything, loads none.
 
-#[cfg(not(feature = "plugins"))]
+#[cfg(any(not(feature = "plugins"), target_feature = "crt-static"))]
 #[path = "plugins/disabled.rs"]
 mod imp;
-#[cfg(feature = "plugins")]
+#[cfg(all(feature = "plugins", not(target_feature = "crt-static")))]
 #[path = "plugins/enabled.rs"]
 mod imp;
 
@@ -39,6 +39,10 @@ pub(crate) struct LeftOut {
 
 /// Who loads plugins.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    any(not(feature = "plugins"), target_feature = "crt-static"),
+    allow(dead_code, reason = "who would load, whatever is built")
+)]
 pub(crate) enum Loader<'l> {
     /// A worker.
     Worker {

@@ -3,15 +3,19 @@
 //! Closing the descriptor of a trigger takes 10 ms, as the kernel waits for all CPUs, and who opens
 //! the same file meanwhile waits too. A program that ends with a thousand of them open, or opens and
 //! closes them in a loop, would keep every thread that serves from all other callers. So each
-//! container has a thread of its own for these, while there are any; it takes one after the other, so
-//! that what was closed before is closed when the next one is opened.
+//! container has a thread of its own for these, while there are any and a little longer; it takes one
+//! after the other, so that what was closed before is closed when the next one is opened.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
+
+/// How long a thread waits for more: to start another takes longer than most of what it does.
+const A_LITTLE: Duration = Duration::from_millis(200);
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -19,6 +23,7 @@ type Work = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 pub(crate) struct Aside {
     queue: Mutex<Queue>,
+    more: Condvar,
 }
 
 #[derive(Default)]
@@ -39,27 +44,32 @@ impl Aside {
         let mut queue = self.queue.lock();
         queue.waiting.push_back(Box::new(work));
         if queue.has_thread {
+            self.more.notify_one();
             return;
         }
         queue.has_thread = true;
         drop(queue);
         let its_own = Arc::clone(self);
         let thread = std::thread::Builder::new().name("aside".into());
-        if let Err(error) = thread.spawn(move || its_own.work()) {
+        if let Err(error) = thread.spawn(move || its_own.work(A_LITTLE)) {
             log::warn!("cannot start a thread: {error}; a request delays others");
-            self.work();
+            self.work(Duration::ZERO);
         }
     }
 
-    fn work(&self) {
-        while let Some(work) = self.next() {
+    fn work(&self, patience: Duration) {
+        while let Some(work) = self.next(patience) {
             // The panic hook tells; what comes after it is not to wait for ever.
             let _ = catch_unwind(AssertUnwindSafe(work));
         }
     }
 
-    fn next(&self) -> Option<Work> {
+    fn next(&self, patience: Duration) -> Option<Work> {
         let mut queue = self.queue.lock();
+        if queue.waiting.is_empty() && !patience.is_zero() {
+            // Whoever wakes without cause ends early, and another one is started.
+            self.more.wait_for(&mut queue, patience);
+        }
         let next = queue.waiting.pop_front();
         queue.has_thread = next.is_some();
         next
@@ -69,7 +79,6 @@ impl Aside {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
 

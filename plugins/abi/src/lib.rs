@@ -87,3 +87,6 @@ impl Str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,38 +53,50 @@ pub(crate) unsafe trait Table: Sized {
     const WHAT: &'static str;
     /// Where in it its size is.
     const SIZE_AT: usize;
-    /// What is in each version.
-    const LEAST: usize = size_of::<Self>();
+    /// Bytes of the first version, which all later ones have.
+    const LEAST: usize;
+}
+
+/// Bytes of a table that ends with a field of the size of a pointer.
+macro_rules! through {
+    ($table:ty, $field:ident) => {
+        offset_of!($table, $field) + size_of::<*const u8>()
+    };
 }
 
 // SAFETY: numbers, pointers, and functions that may be null.
 unsafe impl Table for abi::Plugin {
     const WHAT: &'static str = "the table of the plugin";
     const SIZE_AT: usize = offset_of!(abi::Plugin, size);
+    const LEAST: usize = through!(abi::Plugin, view_count);
 }
 
 // SAFETY: as above.
 unsafe impl Table for abi::View {
     const WHAT: &'static str = "the table of a view";
     const SIZE_AT: usize = 0;
+    const LEAST: usize = through!(abi::View, tree);
 }
 
 // SAFETY: as above.
 unsafe impl Table for abi::OptionSpec {
     const WHAT: &'static str = "the table of an option";
     const SIZE_AT: usize = 0;
+    const LEAST: usize = offset_of!(abi::OptionSpec, most) + size_of::<i64>();
 }
 
 // SAFETY: as above.
 unsafe impl Table for abi::Tree {
     const WHAT: &'static str = "the table of a tree";
     const SIZE_AT: usize = 0;
+    const LEAST: usize = through!(abi::Tree, change);
 }
 
 // SAFETY: as above.
 unsafe impl Table for abi::ChannelFunctions {
     const WHAT: &'static str = "the table of a channel";
     const SIZE_AT: usize = 0;
+    const LEAST: usize = through!(abi::ChannelFunctions, close);
 }
 
 /// A copy of a table, of which what its maker does not know is zero.

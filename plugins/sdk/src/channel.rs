@@ -30,14 +30,13 @@ pub(crate) unsafe fn put_out(channel: Option<Box<dyn Channel>>, out: *mut abi::C
         return;
     };
     let filled = abi::Channel {
-        // SAFETY: what the caller promises; vistafs has set it.
-        size: unsafe { (*out).size },
+        size: 0,
         descriptor: channel.as_fd().as_raw_fd(),
         data: Box::into_raw(Box::new(channel)).cast(),
         functions: &raw const FUNCTIONS,
     };
-    // SAFETY: what the caller promises: a table of the first version is no larger than any later one.
-    unsafe { out.write(filled) };
+    // SAFETY: what the caller promises.
+    unsafe { crate::guard::put_out(&filled, out) };
 }
 
 /// What `data` of a channel is.

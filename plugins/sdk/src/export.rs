@@ -3,7 +3,7 @@
 //! They are never freed, as a plugin is never unloaded.
 
 use std::ffi::c_void;
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
@@ -14,6 +14,9 @@ use vistafs_view::{
 
 use crate::guard::{answer, bytes, code, greet, result};
 use crate::{file, tree};
+
+/// Bytes of the first version of the host's table: of what was added later nothing is used here.
+const FIRST_HOST: usize = offset_of!(abi::Host, host_file) + size_of::<*const u8>();
 
 /// What the entry function does ([`export_views!`](crate::export_views)).
 ///
@@ -42,8 +45,8 @@ pub unsafe fn export(
         view_count: 0,
     };
     // vistafs refuses a plugin of another version by these numbers.
-    if major == abi::ABI_MAJOR && size >= size_of::<abi::Host>() {
-        // SAFETY: what the caller promises; it has all the fields that are known here.
+    if major == abi::ABI_MAJOR && size >= FIRST_HOST {
+        // SAFETY: what the caller promises; it has all the fields that are used here.
         greet(unsafe { &*host });
         let made = catch_unwind(AssertUnwindSafe(|| tables(wanted)));
         // The panic hook tells.

@@ -87,6 +87,21 @@ fn explain(host: &Host, context: *const Context, why: &str) {
     }
 }
 
+/// Fills in as much of a table of vistafs's as both know.
+///
+/// # Safety
+/// `out` can be written to; it begins with its size, which vistafs has set. So does `filled`.
+pub(crate) unsafe fn put_out<T>(filled: &T, out: *mut T) {
+    const HEAD: usize = size_of::<usize>();
+    // SAFETY: what the caller promises.
+    let size = unsafe { out.cast::<usize>().read() };
+    let known = size.min(size_of::<T>()).saturating_sub(HEAD);
+    let from = std::ptr::from_ref(filled).cast::<u8>().wrapping_add(HEAD);
+    let to = out.cast::<u8>().wrapping_add(HEAD);
+    // SAFETY: both are that long.
+    unsafe { from.copy_to(to, known) };
+}
+
 /// The bytes of a text that vistafs gives.
 ///
 /// # Safety

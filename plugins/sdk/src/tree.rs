@@ -74,8 +74,7 @@ fn kind(kind: NodeKind) -> u32 {
 unsafe fn put_out_node(found: NodeAttributes, out: *mut abi::Node) {
     let flag = |is_set, flag| if is_set { flag } else { 0 };
     let filled = abi::Node {
-        // SAFETY: what the caller promises; vistafs has set it.
-        size: unsafe { (*out).size },
+        size: 0,
         id: found.id.get(),
         bytes: found.size,
         kind: kind(found.kind),
@@ -85,8 +84,8 @@ unsafe fn put_out_node(found: NodeAttributes, out: *mut abi::Node) {
         flags: flag(found.lasting, abi::NODE_LASTING)
             | flag(found.changeable, abi::NODE_CHANGEABLE),
     };
-    // SAFETY: what the caller promises: a table of the first version is no larger than any later one.
-    unsafe { out.write(filled) };
+    // SAFETY: what the caller promises.
+    unsafe { crate::guard::put_out(&filled, out) };
 }
 
 unsafe extern "C" fn lookup(

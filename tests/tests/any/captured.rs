@@ -133,7 +133,7 @@ impl Captured {
         Ok(out)
     }
 
-    fn request<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Request<'a> {
+    pub(crate) fn request<'a>(&'a self, scratch: &'a mut Vec<u8>) -> Request<'a> {
         let asker = Asker {
             tid: 1,
             uid: 0,

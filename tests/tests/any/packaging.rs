@@ -9,10 +9,17 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(workspace().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// What both packages of contrib/debian install, by path.
+const PACKAGES: &[&str] = &[
+    "vistafs",
+    "vistafs-dev",
+    "vistafs-lxcfs",
+    "vistafs-plugin-examples",
+];
+
+/// What the packages of contrib/debian install, by path.
 fn of_debian() -> BTreeSet<String> {
     let mut files = BTreeSet::new();
-    for package in ["vistafs", "vistafs-lxcfs"] {
+    for package in PACKAGES {
         for line in text(&format!("contrib/debian/{package}.install")).lines() {
             let (from, to) = line.split_once(' ').unwrap();
             files.insert(format!("/{to}/{}", from.rsplit('/').next().unwrap()));
@@ -51,7 +58,9 @@ fn of_debian() -> BTreeSet<String> {
 const MACROS: &[(&str, &str)] = &[
     ("%{_bindir}", "/usr/bin"),
     ("%{_datadir}", "/usr/share"),
+    ("%{_includedir}", "/usr/include"),
     ("%{_mandir}", "/usr/share/man"),
+    ("%{_prefix}", "/usr"),
     ("%{_sysconfdir}", "/etc"),
     ("%{_tmpfilesdir}", "/usr/lib/tmpfiles.d"),
     ("%{_unitdir}", "/usr/lib/systemd/system"),
@@ -80,7 +89,7 @@ fn rpm_packages_have_what_debian_s_have() {
     // And what is listed is installed.
     for (line, from) in spec
         .lines()
-        .filter(|line| line.starts_with("install "))
+        .filter(|line| line.starts_with("install -D "))
         .map(|line| (line, line.split(' ').nth(4).unwrap()))
     {
         assert!(

@@ -73,7 +73,7 @@ impl Drop for Cleared {
                 .args(["--no-pager", "-u", "vistafs", "-u", "lxcfs"])
                 .output();
             eprintln!("{}", String::from_utf8_lossy(&journal.unwrap().stdout));
-            let purge = "dpkg --purge vistafs-lxcfs vistafs";
+            let purge = "dpkg --purge vistafs-plugin-examples vistafs-lxcfs vistafs";
             let _ = Command::new("sh").args(["-c", purge]).status();
         }
     }
@@ -162,6 +162,10 @@ fn packages_come_and_go_and_no_reader_notices() {
     assert!(status.success(), "the container's reader: {status}");
     drop(cgroup);
     let _ = printed(&follow(DROP_IN, "toggle", "2"));
+    let shown = printed(&follow(INSTALL, "example", "2"));
+    assert!(shown.ends_with("\nnone\n"), "{shown}");
+    let _ = printed(&follow(INSTALL, "example again", "2"));
+    assert!(!Path::new("/var/lib/vistafs/proc/container").exists());
 
     std::fs::write("/etc/vistafs/config.toml", "# kept by a removal\n").unwrap();
     let _ = printed(&follow(INSTALL, "remove", "2"));

@@ -18,9 +18,17 @@ use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_for, 
 /// An emulated processor takes that long for a few processes.
 const LONG: Duration = Duration::from_secs(120);
 
+/// On an emulated processor a call may take long that is to succeed.
+const PATIENT: &str = "[worker]\nstuck_seconds = 300\n[plugins]\ntimeout_ms = 60000\n";
+
 fn mounted(plugins: &Plugins, config: &str) -> Mounted {
+    let patience = if config.contains("timeout_ms") {
+        ""
+    } else {
+        PATIENT
+    };
     Mounted::with(&MountOptions {
-        config: format!("{}{config}", plugins.config()),
+        config: format!("{}{config}{patience}", plugins.config()),
         ..MountOptions::default()
     })
 }
@@ -51,7 +59,10 @@ fn reload(mounted: &Mounted) {
 fn what_a_view_answers_is_what_is_read() {
     require_privileged!();
     let plugins = Plugins::with(&["odd"]);
-    let mut mounted = mounted(&plugins, "[plugins]\nmax_bytes = 8192\ntimeout_ms = 2500\n");
+    let mut mounted = mounted(
+        &plugins,
+        "[plugins]\nmax_bytes = 8192\ntimeout_ms = 60000\n[worker]\nstuck_seconds = 300\n",
+    );
     let cgroup = TestCgroup::new();
     let path = |name: &str| mounted.path(&cgroup.address(&format!("proc/odd/{name}")));
     assert_eq!(std::fs::read(path("bytes")).unwrap(), b"\xff\xfe\0\n");
@@ -124,7 +135,7 @@ fn a_file_is_written_and_polled_and_a_tree_is_walked() {
 fn one_that_does_not_return_holds_nobody_up() {
     require_privileged!();
     let plugins = Plugins::with(&["odd", "echo"]);
-    let mut mounted = mounted(&plugins, "[plugins]\ntimeout_ms = 200\n");
+    let mut mounted = mounted(&plugins, "[plugins]\ntimeout_ms = 1000\n");
     let cgroups = [TestCgroup::new(), TestCgroup::new()];
     let path = |cgroup: &TestCgroup, view: &str| mounted.path(&cgroup.address(view));
     let never = path(&cgroups[0], "proc/odd/never");
@@ -148,7 +159,7 @@ fn one_that_does_not_return_holds_nobody_up() {
     let (status, messages) = mounted.end(Signal::SIGTERM);
     assert!(status.success(), "{messages}");
     assert!(
-        messages.contains("not returned within 200 ms"),
+        messages.contains("not returned within 1000 ms"),
         "{messages}"
     );
 }

@@ -115,10 +115,6 @@ impl Worker {
 
 /// `[plugins]`.
 #[derive(Debug)]
-#[cfg_attr(
-    not(feature = "plugins"),
-    allow(dead_code, reason = "the file is the same, whatever is built")
-)]
 pub(super) struct Plugins {
     pub(super) timeout_ms: Timeout,
     pub(super) max_bytes: TextSize,

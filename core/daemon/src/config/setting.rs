@@ -96,7 +96,6 @@ macro_rules! bounded {
                 Self(number)
             }
 
-            #[cfg_attr(not(feature = "plugins"), allow(dead_code, reason = "of plugins"))]
             pub(super) fn get(self) -> u32 {
                 self.0
             }

@@ -78,8 +78,8 @@ fn mistakes_are_told_with_line_key_and_remedy() {
             "line 2: `cpus.quota` takes true or false",
         ),
         (
-            "[view.stat]\nsteal = \"no\"\n",
-            "line 2: `view.stat.steal` takes true, false or a whole number",
+            "[view.stat]\nsteal = 0.5\n",
+            "line 2: `view.stat.steal` takes true, false, a whole number or a text",
         ),
         (
             "[fuse]\nthreads = 0\n",

@@ -1,6 +1,6 @@
 //! A plugin that misbehaves; for tests.
 //!
-//! What it does while it is loaded is decided by one byte of its file, after [`MODE`]'s text: a test copies
+//! What it does while it is loaded is decided by one byte of its file, after the text of `MODE`: a test copies
 //! the file and writes another there.
 
 #![allow(

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Signal, getpid, kill_process};
 use vistafs_plugin_sdk::view::{
     Context, Errno, Options, Provider, View, ViewError, ViewSpec, inventory,
 };
@@ -38,7 +37,7 @@ enum Odd {
     Never,
     /// Panics.
     Panic,
-    /// Is killed by a signal.
+    /// Writes where it must not, and is killed for that.
     Signal,
     /// Takes a while.
     Slow,
@@ -61,8 +60,9 @@ impl View for Odd {
             #[allow(clippy::panic, reason = "that is what it is for")]
             Self::Panic => panic!("on purpose"),
             Self::Signal => {
-                kill_process(getpid(), Signal::SEGV).map_err(ViewError::Answer)?;
-                std::thread::sleep(Duration::MAX);
+                let nowhere = std::ptr::without_provenance_mut::<u8>(16);
+                // SAFETY: none. That is what it is for, and nothing is ever mapped there.
+                unsafe { nowhere.write_volatile(0) };
             }
             Self::Slow => {
                 std::thread::sleep(Duration::from_millis(100));
