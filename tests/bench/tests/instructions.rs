@@ -29,16 +29,14 @@ use serde::{Deserialize, Serialize};
 
 const HOSTS: [&str; 2] = ["debian12-v1", "debian12-v2"];
 
-const VIEWS: [&str; 9] = [
+const VIEWS: [&str; 7] = [
     "proc/cpuinfo",
     "proc/diskstats",
-    "proc/interrupts",
     "proc/loadavg",
     "proc/meminfo",
     "proc/stat",
     "proc/swaps",
     "proc/uptime",
-    "proc/vmstat",
 ];
 
 /// A copy that the processor repeats byte by byte is one instruction, but as many steps; and which copy
