@@ -137,6 +137,10 @@ mod repair;
 #[path = "machine/repair_hostile.rs"]
 mod repair_hostile;
 
+/// Nothing is done while nothing is asked for.
+#[path = "machine/idle.rs"]
+mod idle;
+
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]
 mod metrics;

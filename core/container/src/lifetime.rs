@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::io::Errno;
-use vistafs_host::{HostError, NamespaceKey};
+use vistafs_host::{HostError, NamespaceKey, heap};
 
 use crate::Containers;
 
@@ -78,6 +78,7 @@ impl Lifetimes {
 
 fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
     let mut events = Vec::with_capacity(64);
+    let mut ended = 0;
     loop {
         events.clear();
         match epoll::wait(epoll, spare_capacity(&mut events), None) {
@@ -93,7 +94,13 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
         for event in &events {
             if let Some(key) = containers.lifetimes().take(event.data.u64()) {
                 containers.ended(&key);
+                ended += 1;
             }
+        }
+        // A container is some KiB; the allocator would keep them for others for ever.
+        if ended > containers.len() / 4 {
+            heap::give_back();
+            ended = 0;
         }
     }
 }

@@ -111,7 +111,7 @@ struct Supervisor {
     resends: Option<bool>,
     /// A worker has died since one has begun to answer.
     lost_requests: bool,
-    look_at: Instant,
+    looks: stuck::Looks,
     ready_told: bool,
     /// The next worker reads the configuration, whatever the one before went by.
     reads_anew: bool,

@@ -108,6 +108,7 @@ impl Handover {
     pub fn give_up(&self, key: ContainerKey) {
         let _claiming = self.claiming.lock();
         if let Some(container) = self.find(key) {
+            self.clear(container);
             let state = &self.head_of(container)[STATE];
             state.store(pair(self.generation(), FREE), Ordering::Release);
         }
@@ -138,11 +139,29 @@ impl Handover {
         };
         let container = neighbours(key).find(is_free).or_else(quiet)?;
         let head = self.head_of(container);
+        // Nobody has had it yet: all of it is zeros, and looking at them would make pages of them.
+        let is_fresh = head[STATE].load(Ordering::Relaxed) == 0;
         head[STATE].store(pair(generation, FILLING), Ordering::Relaxed);
         std::sync::atomic::fence(Ordering::Release);
         head[KEY].store(key.0[0], Ordering::Relaxed);
         head[KEY + 1].store(key.0[1], Ordering::Relaxed);
         head[USED_AT].store(now(), Ordering::Relaxed);
+        if !is_fresh {
+            self.clear(container);
+        }
+        head[STATE].store(pair(generation, TAKEN), Ordering::Release);
+        Some(container)
+    }
+
+    /// Takes all records from a container, and gives their pages back to the kernel.
+    fn clear(&self, container: usize) {
+        let count = RECORDS * crate::layout::containers::record_words(self.record_bytes);
+        if self
+            .region
+            .give_back(BEGUN + container % COUNT * count, count)
+        {
+            return;
+        }
         for record in 0..RECORDS {
             let words = self.record_words(container, record);
             words[RECORD_NAME].store(0, Ordering::Relaxed);
@@ -150,8 +169,6 @@ impl Handover {
                 place[0].store(0, Ordering::Relaxed);
             }
         }
-        head[STATE].store(pair(generation, TAKEN), Ordering::Release);
-        Some(container)
     }
 
     fn find(&self, key: ContainerKey) -> Option<usize> {
@@ -169,22 +186,23 @@ impl Handover {
         let mut hasher = SipHasher13::new();
         hasher.write(name.as_bytes());
         let name = hasher.finish().max(1);
-        let named = |name: u64| {
+        // They are taken in order: behind the first that is free there is none, and the pages of those are
+        // not even looked at.
+        let own_or_free = || {
             let mut records = (0..RECORDS).map(|record| self.record_words(container, record));
-            records.find(|words| words[RECORD_NAME].load(Ordering::Acquire) == name)
+            let named = |words: &&[AtomicU64]| words[RECORD_NAME].load(Ordering::Acquire);
+            let found = records.find(|words| matches!(named(words), 0) || named(words) == name)?;
+            Some((found, named(&found) == name))
         };
-        if let Some(found) = named(name) {
-            return Some(found);
-        }
-        if !claim {
-            return None;
+        match own_or_free()? {
+            (found, true) => return Some(found),
+            (_, false) if !claim => return None,
+            _ => {}
         }
         let _claiming = self.claiming.lock();
-        named(name).or_else(|| {
-            let free = named(0)?;
-            free[RECORD_NAME].store(name, Ordering::Release);
-            Some(free)
-        })
+        let (found, _) = own_or_free()?;
+        found[RECORD_NAME].store(name, Ordering::Release);
+        Some(found)
     }
 
     fn head_of(&self, container: usize) -> &[AtomicU64] {

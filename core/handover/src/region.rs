@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
 use crate::HandoverError;
@@ -92,6 +92,13 @@ impl Region {
     /// How many words there are.
     pub(crate) fn len(&self) -> usize {
         self.words
+    }
+
+    /// Makes zeros of some of the words and gives their memory back, as if they had never been written.
+    /// `false`: the kernel cannot do it.
+    pub(crate) fn give_back(&self, first: usize, count: usize) -> bool {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        rustix::fs::fallocate(&self.descriptor, flags, bytes(first), bytes(count)).is_ok()
     }
 
     fn all(&self) -> &[AtomicU64] {
@@ -196,6 +203,23 @@ mod tests {
             load_bytes(region.words(0, 8), bytes.len(), &mut back);
             assert_eq!(back[1..], bytes);
         }
+    }
+
+    #[test]
+    fn what_is_given_back_is_zeros() {
+        let words = 4 * 4096;
+        let region = Region::create(words).unwrap();
+        for word in region.words(0, words) {
+            word.store(7, Ordering::Relaxed);
+        }
+        assert!(region.give_back(100, 2000));
+        let all = region.words(0, words).iter();
+        let zeros = all.map(|word| word.load(Ordering::Relaxed) == 0);
+        assert!(
+            zeros
+                .enumerate()
+                .all(|(at, is_zero)| is_zero == (100..2100).contains(&at))
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
-use crate::{Dir, HostError};
+use crate::{Dir, HostError, descriptors};
 
 /// How the kernel hands a text out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,10 @@ impl KeptFile {
             .and_then(|fd| self.read_from(&fd, text).map(|()| fd));
         match outcome {
             Ok(fd) => {
-                *self.open.write() = Some(Arc::new(fd));
+                // Where they are scarce, a tenant with many cgroups must not take the rest.
+                if !descriptors::are_scarce(&fd) {
+                    *self.open.write() = Some(Arc::new(fd));
+                }
                 Ok(true)
             }
             Err(Errno::NOENT | Errno::NODEV) => {

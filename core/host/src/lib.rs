@@ -18,6 +18,7 @@
 //! | `pid_translation.rs` | process numbers of one pid namespace in terms of another |
 //! | `credentials.rs` | what a caller may do, and doing something with no more than that |
 //! | `capability.rs` | doing something without one of our own capabilities |
+//! | `heap.rs` | freed memory, given back |
 //! | `descriptors.rs` | how many descriptors there are left |
 
 mod capability;
@@ -25,6 +26,7 @@ mod credentials;
 pub mod descriptors;
 mod dir;
 mod error;
+pub mod heap;
 mod held_task;
 mod host;
 mod host_text;

@@ -14,11 +14,13 @@
 //! | `measure.rs` | the interleaved rounds |
 //! | `figures.rs` | medians and the like |
 //! | `report.rs`, `chart.rs` | the tables, the JSON and the picture |
+//! | `render.rs`, `allocations.rs` | one rendering, for who counts what it takes |
 //!
 //! Readers and servers share one CPU: a round trip to another one tells how long that takes to wake
 //! up. All servers are measured in turns, slice by slice, so that whoever else uses the machine slows
 //! all of them; the medians of the slices are compared, within one run only.
 
+mod allocations;
 mod calls;
 mod chart;
 mod container;
@@ -28,6 +30,7 @@ mod measure;
 mod null;
 mod plan;
 mod reader;
+mod render;
 mod report;
 mod server;
 mod used;
@@ -40,6 +43,9 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use measure::Scope;
+
+#[global_allocator]
+static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 #[derive(Parser)]
 #[command(name = "vistafs-bench", about, disable_help_subcommand = true)]
@@ -61,6 +67,9 @@ enum Command {
     /// Reads as standard input says, in a container.
     #[command(hide = true)]
     Reader { files: PathBuf },
+    /// Renders a view of a captured host between two stops.
+    #[command(hide = true)]
+    Render { root: PathBuf, view: String },
 }
 
 /// What is measured, and where it is written to.
@@ -108,6 +117,7 @@ fn main() -> ExitCode {
             null::serve(&texts, &mount_point).map(|()| ExitCode::SUCCESS)
         }
         Command::Reader { files } => reader::read(&files).map(|()| ExitCode::SUCCESS),
+        Command::Render { root, view } => render::render(&root, &view).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("vistafs-bench: {error:#}");

@@ -193,7 +193,11 @@ impl Bench {
         let texts = texts.to_str().context("a path that is no text")?;
         let null = Mounted::start(&bench_program, &["null", texts], work.join("null"), cpu)?;
         bench.servers.push((Server::Null, Some(null)));
-        match Mounted::start(Path::new("lxcfs"), &["-f"], work.join("lxcfs"), cpu) {
+        // Not the pid file of one that serves this machine.
+        let pid_file = work.join("lxcfs.pid");
+        let pid_file = pid_file.to_str().context("a path that is no text")?;
+        let arguments = ["-f", "-p", pid_file];
+        match Mounted::start(Path::new("lxcfs"), &arguments, work.join("lxcfs"), cpu) {
             Ok(lxcfs) => bench.servers.push((Server::Lxcfs, Some(lxcfs))),
             Err(error) => eprintln!("without lxcfs: {error:#}"),
         }

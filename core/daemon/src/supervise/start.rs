@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal};
@@ -369,7 +368,7 @@ impl Begun {
             handover: None,
             resends: None,
             lost_requests: false,
-            look_at: Instant::now(),
+            looks: super::stuck::Looks::default(),
             ready_told: false,
             reads_anew: true,
             reload_wanted: false,

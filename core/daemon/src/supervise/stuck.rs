@@ -16,14 +16,48 @@ use super::Supervisor;
 use super::state::seconds;
 use super::worker_process::Stage;
 
-/// How often is looked for them.
+/// How often is looked for them while anything is asked for. As long as nothing is, each look is twice
+/// as long after the one before, up to what a request may take: who is not used wakes nobody up.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// When to look next, and what the last look has seen.
+#[derive(Debug)]
+pub(super) struct Looks {
+    next: Instant,
+    pause: Duration,
+    // The highest number of a request.
+    seen: u64,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self {
+            next: Instant::now(),
+            pause: EVERY,
+            seen: 0,
+        }
+    }
+}
+
+impl Looks {
+    /// A look is taken now, which sees requests up to this number. `most`: how long one may take.
+    fn take(&mut self, seen: u64, is_idle: bool, most: Duration) {
+        let is_quiet = is_idle && seen == self.seen;
+        self.pause = if is_quiet {
+            self.pause.saturating_mul(2).min(most.max(EVERY))
+        } else {
+            EVERY
+        };
+        self.seen = seen;
+        self.next = Instant::now() + self.pause;
+    }
+}
 
 impl Supervisor {
     /// When to look for stuck requests next.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.current.as_ref()?.stuck_after?;
-        Some(self.look_at)
+        Some(self.looks.next)
     }
 
     /// The requests that the worker that serves has read and not answered.
@@ -38,10 +72,10 @@ impl Supervisor {
 
     /// Replaces the worker if it has a request for too long.
     pub(super) fn look_for_stuck(&mut self) {
-        if self.look_at > Instant::now() {
+        if self.looks.next > Instant::now() {
             return;
         }
-        self.look_at = Instant::now() + EVERY;
+        self.looks.next = Instant::now() + EVERY;
         let Some(worker) = self.current.as_ref() else {
             return;
         };
@@ -55,6 +89,8 @@ impl Supervisor {
         );
         let (pid, generation) = (worker.pid(), worker.generation);
         let mut old = self.in_flight(generation);
+        let seen = self.handover.as_ref().map_or(0, |h| h.highest_unique());
+        self.looks.take(seen, old.is_empty(), most);
         old.retain(|request| now.saturating_sub(request.started) > most);
         let Some(oldest) = old.iter().min_by_key(|request| request.started) else {
             return;
@@ -135,4 +171,33 @@ fn in_kernel(pid: Pid) -> String {
          in /proc/{pid}/task/*/stack",
         hanging.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_used_is_left_alone() {
+        let mut looks = Looks::default();
+        let most = Duration::from_secs(10);
+        let mut pauses = Vec::new();
+        for (seen, is_idle) in [
+            (5, true),
+            (5, true),
+            (5, true),
+            (5, true),
+            (5, true),
+            (5, true),
+            (6, true),
+            (6, true),
+            (6, false),
+        ] {
+            looks.take(seen, is_idle, most);
+            pauses.push(looks.pause.as_secs());
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 10, 10, 1, 2, 1]);
+        looks.take(6, true, Duration::from_millis(10));
+        assert_eq!(looks.pause, EVERY);
+    }
 }
