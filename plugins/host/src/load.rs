@@ -110,7 +110,7 @@ impl Found {
     fn load_directory(&mut self, path: &Path, rules: &Rules<'_>) -> Result<(), String> {
         let owner = Owner(rules.owner);
         let held = trust::directory(path, owner)?;
-        let held = held.ok_or("there is no such directory: [plugin_dirs] names it")?;
+        let held = held.ok_or("there is no such directory, but plugin_dirs names it")?;
         for name in names(&held).map_err(|errno| errno.to_string())? {
             let file = path.join(&name);
             if let Err(why) = self.load_file(&held, &name, &file, rules) {
