@@ -92,8 +92,14 @@ pub struct Refused {
 #[must_use]
 pub fn load(directories: &[PathBuf], rules: &Rules<'_>) -> Found {
     let mut found = Found::default();
+    let mut seen = Vec::new();
     for directory in directories {
         let path = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+        // Named twice, all that is in it would be in its own way.
+        if seen.contains(&path) {
+            continue;
+        }
+        seen.push(path.clone());
         if let Err(why) = found.load_directory(&path, rules) {
             found.refuse(&path, why);
         }
