@@ -264,6 +264,11 @@ fn one_that_ends_the_worker_while_it_is_loaded_is_left_out() {
         let times = messages.lines().filter(is_it).count();
         assert_eq!(times, 1, "{file}: {messages}");
     }
+    // A command has nobody to tell it, and survives all the same.
+    let config = mounted.root().with_file_name("config.toml");
+    let listed = printed(&vistafs(&["views", "--config", config.to_str().unwrap()]));
+    let ends = listed.matches("it ends whoever loads it").count();
+    assert_eq!(ends, 2, "{listed}");
 }
 
 #[test]
