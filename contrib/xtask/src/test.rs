@@ -179,8 +179,10 @@ fn plugins(work: &WorkDir) -> Result<PathBuf> {
     for name in TEST_PLUGINS {
         let file = format!("libvistafs_test_plugin_{name}.so");
         let built = run::workspace().join("target/debug").join(&file);
-        fs::copy(&built, directory.join(&file))
-            .with_context(|| format!("cannot copy {}", built.display()))?;
+        // Each test copies some of them; most of their size is for debuggers.
+        let mut strip = Command::new("strip");
+        strip.arg("--strip-debug").arg("-o");
+        run::quiet(strip.arg(directory.join(&file)).arg(built))?;
     }
     for object in examples(Profile::Dev)? {
         let name = object.file_name().context("a file without a name")?;

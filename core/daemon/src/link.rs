@@ -243,6 +243,16 @@ mod tests {
         let word = |text: &str| serde_json::from_str::<Word>(text).unwrap();
         assert_eq!(word(r#"{"say":"ready"}"#), Word::Ready);
         assert_eq!(
+            word(r#"{"say":"loading","file":{"path":"/x.so","mark":"1"}}"#),
+            Word::Loading {
+                file: Some(PluginFile {
+                    path: "/x.so".into(),
+                    mark: "1".into(),
+                }),
+            }
+        );
+        assert_eq!(word(r#"{"say":"loading"}"#), Word::Loading { file: None });
+        assert_eq!(
             word(r#"{"say":"prepared"}"#),
             Word::Prepared {
                 stuck_seconds: 0,

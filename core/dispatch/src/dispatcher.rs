@@ -403,7 +403,10 @@ impl Dispatcher {
             let Node::View(view) = *self.tree.node(self.tree.child(place.node, name)?) else {
                 return None;
             };
-            Some((self.views[view].number, self.views[view].name))
+            // A file is not asked before it is opened.
+            let view = &self.views[view];
+            let is_tree = matches!(view.provider, Provider::Tree(_));
+            is_tree.then_some((view.number, view.name))
         })
     }
 

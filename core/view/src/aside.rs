@@ -88,6 +88,10 @@ impl TreeView for PutAside {
         self.tree(request)?.read_link(request, node, out)
     }
 
+    fn takes_time(&self) -> bool {
+        self.of_host.as_deref().is_some_and(TreeView::takes_time)
+    }
+
     fn channel(
         &self,
         request: &mut Request<'_>,

@@ -23,6 +23,7 @@
 //! | `sink.rs` | where a call writes |
 //! | `functions.rs` | the functions that vistafs gives plugins |
 //! | `facts.rs` | those of them that tell facts |
+//! | `fill.rs` | filling in tables that a plugin hands over |
 //! | `memory.rs` | what plugins remember of containers |
 //! | `plugin.rs` | a plugin that is loaded, and its log |
 //! | `call.rs` | a call of a function of a view |
@@ -37,6 +38,7 @@ mod call;
 mod channel;
 mod facts;
 mod file;
+mod fill;
 mod functions;
 mod lane;
 mod library;

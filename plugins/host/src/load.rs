@@ -92,8 +92,14 @@ pub struct Refused {
 #[must_use]
 pub fn load(directories: &[PathBuf], rules: &Rules<'_>) -> Found {
     let mut found = Found::default();
+    let mut seen = Vec::new();
     for directory in directories {
         let path = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
+        // Named twice, all that is in it would be in its own way.
+        if seen.contains(&path) {
+            continue;
+        }
+        seen.push(path.clone());
         if let Err(why) = found.load_directory(&path, rules) {
             found.refuse(&path, why);
         }
@@ -110,7 +116,7 @@ impl Found {
     fn load_directory(&mut self, path: &Path, rules: &Rules<'_>) -> Result<(), String> {
         let owner = Owner(rules.owner);
         let held = trust::directory(path, owner)?;
-        let held = held.ok_or("there is no such directory: [plugin_dirs] names it")?;
+        let held = held.ok_or("there is no such directory, but plugin_dirs names it")?;
         for name in names(&held).map_err(|errno| errno.to_string())? {
             let file = path.join(&name);
             if let Err(why) = self.load_file(&held, &name, &file, rules) {

@@ -175,6 +175,12 @@ fn a_view_that_kills_workers_is_put_aside_alone() {
     wait_for(LONG, "it is put aside", || {
         errno(&path("signal")) == Errno::EIO && views(&mounted).contains("put aside")
     });
+    // A tree that nobody comes to look into, as well; on the host it goes on.
+    wait_for(LONG, "the tree is put aside", || {
+        let _ = std::fs::metadata(path("tree"));
+        views(&mounted).matches("put aside").count() == 2
+    });
+    assert!(mounted.path("proc/odd/tree").is_dir());
     assert_eq!(std::fs::read(path("slow")).unwrap(), b"slow\n");
     assert!(!mounted.read(&cgroup.address("proc/meminfo")).is_empty());
 }
@@ -264,6 +270,11 @@ fn one_that_ends_the_worker_while_it_is_loaded_is_left_out() {
         let times = messages.lines().filter(is_it).count();
         assert_eq!(times, 1, "{file}: {messages}");
     }
+    // A command has nobody to tell it, and survives all the same.
+    let config = mounted.root().with_file_name("config.toml");
+    let listed = printed(&vistafs(&["views", "--config", config.to_str().unwrap()]));
+    let ends = listed.matches("it ends whoever loads it").count();
+    assert_eq!(ends, 2, "{listed}");
 }
 
 #[test]

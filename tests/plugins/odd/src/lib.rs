@@ -8,6 +8,7 @@
     reason = "it does what plugins must not do, and some of that on the way in"
 )]
 
+mod tree;
 mod views;
 
 use std::time::Duration;

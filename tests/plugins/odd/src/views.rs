@@ -7,8 +7,8 @@ use vistafs_plugin_sdk::view::{
     Context, Errno, Options, Provider, View, ViewError, ViewSpec, inventory,
 };
 
-/// All of them.
-pub(crate) const NAMES: [&str; 9] = [
+/// All of them, and the tree.
+pub(crate) const NAMES: [&str; 10] = [
     "odd-answer",
     "odd-bytes",
     "odd-error",
@@ -18,6 +18,7 @@ pub(crate) const NAMES: [&str; 9] = [
     "odd-panic",
     "odd-signal",
     "odd-slow",
+    "odd-tree",
 ];
 
 /// What a file does when it is read.
@@ -43,6 +44,13 @@ enum Odd {
     Slow,
 }
 
+/// Writes where nothing is.
+pub(crate) fn fault() {
+    let nowhere = std::ptr::without_provenance_mut::<u8>(16);
+    // SAFETY: none. That is what it is for, and nothing is ever mapped there.
+    unsafe { nowhere.write_volatile(0) };
+}
+
 impl View for Odd {
     fn render(&self, _: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         match self {
@@ -60,9 +68,7 @@ impl View for Odd {
             #[allow(clippy::panic, reason = "that is what it is for")]
             Self::Panic => panic!("on purpose"),
             Self::Signal => {
-                let nowhere = std::ptr::without_provenance_mut::<u8>(16);
-                // SAFETY: none. That is what it is for, and nothing is ever mapped there.
-                unsafe { nowhere.write_volatile(0) };
+                fault();
             }
             Self::Slow => {
                 std::thread::sleep(Duration::from_millis(100));
