@@ -60,13 +60,16 @@ impl Cgroup {
             fds.pop();
             inodes.pop();
         }
-        let levels: Vec<Arc<Dir>> = fds
-            .into_iter()
-            .map(|fd| {
-                let path = path_of(&fd).unwrap_or_else(|| top.to_owned());
-                Arc::new(Dir::from_fd(fd, path))
-            })
-            .collect();
+        let hold = |fd| {
+            let path = path_of(&fd).unwrap_or_else(|| top.to_owned());
+            Arc::new(Dir::from_fd(fd, path))
+        };
+        let levels: Vec<Arc<Dir>> = if is_root {
+            // Many containers are there, in most of the hierarchies: one descriptor does for all.
+            vec![Arc::clone(hierarchy.root())]
+        } else {
+            fds.into_iter().map(hold).collect()
+        };
         let path = path_in(hierarchy, levels[0].path());
         Ok(Self {
             hierarchy: Arc::clone(hierarchy),

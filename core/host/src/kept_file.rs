@@ -78,8 +78,8 @@ impl KeptFile {
             .and_then(|fd| self.read_from(&fd, text).map(|()| fd));
         match outcome {
             Ok(fd) => {
-                // Where they are scarce, a tenant with many cgroups must not take the rest.
-                if !descriptors::are_scarce(&fd) {
+                // A tenant with many cgroups must not take the last ones.
+                if !descriptors::are_used_up(&fd) {
                     *self.open.write() = Some(Arc::new(fd));
                 }
                 Ok(true)
