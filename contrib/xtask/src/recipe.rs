@@ -31,6 +31,7 @@ const NEEDED: &[&str] = &[
     "core",
     "plugins",
     "tests/Cargo.toml",
+    "tests/bench",
     "tests/plugins",
     "tests/src",
     "tests/tests",

@@ -53,4 +53,5 @@ pub use selection::Selection;
 pub use spec::{Provider, Source, ViewSpec};
 pub use tree::{Access, Change, NodeAttributes, NodeId, NodeKind, TreeView, look_up};
 pub use view::{View, ViewError};
+pub use vistafs_cgroup::MemoryWanted;
 pub use vistafs_container::{Lasting, words};
