@@ -112,7 +112,7 @@ mod tests {
         let refused = |list| check(list).unwrap_err().to_string();
         assert!(refused("allow_other,ro").starts_with("mount option ro: "));
         assert!(refused("umask=022").contains("umask=022"));
-        assert_eq!(refused("bogus=1"), "unknown mount option bogus=1");
+        assert!(refused("bogus=1").starts_with("unknown mount option bogus=1"));
         let mut all: Vec<&str> = REFUSED.iter().map(|(name, _)| *name).collect();
         all.extend(AS_IT_IS.iter().chain(WITHOUT_MEANING));
         let count = all.len();
