@@ -3,11 +3,17 @@
 //! Opening costs as much as reading, so a file that is read again and again is opened once.
 //! A file that is not there now may come later (a controller that is enabled), and one that is
 //! open may go (a controller disabled, a cgroup removed: ENODEV), so both are tried afresh.
+//!
+//! A text must be of one making. From an offset of 0 the kernel makes it anew, and from another one goes on
+//! where the last read of the descriptor has ended; if another reader has been there meanwhile it makes
+//! the text anew and skips as many bytes, however long it is by now. So a text that comes in one piece
+//! is read by one call, and the descriptor of one that does not has one reader at a time.
 
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 use rustix::buffer::spare_capacity;
@@ -18,7 +24,7 @@ use crate::{Dir, HostError, descriptors};
 /// How the kernel hands a text out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// In one piece (`single_open`, most cgroup files): a short read is the end.
+    /// In one piece (`single_open`, most cgroup files): one read that is short has all of it.
     Whole,
     /// Record by record (`/proc/cpuinfo`, `cgroup.procs`): only an empty read is the end.
     Records,
@@ -36,8 +42,10 @@ pub struct KeptFile {
     dir: Arc<Dir>,
     name: Cow<'static, str>,
     shape: Shape,
-    // Write-locked only to put a descriptor in or take a dead one out, never over a read.
+    // Write-locked only to put a descriptor in or take one out, never over a read.
     open: RwLock<Option<Arc<OwnedFd>>>,
+    // What the longest text so far has needed, bytes.
+    room: AtomicUsize,
 }
 
 impl KeptFile {
@@ -49,6 +57,7 @@ impl KeptFile {
             name: name.into(),
             shape,
             open: RwLock::new(None),
+            room: AtomicUsize::new(FIRST_ROOM),
         }
     }
 
@@ -63,10 +72,19 @@ impl KeptFile {
     /// # Errors
     /// `Denied` or `Io`; never `NotFound`.
     pub fn read(&self, text: &mut Vec<u8>) -> Result<bool, HostError> {
-        let kept = self.open.read().clone();
+        let kept = match self.shape {
+            Shape::Whole => self.open.read().clone(),
+            // Who comes meanwhile opens one of his own.
+            Shape::Records => self.open.write().take(),
+        };
         if let Some(fd) = kept {
             match self.read_from(&fd, text) {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    if self.shape == Shape::Records {
+                        self.keep(fd);
+                    }
+                    return Ok(true);
+                }
                 // Dead descriptor: the file may have come back under the same name.
                 Err(Errno::NODEV | Errno::NOENT) => *self.open.write() = None,
                 Err(errno) => return Err(HostError::from_errno(errno, &self.path())),
@@ -80,7 +98,7 @@ impl KeptFile {
             Ok(fd) => {
                 // A tenant with many cgroups must not take the last ones.
                 if !descriptors::are_used_up(&fd) {
-                    *self.open.write() = Some(Arc::new(fd));
+                    self.keep(Arc::new(fd));
                 }
                 Ok(true)
             }
@@ -90,6 +108,10 @@ impl KeptFile {
             }
             Err(errno) => Err(HostError::from_errno(errno, &self.path())),
         }
+    }
+
+    fn keep(&self, fd: Arc<OwnedFd>) {
+        *self.open.write() = Some(fd);
     }
 
     /// As [`read`](Self::read), where the absence of the file is an error.
@@ -136,19 +158,38 @@ impl KeptFile {
 
     fn read_from(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
         text.clear();
-        read_all(fd, self.shape, text)
+        match self.shape {
+            Shape::Whole => self.read_piece(fd, text),
+            Shape::Records => read_whole(fd, text),
+        }
+    }
+
+    /// Reads a text that comes in one piece. What had no room is read again, not the rest of it.
+    fn read_piece(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
+        text.reserve(self.room.load(Ordering::Relaxed));
+        loop {
+            let room = text.capacity();
+            match rustix::io::pread(fd, spare_capacity(text), 0) {
+                Ok(got) if got < room => return Ok(()),
+                Ok(_) if room > LARGEST => return Err(Errno::FBIG),
+                Ok(_) => {
+                    text.clear();
+                    text.reserve(2 * room);
+                    self.room.fetch_max(text.capacity(), Ordering::Relaxed);
+                }
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
     }
 }
 
-/// Appends a file's content from its beginning, whatever its shape.
+/// Appends a file's content from its beginning, whatever its shape. Nobody else may be reading from the
+/// descriptor.
 ///
 /// # Errors
 /// EFBIG for one that does not end; the kernel's.
 pub fn read_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
-    read_all(fd, Shape::Records, text)
-}
-
-fn read_all(fd: &OwnedFd, shape: Shape, text: &mut Vec<u8>) -> Result<(), Errno> {
     let start = text.len();
     text.reserve(FIRST_ROOM);
     loop {
@@ -158,7 +199,7 @@ fn read_all(fd: &OwnedFd, shape: Shape, text: &mut Vec<u8>) -> Result<(), Errno>
             Err(Errno::INTR) => continue,
             other => other?,
         };
-        if got == 0 || (shape == Shape::Whole && got < room) {
+        if got == 0 {
             return Ok(());
         }
         if text.len() - start > LARGEST {
@@ -217,5 +258,45 @@ mod tests {
             names(&std::fs::read("/proc/cpuinfo").unwrap())
         );
         assert!(!names(&text).is_empty());
+    }
+
+    /// A text that changes its length under many readers is never put together of two.
+    #[test]
+    fn readers_at_once_get_one_making_each() {
+        let thread = rustix::thread::gettid().as_raw_nonzero();
+        let directory = format!("/proc/self/task/{thread}");
+        // The kernel may show a name that is half written: of these it is one of their kind.
+        let names = ["a", "aaaaaaaaaaaaaaa"];
+        let is_one = |text: &[u8]| {
+            let name = text.strip_suffix(b"\n");
+            name.is_some_and(|name| name.iter().all(|byte| *byte == b'a'))
+        };
+        for shape in [Shape::Whole, Shape::Records] {
+            let file = kept(Path::new(&directory), "comm", shape);
+            std::fs::write(format!("{directory}/comm"), names[0]).unwrap();
+            std::thread::scope(|scope| {
+                let readers: Vec<_> = (0..4)
+                    .map(|_| {
+                        scope.spawn(|| {
+                            let mut text = Vec::new();
+                            (0..20_000).find_map(|_| {
+                                file.read(&mut text).unwrap();
+                                (!is_one(&text))
+                                    .then(|| String::from_utf8_lossy(&text).into_owned())
+                            })
+                        })
+                    })
+                    .collect();
+                for name in names.iter().cycle() {
+                    std::fs::write(format!("{directory}/comm"), name).unwrap();
+                    if readers.iter().all(|reader| reader.is_finished()) {
+                        break;
+                    }
+                }
+                for reader in readers {
+                    assert_eq!(reader.join().unwrap(), None, "{shape:?}");
+                }
+            });
+        }
     }
 }

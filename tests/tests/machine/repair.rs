@@ -4,9 +4,13 @@
 //! `repair_hostile.rs`.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use vistafs_tests::bundle::Bundle;
@@ -342,6 +346,36 @@ fn without_a_live_mount_the_remedy_is_told() {
 }
 
 /// The mount point is dead, and so are the containers: one command mends both.
+/// A thread with a mount namespace of its own, in which a view is bound over /proc/uptime.
+struct ThreadWithMounts {
+    go_on: Sender<()>,
+    thread: JoinHandle<std::io::Result<String>>,
+}
+
+impl ThreadWithMounts {
+    fn new(view: PathBuf) -> Self {
+        let (go_on, told) = channel();
+        let (ready, is_ready) = channel();
+        let thread = std::thread::spawn(move || {
+            const UPTIME: &str = "/proc/uptime";
+            let none = None::<&str>;
+            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+            mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).unwrap();
+            mount(Some(&view), UPTIME, none, MsFlags::MS_BIND, none).unwrap();
+            ready.send(()).unwrap();
+            told.recv().unwrap();
+            std::fs::read_to_string(UPTIME)
+        });
+        is_ready.recv().unwrap();
+        Self { go_on, thread }
+    }
+
+    fn reads(self) -> String {
+        self.go_on.send(()).unwrap();
+        self.thread.join().unwrap().unwrap()
+    }
+}
+
 #[test]
 fn mounting_repairs() {
     require_privileged!();
@@ -352,6 +386,7 @@ fn mounting_repairs() {
     let resident = Resident::new(
         TestContainer::new(&mounted, &cgroup).command(&script("", "cat /proc/meminfo")),
     );
+    let thread = ThreadWithMounts::new(mounted.path("proc/uptime"));
     die_and_mount(&mut mounted);
     let (rows, _) = repair(&mounted, &[&resident], &["--dry-run"]);
     assert_eq!(
@@ -368,6 +403,7 @@ fn mounting_repairs() {
         repair(&mounted, &[&resident], &["--dry-run"]).0.is_empty()
     });
     assert_eq!(field(&resident.go_on(), "MemTotal:"), LIMIT);
+    assert!(thread.reads().contains('.'));
     // Not one above the other.
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let at = format!(" {} ", mounted.root().display());

@@ -1,4 +1,4 @@
-//! Which mount namespaces there are: those of all processes.
+//! Which mount namespaces there are: those of all threads, of which each may have its own.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -6,15 +6,15 @@ use std::os::unix::fs::MetadataExt;
 use anyhow::Context as _;
 use vistafs_text::pid_cgroup;
 
-/// More processes of a namespace than these need not be tried to find one that is still there.
+/// More threads of a namespace than these need not be tried to find one that is still there.
 const TRIED: usize = 4;
 
-/// A mount namespace with processes in it.
+/// A mount namespace with threads in it.
 #[derive(Debug)]
 pub(super) struct MountNamespace {
     /// Its inode number.
     pub(super) inode: u64,
-    /// Some of its processes, in the order of their numbers.
+    /// Some of its threads, in the order of their numbers.
     pub(super) pids: Vec<u32>,
 }
 
@@ -36,17 +36,26 @@ pub(super) fn container_of(pid: u32) -> String {
     super::protocol::shown(longest.unwrap_or(b"?"))
 }
 
-/// All of them, by their first process.
+/// All of them, by their first thread.
 pub(super) fn all() -> std::io::Result<Vec<MountNamespace>> {
-    let mut pids: Vec<u32> = std::fs::read_dir("/proc")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    pids.sort_unstable();
     // Processes end.
-    let found = pids
+    let mut threads: Vec<u32> = numbers("/proc")?
+        .into_iter()
+        .flat_map(|pid| numbers(&format!("/proc/{pid}/task")).unwrap_or_default())
+        .collect();
+    threads.sort_unstable();
+    let found = threads
         .iter()
-        .filter_map(|pid| Some((*pid, inode(*pid).ok()?)));
+        .filter_map(|tid| Some((*tid, inode(*tid).ok()?)));
     Ok(by_inode(found))
+}
+
+/// The entries of a directory that are numbers.
+fn numbers(directory: &str) -> std::io::Result<Vec<u32>> {
+    let entries = std::fs::read_dir(directory)?;
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect())
 }
 
 /// Those of some processes.
