@@ -54,8 +54,10 @@ fn a_container_is_told_who_it_is() {
         assert_eq!(json["memory"]["limit"], mib * MIB);
         assert_eq!(json["cpu"]["list"], "0");
         let paths = json["cgroups"].as_array().unwrap();
-        assert_eq!(paths.len(), cgroup.directories().len());
-        assert!(paths.iter().all(|one| one["path"] == name), "{json}");
+        let named = paths.iter().filter(|one| one["path"] == name).count();
+        assert_eq!(named, cgroup.directories().len(), "{json}");
+        // In the other hierarchies it is where the test is.
+        assert!(paths.len() >= named, "{json}");
         assert!(text.starts_with(&format!("{name}\nage: ")), "{text}");
         assert!(
             text.contains(&format!(" of {} bytes\n", mib * MIB)),
