@@ -128,6 +128,9 @@ mod runtime;
 /// What contrib/doc tells container hosts to type: CDI, hooks, LXC, nspawn.
 #[path = "machine/pages.rs"]
 mod pages;
+/// What they tell people to type, with Podman.
+#[path = "machine/podman.rs"]
+mod podman;
 
 /// `vistafs repair`: everything has died, and the containers go on.
 #[path = "machine/repair.rs"]

@@ -19,6 +19,7 @@ const FOR_TESTS: &[&str] = &[
     "musl-tools",
     "numactl",
     "openjdk-17-jre-headless",
+    "podman",
     "procps",
     "python3-minimal",
     "python3-venv",

@@ -267,9 +267,9 @@ fn has_alone(layout: Layout) -> bool {
     matches!(layout, Layout::V1 | Layout::V2On612)
 }
 
-/// In the names of the tests that are run on this machine alone: the guests' image has not the program;
+/// In the names of the tests that are run on this machine alone: the guests' image has not the programs;
 /// and what is only pinned on request is attacked at the pace of a real processor.
-const HERE: &str = "nspawn_ --skip pinned";
+const HERE: &str = "nspawn_ --skip podman:: --skip pinned";
 /// In the name of the tests that take CPUs away from all others: only in a guest, and after them.
 const UNPLUGS: &str = "is_unplugged";
 

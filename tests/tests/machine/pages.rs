@@ -12,14 +12,14 @@ use vistafs_tests::page::block;
 use vistafs_tests::vistafs::{Mounted, binary, printed, vistafs};
 use vistafs_tests::{require, require_privileged};
 
-const PAGE: &str = include_str!("../../../contrib/doc/CONTAINER_HOSTS.md");
-const HOOK: &str = include_str!("../../../contrib/oci/vistafs.json");
+pub(crate) const PAGE: &str = include_str!("../../../contrib/doc/CONTAINER_HOSTS.md");
+pub(crate) const HOOK: &str = include_str!("../../../contrib/oci/vistafs.json");
 const LXC: &str = include_str!("../../../contrib/lxc/10-vistafs.conf");
 const NSPAWN: &str = include_str!("../../../contrib/nspawn/vistafs.nspawn");
 const NSPAWN_UNIT: &str = include_str!("../../../contrib/nspawn/vistafs-views.service");
 
 /// Where pages and files have vistafs mounted and installed.
-const PLACE: &str = "/var/lib/vistafs";
+pub(crate) const PLACE: &str = "/var/lib/vistafs";
 const PROGRAM: &str = "/usr/bin/vistafs";
 
 /// With this mount and this program in the place of those that are written.
@@ -164,7 +164,7 @@ fn lxc_with_the_hook() {
 }
 
 /// The root file system of a container that has this machine's /usr.
-fn root_directory(dir: &Path) -> std::path::PathBuf {
+pub(crate) fn root_directory(dir: &Path) -> std::path::PathBuf {
     let root = dir.join("root");
     for name in ["usr", "proc", "sys", "dev", "run", "tmp", "etc", "var/lib"] {
         std::fs::create_dir_all(root.join(name)).unwrap();
