@@ -23,8 +23,9 @@ impl Drop for GoesOn {
 
 /// Threads of a process that no signal reaches (state D).
 fn hangs(pid: u32) -> usize {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let stats = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")));
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter();
+    let stats = tasks.flatten().flatten();
+    let stats = stats.map(|task| std::fs::read_to_string(task.path().join("stat")));
     let hanging = stats.flatten().filter(|stat| {
         let (_, state) = stat.rsplit_once(") ").unwrap();
         state.starts_with('D')
@@ -41,7 +42,7 @@ fn a_worker_that_hangs_in_the_kernel_is_told_apart() {
     let _ = other.read("proc/uptime");
     let nothing = other.path("proc/nothing");
     let config = format!(
-        "[worker]\nstuck_seconds = 3\n[[file]]\npath = \"proc/site/hangs\"\nsource = \"{}\"\n",
+        "[worker]\nstuck_seconds = 12\n[[file]]\npath = \"proc/site/hangs\"\nsource = \"{}\"\n",
         nothing.display()
     );
     let mut mounted = Mounted::with(&MountOptions {
