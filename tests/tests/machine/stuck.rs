@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -33,16 +33,43 @@ fn hangs(pid: u32) -> usize {
     hanging.count()
 }
 
-/// Whoever is the first to look up a name waits for the answer of the file system, and a signal ends
-/// that; the second waits for the first, and no signal does.
+/// How long the kernel takes the attributes of a directory for what they are.
+const ATTRIBUTES: Duration = Duration::from_secs(1);
+/// Shorter than it takes until the worker is replaced.
+const SOON: Duration = Duration::from_secs(3);
+
+/// Has the worker look up the same name in a file system that sleeps, twice. Whoever is the first waits for
+/// the answer, and a signal ends that; the second waits for the first, and no signal does. Unless the
+/// attributes of the way there have become old: then both wait for those.
+fn hangs_soon(worker: u32, other: &Mounted, asleep: Pid, read: impl FnOnce()) -> Option<GoesOn> {
+    std::thread::sleep(ATTRIBUTES + Duration::from_millis(100));
+    for directory in [other.root(), other.path("proc")] {
+        assert!(std::fs::metadata(directory).unwrap().is_dir());
+    }
+    stop_process(asleep);
+    let goes_on = GoesOn(asleep);
+    read();
+    let asked = Instant::now();
+    while asked.elapsed() < SOON {
+        if hangs(worker) > 0 {
+            return Some(goes_on);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
 #[test]
 fn a_worker_that_hangs_in_the_kernel_is_told_apart() {
+    const ATTEMPTS: usize = 10;
     require_privileged!();
-    let other = Mounted::new();
-    let _ = other.read("proc/uptime");
+    let other = Mounted::with(&MountOptions {
+        config: "[worker]\nstuck_seconds = 0\n".into(),
+        ..MountOptions::default()
+    });
     let nothing = other.path("proc/nothing");
     let config = format!(
-        "[worker]\nstuck_seconds = 12\n[[file]]\npath = \"proc/site/hangs\"\nsource = \"{}\"\n",
+        "[worker]\nstuck_seconds = 10\n[[file]]\npath = \"proc/site/hangs\"\nsource = \"{}\"\n",
         nothing.display()
     );
     let mut mounted = Mounted::with(&MountOptions {
@@ -50,29 +77,30 @@ fn a_worker_that_hangs_in_the_kernel_is_told_apart() {
         ..MountOptions::default()
     });
     let asleep = Pid::from_raw(other.pid().cast_signed());
-    stop_process(asleep);
-    let goes_on = GoesOn(asleep);
     let worker = mounted.pid();
     // What may take long is done by one thread for each container.
     let cgroup = TestCgroup::new();
     let file = "proc/site/hangs";
     let paths = [file.to_owned(), cgroup.address(file)].map(|path| mounted.path(&path));
+    let files = paths.map(|path| File::open(path).unwrap());
     std::thread::scope(|scope| {
-        for path in &paths {
-            scope.spawn(move || {
-                let mut text = [0; 16];
-                // Asked again by the next worker, they hang until the other file system answers.
-                let got = File::open(path).and_then(|file| file.read_at(&mut text, 0));
-                assert!(got.is_err());
-            });
-        }
-        wait_for(LONG, "a thread hangs", || hangs(worker) > 0);
+        let read_both = || {
+            for file in &files {
+                scope.spawn(move || {
+                    // Asked again by the next worker, they hang until the other file system answers.
+                    assert!(file.read_at(&mut [0; 16], 0).is_err());
+                });
+            }
+        };
+        let mut attempts = (0..ATTEMPTS).map(|_| hangs_soon(worker, &other, asleep, read_both));
+        let goes_on = attempts.find_map(|hangs| hangs);
+        assert!(goes_on.is_some(), "no thread hangs");
         wait_for(LONG, "the worker is replaced", || mounted.pid() != worker);
         assert!(!mounted.read("proc/uptime").is_empty());
         // Before the next one is found stuck as well.
         drop(goes_on);
     });
-    wait_for(Duration::from_secs(10), "the kernel lets it go", || {
+    wait_for(LONG, "the kernel lets it go", || {
         !std::path::Path::new(&format!("/proc/{worker}")).exists()
     });
     let (status, messages) = mounted.end(Signal::SIGTERM);
