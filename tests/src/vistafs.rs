@@ -309,6 +309,22 @@ pub fn descriptors(pid: u32) -> usize {
         .count()
 }
 
+/// What each thread of a process is doing, by the kernel's letters (proc_pid_stat(5)). Those that end
+/// meanwhile are left out; a process that has ended has none.
+#[must_use]
+pub fn thread_states(pid: u32) -> Vec<char> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter();
+    tasks
+        .flatten()
+        .flatten()
+        .filter_map(|task| {
+            let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+            // After the name, which may have anything in it.
+            stat.rsplit_once(") ")?.1.chars().next()
+        })
+        .collect()
+}
+
 /// Waits up to 20 s.
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {

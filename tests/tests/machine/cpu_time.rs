@@ -11,7 +11,8 @@ use vistafs_tests::vistafs::{Mounted, wait_until};
 
 type Line = (String, Vec<u64>);
 
-fn cpu_lines(stat: &str) -> Vec<Line> {
+/// Of each CPU line of a stat its label and its columns, ticks.
+pub(crate) fn cpu_lines(stat: &str) -> Vec<Line> {
     let cpu = stat.lines().filter(|l| l.starts_with("cpu"));
     cpu.map(|line| {
         let mut words = line.split_whitespace();

@@ -21,10 +21,12 @@ use vistafs_tests::require::{alone, guest, resends, rounds};
 use vistafs_tests::require_privileged;
 use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{
-    MountOptions, Mounted, binary, children, descriptors, printed, vistafs, wait_for, wait_until,
+    MountOptions, Mounted, binary, children, descriptors, printed, thread_states, vistafs,
+    wait_for, wait_until,
 };
 
 use crate::cgroup_tree::mounted_directory;
+use crate::cpu_time::cpu_lines;
 
 /// How often a worker is killed under load, and how long each may serve before, in turns. The longest
 /// are long enough to have served well, the shortest end workers that have hardly begun.
@@ -94,16 +96,13 @@ fn assert_grows(known: &mut Counters, text: &str, path: &Path) {
     const IDLE: usize = 3;
     const IOWAIT: usize = 4;
     let of_host = !path.components().any(|part| part.as_os_str() == "at");
-    for line in text.lines().filter(|line| line.starts_with("cpu")) {
-        let mut words = line.split_whitespace();
-        let cpu = words.next().unwrap().to_owned();
-        let mut now: Vec<u64> = words.map(|word| word.parse().unwrap()).collect();
+    for (cpu, mut now) in cpu_lines(text) {
         if of_host {
             (now[IDLE], now[IOWAIT]) = (0, 0);
         }
         let before = known.entry(cpu).or_default();
         let fell = before.iter().zip(&now).any(|(before, now)| now < before);
-        assert!(!fell, "{}: {before:?}, then {line}", path.display());
+        assert!(!fell, "{}: {before:?}, then {now:?}", path.display());
         *before = now;
     }
 }
@@ -599,13 +598,9 @@ fn handover(mounted: &Mounted) -> Arc<Handover> {
 /// Returns when none of its threads runs any more.
 pub(crate) fn stop_process(pid: Pid) {
     kill(pid, Signal::SIGSTOP).unwrap();
-    let stopped = |task: std::io::Result<std::fs::DirEntry>| {
-        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
-        stat.rsplit_once(") ").unwrap().1.starts_with('T')
-    };
     wait_until("it has stopped", || {
-        let mut tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-        tasks.all(stopped)
+        let states = thread_states(pid.as_raw().cast_unsigned());
+        !states.is_empty() && states.iter().all(|state| *state == 'T')
     });
 }
 

@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{MountOptions, Mounted, wait_for};
+use vistafs_tests::vistafs::{MountOptions, Mounted, thread_states, wait_for};
 
 use crate::outlives::{LONG, stop_process};
 
@@ -19,18 +19,6 @@ impl Drop for GoesOn {
     fn drop(&mut self) {
         let _ = kill(self.0, Signal::SIGCONT);
     }
-}
-
-/// Threads of a process that no signal reaches (state D).
-fn hangs(pid: u32) -> usize {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter();
-    let stats = tasks.flatten().flatten();
-    let stats = stats.map(|task| std::fs::read_to_string(task.path().join("stat")));
-    let hanging = stats.flatten().filter(|stat| {
-        let (_, state) = stat.rsplit_once(") ").unwrap();
-        state.starts_with('D')
-    });
-    hanging.count()
 }
 
 /// How long the kernel takes the attributes of a directory for what they are.
@@ -51,7 +39,8 @@ fn hangs_soon(worker: u32, other: &Mounted, asleep: Pid, read: impl FnOnce()) ->
     read();
     let asked = Instant::now();
     while asked.elapsed() < SOON {
-        if hangs(worker) > 0 {
+        // No signal reaches it.
+        if thread_states(worker).contains(&'D') {
             return Some(goes_on);
         }
         std::thread::sleep(Duration::from_millis(10));
