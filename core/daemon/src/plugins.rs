@@ -13,6 +13,8 @@ mod imp;
 #[path = "plugins/enabled.rs"]
 mod imp;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::link::Link;
@@ -35,6 +37,16 @@ pub(crate) struct LeftOut {
     pub(crate) file: PluginFile,
     /// For `vistafs views`.
     pub(crate) why: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = &self.why;
+        write!(
+            f,
+            "left out: {why}; when it is mended or taken away, vistafs reload"
+        )
+    }
 }
 
 /// Who loads plugins.

@@ -37,10 +37,7 @@ pub(crate) fn views(config: &Config, selection: &Selection, loader: Loader<'_>) 
         &directories,
         &Rules {
             owner: ROOT,
-            limits: Limits {
-                timeout: config.plugin_timeout(),
-                most_text: config.plugin_max_bytes(),
-            },
+            limits: limits(config),
             selection,
             watch: &watcher,
         },
@@ -54,6 +51,13 @@ pub(crate) fn views(config: &Config, selection: &Selection, loader: Loader<'_>) 
     OutsideViews {
         views: found.views,
         refused: found.refused.into_iter().map(refusal).collect(),
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        timeout: config.plugin_timeout(),
+        most_text: config.plugin_max_bytes(),
     }
 }
 
@@ -71,10 +75,7 @@ impl Watcher<'_> {
             None => Ok(()),
             Some(one) => {
                 self.told.borrow_mut().push(PathBuf::from(&file.path));
-                Err(format!(
-                    "left out: {}; when it is mended or taken away, vistafs reload",
-                    one.why
-                ))
+                Err(one.to_string())
             }
         }
     }
@@ -158,10 +159,7 @@ pub(crate) fn try_plugin(file: &Path, config: &Config) -> anyhow::Result<u8> {
     let only = Only { watcher, name };
     let rules = Rules {
         owner: ROOT,
-        limits: Limits {
-            timeout: config.plugin_timeout(),
-            most_text: config.plugin_max_bytes(),
-        },
+        limits: limits(config),
         selection: config.selection(),
         watch: &only,
     };

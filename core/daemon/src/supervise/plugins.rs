@@ -24,13 +24,11 @@ impl Supervisor {
         } else {
             format!("a worker that was loading it {}", ended(status))
         };
-        log::error!(
-            "plugin {}: left out: {why}; when it is mended or taken away, vistafs reload",
-            file.path
-        );
-        let left_out = &mut self.state.left_out;
-        left_out.retain(|one| one.file.path != file.path);
-        left_out.push(LeftOut { file, why });
+        let left_out = LeftOut { file, why };
+        log::error!("plugin {}: {left_out}", left_out.file.path);
+        let all = &mut self.state.left_out;
+        all.retain(|one| one.file.path != left_out.file.path);
+        all.push(left_out);
         self.save();
         true
     }
