@@ -109,7 +109,16 @@ fn the_last_pid_is_the_container_s() {
     let text = TestContainer::new(&mounted, &cgroup).run("sh -c 'echo $$; exec cat /proc/loadavg'");
     let (pid, text) = text.split_once('\n').unwrap();
     assert_eq!(parse(text).last_pid.to_string(), pid);
-    assert_eq!(parse(text).averages, "0.00 0.00 0.00");
+}
+
+/// A container is at rest only when the process that begins it has come to wait for its child.
+#[test]
+fn a_container_at_rest_has_no_load() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let text = TestContainer::new(&mounted, &cgroup).run("sleep 2; cat /proc/loadavg");
+    assert_eq!(parse(&text).averages, "0.00 0.00 0.00");
 }
 
 /// The parent in a vfork is in uninterruptible sleep until its child executes something; here the
