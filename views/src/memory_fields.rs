@@ -50,7 +50,8 @@ impl UnknownFields {
     pub(crate) fn note(&self, file: &str, key: &[u8]) {
         if self.0.lock().insert(key.to_vec()) {
             log::warn!(
-                "the kernel's {file} has a field {:?} that is new to vistafs; containers are shown 0",
+                "the kernel's {file} has a field {:?} that is new to vistafs; containers are shown 0 \
+                 (please report it)",
                 String::from_utf8_lossy(key)
             );
         }

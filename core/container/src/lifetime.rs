@@ -63,7 +63,10 @@ impl Lifetimes {
             let (containers, epoll) = (self.containers.clone(), Arc::clone(&self.epoll));
             let thread = std::thread::Builder::new().name("lifetimes".into());
             if let Err(error) = thread.spawn(move || wait(&containers, &epoll)) {
-                log::error!("cannot start a thread: {error}; containers that end are kept");
+                log::error!(
+                    "cannot start a thread: {error}; containers that end are kept (raise TasksMax= \
+                     of the unit)"
+                );
             }
         });
         Ok(())
@@ -84,7 +87,9 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
         match epoll::wait(epoll, spare_capacity(&mut events), None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => {
-                log::error!("epoll_wait: {errno}; containers that end are kept");
+                log::error!(
+                    "epoll_wait: {errno}; containers that end are kept (vistafs upgrade starts anew)"
+                );
                 return;
             }
         }

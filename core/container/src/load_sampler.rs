@@ -101,7 +101,9 @@ impl LoadSampler {
         let (shared, host) = (Arc::downgrade(&self.shared), Arc::clone(host));
         let thread = std::thread::Builder::new().name("load-sampler".into());
         if let Err(error) = thread.spawn(move || run(&shared, &host)) {
-            log::warn!("cannot start a thread: {error}; loads are not sampled");
+            log::warn!(
+                "cannot start a thread: {error}; loads are not sampled (raise TasksMax= of the unit)"
+            );
             let mut joining = self.shared.joining.lock();
             joining.is_running = false;
             joining.series.drain(..).for_each(|s| s.is_left_alone());

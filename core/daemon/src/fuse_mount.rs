@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::remedy::told;
 use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
 use vistafs_text::mountinfo;
@@ -117,13 +118,13 @@ impl Drop for FuseMount {
         }
         if !self.is_there() {
             log::warn!(
-                "{} is not ours any more: not unmounted",
+                "what is mounted at {} is not ours any more: left as it is (umount it if nobody wants it)",
                 self.mount_point.display()
             );
             return;
         }
         if let Err(error) = unmount(&self.mount_point) {
-            log::warn!("{error:#}");
+            log::warn!("{}", told(&error));
         }
     }
 }

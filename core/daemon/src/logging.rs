@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::remedy;
+
 struct Logger {
     journal: bool,
 }
@@ -34,6 +36,7 @@ pub(crate) fn report(error: &anyhow::Error, chain: bool) {
     if !line.contains(&cause) {
         line = format!("{line}: {cause}");
     }
+    line = remedy::with_remedy(line, error);
     log::error!("{}", line.replace('\n', " "));
     if chain {
         for cause in error.chain().skip(1) {

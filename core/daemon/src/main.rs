@@ -16,6 +16,7 @@ mod oci;
 mod output;
 mod outside;
 mod plugins;
+mod remedy;
 mod repair;
 mod run;
 mod serve;

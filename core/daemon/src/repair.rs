@@ -186,6 +186,8 @@ pub(crate) fn report(rows: &[Row]) {
         log::info!("repaired {repaired} dead views of running containers");
     }
     if left > 0 {
-        log::warn!("{left} dead views of running containers are left: see vistafs repair");
+        log::warn!(
+            "{left} dead views of running containers are left (vistafs repair tells which, and why)"
+        );
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn serve(
 ) -> anyhow::Result<()> {
     let run = move || {
         if let Err(error) = session.run() {
-            log::error!("serving ended: {error}");
+            log::error!("serving ended: {error} (the supervisor starts another worker)");
         }
         at_end();
     };
@@ -77,6 +77,9 @@ pub(crate) fn raise_open_files_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {
-        log::warn!("cannot raise the limit of open files to {hard}: {errno}");
+        log::warn!(
+            "cannot raise the limit of open files to {hard}: {errno} (set LimitNOFILE=1048576 in the \
+             unit; without it files of many containers are opened for each reading)"
+        );
     }
 }

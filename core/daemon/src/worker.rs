@@ -218,7 +218,8 @@ fn until_told(
                 Ok(Some(_)) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::BADMSG) => {}
                 Ok(None) | Err(_) => {
                     log::warn!(
-                        "the supervisor has ended; worker {} serves on",
+                        "the supervisor has ended; worker {} serves on (systemctl restart vistafs \
+                         starts another)",
                         std::process::id()
                     );
                     supervised = false;

@@ -52,7 +52,9 @@ impl Aside {
         let its_own = Arc::clone(self);
         let thread = std::thread::Builder::new().name("aside".into());
         if let Err(error) = thread.spawn(move || its_own.work(A_LITTLE)) {
-            log::warn!("cannot start a thread: {error}; a request delays others");
+            log::warn!(
+                "cannot start a thread: {error}; a request delays others (raise TasksMax= of the unit)"
+            );
             self.work(Duration::ZERO);
         }
     }

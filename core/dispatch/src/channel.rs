@@ -159,7 +159,10 @@ impl Waiting {
             let (set, by_handle) = (Arc::clone(&fresh), Arc::downgrade(&self.by_handle));
             let thread = std::thread::Builder::new().name("channels".into());
             if let Err(error) = thread.spawn(move || wait(&set, &by_handle)) {
-                log::error!("cannot start a thread: {error}; who polls a view is not woken");
+                log::error!(
+                    "cannot start a thread: {error}; who polls a view is not woken (raise TasksMax= \
+                     of the unit)"
+                );
             }
             fresh
         }))
@@ -173,7 +176,9 @@ fn wait(set: &OwnedFd, by_handle: &Weak<Mutex<HashMap<u64, Watched>>>) {
         match epoll::wait(set, spare_capacity(&mut events), None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => {
-                log::error!("epoll_wait: {errno}; who polls a view is not woken");
+                log::error!(
+                    "epoll_wait: {errno}; who polls a view is not woken (vistafs upgrade starts anew)"
+                );
                 return;
             }
         }

@@ -32,10 +32,11 @@ impl Complaints {
         let Some(passed_over) = self.due(view, Instant::now()) else {
             return;
         };
-        match passed_over {
-            0 => log::warn!("{view} for {container}: {error}"),
-            n => log::warn!("{view} for {container}: {error} ({n} more since the last message)"),
-        }
+        let more = match passed_over {
+            0 => String::new(),
+            n => format!("{n} more since the last message; "),
+        };
+        log::warn!("{view} for {container}: {error} ({more}vistafs show {view} looks closer)");
     }
 
     /// How many were passed over, if it is time for a line.

@@ -64,7 +64,9 @@ impl VistaFs {
 pub(crate) fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, Errno> {
     let outcome = catch_unwind(AssertUnwindSafe(request)).unwrap_or_else(|_| {
         // The panic's own message has been printed by the panic hook.
-        log::error!("a request has panicked; its caller gets EIO. Please report this");
+        log::error!(
+            "a request has panicked; its caller gets EIO (please report it, with the lines above)"
+        );
         Err(DispatchError::Panic)
     });
     outcome.map_err(|error| errno(&error))

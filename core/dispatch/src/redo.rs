@@ -141,7 +141,8 @@ impl Redo {
             && error != rustix::io::Errno::NOENT
         {
             log::warn!(
-                "cannot answer request {} of a dead worker: {error}",
+                "cannot answer request {} of a dead worker: {error} (its caller gets EINTR, and may \
+                 ask again)",
                 request.unique
             );
             if errno == 0 {

@@ -94,7 +94,8 @@ pub(crate) fn add(views: &mut Vec<Registered>, outside: Vec<Outside>, selection:
         let serves = |view: &Registered| view.spec.path == path && view.status == Status::On;
         if !outside.iter().any(serves) {
             log::warn!(
-                "[views] replace has {path}, but no view from outside is there to replace it"
+                "[views] replace has {path}, but no view from outside is there to replace it (the \
+                 built-in one serves; vistafs views lists all)"
             );
         }
     }

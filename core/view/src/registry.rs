@@ -313,7 +313,10 @@ fn check_names(
         if outside.refused.is_empty() {
             return Err(unknown(name, &specs));
         }
-        log::warn!("the configuration names view {name:?}, which is not there");
+        log::warn!(
+            "the configuration names view {name:?}, which is not there (is its plugin one of those left \
+             out above? vistafs views lists all)"
+        );
     }
     let is_served = |path: &&String| built_in.iter().any(|spec| spec.path == **path);
     match selection.replace.iter().find(|path| !is_served(path)) {

@@ -116,7 +116,11 @@ impl Made {
         match self.lane.run(call) {
             Ok(outcome) => Some(outcome),
             Err(late) => {
-                log::warn!("plugin {}: {late}", self.loaded.file.display());
+                log::warn!(
+                    "plugin {}: {late} (report it to its maker; without it: remove the file, and \
+                     vistafs upgrade)",
+                    self.loaded.file.display()
+                );
                 None
             }
         }

@@ -87,7 +87,10 @@ impl Lane {
 /// Runs something that nobody waits for.
 pub(crate) fn without_waiting(work: impl FnOnce() + Send + 'static) {
     if on_a_thread(Box::new(work)).is_err() {
-        log::warn!("no thread for the end of something of a plugin's: it stays");
+        log::warn!(
+            "no thread for the end of something of a plugin's: it stays in memory (raise TasksMax= of \
+             the unit)"
+        );
     }
 }
 
@@ -115,7 +118,7 @@ fn on_a_thread(mut job: Job) -> Result<(), Late> {
     thread
         .spawn(move || work(job, number, &jobs, &next))
         .map_err(|error| {
-            log::warn!("cannot start a thread for a plugin: {error}");
+            log::warn!("cannot start a thread for a plugin: {error} (raise TasksMax= of the unit)");
             Late::NotMade
         })?;
     Ok(())

@@ -59,7 +59,9 @@ impl Loaded {
             }
             MOST_LINES => {
                 let seconds = WHILE.as_secs();
-                log::warn!("plugin {file} says too much; no more of it for {seconds} s");
+                log::warn!(
+                    "plugin {file} says too much; no more of it for {seconds} s (report it to its maker)"
+                );
             }
             _ => {}
         }

@@ -73,7 +73,7 @@ impl KnownPaths {
     fn same(&self, known: &str, path: &str) -> bool {
         if known != path {
             log::warn!(
-                "{}: {path} is not shown, as it has the node number of {known}",
+                "{}: {path} is not shown, as it has the node number of {known} (please report it)",
                 self.top
             );
         }

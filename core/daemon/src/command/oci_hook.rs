@@ -8,6 +8,7 @@ use crate::bindings::{self, Binding};
 use crate::cli::{HookArgs, OciHookArgs};
 use crate::config::Config;
 use crate::oci::{self, State};
+use crate::remedy::told;
 
 /// A state has a few hundred bytes, and annotations.
 const LONGEST_STATE: u64 = 1 << 20;
@@ -31,7 +32,7 @@ impl HookArgs {
     pub(super) fn report(&self, bound: anyhow::Result<()>) -> anyhow::Result<u8> {
         match bound {
             Err(error) if !self.required => {
-                log::warn!("the container sees the host's files: {error:#}");
+                log::warn!("the container sees the host's files: {}", told(&error));
                 Ok(0)
             }
             bound => bound.map(|()| 0),

@@ -20,6 +20,7 @@ use super::state::Handed;
 use super::worker_process::{Stage, WorkerProcess, in_words};
 use super::{FOR_US, RESUME, Supervisor};
 use crate::inherited::keep;
+use crate::remedy::told;
 
 /// An exchange that is under way.
 #[derive(Debug)]
@@ -187,7 +188,11 @@ impl Supervisor {
             return;
         }
         let Err(error) = self.execute(&exchange.program, asker);
-        log::error!("the supervisor stays what it was: {error:#}");
+        log::error!(
+            "the supervisor stays what it was: {} (its workers are exchanged: systemctl restart \
+             vistafs exchanges it, too)",
+            told(&error)
+        );
         self.state.handed = None;
         self.save();
         // Its workers are of the new program from now on all the same.

@@ -72,7 +72,10 @@ impl Drop for PidFile {
         if is_at(&self.file, &self.path)
             && let Err(error) = std::fs::remove_file(&self.path)
         {
-            log::warn!("cannot remove {}: {error}", self.path.display());
+            log::warn!(
+                "cannot remove {}: {error} (nothing runs by it any more: rm it)",
+                self.path.display()
+            );
         }
     }
 }

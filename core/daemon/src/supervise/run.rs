@@ -17,6 +17,7 @@ use super::worker_process::{Stage, WorkerProcess};
 use super::{Ending, Supervisor, tell};
 use crate::adopt;
 use crate::link::Word;
+use crate::remedy::told;
 
 /// How long a worker may take from its start until it answers.
 pub(super) const TO_SERVE: Duration = Duration::from_secs(60);
@@ -175,7 +176,11 @@ impl Supervisor {
         for worker in self.workers() {
             if worker.deadline().is_some_and(|at| at <= now) {
                 if !matches!(worker.stage, Stage::Leaving(_)) {
-                    log::warn!("worker {} does not come to serve: killing it", worker.pid());
+                    log::warn!(
+                        "worker {} does not come to serve: killing it (what it is at is in the \
+                         lines above, or in vistafs -v)",
+                        worker.pid()
+                    );
                 }
                 worker.kill();
             }
@@ -249,7 +254,9 @@ impl Supervisor {
                     Err(rustix::io::Errno::BADMSG) => {}
                     Err(rustix::io::Errno::AGAIN) => break,
                     Err(errno) => {
-                        log::warn!("worker {pid}: {errno}");
+                        log::warn!(
+                            "worker {pid} cannot be heard any more: {errno} (vistafs upgrade exchanges it)"
+                        );
                         worker.silent = true;
                     }
                 }
@@ -321,7 +328,9 @@ impl Supervisor {
                 }
                 Err(Errno::EINTR) => {}
                 Err(errno) => {
-                    log::warn!("cannot wait for workers: {errno}");
+                    log::warn!(
+                        "cannot wait for workers: {errno} (systemctl restart vistafs starts anew)"
+                    );
                     return;
                 }
             }
@@ -335,14 +344,20 @@ impl Supervisor {
         };
         match Control::listen(mount.mount_point()) {
             Ok(control) => self.control = Some(control),
-            Err(error) => log::warn!("{error:#}; commands cannot reach this vistafs"),
+            Err(error) => log::warn!(
+                "{}; until it is started anew no command reaches this vistafs",
+                told(&error)
+            ),
         }
     }
 
     /// Writes down what the next program must know.
     pub(super) fn save(&mut self) {
         if let Err(error) = self.state_file.write(&self.state) {
-            log::error!("{error:#}");
+            log::error!(
+                "the next vistafs will not know all of this one: {}",
+                told(&error)
+            );
         }
     }
 }

@@ -126,7 +126,10 @@ fn from_store(mount_point: &Path) -> Option<Taken> {
     let (device, state_file, mut state, handover) = match opened {
         Ok(opened) => opened?,
         Err(error) => {
-            log::warn!("what the service manager has stored cannot be used: {error:#}");
+            log::warn!(
+                "what the service manager has stored cannot be used, mounting anew: {error:#} \
+                 (vistafs repair gives running containers the new mount)"
+            );
             return None;
         }
     };
@@ -148,7 +151,9 @@ fn from_store(mount_point: &Path) -> Option<Taken> {
         match read {
             Ok(init) => state.init = Some(init),
             Err(error) => {
-                log::warn!("mounting anew: {error:#}");
+                log::warn!(
+                    "mounting anew: {error:#} (vistafs repair gives running containers the new mount)"
+                );
                 return None;
             }
         }
@@ -328,7 +333,7 @@ impl Begun {
             }
             Ok(None) => supervisor.listen(),
             Err(error) => {
-                log::warn!("{error:#}");
+                log::warn!("a command waits in vain, give it again: {error:#}");
                 supervisor.listen();
             }
         }

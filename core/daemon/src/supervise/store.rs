@@ -29,7 +29,9 @@ pub(crate) fn take() -> anyhow::Result<Stored> {
             DEVICE => stored.device = Some(inherited::take(number)?),
             STATE => stored.state = Some(inherited::take(number)?),
             HANDOVER => stored.handover = Some(inherited::take(number)?),
-            other => log::warn!("a stored descriptor {other:?} that is not ours"),
+            other => log::warn!(
+                "closing a stored descriptor {other:?} that is not ours (is another FDSTORE= used in this unit?)"
+            ),
         }
     }
     Ok(stored)

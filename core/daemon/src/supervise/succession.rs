@@ -40,6 +40,7 @@ use super::question::{Question, socket_path};
 use super::run::{TO_LEAVE, TO_SERVE};
 use super::state::State;
 use super::worker_process::{Stage as WorkerStage, WorkerProcess};
+use crate::remedy::told;
 
 /// Names of the descriptors, in the order in which they are sent.
 const DEVICE: &str = "device";
@@ -132,7 +133,7 @@ impl Supervisor {
                     return;
                 }
                 Err(error) => {
-                    log::warn!("the mount is not handed over: {error:#}");
+                    log::warn!("the mount is not handed over: {}", told(&error));
                     return;
                 }
             }

@@ -243,7 +243,10 @@ impl WorkerProcess {
     pub(crate) fn kill(&self) {
         self.killed.set(Some(Instant::now()));
         if let Err(errno) = kill(self.pid, Signal::SIGKILL) {
-            log::warn!("cannot kill worker {}: {errno}", self.pid);
+            log::warn!(
+                "cannot kill worker {}: {errno} (the unit needs CAP_KILL)",
+                self.pid
+            );
         }
     }
 }

@@ -15,6 +15,7 @@ use super::worker_process::{Stage, WorkerProcess, in_words, start_repair};
 use super::{Ending, Supervisor, tell};
 use crate::adopt;
 use crate::link::Order;
+use crate::remedy::told;
 
 impl Supervisor {
     pub(super) fn serve_waiting(&mut self) {
@@ -113,7 +114,10 @@ impl Supervisor {
         };
         let started = start_repair(&self.program, &self.options, mount.mount_point());
         if let Err(error) = started {
-            log::warn!("dead views of running containers are not repaired: {error:#}");
+            log::warn!(
+                "dead views of running containers are not repaired: {} (vistafs repair does it)",
+                told(&error)
+            );
         }
     }
 
@@ -167,7 +171,7 @@ impl Supervisor {
             0 | 1 => log::warn!("worker {pid}: {why}; starting another"),
             2 => log::warn!(
                 "worker {pid}: {why}; workers end again and again, trying on at ever longer \
-                 intervals, at last every 5 s"
+                 intervals, at last every 5 s (vistafs status lists why each has ended)"
             ),
             _ => log::debug!("worker {pid}: {why}"),
         }
@@ -203,7 +207,7 @@ impl Supervisor {
             Err(error) => {
                 let wait = self.backoff.ended(Duration::ZERO);
                 if self.backoff.bad() <= 2 {
-                    log::error!("{error:#}; trying again");
+                    log::error!("{}; trying again", told(&error));
                 }
                 self.start_at = Some(Instant::now() + wait.max(Duration::from_millis(10)));
             }

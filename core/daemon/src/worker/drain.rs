@@ -79,7 +79,7 @@ impl Drain {
         }
         log::set_max_level(level);
         if let Err(errno) = outcome {
-            log::warn!("leaving with requests unanswered: {errno}");
+            log::warn!("leaving with requests unanswered: {errno} (the next worker answers them)");
         }
     }
 
