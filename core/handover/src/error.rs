@@ -18,7 +18,7 @@ pub enum HandoverError {
     Foreign(&'static str),
     /// It was made by a vistafs that lays it out in another way.
     #[error(
-        "the handover memory is of layout {found}, this vistafs knows layout {known} (install one that \
+        "the handover memory is of layout {found}, this vistafs knows layouts up to {known} (install one that \
          knows it, or unmount and mount anew: counters begin anew then)"
     )]
     Version {

@@ -8,7 +8,8 @@ use nix::unistd::SysconfVar;
 use parking_lot::Mutex;
 
 use crate::HandoverError;
-use crate::layout::{self, MAGIC, MAJOR, MINOR, RECORD_BYTES, head};
+use crate::layout::{self, MAGIC, MAJOR, MAJOR_BEFORE, MINOR, RECORD_BYTES, head};
+use crate::records::Records;
 use crate::region::{Region, WORD, pair, unpair};
 
 /// Memory that outlives the worker that uses it.
@@ -19,9 +20,11 @@ pub struct Handover {
     pub(crate) region: Region,
     /// For how many bytes a record of a container has room.
     pub(crate) record_bytes: usize,
+    /// Where records of containers are.
+    pub(crate) records: Records,
     /// Where what was written begins; `None`: the memory is of a version that has none of it.
     pub(crate) written: Option<usize>,
-    /// Held while room for a container or a text is sought, by this process alone.
+    /// Held while room for a container or a text is sought or given back, by this process alone.
     pub(crate) claiming: Mutex<()>,
     generation: AtomicU32,
 }
@@ -50,7 +53,7 @@ impl Handover {
         head[head::RECORD_BYTES].store(bytes as u64, Ordering::Relaxed);
         head[head::VERSION].store(pair(MAJOR, MINOR), Ordering::Relaxed);
         head[head::MAGIC].store(MAGIC, Ordering::Release);
-        Ok(Self::of(region, bytes, MINOR))
+        Ok(Self::of(region, bytes, (MAJOR, MINOR)))
     }
 
     /// The memory of a descriptor, of this version of vistafs or of another one. What is in it is
@@ -64,8 +67,9 @@ impl Handover {
         if head[head::MAGIC].load(Ordering::Acquire) != MAGIC {
             return Err(HandoverError::Foreign("it does not begin as such"));
         }
-        let (found, minor) = unpair(head[head::VERSION].load(Ordering::Relaxed));
-        if found != MAJOR {
+        let version = unpair(head[head::VERSION].load(Ordering::Relaxed));
+        let (found, _) = version;
+        if !(MAJOR_BEFORE..=MAJOR).contains(&found) {
             return Err(HandoverError::Version {
                 found,
                 known: MAJOR,
@@ -78,22 +82,31 @@ impl Handover {
                 "its records have an impossible length",
             ));
         }
-        let end = match minor {
-            0 => layout::end_of_first(bytes),
+        let end = match version {
+            (MAJOR_BEFORE, 0) => layout::before::end_of_first(bytes),
+            (MAJOR_BEFORE, _) => layout::before::end(bytes),
             _ => layout::end(bytes),
         };
         if region.len() < end {
             return Err(HandoverError::Foreign("it is too short"));
         }
-        Ok(Self::of(region, bytes, minor))
+        Ok(Self::of(region, bytes, version))
     }
 
-    fn of(region: Region, record_bytes: usize, minor: u32) -> Arc<Self> {
+    fn of(region: Region, record_bytes: usize, version: (u32, u32)) -> Arc<Self> {
         let generation = region.words(0, head::WORDS)[head::GENERATION].load(Ordering::Relaxed);
         Arc::new(Self {
             region,
             record_bytes,
-            written: (minor > 0).then(|| layout::end_of_first(record_bytes)),
+            records: match version {
+                (MAJOR_BEFORE, _) => Records::Before,
+                _ => Records::in_slots(record_bytes),
+            },
+            written: match version {
+                (MAJOR_BEFORE, 0) => None,
+                (MAJOR_BEFORE, _) => Some(layout::before::end_of_first(record_bytes)),
+                _ => Some(layout::written::FIRST),
+            },
             claiming: Mutex::new(()),
             generation: AtomicU32::new(unpair(generation).1),
         })

@@ -4,10 +4,15 @@ use crate::region::WORD;
 
 /// "vistafs" and the letter h.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"vistafsh");
-/// Another one means other places: not to be taken over.
-pub(crate) const MAJOR: u32 = 1;
+/// Another one means other places: one that is not known is not to be taken over.
+pub(crate) const MAJOR: u32 = 2;
+/// The one before, which is taken over as it is.
+pub(crate) const MAJOR_BEFORE: u32 = 1;
 /// A higher one means that something was added at the end or in words that were zero.
-pub(crate) const MINOR: u32 = 1;
+pub(crate) const MINOR: u32 = 0;
+
+/// Bytes of the pages that memory is given back by.
+pub(crate) const PAGE: usize = 4096;
 
 const fn words(bytes: usize) -> usize {
     bytes / WORD
@@ -133,13 +138,17 @@ pub(crate) mod pollers {
     pub(crate) const NEIGHBOURS: usize = 16;
 }
 
-/// Records of containers: a head each, and then the records of all.
+/// A head for each container that something is remembered of.
 pub(crate) mod containers {
     use super::words;
 
-    pub(crate) const FIRST: usize = super::pollers::END;
+    /// Where they begin; on a page of their own.
+    pub(crate) const FIRST: usize = super::pollers::END.next_multiple_of(words(super::PAGE));
+    /// Where they begin in layout 1.
+    pub(crate) const FIRST_BEFORE: usize = super::pollers::END;
     pub(crate) const COUNT: usize = 4096;
     pub(crate) const WORDS: usize = words(64);
+    pub(crate) const END: usize = FIRST + COUNT * WORDS;
     /// How far from its home a container may be.
     pub(crate) const NEIGHBOURS: usize = 128;
     pub(crate) const STATE: usize = 0;
@@ -147,33 +156,33 @@ pub(crate) mod containers {
     pub(crate) const KEY: usize = 1;
     /// CLOCK_MONOTONIC, seconds.
     pub(crate) const USED_AT: usize = 3;
-
-    /// Where the records begin.
-    pub(crate) const BEGUN: usize = FIRST + COUNT * WORDS;
-    /// Of each container.
+    /// Since layout 2: which slots its records are in, and one more; two numbers in a word.
+    pub(crate) const SLOTS: usize = 4;
+    /// How many records each container may have.
     pub(crate) const RECORDS: usize = 6;
-    pub(crate) const RECORD_NAME: usize = 0;
-    pub(crate) const RECORD_PLACES: usize = 2;
+}
+
+/// A record: what it is called, and two places for what it says.
+pub(crate) mod record {
+    pub(crate) const NAME: usize = 0;
+    /// Since layout 2: the container's number and one more, and which of its records it is.
+    pub(crate) const OWNER: usize = 1;
+    pub(crate) const PLACES: usize = 2;
     /// Where in a place the bytes begin: after number, length and checksum.
     pub(crate) const PLACE_BYTES: usize = 4;
 
     /// Words of a record that has room for so many bytes.
-    pub(crate) const fn record_words(bytes: usize) -> usize {
-        RECORD_PLACES + 2 * (PLACE_BYTES + words(bytes))
+    pub(crate) const fn words(bytes: usize) -> usize {
+        PLACES + 2 * (PLACE_BYTES + super::words(bytes))
     }
 }
 
-/// The end of what minor version 0 has, where a record has room for so many bytes.
-pub(crate) const fn end_of_first(record_bytes: usize) -> usize {
-    use containers::{BEGUN, COUNT, RECORDS, record_words};
-    BEGUN + COUNT * RECORDS * record_words(record_bytes)
-}
-
-/// What was written into open files and lasts. Since minor version 1; behind the records, so that
-/// where it begins depends on their length.
+/// What was written into open files and lasts.
 pub(crate) mod written {
+    pub(crate) const FIRST: usize = super::containers::END;
     pub(crate) const COUNT: usize = 1 << 14;
     pub(crate) const WORDS: usize = super::words(128);
+    pub(crate) const END: usize = FIRST + COUNT * WORDS;
     /// How far from its home a handle may be.
     pub(crate) const NEIGHBOURS: usize = 64;
 
@@ -187,9 +196,118 @@ pub(crate) mod written {
     pub(crate) const BYTES: usize = 5;
 }
 
+/// Slots for records, of several sizes. Those of one size lie side by side in blocks of whole pages, which
+/// can be given back when none of their slots is taken.
+pub(crate) mod slots {
+    use super::{PAGE, record, words};
+
+    pub(crate) const FIRST: usize = super::written::END;
+    /// At least so many of each size.
+    pub(crate) const COUNT: usize = 4096;
+
+    /// Slots of one size.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Size {
+        /// Pages of a block.
+        pub(crate) pages: usize,
+        /// Slots of a block.
+        pub(crate) slots: usize,
+    }
+
+    const fn size(pages: usize, slots: usize) -> Size {
+        Size { pages, slots }
+    }
+
+    /// The sizes, the smallest first; each memory has those up to the first that its longest record fits.
+    pub(crate) const SIZES: [Size; 21] = [
+        size(1, 32),
+        size(1, 21),
+        size(1, 16),
+        size(1, 10),
+        size(1, 8),
+        size(1, 5),
+        size(1, 4),
+        size(1, 3),
+        size(1, 2),
+        size(1, 1),
+        size(2, 1),
+        size(3, 1),
+        size(4, 1),
+        size(6, 1),
+        size(8, 1),
+        size(12, 1),
+        size(16, 1),
+        size(24, 1),
+        size(32, 1),
+        size(48, 1),
+        size(65, 1),
+    ];
+
+    impl Size {
+        /// Words of a slot; an even number, as it has two places.
+        pub(crate) const fn slot_words(self) -> usize {
+            (words(self.pages * PAGE) / self.slots) & !1
+        }
+
+        /// Words of a block.
+        pub(crate) const fn block_words(self) -> usize {
+            words(self.pages * PAGE)
+        }
+
+        /// How many blocks there are.
+        pub(crate) const fn blocks(self) -> usize {
+            COUNT.div_ceil(self.slots)
+        }
+
+        /// How many slots there are.
+        pub(crate) const fn count(self) -> usize {
+            self.blocks() * self.slots
+        }
+
+        /// Whether a record of so many bytes has room in a slot.
+        pub(crate) const fn fits(self, bytes: usize) -> bool {
+            record::words(bytes.next_multiple_of(super::WORD)) <= self.slot_words()
+        }
+    }
+
+    /// The sizes that a memory has whose records have room for so many bytes.
+    pub(crate) fn sizes(record_bytes: usize) -> &'static [Size] {
+        let largest = SIZES.iter().position(|size| size.fits(record_bytes));
+        &SIZES[..largest.map_or(SIZES.len(), |largest| largest + 1)]
+    }
+}
+
 /// The end, where a record has room for so many bytes.
-pub(crate) const fn end(record_bytes: usize) -> usize {
-    end_of_first(record_bytes) + written::COUNT * written::WORDS
+pub(crate) fn end(record_bytes: usize) -> usize {
+    let sizes = slots::sizes(record_bytes).iter();
+    sizes.fold(slots::FIRST, |end, size| {
+        end + size.blocks() * size.block_words()
+    })
+}
+
+/// Layout 1: each container has room for six of the longest records, side by side; since its minor version 1
+/// what was written is behind them.
+pub(crate) mod before {
+    use super::{containers, record, written};
+
+    /// Where the records begin.
+    pub(crate) const BEGUN: usize =
+        containers::FIRST_BEFORE + containers::COUNT * containers::WORDS;
+
+    /// Words of all records of a container.
+    pub(crate) const fn of_container(record_bytes: usize) -> usize {
+        containers::RECORDS * record::words(record_bytes)
+    }
+
+    /// The end of what minor version 0 has.
+    pub(crate) const fn end_of_first(record_bytes: usize) -> usize {
+        BEGUN + containers::COUNT * of_container(record_bytes)
+    }
+
+    /// The end.
+    pub(crate) const fn end(record_bytes: usize) -> usize {
+        end_of_first(record_bytes) + written::COUNT * written::WORDS
+    }
 }
 
 /// The least and the most that a record may have room for.

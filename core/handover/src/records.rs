@@ -3,9 +3,11 @@
 //! A record has two places. A new one goes into the place of the older one, and counts only when its
 //! number is stored after all else; so a worker that is killed meanwhile leaves the one before.
 //!
-//! Each container has room for [`RECORDS`] records, whoever asks: none can have more. Room that a
-//! container has had is given to another when it has ended, or when it has not been written for an
-//! hour and room is needed.
+//! Each container may have six records, whoever asks. Room that a container has had is given to
+//! another when it has ended, or when it has not been written for an hour and room is needed.
+
+mod before;
+mod slots;
 
 use std::hash::Hasher;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,11 +17,13 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher128};
 
 use crate::Handover;
+use crate::layout::PAGE;
 use crate::layout::containers::{
-    BEGUN, COUNT, FIRST, KEY, NEIGHBOURS, PLACE_BYTES, RECORD_NAME, RECORD_PLACES, RECORDS, STATE,
-    USED_AT, WORDS,
+    COUNT, FIRST, FIRST_BEFORE, KEY, NEIGHBOURS, STATE, USED_AT, WORDS,
 };
+use crate::layout::record::{PLACE_BYTES, PLACES};
 use crate::region::{WORD, checksum, load_bytes, pair, store_bytes, unpair};
+use slots::Sized;
 
 const FREE: u32 = 0;
 const FILLING: u32 = 1;
@@ -50,6 +54,21 @@ impl ContainerKey {
     }
 }
 
+/// Where records are.
+#[derive(Debug)]
+pub(crate) enum Records {
+    /// As layout 1 has them.
+    Before,
+    /// In slots of these sizes.
+    InSlots(Vec<Sized>),
+}
+
+impl Records {
+    pub(crate) fn in_slots(record_bytes: usize) -> Self {
+        Self::InSlots(Sized::all(record_bytes))
+    }
+}
+
 impl Handover {
     /// Keeps a record in the place of the one before. `false`: there is no room for it.
     ///
@@ -61,23 +80,24 @@ impl Handover {
         let Some(container) = self.container(key, true) else {
             return false;
         };
-        let Some(words) = self.record(container, name, true) else {
-            return false;
+        let name = hash_of(name);
+        let saved = match (self.record(container, name), &self.records) {
+            (Some(words), _) if room_of(words) >= record.len() => {
+                write(words, record);
+                true
+            }
+            (_, Records::InSlots(sizes)) => {
+                let to = (container, name);
+                self.move_to_slot(sizes, to, record.len(), |words| write(words, record))
+            }
+            (_, Records::Before) => {
+                let words = self.record_before(container, name, true);
+                words.map(|words| write(words, record)).is_some()
+            }
         };
-        let places = self.places(words);
-        let numbers = places.map(|place| place[0].load(Ordering::Relaxed));
-        let older = usize::from(numbers[1] < numbers[0]);
-        let [number, length, sum] = [0, 1, 2].map(|word| &places[older][word]);
-        number.store(0, Ordering::Relaxed);
-        // The place is nobody's from here on, for whoever comes after a kill.
-        std::sync::atomic::fence(Ordering::Release);
-        store_bytes(&places[older][PLACE_BYTES..], record);
-        length.store(record.len() as u64, Ordering::Relaxed);
-        sum.store(checksum(record), Ordering::Relaxed);
-        number.store(
-            numbers[0].max(numbers[1]).saturating_add(1),
-            Ordering::Release,
-        );
+        if !saved {
+            return false;
+        }
         self.head_of(container)[USED_AT].store(now(), Ordering::Relaxed);
         true
     }
@@ -86,11 +106,11 @@ impl Handover {
     pub fn load(&self, key: ContainerKey, name: &str, out: &mut Vec<u8>) -> bool {
         let words = self
             .container(key, false)
-            .and_then(|container| self.record(container, name, false));
+            .and_then(|container| self.record(container, hash_of(name)));
         let Some(words) = words else {
             return false;
         };
-        let valid = self.places(words).map(|place| self.valid(place));
+        let valid = places(words).map(valid);
         match valid
             .into_iter()
             .flatten()
@@ -111,6 +131,23 @@ impl Handover {
             self.clear(container);
             let state = &self.head_of(container)[STATE];
             state.store(pair(self.generation(), FREE), Ordering::Release);
+            self.give_back_heads(container);
+        }
+    }
+
+    /// Gives the page of a container's head back when no container has a head there.
+    fn give_back_heads(&self, container: usize) {
+        const OF_PAGE: usize = PAGE / (WORDS * WORD);
+        if matches!(self.records, Records::Before) {
+            return;
+        }
+        let page = container / OF_PAGE * OF_PAGE;
+        let is_taken = |container: usize| {
+            unpair(self.head_of(container)[STATE].load(Ordering::Acquire)).1 == TAKEN
+        };
+        if !(page..page + OF_PAGE).any(is_taken) {
+            // Where the kernel cannot do it, they stay as they are: free.
+            let _ = self.region.give_back(FIRST + page * WORDS, OF_PAGE * WORDS);
         }
     }
 
@@ -153,21 +190,11 @@ impl Handover {
         Some(container)
     }
 
-    /// Takes all records from a container, and gives their pages back to the kernel.
+    /// Takes all records from a container, and gives their memory back to the kernel.
     fn clear(&self, container: usize) {
-        let count = RECORDS * crate::layout::containers::record_words(self.record_bytes);
-        if self
-            .region
-            .give_back(BEGUN + container % COUNT * count, count)
-        {
-            return;
-        }
-        for record in 0..RECORDS {
-            let words = self.record_words(container, record);
-            words[RECORD_NAME].store(0, Ordering::Relaxed);
-            for place in self.places(words) {
-                place[0].store(0, Ordering::Relaxed);
-            }
+        match &self.records {
+            Records::Before => self.clear_before(container),
+            Records::InSlots(sizes) => self.clear_slots(sizes, container),
         }
     }
 
@@ -181,58 +208,75 @@ impl Handover {
         })
     }
 
-    /// The words of a container's record; with `claim`, made if there is none.
-    fn record(&self, container: usize, name: &str, claim: bool) -> Option<&[AtomicU64]> {
-        let mut hasher = SipHasher13::new();
-        hasher.write(name.as_bytes());
-        let name = hasher.finish().max(1);
-        // They are taken in order: behind the first that is free there is none, and the pages of those are
-        // not even looked at.
-        let own_or_free = || {
-            let mut records = (0..RECORDS).map(|record| self.record_words(container, record));
-            let named = |words: &&[AtomicU64]| words[RECORD_NAME].load(Ordering::Acquire);
-            let found = records.find(|words| matches!(named(words), 0) || named(words) == name)?;
-            Some((found, named(&found) == name))
-        };
-        match own_or_free()? {
-            (found, true) => return Some(found),
-            (_, false) if !claim => return None,
-            _ => {}
+    /// The words of a container's record.
+    fn record(&self, container: usize, name: u64) -> Option<&[AtomicU64]> {
+        match &self.records {
+            Records::Before => self.record_before(container, name, false),
+            Records::InSlots(sizes) => {
+                let found = self.record_in_slot(sizes, container, name);
+                found.map(|(_, words)| words)
+            }
         }
-        let _claiming = self.claiming.lock();
-        let (found, _) = own_or_free()?;
-        found[RECORD_NAME].store(name, Ordering::Release);
-        Some(found)
     }
 
     fn head_of(&self, container: usize) -> &[AtomicU64] {
-        self.region.words(FIRST + container % COUNT * WORDS, WORDS)
+        let first = match &self.records {
+            Records::Before => FIRST_BEFORE,
+            Records::InSlots(_) => FIRST,
+        };
+        self.region.words(first + container % COUNT * WORDS, WORDS)
     }
+}
 
-    fn record_words(&self, container: usize, record: usize) -> &[AtomicU64] {
-        let count = crate::layout::containers::record_words(self.record_bytes);
-        let first = BEGUN + (container % COUNT * RECORDS + record) * count;
-        self.region.words(first, count)
-    }
+/// What a record of this name is called in the memory.
+fn hash_of(name: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(name.as_bytes());
+    hasher.finish().max(1)
+}
 
-    /// The two places of a record.
-    fn places<'a>(&self, record: &'a [AtomicU64]) -> [&'a [AtomicU64]; 2] {
-        let (first, second) =
-            record[RECORD_PLACES..].split_at(PLACE_BYTES + self.record_bytes / WORD);
-        [first, second]
-    }
+/// The two places of a record.
+fn places(record: &[AtomicU64]) -> [&[AtomicU64]; 2] {
+    let places = &record[PLACES..];
+    let (first, second) = places.split_at(places.len() / 2);
+    [first, second]
+}
 
-    /// The number and the bytes of a place, if it was written as a whole.
-    fn valid(&self, place: &[AtomicU64]) -> Option<(u64, Vec<u8>)> {
-        let [number, length, sum] = [0, 1, 2].map(|word| place[word].load(Ordering::Acquire));
-        let length = usize::try_from(length).ok()?;
-        if number == 0 || length > self.record_bytes {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        load_bytes(&place[PLACE_BYTES..], length, &mut bytes);
-        (checksum(&bytes) == sum).then_some((number, bytes))
+/// For how many bytes a record has room.
+fn room_of(record: &[AtomicU64]) -> usize {
+    let [place, _] = places(record);
+    place.len().saturating_sub(PLACE_BYTES) * WORD
+}
+
+/// Writes into the place of the older one.
+fn write(words: &[AtomicU64], record: &[u8]) {
+    let places = places(words);
+    let numbers = places.map(|place| place[0].load(Ordering::Relaxed));
+    let older = usize::from(numbers[1] < numbers[0]);
+    let [number, length, sum] = [0, 1, 2].map(|word| &places[older][word]);
+    number.store(0, Ordering::Relaxed);
+    // The place is nobody's from here on, for whoever comes after a kill.
+    std::sync::atomic::fence(Ordering::Release);
+    store_bytes(&places[older][PLACE_BYTES..], record);
+    length.store(record.len() as u64, Ordering::Relaxed);
+    sum.store(checksum(record), Ordering::Relaxed);
+    number.store(
+        numbers[0].max(numbers[1]).saturating_add(1),
+        Ordering::Release,
+    );
+}
+
+/// The number and the bytes of a place, if it was written as a whole.
+fn valid(place: &[AtomicU64]) -> Option<(u64, Vec<u8>)> {
+    let [number, length, sum] = [0, 1, 2].map(|word| place[word].load(Ordering::Acquire));
+    let length = usize::try_from(length).ok()?;
+    let bytes = place.get(PLACE_BYTES..)?;
+    if number == 0 || length > bytes.len() * WORD {
+        return None;
     }
+    let mut found = Vec::new();
+    load_bytes(bytes, length, &mut found);
+    (checksum(&found) == sum).then_some((number, found))
 }
 
 /// Where the room of a container can be.

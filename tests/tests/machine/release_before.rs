@@ -211,8 +211,8 @@ fn play(dir: PathBuf) -> ! {
     println!("serves");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
-    if line == "of layout 2\n" {
-        rustix::io::pwrite(&before.memory, &u64::to_le_bytes(2 << 32), 8).unwrap();
+    if line == "of layout 3\n" {
+        rustix::io::pwrite(&before.memory, &u64::to_le_bytes(3 << 32), 8).unwrap();
     }
     let second = before.start(&program, 2);
     let word = second.hear();
@@ -392,10 +392,11 @@ fn memory_of_a_layout_that_is_not_known_is_left_to_who_knows_it() {
     require_privileged!();
     let mut played = Played::new("memory_of_a_layout_that_is_not_known_is_left_to_who_knows_it");
     under_load(&mut played, |played, go_on| {
-        played.tell("of layout 2");
+        played.tell("of layout 3");
         let word = played.hear("\"say\"");
         assert!(
-            word.contains("\"failed\"") && word.contains("layout 2, this vistafs knows layout 1"),
+            word.contains("\"failed\"")
+                && word.contains("layout 3, this vistafs knows layouts up to 2"),
             "{word}"
         );
         go_on();

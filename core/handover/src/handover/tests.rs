@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use super::*;
-use crate::layout::{addresses, containers, handles, pollers, requests, texts, written};
+use crate::layout::{
+    addresses, before, containers, handles, pollers, requests, slots, texts, written,
+};
 use crate::region::checksum;
 use crate::{ContainerKey, Request, Shown};
 
@@ -25,21 +27,71 @@ const VISTAFSH: u64 = 0x6873_6661_7473_6976;
 const LENGTH: usize = 37_270_528 + 4096 * 6 * (16 + 2 * (32 + RECORD));
 
 /// Of layout 1.1.
-const LENGTH_NOW: usize = LENGTH + 16_384 * 128;
+const LENGTH_1_1: usize = LENGTH + 16_384 * 128;
+
+/// Of layout 2.0: slots from 128 bytes to 4 KiB.
+const LENGTH_NOW: usize =
+    39_370_752 + 4096 * (128 + 196 + 256 + 410 + 512 + 820 + 1024 + 1366 + 2048 + 4096);
+
+/// Where the container has its head and its record: 1.0.
+fn before() -> (usize, usize) {
+    let home = home();
+    (
+        37_008_384 + home * 64,
+        37_270_528 + home * 6 * (16 + 2 * (32 + RECORD)),
+    )
+}
+
+/// The same of layout 2: it has the first of the smallest slots.
+fn now() -> (usize, usize) {
+    (37_011_456 + home() * 64, 39_370_752)
+}
+
+fn home() -> usize {
+    let [_, second] = ContainerKey::new(b"golden").words();
+    usize::try_from(second % 4096).unwrap()
+}
 
 /// As layout 1.0 has it. Generation 3; a request, a handle with its text, a record.
 fn golden() -> Vec<(usize, u64)> {
-    let key = ContainerKey::new(b"golden");
-    let [first, second] = key.words();
-    let home = usize::try_from(second % 4096).unwrap();
-    let (head, record) = (
-        37_008_384 + home * 64,
-        37_270_528 + home * 6 * (16 + 2 * (32 + RECORD)),
-    );
+    let mut words = begun();
+    words.extend([(8, 1 << 32)]);
+    words.extend(remembered(before(), RECORD));
+    words
+}
+
+/// As layout 2.0 has it.
+fn golden_now() -> Vec<(usize, u64)> {
+    let (head, record) = now();
+    let mut words = begun();
+    words.extend([(8, 2 << 32), (head + 32, 1 << 32)]);
+    words.push((record + 8, (home() as u64 + 1) << 32));
+    words.extend(remembered(now(), 24));
+    words
+}
+
+/// A container with one record; its newer place was not finished. `room`: of a place, in bytes.
+fn remembered((head, record): (usize, usize), room: usize) -> [(usize, u64); 10] {
+    let [first, second] = ContainerKey::new(b"golden").words();
+    [
+        (head, 3 << 32 | 2),
+        (head + 8, first),
+        (head + 16, second),
+        (head + 24, 1),
+        (record, 6_060_935_177_029_501_726),
+        (record + 16, 6),
+        (record + 24, 7),
+        (record + 32, checksum(b"a text\n")),
+        (record + 48, u64::from_le_bytes(*b"a text\n\0")),
+        (record + 48 + room, 7),
+    ]
+}
+
+/// What all layouts have at the same places.
+fn begun() -> Vec<(usize, u64)> {
     let text = u64::from_le_bytes(*b"a text\n\0");
     vec![
         (0, VISTAFSH),
-        (8, 1 << 32),
         (16, 3),
         (24, RECORD as u64),
         // The second request: state, number, start, opcode and size, node, handle, offset, ...
@@ -70,18 +122,6 @@ fn golden() -> Vec<(usize, u64)> {
         // Handle 6, read to its end.
         (266_240 + 6 * 16, 6),
         (266_240 + 6 * 16 + 8, 1500 << 32 | 0xffff_fffe),
-        // A container with one record; its newer place was not finished.
-        (head, 3 << 32 | 2),
-        (head + 8, first),
-        (head + 16, second),
-        (head + 24, 1),
-        (record, 6_060_935_177_029_501_726),
-        (record + 16, 6),
-        (record + 24, 7),
-        (record + 32, checksum(b"a text\n")),
-        (record + 48, text),
-        (record + 48 + RECORD, 7),
-        (record + 56 + RECORD, 9),
     ]
 }
 
@@ -102,44 +142,63 @@ fn the_layout_is_fixed() {
         texts::bytes_of(texts::SMALL).0,
         addresses::FIRST,
         pollers::FIRST,
+        containers::FIRST_BEFORE,
+        before::BEGUN,
+        before::end_of_first(RECORD),
+        before::end(RECORD),
         containers::FIRST,
-        containers::BEGUN,
-        layout::end_of_first(RECORD),
+        written::FIRST,
+        slots::FIRST,
         layout::end(RECORD),
     ];
     assert_eq!(
         firsts.map(|words| words * WORD),
         [
             4096, 266_240, 1_314_816, 1_348_608, 18_125_824, 34_903_040, 37_000_192, 37_008_384,
-            37_270_528, LENGTH, LENGTH_NOW
+            37_270_528, LENGTH, LENGTH_1_1, 37_011_456, 37_273_600, 39_370_752, LENGTH_NOW
         ]
     );
+    let of_slots = slots::SIZES.map(|size| size.slot_words() * WORD);
+    assert_eq!(
+        of_slots[..10],
+        [128, 192, 256, 400, 512, 816, 1024, 1360, 2048, 4096]
+    );
+    let pages = of_slots[10..].iter().map(|bytes| bytes / 4096);
+    assert!(pages.eq([2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 65]));
+    assert_eq!(slots::sizes(*RECORD_BYTES.end()).len(), 21);
 }
 
-/// What 1.1 has added to the words of 1.0.
+/// What 1.1 has added to the words of 1.0, and where it is in 2.0.
 #[test]
 fn what_was_written_is_where_it_was() {
     let [first, second] = ContainerKey::new(b"golden").words();
-    let place = LENGTH + 5 * 128;
-    let added = [
-        (place, 5),
-        (place + 8, first),
-        (place + 16, second),
-        (place + 24, 8),
-        (place + 32, checksum(b"a text\n")),
-        (place + 40, u64::from_le_bytes(*b"a text\n\0")),
-    ];
-    let mut words = golden();
-    words.retain(|(byte, _)| *byte != 8);
-    words.push((8, 1 << 32 | 1));
-    words.extend(added);
-    let handover = Handover::adopt(memory(LENGTH_NOW, &words)).unwrap();
-    let written = handover.written(5, ContainerKey::new(b"golden"));
-    assert_eq!(written, Some(b"a text\n".to_vec()));
+    let added = |begin: usize| {
+        let place = begin + 5 * 128;
+        [
+            (place, 5),
+            (place + 8, first),
+            (place + 16, second),
+            (place + 24, 8),
+            (place + 32, checksum(b"a text\n")),
+            (place + 40, u64::from_le_bytes(*b"a text\n\0")),
+        ]
+    };
+    let mut of_1_1 = golden();
+    of_1_1.retain(|(byte, _)| *byte != 8);
+    of_1_1.push((8, 1 << 32 | 1));
+    for (mut words, begin, length) in [
+        (of_1_1, LENGTH, LENGTH_1_1),
+        (golden_now(), 37_273_600, LENGTH_NOW),
+    ] {
+        words.extend(added(begin));
+        let handover = Handover::adopt(memory(length, &words)).unwrap();
+        let written = handover.written(5, ContainerKey::new(b"golden"));
+        assert_eq!(written, Some(b"a text\n".to_vec()));
+    }
 
     let handover = Handover::with_records(RECORD).unwrap();
     assert!(handover.keep_written(5, ContainerKey::new(b"golden"), b"a text\n"));
-    for (byte, word) in added {
+    for (byte, word) in added(37_273_600) {
         let at = handover.region.words(byte / WORD, 1)[0].load(Ordering::Relaxed);
         assert_eq!(at, word, "at byte {byte}");
     }
@@ -148,6 +207,21 @@ fn what_was_written_is_where_it_was() {
 #[test]
 fn memory_of_an_earlier_version_is_taken_over() {
     let handover = Handover::adopt(memory(LENGTH, &golden())).unwrap();
+    is_taken_over(&handover);
+    // It has no room for what came later.
+    let key = ContainerKey::new(b"golden");
+    assert!(!handover.keep_written(5, key, b"text"));
+    assert_eq!(handover.written(5, key), None);
+    handover.forget_written(5);
+}
+
+#[test]
+fn memory_of_this_version_is_taken_over() {
+    is_taken_over(&Handover::adopt(memory(LENGTH_NOW, &golden_now())).unwrap());
+}
+
+#[track_caller]
+fn is_taken_over(handover: &Arc<Handover>) {
     assert_eq!(handover.begin_generation(), 4);
     let taken = handover.take_over_unfinished();
     let [request] = &taken[..] else {
@@ -195,17 +269,25 @@ fn memory_of_an_earlier_version_is_taken_over() {
     let mut record = Vec::new();
     assert!(handover.load(ContainerKey::new(b"golden"), "golden", &mut record));
     assert_eq!(record, b"a text\n");
-    // It has no room for what came later.
-    let key = ContainerKey::new(b"golden");
-    assert!(!handover.keep_written(5, key, b"text"));
-    assert_eq!(handover.written(5, key), None);
-    handover.forget_written(5);
 }
 
 /// What is written now is what is read above.
 #[test]
 fn words_are_where_they_were() {
-    let handover = Handover::with_records(RECORD).unwrap();
+    let empty = [(0, VISTAFSH), (8, 1 << 32), (24, RECORD as u64)];
+    let of_1_0 = Handover::adopt(memory(LENGTH, &empty)).unwrap();
+    are_where_they_were(&of_1_0, golden(), before(), RECORD);
+    let of_2_0 = Handover::with_records(RECORD).unwrap();
+    are_where_they_were(&of_2_0, golden_now(), now(), 24);
+}
+
+#[track_caller]
+fn are_where_they_were(
+    handover: &Arc<Handover>,
+    golden: Vec<(usize, u64)>,
+    (head, record): (usize, usize),
+    room: usize,
+) {
     for _ in 0..3 {
         handover.begin_generation();
     }
@@ -220,16 +302,17 @@ fn words_are_where_they_were() {
         ..Request::default()
     }));
     let at = |byte: usize| handover.region.words(byte / WORD, 1)[0].load(Ordering::Relaxed);
-    let [.., (head, _), _, _, _, (record, _), _, _, _, _, _, _] = golden()[..] else {
-        unreachable!("it has more words")
-    };
     let is_compared = |byte: &usize| match *byte {
-        0..8 | 16..4096 | 266_240..1_348_616 => true,
-        byte => (head..head + 24).contains(&byte) || byte == record,
+        0..4096 | 266_240..1_348_616 => true,
+        byte => {
+            (head..head + 24).contains(&byte)
+                || byte == head + 32
+                || (record..record + 16).contains(&byte)
+        }
     };
-    let mut compared = golden();
+    let mut compared = golden;
     compared.retain(|(byte, _)| is_compared(byte));
-    assert_eq!(compared.len(), 15);
+    assert!(compared.len() >= 16, "{compared:?}");
     for (byte, word) in compared {
         assert_eq!(at(byte), word, "at byte {byte}");
     }
@@ -238,7 +321,7 @@ fn words_are_where_they_were() {
     assert_eq!(of_42.len(), 1);
     assert_eq!(at(of_42[0]), 3 << 32 | 2);
     // The second of two records is in the second place.
-    let second = record + 48 + RECORD;
+    let second = record + 48 + room;
     assert_eq!(
         [0, 8, 16].map(|byte| at(second + byte)),
         [2, 7, checksum(b"a text\n")]
@@ -269,12 +352,18 @@ fn what_is_not_handover_memory_is_refused() {
         );
     }
     assert_eq!(foreign(changed(8, 1 << 32 | 1)), "it is too short");
-    for (version, is_known) in [(1 << 32 | 77, true), (2 << 32, false), (0, false)] {
+    let versions = [
+        (1 << 32 | 77, true),
+        (2 << 32 | 77, true),
+        (3 << 32, false),
+        (0, false),
+    ];
+    for (version, is_known) in versions {
         let mut words = golden();
         words.retain(|(byte, _)| *byte != 8);
         words.push((8, version));
-        let adopted = Handover::adopt(memory(LENGTH_NOW, &words));
-        let is_refused = matches!(adopted, Err(HandoverError::Version { known: 1, .. }));
+        let adopted = Handover::adopt(memory(LENGTH_NOW.max(LENGTH_1_1), &words));
+        let is_refused = matches!(adopted, Err(HandoverError::Version { known: 2, .. }));
         assert_eq!((adopted.is_ok(), is_refused), (is_known, !is_known));
     }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
@@ -293,11 +382,9 @@ proptest! {
     ) {
         let handover = Handover::with_records(RECORD).unwrap();
         // All but the large texts and the records of most containers.
-        let behind = layout::end_of_first(RECORD);
         for range in [
             requests::FIRST..texts::FIRST + 20_000,
-            addresses::FIRST..containers::BEGUN + 50_000,
-            behind..behind + written::COUNT * written::WORDS,
+            addresses::FIRST..slots::FIRST + 50_000,
         ] {
             let all = handover.region.words(range.start, range.len());
             for (word, value) in all.iter().zip(words.iter().cycle()) {

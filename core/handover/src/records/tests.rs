@@ -4,6 +4,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::layout::containers::RECORDS;
 
 fn adopted(handover: &Handover) -> Arc<Handover> {
     Handover::adopt(handover.as_fd().try_clone_to_owned().unwrap()).unwrap()
@@ -43,14 +44,13 @@ proptest! {
 fn what_is_half_written_leaves_the_record_before() {
     let handover = Handover::with_records(1024).unwrap();
     let words_of = || {
-        handover
-            .record(handover.container(key(1), true).unwrap(), "a", true)
-            .unwrap()
+        let container = handover.container(key(1), false).unwrap();
+        handover.record(container, hash_of("a")).unwrap()
     };
     for round in 0..10_u8 {
         assert!(handover.save(key(1), "a", &[round; 100]));
         // As save does, but for the last step.
-        let places = handover.places(words_of());
+        let places = places(words_of());
         let older = if places[0][0].load(Ordering::Relaxed) < places[1][0].load(Ordering::Relaxed) {
             0
         } else {
@@ -61,7 +61,7 @@ fn what_is_half_written_leaves_the_record_before() {
         assert_eq!(loaded(&handover, key(1), "a"), Some(vec![round; 100]));
     }
     // What nobody has written like this is passed over, too.
-    for place in handover.places(words_of()) {
+    for place in places(words_of()) {
         place[0].store(77, Ordering::Relaxed);
         place[1].store(u64::MAX, Ordering::Relaxed);
     }
@@ -101,4 +101,105 @@ fn room_is_bounded_and_given_up() {
         handover.head_of(container)[USED_AT].store(0, Ordering::Relaxed);
     }
     assert_eq!(handover.save(key(refused), "a", b"x"), now() > QUIET);
+}
+
+/// Pages that the memory has.
+fn pages(handover: &Handover) -> u64 {
+    let blocks = rustix::fs::fstat(handover.as_fd()).unwrap().st_blocks;
+    u64::try_from(blocks).unwrap() * 512 / PAGE as u64
+}
+
+#[test]
+fn records_lie_side_by_side_and_their_pages_are_given_back() {
+    const CONTAINERS: u64 = 1000;
+    let handover = Handover::with_records(1280).unwrap();
+    let begun = pages(&handover);
+    let sizes = [8, 40, 336];
+    let save = |number: u64| {
+        for size in sizes {
+            let record = vec![u8::try_from(number % 251).unwrap(); size];
+            assert!(handover.save(key(number), &size.to_string(), &record));
+        }
+    };
+    (0..CONTAINERS).for_each(save);
+    let each = (pages(&handover) - begun) * PAGE as u64 / CONTAINERS;
+    // Twice what is in them, and what says where they are.
+    assert!(each < 2 * 8 + 2 * 40 + 2 * 336 + 700, "{each} bytes each");
+    let next = adopted(&handover);
+    for number in 0..CONTAINERS {
+        for size in sizes {
+            let record = vec![u8::try_from(number % 251).unwrap(); size];
+            assert_eq!(loaded(&next, key(number), &size.to_string()), Some(record));
+        }
+    }
+    // Every second one ends, and others come in their places.
+    let full = pages(&handover);
+    (0..CONTAINERS)
+        .step_by(2)
+        .for_each(|n| handover.give_up(key(n)));
+    (0..CONTAINERS / 2).for_each(|n| save(CONTAINERS + n));
+    assert!(pages(&handover) <= full + 40, "{} {full}", pages(&handover));
+    let there = (0..CONTAINERS + CONTAINERS / 2).filter(|n| *n >= CONTAINERS || n % 2 == 1);
+    there.for_each(|n| handover.give_up(key(n)));
+    // Who looks for a container makes pages of the heads that are near.
+    let left = pages(&handover) - begun;
+    assert!(left <= 8, "{left}");
+    save(7);
+    assert_eq!(loaded(&next, key(7), "8"), Some(vec![7; 8]));
+}
+
+#[test]
+fn a_record_that_grows_moves_and_stays_whole() {
+    let handover = Handover::with_records(4096).unwrap();
+    for size in [1, 24, 25, 500, 4096, 3] {
+        assert!(handover.save(key(1), "a", &vec![7; size]));
+        assert!(handover.save(key(1), "b", &[8; 5]));
+        let next = adopted(&handover);
+        assert_eq!(loaded(&next, key(1), "a"), Some(vec![7; size]));
+        assert_eq!(loaded(&next, key(1), "b"), Some(vec![8; 5]));
+    }
+    assert!(!handover.save(key(1), "a", &[7; 4097]));
+    assert_eq!(loaded(&handover, key(1), "a"), Some(vec![7; 3]));
+}
+
+#[test]
+fn slots_of_killed_workers_are_free() {
+    let handover = Handover::with_records(1024).unwrap();
+    let Records::InSlots(sizes) = &handover.records else {
+        unreachable!("it is of this layout");
+    };
+    assert!(handover.save(key(1), "a", b"x"));
+    let container = handover.container(key(1), false).unwrap();
+    let (number, words) = handover
+        .record_in_slot(sizes, container, hash_of("a"))
+        .unwrap();
+    let first: *const [AtomicU64] = words;
+    // It has said that the slot is its own, and was killed before the head told of it.
+    handover.head_of(container)[crate::layout::containers::SLOTS + number / 2]
+        .store(0, Ordering::Relaxed);
+    let next = adopted(&handover);
+    assert_eq!(loaded(&next, key(1), "a"), None);
+    let Records::InSlots(sizes) = &next.records else {
+        unreachable!("it is of this layout");
+    };
+    assert!(next.save(key(2), "b", b"y"));
+    let container = next.container(key(2), false).unwrap();
+    let (_, words) = next.record_in_slot(sizes, container, hash_of("b")).unwrap();
+    let place = |of: &Handover, words: *const [AtomicU64]| {
+        words.cast::<u8>() as usize - of.region.words(0, 1).as_ptr() as usize
+    };
+    assert_eq!(place(&next, words), place(&handover, first));
+}
+
+#[test]
+fn where_one_size_is_full_the_next_does() {
+    let handover = Handover::with_records(1024).unwrap();
+    let few = 4096 / 6;
+    for number in 0..few {
+        for name in 0..6 {
+            assert!(handover.save(key(number), &name.to_string(), &[1; 20]));
+        }
+    }
+    let more = (few..few + 200).filter(|number| handover.save(key(*number), "a", &[1; 20]));
+    assert_eq!(more.count(), 200);
 }
