@@ -8,6 +8,7 @@ use nix::unistd::SysconfVar;
 use parking_lot::Mutex;
 
 use crate::HandoverError;
+use crate::asleep::Waking;
 use crate::layout::{self, MAGIC, MAJOR, MINOR, RECORD_BYTES, head};
 use crate::region::{Region, WORD, pair, unpair};
 
@@ -24,6 +25,7 @@ pub struct Handover {
     /// Held while room for a container or a text is sought, by this process alone.
     pub(crate) claiming: Mutex<()>,
     generation: AtomicU32,
+    pub(crate) waking: Waking,
 }
 
 impl Handover {
@@ -96,6 +98,7 @@ impl Handover {
             written: (minor > 0).then(|| layout::end_of_first(record_bytes)),
             claiming: Mutex::new(()),
             generation: AtomicU32::new(unpair(generation).1),
+            waking: Waking::default(),
         })
     }
 

@@ -245,12 +245,17 @@ impl Supervisor {
             while let Some(worker) = self.worker(pid).filter(|worker| !worker.silent) {
                 match worker.link().hear_now() {
                     Ok(Some(word)) => self.heard(pid, word),
-                    Ok(None) => worker.silent = true,
+                    Ok(None) => {
+                        worker.silent = true;
+                        // It does not wake us any more.
+                        self.looks.wake();
+                    }
                     Err(rustix::io::Errno::BADMSG) => {}
                     Err(rustix::io::Errno::AGAIN) => break,
                     Err(errno) => {
                         log::warn!("worker {pid}: {errno}");
                         worker.silent = true;
+                        self.looks.wake();
                     }
                 }
             }
@@ -267,12 +272,14 @@ impl Supervisor {
             Word::Prepared {
                 stuck_seconds,
                 configuration,
+                wakes,
             } => {
                 if let Some(worker) = self.worker(pid)
                     && worker.stage == Stage::Preparing
                 {
                     worker.stage = Stage::Prepared;
                     worker.configuration = configuration;
+                    worker.wakes = wakes;
                     worker.stuck_after =
                         (stuck_seconds > 0).then(|| Duration::from_secs(stuck_seconds));
                     self.prepared(pid);
@@ -297,6 +304,7 @@ impl Supervisor {
                     self.serves(pid);
                 }
             }
+            Word::Asked => self.looks.wake(),
             Word::Failed { why } => {
                 if let Some(worker) = self.worker(pid) {
                     worker.failure = Some(why);
