@@ -78,6 +78,9 @@ pub(crate) enum Word {
         /// The text of the configuration that it goes by.
         #[serde(default)]
         configuration: Option<String>,
+        /// Whether it says [`Word::Asked`] to a supervisor that sleeps.
+        #[serde(default)]
+        wakes: bool,
     },
     /// FUSE_INIT was answered so.
     Answered {
@@ -89,6 +92,8 @@ pub(crate) enum Word {
     },
     /// Requests are being answered.
     Ready,
+    /// A request was read while the supervisor slept.
+    Asked,
     /// It cannot serve, and ends.
     Failed {
         /// Why.
@@ -139,6 +144,11 @@ impl Link {
     /// An end that was handed over.
     pub(crate) fn new(end: OwnedFd) -> Self {
         Self(end)
+    }
+
+    /// The same end once more.
+    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self)
     }
 
     /// Sends a message. Never waits: somebody who does not listen is as good as gone.
@@ -199,6 +209,7 @@ mod tests {
         let prepared = Word::Prepared {
             stuck_seconds: 10,
             configuration: Some("\n\t\"\\".repeat(16 << 10)),
+            wakes: true,
         };
         theirs.say(&prepared).unwrap();
         theirs
@@ -257,6 +268,7 @@ mod tests {
             Word::Prepared {
                 stuck_seconds: 0,
                 configuration: None,
+                wakes: false,
             }
         );
         assert_eq!(word(r#"{"say":"later","x":1}"#), Word::Unknown);

@@ -104,11 +104,13 @@ fn prepare_and_serve(
             restarts: supervision.restarts.into_iter().collect(),
         });
     }
+    let wakes = wake_by(link, handover.as_deref());
     let stuck_seconds = config.stuck_seconds();
     let configuration = Some(config.text().to_owned());
     link.say(&Word::Prepared {
         stuck_seconds,
         configuration,
+        wakes,
     })
     .context("the supervisor does not listen")?;
     let (init, redo) = loop {
@@ -159,6 +161,18 @@ fn prepare_and_serve(
         let _ = link.say(&Word::Unmounted);
     }
     Ok(0)
+}
+
+/// Sees to it that a request wakes a supervisor that sleeps; whether it does.
+fn wake_by(link: &Link, handover: Option<&Handover>) -> bool {
+    let (Some(handover), Ok(link)) = (handover, link.try_clone()) else {
+        return false;
+    };
+    handover.wake_with(move || {
+        // It may be gone; one that has so much unheard that there is no room is awake.
+        let _ = link.say(&Word::Asked);
+    });
+    true
 }
 
 /// The next word that is understood.

@@ -8,6 +8,7 @@ use nix::unistd::SysconfVar;
 use parking_lot::Mutex;
 
 use crate::HandoverError;
+use crate::asleep::Waking;
 use crate::layout::{self, MAGIC, MAJOR, MAJOR_BEFORE, MINOR, RECORD_BYTES, head};
 use crate::records::Records;
 use crate::region::{Region, WORD, pair, unpair};
@@ -27,6 +28,7 @@ pub struct Handover {
     /// Held while room for a container or a text is sought or given back, by this process alone.
     pub(crate) claiming: Mutex<()>,
     generation: AtomicU32,
+    pub(crate) waking: Waking,
 }
 
 impl Handover {
@@ -109,6 +111,7 @@ impl Handover {
             },
             claiming: Mutex::new(()),
             generation: AtomicU32::new(unpair(generation).1),
+            waking: Waking::default(),
         })
     }
 

@@ -27,6 +27,8 @@ pub(crate) mod head {
     pub(crate) const GENERATION: usize = 2;
     /// How many bytes a container's record has room for.
     pub(crate) const RECORD_BYTES: usize = 3;
+    /// Whether the supervisor sleeps.
+    pub(crate) const ASLEEP: usize = 4;
     pub(crate) const WORDS: usize = super::words(4096);
 }
 

@@ -10,6 +10,7 @@
 //! | `region.rs` | the memory as atomic words; all that is unsafe |
 //! | `layout.rs` | where everything is |
 //! | `requests.rs` | requests in flight |
+//! | `asleep.rs` | a supervisor that sleeps while there are none |
 //! | `texts.rs` | what has been shown through open handles |
 //! | `addresses.rs` | what node numbers stand for |
 //! | `pollers.rs` | who waits to be woken |
@@ -35,6 +36,7 @@
 //! | 8 | major version, minor version |
 //! | 16 | generation of the last worker |
 //! | 24 | R: how many bytes a record of a container may have, by the number of CPUs |
+//! | 32 | 1: the supervisor sleeps, and the next request wakes it; who does not know of it leaves it |
 //! | 4,096 | 1,024 requests of 256 bytes |
 //! | 266,240 | 65,536 open handles of 16 bytes |
 //! | 1,314,816 | 1,056 heads of texts of 32 bytes |
@@ -65,6 +67,7 @@
 //! compare-and-exchange and published by a store that releases what was stored before.
 
 mod addresses;
+mod asleep;
 mod error;
 mod handover;
 mod layout;

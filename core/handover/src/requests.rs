@@ -151,6 +151,7 @@ impl Handover {
         store_bytes(&words[NAME..], name.unwrap_or_default());
         let state = pair(self.generation(), IN_FLIGHT);
         words[STATE].store(state, Ordering::Release);
+        self.wake();
         Some(InFlight {
             handover: Arc::clone(self),
             slot,
@@ -163,6 +164,14 @@ impl Handover {
     #[must_use]
     pub fn unfinished(&self) -> Vec<Unfinished> {
         (0..COUNT).filter_map(|slot| self.read_slot(slot)).collect()
+    }
+
+    /// Whether a worker has read a request and not answered it, or is noting one just now.
+    pub(crate) fn has_request(&self, generation: u32) -> bool {
+        (0..COUNT).any(|slot| {
+            let (of, status) = unpair(self.slot(slot)[STATE].load(Ordering::SeqCst));
+            of == generation && status != FREE
+        })
     }
 
     /// The highest number of all requests that have been noted, answered or not.
@@ -227,7 +236,8 @@ impl Handover {
                     .compare_exchange(
                         seen,
                         pair(generation, FILLING),
-                        Ordering::Acquire,
+                        // One of the four of `asleep.rs`.
+                        Ordering::SeqCst,
                         Ordering::Relaxed,
                     )
                     .is_ok()

@@ -39,7 +39,7 @@ const SLOW: Duration = Duration::from_secs(3);
 /// Nobody waits for an answer as long as that.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-fn kill_worker(mounted: &Mounted, signal: Signal) -> u32 {
+pub(crate) fn kill_worker(mounted: &Mounted, signal: Signal) -> u32 {
     let pid = mounted.pid();
     kill(Pid::from_raw(pid.cast_signed()), signal).unwrap();
     wait_until("the worker is gone", || {

@@ -250,7 +250,11 @@ impl Supervisor {
             while let Some(worker) = self.worker(pid).filter(|worker| !worker.silent) {
                 match worker.link().hear_now() {
                     Ok(Some(word)) => self.heard(pid, word),
-                    Ok(None) => worker.silent = true,
+                    Ok(None) => {
+                        worker.silent = true;
+                        // It does not wake us any more.
+                        self.looks.wake();
+                    }
                     Err(rustix::io::Errno::BADMSG) => {}
                     Err(rustix::io::Errno::AGAIN) => break,
                     Err(errno) => {
@@ -258,6 +262,7 @@ impl Supervisor {
                             "worker {pid} cannot be heard any more: {errno} (vistafs upgrade exchanges it)"
                         );
                         worker.silent = true;
+                        self.looks.wake();
                     }
                 }
             }
@@ -274,12 +279,14 @@ impl Supervisor {
             Word::Prepared {
                 stuck_seconds,
                 configuration,
+                wakes,
             } => {
                 if let Some(worker) = self.worker(pid)
                     && worker.stage == Stage::Preparing
                 {
                     worker.stage = Stage::Prepared;
                     worker.configuration = configuration;
+                    worker.wakes = wakes;
                     worker.stuck_after =
                         (stuck_seconds > 0).then(|| Duration::from_secs(stuck_seconds));
                     self.prepared(pid);
@@ -304,6 +311,7 @@ impl Supervisor {
                     self.serves(pid);
                 }
             }
+            Word::Asked => self.looks.wake(),
             Word::Failed { why } => {
                 if let Some(worker) = self.worker(pid) {
                     worker.failure = Some(why);

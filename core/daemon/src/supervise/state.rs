@@ -124,6 +124,9 @@ pub(crate) struct HandedWorker {
     /// How old a request of it may become; 0: any age.
     #[serde(default)]
     pub(crate) stuck_seconds: u64,
+    /// Whether it wakes a supervisor that sleeps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) wakes: bool,
 }
 
 impl State {

@@ -16,14 +16,16 @@ use super::Supervisor;
 use super::state::seconds;
 use super::worker_process::Stage;
 
-/// How often is looked for them while anything is asked for. As long as nothing is, each look is twice
-/// as long after the one before, up to what a request may take: who is not used wakes nobody up.
+/// How often is looked for them while anything is asked for. As soon as nothing is, there is nothing to
+/// look for, and the worker's next request wakes us. A worker of an earlier version does not: then each
+/// look is twice as long after the one before, up to what a request may take.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// When to look next, and what the last look has seen.
 #[derive(Debug)]
 pub(super) struct Looks {
-    next: Instant,
+    // `None`: asleep until woken.
+    next: Option<Instant>,
     pause: Duration,
     // The highest number of a request.
     seen: u64,
@@ -32,7 +34,7 @@ pub(super) struct Looks {
 impl Default for Looks {
     fn default() -> Self {
         Self {
-            next: Instant::now(),
+            next: Some(Instant::now()),
             pause: EVERY,
             seen: 0,
         }
@@ -40,8 +42,9 @@ impl Default for Looks {
 }
 
 impl Looks {
-    /// A look is taken now, which sees requests up to this number. `most`: how long one may take.
-    fn take(&mut self, seen: u64, is_idle: bool, most: Duration) {
+    /// A look is taken now, which sees requests up to this number. `most`: how long one may take;
+    /// `sleeps`: whether we may sleep until we are woken.
+    fn take(&mut self, seen: u64, is_idle: bool, most: Duration, sleeps: impl FnOnce() -> bool) {
         let is_quiet = is_idle && seen == self.seen;
         self.pause = if is_quiet {
             self.pause.saturating_mul(2).min(most.max(EVERY))
@@ -49,7 +52,19 @@ impl Looks {
             EVERY
         };
         self.seen = seen;
-        self.next = Instant::now() + self.pause;
+        self.next = if is_quiet && sleeps() {
+            None
+        } else {
+            Some(Instant::now() + self.pause)
+        };
+    }
+
+    /// Something is asked for.
+    pub(super) fn wake(&mut self) {
+        if self.next.is_none() {
+            self.pause = EVERY;
+            self.next = Some(Instant::now() + EVERY);
+        }
     }
 }
 
@@ -57,7 +72,7 @@ impl Supervisor {
     /// When to look for stuck requests next.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.current.as_ref()?.stuck_after?;
-        Some(self.looks.next)
+        self.looks.next
     }
 
     /// The requests that the worker that serves has read and not answered.
@@ -72,10 +87,10 @@ impl Supervisor {
 
     /// Replaces the worker if it has a request for too long.
     pub(super) fn look_for_stuck(&mut self) {
-        if self.looks.next > Instant::now() {
+        if self.looks.next.is_none_or(|at| at > Instant::now()) {
             return;
         }
-        self.looks.next = Instant::now() + EVERY;
+        self.looks.next = Some(Instant::now() + EVERY);
         let Some(worker) = self.current.as_ref() else {
             return;
         };
@@ -88,9 +103,12 @@ impl Supervisor {
             u32::try_from(now.tv_nsec).unwrap_or(0),
         );
         let (pid, generation) = (worker.pid(), worker.generation);
+        let wakes = worker.wakes && !worker.silent;
         let mut old = self.in_flight(generation);
         let seen = self.handover.as_ref().map_or(0, |h| h.highest_unique());
-        self.looks.take(seen, old.is_empty(), most);
+        let handover = self.handover.as_ref().filter(|_| wakes);
+        let sleeps = || handover.is_some_and(|memory| memory.fall_asleep(generation));
+        self.looks.take(seen, old.is_empty(), most, sleeps);
         old.retain(|request| now.saturating_sub(request.started) > most);
         let Some(oldest) = old.iter().min_by_key(|request| request.started) else {
             return;
@@ -178,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_not_used_is_left_alone() {
+    fn who_cannot_be_woken_looks_ever_less() {
         let mut looks = Looks::default();
         let most = Duration::from_secs(10);
         let mut pauses = Vec::new();
@@ -193,11 +211,27 @@ mod tests {
             (6, true),
             (6, false),
         ] {
-            looks.take(seen, is_idle, most);
+            looks.take(seen, is_idle, most, || false);
+            assert!(looks.next.is_some());
             pauses.push(looks.pause.as_secs());
         }
         assert_eq!(pauses, [1, 2, 4, 8, 10, 10, 1, 2, 1]);
-        looks.take(6, true, Duration::from_millis(10));
+        looks.take(6, true, Duration::from_millis(10), || false);
         assert_eq!(looks.pause, EVERY);
+    }
+
+    #[test]
+    fn who_can_be_woken_sleeps_when_nothing_was_asked_since_the_last_look() {
+        let mut looks = Looks::default();
+        let most = Duration::from_secs(10);
+        for (seen, is_idle, sleeps) in [(5, true, false), (6, false, false), (6, true, true)] {
+            looks.take(seen, is_idle, most, || true);
+            assert_eq!(looks.next.is_none(), sleeps, "{seen} {is_idle}");
+        }
+        looks.wake();
+        let woken = looks.next;
+        assert!(woken.is_some_and(|at| at <= Instant::now() + EVERY));
+        looks.wake();
+        assert_eq!(looks.next, woken);
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct WorkerProcess {
     pub(crate) generation: u32,
     /// How old a request of it may become.
     pub(crate) stuck_after: Option<Duration>,
+    /// Whether it wakes us when it is asked for something.
+    pub(crate) wakes: bool,
     /// Its end of the link is closed.
     pub(crate) silent: bool,
     // When it must serve.
@@ -138,6 +140,7 @@ impl WorkerProcess {
             failure: None,
             generation: 0,
             stuck_after: None,
+            wakes: false,
             silent: false,
             deadline: Instant::now() + TO_SERVE,
             killed: Cell::new(None),
@@ -157,6 +160,7 @@ impl WorkerProcess {
             generation: handed.generation,
             stuck_after: (handed.stuck_seconds > 0)
                 .then(|| Duration::from_secs(handed.stuck_seconds)),
+            wakes: handed.wakes,
             silent: false,
             deadline: Instant::now(),
             killed: Cell::new(None),
@@ -172,6 +176,7 @@ impl WorkerProcess {
             since: self.since,
             generation: self.generation,
             stuck_seconds: self.stuck_after.map_or(0, |after| after.as_secs()),
+            wakes: self.wakes,
         })
     }
 

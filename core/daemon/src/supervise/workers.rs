@@ -72,6 +72,8 @@ impl Supervisor {
             predecessor.release();
         }
         self.lost_requests = false;
+        // It has not been looked at.
+        self.looks.wake();
         if let Some(configuration) = self.worker(pid).and_then(|one| one.configuration.take()) {
             self.state.configuration = Some(configuration);
             self.save();

@@ -316,6 +316,9 @@ fn are_where_they_were(
     for (byte, word) in compared {
         assert_eq!(at(byte), word, "at byte {byte}");
     }
+    assert_eq!(at(32), 0);
+    assert!(handover.fall_asleep(4));
+    assert_eq!(at(32), 1);
     let slots = (0..1024).map(|slot| 4096 + slot * 256);
     let of_42: Vec<_> = slots.filter(|slot| at(slot + 8) == 42).collect();
     assert_eq!(of_42.len(), 1);
