@@ -155,3 +155,7 @@ mod pinned;
 /// Pinned nodes of views that are made up: texts of many pages, and such that grow.
 #[path = "machine/pinned_texts.rs"]
 mod pinned_texts;
+
+/// What many readers of one container do to another.
+#[path = "machine/neighbours.rs"]
+mod neighbours;

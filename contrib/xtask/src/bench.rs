@@ -31,6 +31,8 @@ pub(crate) struct BenchArgs {
 enum Scenario {
     /// The ratios that vistafs is to reach, and whether it does.
     Targets(reading::ReadingArgs),
+    /// What many readers of one container do to another one.
+    Neighbours(reading::ReadingArgs),
     Loadavg(loadavg::LoadavgArgs),
     Pinned(pinned::PinnedArgs),
 }
@@ -43,6 +45,7 @@ impl BenchArgs {
         match self.scenario {
             None => return self.reading.run(&[]),
             Some(Scenario::Targets(args)) => return args.run(&["--targets"]),
+            Some(Scenario::Neighbours(args)) => return args.run(&["--neighbours"]),
             Some(Scenario::Loadavg(args)) => args.run()?,
             Some(Scenario::Pinned(args)) => args.run()?,
         }

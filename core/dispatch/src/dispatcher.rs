@@ -24,6 +24,7 @@ use crate::kept_text::Budget;
 use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
+use crate::pace::Slowness;
 use crate::passing::Passing;
 use crate::pinned::{Freshness, Pinned};
 use crate::place::Place;
@@ -118,6 +119,8 @@ pub struct Dispatcher {
     policy: Policy,
     // Whether any view may wait for others than the kernel.
     has_slow: bool,
+    // Of containers whose requests take long.
+    slowness: Slowness,
     passing: Passing,
     // Of the views; that of `metrics` itself, which is the last, is not counted.
     figures: Figures,
@@ -182,6 +185,7 @@ impl Dispatcher {
             texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
+            slowness: Slowness::default(),
             passing: Passing::default(),
             figures,
             started: SystemTime::now(),

@@ -115,6 +115,7 @@ impl Figures {
             began: Instant::now(),
             view: None,
             failed: true,
+            took: None,
         }
     }
 
@@ -165,9 +166,15 @@ pub(crate) struct Counted<'f> {
     /// Set as soon as it is known; a request of none is not counted.
     pub(crate) view: Option<usize>,
     failed: bool,
+    took: Option<Duration>,
 }
 
 impl Counted<'_> {
+    /// How long it took; to be asked when it has been done.
+    pub(crate) fn took(&mut self) -> Duration {
+        *self.took.get_or_insert_with(|| self.began.elapsed())
+    }
+
     /// How it came out.
     pub(crate) fn end<T, E>(mut self, outcome: Result<T, E>) -> Result<T, E> {
         self.failed = outcome.is_err();
@@ -178,11 +185,11 @@ impl Counted<'_> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.shard.ended.fetch_add(1, Ordering::Relaxed);
+        let took = self.took();
         let Some(counters) = self.view.and_then(|view| self.shard.counters.get(view)) else {
             return;
         };
         let counters = &counters[self.operation as usize];
-        let took = self.began.elapsed();
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         counters.buckets[bucket_of(took)].fetch_add(1, Ordering::Relaxed);
         counters.nanos.fetch_add(nanos, Ordering::Relaxed);

@@ -19,7 +19,7 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 
-use vistafs_handover::{Request as Noted, SENT_AGAIN};
+use vistafs_handover::{InFlight, Request as Noted, SENT_AGAIN};
 use vistafs_view::{Access, Asker, Change, NodeKind};
 
 use crate::abi::{self, opcode};
@@ -113,11 +113,23 @@ fn reply_attributes(found: Result<Attributes, Errno>, reply: ReplyAttr) {
 }
 
 /// Answers now, or aside where that may take long.
-fn answer(aside: Option<Arc<Aside>>, answer: impl FnOnce() + Send + 'static) {
-    match aside {
-        Some(aside) => aside.give(answer),
-        None => answer(),
-    }
+fn answer(
+    aside: Option<Arc<Aside>>,
+    noted: Option<InFlight>,
+    answer: impl FnOnce() + Send + 'static,
+) {
+    let Some(aside) = aside else {
+        // The note lasts until after the reply.
+        answer();
+        drop(noted);
+        return;
+    };
+    aside.give(move || {
+        // To wait for others of its container is not to be stuck: those that it waits for are, if any.
+        noted.iter().for_each(InFlight::begin_anew);
+        answer();
+        drop(noted);
+    });
 }
 
 /// What is sent, or the error.
@@ -220,8 +232,7 @@ impl Filesystem for VistaFs {
             return;
         };
         let (dispatcher, name) = (Arc::clone(&self.dispatcher), name.to_owned());
-        aside.give(move || {
-            let _noted = noted;
+        answer(Some(aside), noted, move || {
             let found = guarded(|| dispatcher.lookup(parent.0, &name, asker));
             reply_entry(found, reply);
         });
@@ -236,8 +247,11 @@ impl Filesystem for VistaFs {
         let reader = fh.map(|fh| fh.0);
         let noted = self.note_file(req, opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        answer(self.dispatcher.aside_in_tree(ino.0, asker), move || {
-            let _noted = noted;
+        let aside = match reader {
+            Some(handle) => dispatcher.aside_to_read(ino.0, handle, asker),
+            None => dispatcher.aside_in_tree(ino.0, asker),
+        };
+        answer(aside, noted, move || {
             let found = guarded(|| dispatcher.attributes(ino.0, reader, asker));
             reply_attributes(found, reply);
         });
@@ -269,11 +283,14 @@ impl Filesystem for VistaFs {
         }
         let noted = self.note_node(req, opcode::SETATTR, ino);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        answer(self.dispatcher.aside_to_change(ino.0, asker), move || {
-            let _noted = noted;
-            let changed = guarded(|| dispatcher.change(ino.0, change, asker));
-            reply_attributes(changed, reply);
-        });
+        answer(
+            self.dispatcher.aside_to_change(ino.0, asker),
+            noted,
+            move || {
+                let changed = guarded(|| dispatcher.change(ino.0, change, asker));
+                reply_attributes(changed, reply);
+            },
+        );
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
@@ -288,14 +305,12 @@ impl Filesystem for VistaFs {
         );
         let access = access(flags);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let open = move || {
-            let _noted = noted;
-            match guarded(|| dispatcher.open(ino.0, access, asker)) {
-                Ok((handle, cache)) => reply.opened(FileHandle(handle), opened(cache)),
-                Err(errno) => reply.error(errno),
-            }
+        let open = move || match guarded(|| dispatcher.open(ino.0, access, asker)) {
+            Ok((handle, cache)) => reply.opened(FileHandle(handle), opened(cache)),
+            Err(errno) => reply.error(errno),
         };
-        answer(self.dispatcher.aside_to_open(ino.0, access, asker), open);
+        let aside = self.dispatcher.aside_to_open(ino.0, access, asker);
+        answer(aside, noted, open);
     }
 
     fn read(
@@ -326,24 +341,18 @@ impl Filesystem for VistaFs {
         let (opened, asker) = ((fh.0, access(flags)), asker(req));
         // For the page cache: of a pinned node, or by sendfile(2), splice(2), mmap(2) and read-ahead,
         // which go by it in spite of direct I/O. Such reads name no owner; read(2)'s always do.
-        if lock_owner.is_none() {
-            let piece = (offset, size);
-            answer_data(reply, |send| {
-                self.dispatcher.read_page(ino.0, fh.0, piece, asker, send)
-            });
-            return;
-        }
+        let is_for_page_cache = lock_owner.is_none();
         let read = move |dispatcher: &Dispatcher| {
             answer_data(reply, |send| {
+                if is_for_page_cache {
+                    return dispatcher.read_page(ino.0, fh.0, (offset, size), asker, send);
+                }
                 dispatcher.read(ino.0, opened, offset, size, asker, send)
             });
         };
         if let Some(aside) = self.dispatcher.aside_to_read(ino.0, fh.0, asker) {
             let dispatcher = Arc::clone(&self.dispatcher);
-            aside.give(move || {
-                let _noted = noted;
-                read(&dispatcher);
-            });
+            answer(Some(aside), noted, move || read(&dispatcher));
         } else {
             read(&self.dispatcher);
         }
@@ -368,8 +377,7 @@ impl Filesystem for VistaFs {
         }
         let (opened, data) = ((fh.0, access(flags)), data.to_vec());
         let aside = self.dispatcher.aside_to_write(ino.0, fh.0, asker);
-        answer(aside, move || {
-            let _noted = noted;
+        answer(aside, noted, move || {
             match guarded(|| dispatcher.write(ino.0, opened, &data, asker)) {
                 Ok(taken) => reply.written(u32::try_from(taken).unwrap_or(u32::MAX)),
                 Err(errno) => reply.error(errno),
@@ -428,13 +436,14 @@ impl Filesystem for VistaFs {
             },
         );
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        answer(self.dispatcher.aside_in_tree(ino.0, asker), move || {
-            let _noted = noted;
-            match guarded(|| dispatcher.open_directory(ino.0, asker)) {
+        answer(
+            self.dispatcher.aside_in_tree(ino.0, asker),
+            noted,
+            move || match guarded(|| dispatcher.open_directory(ino.0, asker)) {
                 Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
                 Err(errno) => reply.error(errno),
-            }
-        });
+            },
+        );
     }
 
     fn readdir(
@@ -540,15 +549,12 @@ impl Filesystem for VistaFs {
                 .then(wake),
         };
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let ask = move || {
-            let _noted = noted;
-            match guarded(|| dispatcher.poll(ino.0, fh.0, poll, asker)) {
-                Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
-                Err(errno) => reply.error(errno),
-            }
+        let ask = move || match guarded(|| dispatcher.poll(ino.0, fh.0, poll, asker)) {
+            Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
+            Err(errno) => reply.error(errno),
         };
         let aside = self.dispatcher.aside_to_poll(ino.0, fh.0, asker);
-        answer(aside, ask);
+        answer(aside, noted, ask);
     }
 
     fn ioctl(
@@ -654,8 +660,8 @@ impl Filesystem for VistaFs {
         let name = name.to_owned();
         answer(
             self.dispatcher.aside_to_change(parent.0, asker),
+            noted,
             move || {
-                let _noted = noted;
                 let made = guarded(|| {
                     match dispatcher.make_directory(parent.0, &name, mode, asker) {
                         // By the worker that died before it could say so.
@@ -682,8 +688,8 @@ impl Filesystem for VistaFs {
         let name = name.to_owned();
         answer(
             self.dispatcher.aside_to_change(parent.0, asker),
+            noted,
             move || {
-                let _noted = noted;
                 let removed = guarded(|| {
                     match dispatcher.remove_directory(parent.0, &name, asker) {
                         // By the worker that died before it could say so.
@@ -737,14 +743,17 @@ impl Filesystem for VistaFs {
     fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
         let noted = self.note_node(req, opcode::READLINK, ino);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        answer(self.dispatcher.aside_in_tree(ino.0, asker), move || {
-            let _noted = noted;
-            let mut target = Vec::new();
-            match guarded(|| dispatcher.read_link(ino.0, asker, &mut target)) {
-                Ok(()) => reply.data(&target),
-                Err(errno) => reply.error(errno),
-            }
-        });
+        answer(
+            self.dispatcher.aside_in_tree(ino.0, asker),
+            noted,
+            move || {
+                let mut target = Vec::new();
+                match guarded(|| dispatcher.read_link(ino.0, asker, &mut target)) {
+                    Ok(()) => reply.data(&target),
+                    Err(errno) => reply.error(errno),
+                }
+            },
+        );
     }
 }
 

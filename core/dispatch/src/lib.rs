@@ -19,6 +19,7 @@
 //! | `kept_text.rs` | what has been read of them, for the next process |
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `aside.rs` | requests that may take long, each container's on a thread of its own |
+//! | `pace.rs` | whose requests take long |
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
 //! | `redo.rs` | answers what dead workers have left unanswered |
 //! | `passing.rs` | which views pass the host's files to containers |
@@ -47,6 +48,7 @@ mod kept_text;
 mod metrics;
 mod number;
 mod open_files;
+mod pace;
 mod passing;
 mod pinned;
 mod place;

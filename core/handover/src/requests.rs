@@ -89,7 +89,7 @@ pub struct Unfinished {
     pub name: Option<OsString>,
     /// The worker that read it.
     pub generation: u32,
-    /// When it was read, on CLOCK_MONOTONIC.
+    /// When it was read, or begun if it had to wait for others of its container; on CLOCK_MONOTONIC.
     pub started: Duration,
     /// How many workers have taken it over from the one that read it.
     pub taken_over: u32,
@@ -103,6 +103,15 @@ pub struct InFlight {
     handover: Arc<Handover>,
     slot: usize,
     state: u64,
+}
+
+impl InFlight {
+    /// It begins to be served only now, having waited for others.
+    pub fn begin_anew(&self) {
+        let words = self.handover.slot(self.slot);
+        // A later worker may have the slot by now: its request is then younger by what this one waited.
+        words[STARTED].store(now(), Ordering::Relaxed);
+    }
 }
 
 impl Drop for InFlight {

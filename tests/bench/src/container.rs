@@ -29,12 +29,12 @@ pub(crate) struct Container {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    _cgroups: Cgroups,
+    cgroups: Cgroups,
 }
 
 impl Container {
-    /// Starts one whose reader is on CPU `cpu`. `files`: an empty directory, the same for all.
-    pub(crate) fn start(files: &Path, cpu: usize) -> Result<Self> {
+    /// Starts one whose reader is on CPUs `cpus`. `files`: an empty directory, the same for all.
+    pub(crate) fn start(files: &Path, cpus: &str) -> Result<Self> {
         let cgroups = Cgroups::new()?;
         let mut script = String::new();
         for dir in &cgroups.0 {
@@ -44,7 +44,7 @@ impl Container {
         let mut child = Command::new("sh")
             .args(["-c", &script])
             .arg(std::env::current_exe()?)
-            .arg(cpu.to_string())
+            .arg(cpus)
             .arg(files)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -54,7 +54,7 @@ impl Container {
             input: child.stdin.take(),
             output: BufReader::new(child.stdout.take().context("no pipe")?),
             child,
-            _cgroups: cgroups,
+            cgroups,
         })
     }
 
@@ -75,6 +75,22 @@ impl Container {
             bail!("copying {from}: {}", answer.trim_end());
         }
         Ok(())
+    }
+
+    /// Has it start threads that sleep as long as it lives.
+    pub(crate) fn crowd(&mut self, threads: usize) -> Result<()> {
+        let answer = self.ask(&format!("crowd {threads}\n"))?;
+        if answer != "crowded\n" {
+            bail!("starting {threads} threads: {}", answer.trim_end());
+        }
+        Ok(())
+    }
+
+    /// The kernel's list of its threads.
+    pub(crate) fn threads(&self) -> Result<PathBuf> {
+        let files = ["tasks", "cgroup.threads"].map(|name| self.cgroups.0[0].join(name));
+        let found = files.into_iter().find(|path| path.exists());
+        found.context("no list of a cgroup's threads")
     }
 
     pub(crate) fn run(&mut self, job: &Job) -> Result<Done> {

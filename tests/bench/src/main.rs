@@ -12,6 +12,7 @@
 //! | `used.rs` | CPU time and memory of a server |
 //! | `calls.rs` | its system calls |
 //! | `measure.rs` | the interleaved rounds |
+//! | `neighbours.rs` | what the readers of one container do to another |
 //! | `figures.rs` | medians and the like |
 //! | `report.rs`, `chart.rs` | the tables, the JSON and the picture |
 //! | `render.rs`, `allocations.rs` | one rendering, for who counts what it takes |
@@ -27,6 +28,7 @@ mod container;
 mod figures;
 mod job;
 mod measure;
+mod neighbours;
 mod null;
 mod plan;
 mod reader;
@@ -87,6 +89,9 @@ struct RunArgs {
     /// A few short slices that show that all of it works; fails if vistafs takes many times the least.
     #[arg(long, conflicts_with = "targets")]
     quick: bool,
+    /// What the readers of one container do to another, and nothing else.
+    #[arg(long, conflicts_with_all = ["targets", "quick"])]
+    neighbours: bool,
     /// How often each is measured; the median counts.
     #[arg(long)]
     rounds: Option<usize>,
@@ -129,6 +134,8 @@ impl RunArgs {
     fn run(self) -> Result<ExitCode> {
         let scope = if self.quick {
             Scope::Quick
+        } else if self.neighbours {
+            Scope::Neighbours
         } else if self.targets {
             Scope::Targets
         } else {

@@ -12,6 +12,7 @@ use crate::calls;
 use crate::container::Container;
 use crate::figures::{median, quantile};
 use crate::job::{Done, Job, Length};
+use crate::neighbours::{self, Beside};
 use crate::plan::{FILES, File, Server, Way};
 use crate::server::Mounted;
 use crate::used::{self, Held};
@@ -27,6 +28,7 @@ pub(crate) enum Scope {
     All,
     Targets,
     Quick,
+    Neighbours,
 }
 
 /// What is measured, how often and for how long.
@@ -45,7 +47,7 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(scope: Scope) -> Self {
         let (rounds, millis) = match scope {
-            Scope::All => (7, 20),
+            Scope::All | Scope::Neighbours => (7, 20),
             Scope::Targets => (15, 20),
             Scope::Quick => (3, 10),
         };
@@ -55,11 +57,11 @@ impl Plan {
             slice: Duration::from_millis(millis),
             readers: match scope {
                 Scope::All => vec![1, 2, 4, 16],
-                Scope::Targets | Scope::Quick => vec![1],
+                _ => vec![1],
             },
             containers: match scope {
                 Scope::All => vec![1, 100, 1000],
-                Scope::Targets | Scope::Quick => Vec::new(),
+                _ => Vec::new(),
             },
             only: Vec::new(),
         }
@@ -113,6 +115,7 @@ pub(crate) struct Memory {
 pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
     pub(crate) memory: Vec<Memory>,
+    pub(crate) neighbours: Vec<Beside>,
 }
 
 /// The servers, in a directory of their own that is removed at drop.
@@ -120,7 +123,7 @@ struct Bench {
     servers: Vec<(Server, Option<Mounted>)>,
     containers: Vec<Container>,
     work: PathBuf,
-    cpu: usize,
+    cpu: String,
 }
 
 /// Measures.
@@ -130,6 +133,12 @@ pub(crate) fn run(
     before: Option<&Path>,
     config: &str,
 ) -> Result<Results> {
+    if plan.scope == Scope::Neighbours {
+        return Ok(Results {
+            neighbours: neighbours::run(vistafs, plan.rounds)?,
+            ..Results::default()
+        });
+    }
     let files = plan.files();
     if files.is_empty() {
         bail!("there is no such file; --file takes the names of the tables");
@@ -153,6 +162,10 @@ pub(crate) fn run(
     if !plan.containers.is_empty() {
         bench.spread(plan, &files, &mut results)?;
     }
+    drop(bench);
+    if plan.scope == Scope::All {
+        results.neighbours = neighbours::run(vistafs, plan.rounds)?;
+    }
     Ok(results)
 }
 
@@ -162,12 +175,14 @@ impl Bench {
         let texts = work.join("texts");
         fs::create_dir(&work).with_context(|| format!("creating {}", work.display()))?;
         fs::create_dir(work.join("files"))?;
-        let cpu = std::thread::available_parallelism().map_or(1, usize::from) - 1;
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        let cpu = (cpus - 1).to_string();
+        let cpu = cpu.as_str();
         let mut bench = Self {
             servers: Vec::new(),
             containers: Vec::new(),
             work: work.clone(),
-            cpu,
+            cpu: cpu.to_owned(),
         };
         let own = work.join("config.toml");
         fs::write(&own, config)?;
@@ -300,7 +315,7 @@ impl Bench {
     fn spread(&mut self, plan: &Plan, files: &[File], results: &mut Results) -> Result<()> {
         let most = plan.containers.iter().copied().max().unwrap_or(1);
         while self.containers.len() < most {
-            let next = Container::start(&self.work.join("files"), self.cpu)?;
+            let next = Container::start(&self.work.join("files"), &self.cpu)?;
             self.containers.push(next);
         }
         let named = |name: &&File| ["meminfo", "uptime", "stat"].contains(&name.name);

@@ -39,11 +39,25 @@ pub(crate) fn read(files: &Path) -> Result<()> {
         let line = line?;
         let answer = match line.split_once(' ') {
             Some(("copy", path)) => bound.copy(path).map(|()| "copied\n".into()),
+            Some(("crowd", threads)) => crowd(threads).map(|()| "crowded\n".into()),
             _ => Job::parse(&line).and_then(|job| bound.run(&job).map(|done| done.line())),
         };
         let answer = answer.unwrap_or_else(|error| format!("failed: {error:#}\n"));
         output.write_all(answer.as_bytes())?;
         output.flush()?;
+    }
+    Ok(())
+}
+
+/// Starts threads that sleep until this process ends.
+fn crowd(threads: &str) -> Result<()> {
+    for _ in 0..threads.parse()? {
+        let thread = thread::Builder::new().stack_size(16 << 10);
+        thread.spawn(|| {
+            loop {
+                thread::park();
+            }
+        })?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::figures::{decimal, hundredths, micros};
 use crate::measure::{Results, Row};
+use crate::neighbours::{self, Beside};
 use crate::plan::{FILES, File, Server, Way};
 
 /// Where a quick run fails, in hundredths: no noise makes it so slow.
@@ -64,6 +65,43 @@ fn told(value: Option<String>) -> String {
 
 /// Prints all tables that there are rows for.
 pub(crate) fn print(results: &Results) {
+    if !results.rows.is_empty() {
+        print_reading(results);
+    }
+    if !results.neighbours.is_empty() {
+        print_neighbours(&results.neighbours);
+    }
+}
+
+fn print_neighbours(all: &[Beside]) {
+    println!(
+        "\nOne reader of meminfo, beside 16 readers in another container of what takes long; µs.\n\n\
+         | they read | alone: p50 | p99 | beside the kernel's own: p50 | p99 | beside vistafs: p50 \
+         | p99 | of p99 elsewhere | target | |\n|---|---|---|---|---|---|---|---|---|---|"
+    );
+    for beside in all {
+        let kernel = beside.kernel;
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            beside.crowd,
+            micros(beside.alone.p50),
+            micros(beside.alone.p99),
+            told(kernel.map(|waited| micros(waited.p50))),
+            told(kernel.map(|waited| micros(waited.p99))),
+            micros(beside.vistafs.p50),
+            micros(beside.vistafs.p99),
+            decimal(beside.ratio()),
+            decimal(neighbours::TARGET),
+            if beside.ratio() <= neighbours::TARGET {
+                "pass"
+            } else {
+                "miss"
+            },
+        );
+    }
+}
+
+fn print_reading(results: &Results) {
     println!(
         "One reader in one container: times of the null file system (the least that FUSE takes) \
          that each takes.\n\n\
@@ -199,6 +237,25 @@ pub(crate) fn json(results: &Results) -> Result<String> {
             })
         })
         .collect();
-    let all = json!({ "rows": rows, "targets": targets, "memory": memory });
+    let neighbours: Vec<_> = results
+        .neighbours
+        .iter()
+        .map(|beside| {
+            json!({
+                "crowd_reads": beside.crowd,
+                "alone_p99_ns": beside.alone.p99,
+                "beside_kernel_p99_ns": beside.kernel.map(|waited| waited.p99),
+                "beside_vistafs_p99_ns": beside.vistafs.p99,
+                "ratio_hundredths": beside.ratio(),
+                "target_hundredths": neighbours::TARGET,
+            })
+        })
+        .collect();
+    let all = json!({
+        "rows": rows,
+        "targets": targets,
+        "memory": memory,
+        "neighbours": neighbours,
+    });
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }

@@ -1,4 +1,4 @@
-//! One file server, mounted and on one CPU.
+//! One file server, mounted and on some CPUs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ pub(crate) struct Mounted {
 }
 
 impl Mounted {
-    /// Starts `program ARGUMENTS MOUNT_POINT` on CPU `cpu`, and waits until it serves.
+    /// Starts `program ARGUMENTS MOUNT_POINT` on CPUs `cpus`, and waits until it serves.
     pub(crate) fn start(
         program: &Path,
         arguments: &[&str],
         mount_point: PathBuf,
-        cpu: usize,
+        cpus: &str,
     ) -> Result<Self> {
         fs::create_dir(&mount_point)?;
         let child = Command::new("taskset")
-            .args(["-c", &cpu.to_string()])
+            .args(["-c", cpus])
             .arg(program)
             .args(arguments)
             .arg(&mount_point)
@@ -51,6 +51,11 @@ impl Mounted {
     /// The process that was started.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it is mounted.
+    pub(crate) fn mount_point(&self) -> &Path {
+        &self.mount_point
     }
 
     /// Where a file is. `None`: it does not serve it.

@@ -102,6 +102,10 @@ fn total(file: &File) -> std::io::Result<u64> {
     ))
 }
 
+/// Looks a name up all the time, as long as the container lives: the name goes on standing for what it
+/// stands for.
+const LOOKS: &str = "while [ -e $M/proc/meminfo ]; do sleep 0.1; done & ";
+
 /// A shell in a container that has opened its own meminfo as descriptor 3.
 fn keeper(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
     let script = "exec 3</proc/meminfo; echo ready; read _ || true";
@@ -149,14 +153,17 @@ fn texts_are_whole_though_their_lengths_change() {
     require_privileged!();
     require!(python(), "needs python3");
     let (mounted, cgroup) = (with_window(20), limited(96));
-    let script = "python3 -c \"$SCRIPT\" 2";
-    let mut command = TestContainer::new(&mounted, &cgroup).command(script);
+    let least = require::rounds(4000);
+    let script = format!("python3 -c \"$SCRIPT\" 2 {least}");
+    let mut command = TestContainer::new(&mounted, &cgroup).command(&script);
     let output = command
         .env("SCRIPT", include_str!("pinned/whole.py"))
         .output();
     let text = printed(&output.unwrap());
     let reads = text.lines().map(|line| line.parse::<u32>().unwrap());
-    assert!(reads.sum::<u32>() > require::rounds(10_000), "{text}");
+    let reads: Vec<u32> = reads.collect();
+    assert_eq!(reads.len(), 3, "{text}");
+    assert!(reads.iter().all(|reads| *reads >= least), "{text}");
 }
 
 /// Of a second, so that what a loaded machine takes for its own things is less than what is left of
@@ -236,18 +243,26 @@ fn is_pinned(inode: u64) -> bool {
 fn containers_have_nodes_of_their_own() {
     require_privileged!();
     let (mounted, cgroups) = (with_window(50), [limited(96), limited(64)]);
-    let inodes = |namespaces, cgroup| {
-        let container = TestContainer::with(&mounted, cgroup, namespaces);
-        let text = container.run("stat -c %i $M/proc/meminfo /proc/meminfo; cat /proc/meminfo");
+    let inodes_of = |text: &str, namespaces: Namespaces| {
         let inodes: Vec<u64> = text.lines().map_while(|line| line.parse().ok()).collect();
         assert_eq!(inodes.len(), 2);
         assert_eq!(inodes[0], inodes[1], "{namespaces:?}");
         assert!(is_pinned(inodes[0]), "{namespaces:?}: {inodes:?}");
-        (inodes[0], field(&text, "MemTotal:") >> 10)
+        (inodes[0], field(text, "MemTotal:") >> 10)
     };
-    let first = inodes(Namespaces::Both, &cgroups[0]);
-    // At once: the name stands for the first one's, which is as good but for its speed.
+    const SHOW: &str = "stat -c %i $M/proc/meminfo /proc/meminfo; head -1 /proc/meminfo";
+    let inodes = |namespaces, cgroup| {
+        let container = TestContainer::with(&mounted, cgroup, namespaces);
+        inodes_of(&container.run(SHOW), namespaces)
+    };
+    let script = format!("echo ready; {SHOW}; {LOOKS} echo; read _ || true");
+    let command = TestContainer::new(&mounted, &cgroups[0]).command(&script);
+    let mut looks = Script::start(command, "");
+    let text: String = (0..4).map(|_| looks.line()).collect();
+    let first = inodes_of(&text, Namespaces::Both);
+    // Meanwhile the name stands for the first one's, which is as good but for its speed.
     assert_eq!(inodes(Namespaces::Both, &cgroups[1]), (first.0, 64));
+    drop(looks.end());
     let mut seen = vec![first];
     for (namespaces, of) in [
         (Namespaces::Pid, 1),
@@ -281,13 +296,14 @@ fn who_opens_another_s_node_sees_its_own() {
     require_privileged!();
     let mounted = with_window(50);
     let (owner, other) = (limited(96), limited(64));
-    let keeper = keeper(&mounted, &owner);
+    let script = format!("exec 3</proc/meminfo; {LOOKS} echo ready; read _ || true");
+    let keeper = Script::start(TestContainer::new(&mounted, &owner).command(&script), "");
     let pid = owner.namespace_init().unwrap();
     let of_owner = File::open(format!("/proc/{pid}/root/proc/meminfo")).unwrap();
     assert!(is_pinned(of_owner.metadata().unwrap().ino()));
     assert_eq!(total(&File::from(descriptor(&owner, 3))).unwrap(), 96 << 10);
     assert!(total(&of_owner).unwrap() > 96 << 10, "the host's");
-    // A moment after it was looked up, everybody finds it.
+    // While its owner looks it up, everybody finds it.
     let path = mounted.path("proc/meminfo").display().to_string();
     let bound = tempfile::NamedTempFile::new().unwrap();
     let mount = |args: &[&str]| {

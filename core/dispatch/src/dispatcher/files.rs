@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vistafs_container::{Caller, Container};
 use vistafs_handover::ContainerKey;
@@ -48,7 +49,7 @@ impl Dispatcher {
     ) -> Result<(u64, PageCache), DispatchError> {
         let mut counted = self.figures.begin(Operation::Open);
         counted.view = self.index_of(number);
-        let opened = self.open_counted(number, access, asker);
+        let opened = self.open_counted(number, access, &mut counted, asker);
         counted.end(opened)
     }
 
@@ -56,6 +57,7 @@ impl Dispatcher {
         &self,
         number: u64,
         access: Access,
+        counted: &mut Counted<'_>,
         asker: Asker,
     ) -> Result<(u64, PageCache), DispatchError> {
         let file = self.file(number, access, asker)?;
@@ -65,6 +67,7 @@ impl Dispatcher {
             self.behind(&file, asker)?;
         }
         let page_cache = self.page_cache(number, &file);
+        self.took(&file.shows, counted.took());
         Ok((self.open_files.open(file), page_cache))
     }
 
@@ -85,7 +88,9 @@ impl Dispatcher {
     ) -> Result<(), DispatchError> {
         let mut counted = self.figures.begin(Operation::Read);
         let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
-        counted.end(self.read_file((handle, &file), offset, size, asker, reply))
+        let read = self.read_file((handle, &file), offset, size, asker, reply);
+        self.took(&file.shows, counted.took());
+        counted.end(read)
     }
 
     fn read_file(
@@ -285,7 +290,7 @@ impl Dispatcher {
         }
     }
 
-    /// Where to open a file if that may take long.
+    /// Where to open a file if that may take long, or what its container asks for does.
     pub(crate) fn aside_to_open(
         &self,
         number: u64,
@@ -300,8 +305,24 @@ impl Dispatcher {
                 let shows = self.shows(view, &place, asker).ok()?;
                 Some(self.aside(&shows))
             }
+            Node::View(view) if self.slowness.is_any() => {
+                self.aside_of_slow_container(&self.shows(view, &place, asker).ok()?)
+            }
             _ => None,
         }
+    }
+
+    /// A request for a container took so long.
+    pub(super) fn took(&self, shows: &Shows, took: Duration) {
+        if self.slowness.matters(took) {
+            self.aside(shows).pace.took(took, &self.slowness);
+        }
+    }
+
+    /// Where to do what takes no time by itself, if others of the container take long.
+    fn aside_of_slow_container(&self, shows: &Shows) -> Option<Arc<Aside>> {
+        let aside = self.aside(shows);
+        aside.is_for_its_pace().then_some(aside)
     }
 
     /// Whether a view that may take long is asked whether a file may be opened.
@@ -310,26 +331,29 @@ impl Dispatcher {
         matches!(view.provider, Provider::Tree(_)) && view.takes_time()
     }
 
-    /// Where to read a file if that may take long.
+    /// Where to read a file if that may take long, or what its container asks for does.
     pub(crate) fn aside_to_read(
         &self,
         number: u64,
         handle: u64,
         asker: Asker,
     ) -> Option<Arc<Aside>> {
-        if !self.has_slow {
+        if !self.has_slow && !self.slowness.is_any() {
             return None;
         }
-        let is_slow = |view: usize| self.views[view].takes_time();
+        let aside = |view: usize, shows: &Shows| {
+            if self.views[view].takes_time() {
+                return Some(self.aside(shows));
+            }
+            self.aside_of_slow_container(shows)
+        };
         if let Some(file) = self.open_files.get(handle) {
-            return is_slow(file.view).then(|| self.aside(&file.shows));
+            return aside(file.view, &file.shows);
         }
         let place = self.place(number).ok()?;
         match *self.tree.node(place.node) {
-            Node::View(view) if is_slow(view) => {
-                Some(self.aside(&self.shows(view, &place, asker).ok()?))
-            }
-            _ => None,
+            Node::View(view) => aside(view, &self.shows(view, &place, asker).ok()?),
+            Node::Directory(_) => None,
         }
     }
 

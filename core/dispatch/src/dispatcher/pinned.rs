@@ -5,7 +5,7 @@
 //! it were not pinned, and sees its own numbers.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use vistafs_container::{Caller, Container};
 use vistafs_view::{Asker, NodeKind, Provider, ViewError};
@@ -244,11 +244,13 @@ impl Dispatcher {
         let mut text = self.open_files.buffer();
         let shows = Shows::Container(Arc::clone(container));
         let served = &self.views[view];
+        let began = Instant::now();
         let rendered = match (&served.provider, self.read_as(view, &shows)) {
             (Provider::File(_), Shows::Host) => self.host_file(served.path, &mut text),
             (Provider::File(view), _) => self.rendered(&**view, container, &mut text),
             _ => Err(ViewError::Answer(vistafs_view::Errno::NODEV)),
         };
+        self.took(&shows, began.elapsed());
         rendered.map_err(|error| self.failed(view, &shows, error))?;
         Ok(text)
     }

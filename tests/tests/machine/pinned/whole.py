@@ -1,6 +1,8 @@
 """Several readers of one container's files, whose lengths change: each text must be whole.
 
-whole.py SECONDS
+whole.py SECONDS READS
+
+Each reader goes on for so long, and for as many reads.
 """
 import os
 import re
@@ -17,12 +19,13 @@ WHOLE = {
 # What a reader may find behind its text: the spaces that a longer one has before its end.
 REST = re.compile(rb" *\n|")
 end = time.monotonic() + float(sys.argv[1])
+least = int(sys.argv[2])
 
 
 def reader():
     reads = 0
     kept = {path: os.open(path, os.O_RDONLY) for path in WHOLE}
-    while time.monotonic() < end:
+    while time.monotonic() < end or reads < least:
         for path, whole in WHOLE.items():
             fd = os.open(path, os.O_RDONLY)
             text = os.read(fd, 8192)
@@ -48,10 +51,16 @@ for _ in range(3):
         os.write(1, b"%d\n" % reader())
         os._exit(0)
     children.append(child)
-while time.monotonic() < end:
+failed = False
+while children:
     # New numbers of processes, and CPU time.
     child = os.fork()
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+    for child in children[:]:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            children.remove(child)
+            failed = failed or status != 0
+sys.exit(failed)
