@@ -390,7 +390,7 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__mount)
-            opts="-v -h --stored --handover --mkdir --no-repair --config --verbose --as-lxcfs --help"
+            opts="-v -h --stored --handover --mkdir --no-repair --hot --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -756,7 +756,7 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__worker)
-            opts="-v -h --device --link --handover --config --verbose --as-lxcfs --help"
+            opts="-v -h --hot --device --link --handover --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

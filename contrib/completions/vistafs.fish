@@ -70,6 +70,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l stored -d 'Kee
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l handover -d 'Take the mount over from who serves it, and hand it to who comes next'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l mkdir -d 'Make DIR, if it is not there'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l no-repair -d 'Leave dead views of running containers dead'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l hot -d 'Serve each container its files from the kernel\'s page cache, below DIR/self: a mount beside the usual one'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
@@ -365,6 +366,7 @@ cgroup\t'`--enable-cgroup`'
 no-swap\t'`--disable-swap`'
 no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l hot -d 'Serve the hot tree'
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l mount -d 'Where vistafs is mounted' -r -F

@@ -131,6 +131,10 @@ pub(crate) struct MountArgs {
     /// Leave dead views of running containers dead.
     #[arg(long)]
     pub(crate) no_repair: bool,
+    /// Serve each container its files from the kernel's page cache, below DIR/self: a mount beside the
+    /// usual one.
+    #[arg(long)]
+    pub(crate) hot: bool,
 }
 
 #[derive(Args, Debug)]
@@ -166,6 +170,9 @@ pub(crate) struct UpgradeArgs {
 /// What a supervisor starts its workers with.
 #[derive(Args, Debug)]
 pub(crate) struct WorkerArgs {
+    /// Serve the hot tree.
+    #[arg(long)]
+    pub(crate) hot: bool,
     /// Descriptor of /dev/fuse.
     #[arg(long)]
     pub(crate) device: RawFd,

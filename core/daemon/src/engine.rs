@@ -27,15 +27,17 @@ pub(crate) struct Engine {
 impl Engine {
     /// For the machine that we run on.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
-        Self::take_over(config, &AsLxcfs::default(), &[], None, Loader::COMMAND)
+        let nothing = (&[][..], None);
+        Self::take_over(config, &AsLxcfs::default(), false, nothing, Loader::COMMAND)
     }
 
-    /// The same, for a mount that others have served before.
+    /// The same, for a mount that others have served before, of the hot tree perhaps; with the views that
+    /// are put aside, and what others have left.
     pub(crate) fn take_over(
         config: &Config,
         as_lxcfs: &AsLxcfs,
-        put_aside: &[PutAside],
-        handover: Option<Arc<Handover>>,
+        hot: bool,
+        (put_aside, handover): (&[PutAside], Option<Arc<Handover>>),
         loader: Loader<'_>,
     ) -> anyhow::Result<Self> {
         let (mut selection, mut policy) = (config.selection().clone(), config.policy());
@@ -55,6 +57,11 @@ impl Engine {
         let containers = Containers::with_handover(host, Arc::new(hierarchies), handover)?;
         let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, policy)
             .with_window(config.window());
+        let dispatcher = if hot {
+            dispatcher.with_hot_tree()
+        } else {
+            dispatcher
+        };
         dispatcher.pass_views(as_lxcfs.passing());
         Ok(Self {
             containers,

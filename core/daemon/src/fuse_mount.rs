@@ -15,6 +15,11 @@ use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
 use vistafs_text::mountinfo;
 
+/// The mount's source in mountinfo, by which `vistafs repair` tells one tree from the other.
+pub(crate) const SOURCE: &str = "vistafs";
+/// That of a mount of the hot tree.
+pub(crate) const HOT_SOURCE: &str = "vistafs-hot";
+
 /// A mount; unmounted at drop, if it is still there.
 #[derive(Debug)]
 pub(crate) struct FuseMount {
@@ -29,7 +34,7 @@ impl FuseMount {
     pub(crate) fn new(mount_point: &Path) -> anyhow::Result<(Self, OwnedFd)> {
         Self::check(mount_point)?;
         let device = Self::open()?;
-        Ok((Self::on(mount_point, &device)?, device))
+        Ok((Self::on(mount_point, &device, false)?, device))
     }
 
     /// Whether somebody like us could mount there.
@@ -48,8 +53,9 @@ impl FuseMount {
         Ok(device.into())
     }
 
-    /// Mounts at a directory that was checked.
-    pub(crate) fn on(mount_point: &Path, device: &OwnedFd) -> anyhow::Result<Self> {
+    /// Mounts at a directory that was checked; for the hot tree, where nobody is asked who opens a file
+    /// for writing, so that nobody may.
+    pub(crate) fn on(mount_point: &Path, device: &OwnedFd, hot: bool) -> anyhow::Result<Self> {
         let mount_point = mount_point
             .canonicalize()
             .with_context(|| format!("cannot use {}", mount_point.display()))?;
@@ -59,11 +65,13 @@ impl FuseMount {
             "fd={},rootmode={mode:o},user_id=0,group_id=0,allow_other,default_permissions",
             device.as_raw_fd()
         );
+        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        flags.set(MsFlags::MS_RDONLY, hot);
         nix::mount::mount(
-            Some("vistafs"),
+            Some(if hot { HOT_SOURCE } else { SOURCE }),
             &mount_point,
             Some("fuse.vistafs"),
-            MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+            flags,
             Some(options.as_str()),
         )
         .with_context(|| {

@@ -45,7 +45,8 @@ pub(crate) fn work(
     let handover = args.handover.map(inherited::take).transpose()?;
     // It was executed by the number of a descriptor.
     let _ = rustix::thread::set_name(c"vistafs");
-    match prepare_and_serve(device, handover, &link, &signals, &as_lxcfs, config) {
+    let handed = (device, handover);
+    match prepare_and_serve(handed, args.hot, &link, &signals, &as_lxcfs, config) {
         Ok(status) => Ok(status),
         Err(error) => {
             let mut why = format!("{error}");
@@ -62,8 +63,8 @@ pub(crate) fn work(
 }
 
 fn prepare_and_serve(
-    device: OwnedFd,
-    handover: Option<OwnedFd>,
+    (device, handover): (OwnedFd, Option<OwnedFd>),
+    hot: bool,
     link: &Link,
     signals: &SigSet,
     as_lxcfs: &AsLxcfs,
@@ -81,6 +82,12 @@ fn prepare_and_serve(
         bail!("started without a word: vistafs mount starts it");
     };
     let config = config(configuration)?;
+    if hot && config.window().is_zero() {
+        bail!(
+            "--hot is for texts that the kernel keeps, and [pinned] window_ms is 0: it keeps none (set \
+             it, to 50 for example)"
+        );
+    }
     serve::raise_open_files_limit();
     let handover = match handover.map(Handover::adopt).transpose() {
         Ok(handover) => handover,
@@ -95,7 +102,8 @@ fn prepare_and_serve(
         link,
         left_out: &left_out,
     };
-    let engine = Engine::take_over(&config, as_lxcfs, &put_aside, handover.clone(), loader)?;
+    let taken = (&put_aside[..], handover.clone());
+    let engine = Engine::take_over(&config, as_lxcfs, hot, taken, loader)?;
     engine.dispatcher.set_passing(passing);
     if let Some(supervision) = supervision {
         engine.dispatcher.set_supervision(Supervision {

@@ -20,6 +20,7 @@ use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
 use crate::figures::Figures;
+use crate::hot::Hot;
 use crate::kept_text::Budget;
 use crate::metrics::{self, Supervision};
 use crate::number;
@@ -31,6 +32,7 @@ use crate::place::Place;
 use crate::tree::{Node, TOP, Tree};
 
 mod files;
+mod hot;
 mod pinned;
 mod trees;
 
@@ -110,6 +112,8 @@ pub struct Dispatcher {
     tree: Tree,
     addresses: Addresses,
     pinned: Pinned,
+    // Instead of the tree: one for each container.
+    hot: Option<Hot>,
     open_files: OpenFiles,
     waiting: Waiting,
     // Of callers on the host; each container has its own.
@@ -179,6 +183,7 @@ impl Dispatcher {
             containers,
             addresses: Addresses::new(handover),
             pinned: Pinned::new(files),
+            hot: None,
             open_files: OpenFiles::new(mark),
             waiting: Waiting::default(),
             aside: Arc::default(),
@@ -243,8 +248,11 @@ impl Dispatcher {
     /// Finds `name` in a directory.
     ///
     /// # Errors
-    /// `NoEntry`, `NotDirectory`, `Stale`.
+    /// `NoEntry`, `NotDirectory`, `Stale`; in the hot tree also `NotYours`.
     pub fn lookup(&self, parent: u64, name: &OsStr, asker: Asker) -> Result<Entry, DispatchError> {
+        if let Some(hot) = &self.hot {
+            return self.look_up_hot(hot, parent, name, asker);
+        }
         let place = self.place(parent)?;
         if place.cgroup.is_some() {
             self.only_host_root(asker)?;
@@ -320,6 +328,9 @@ impl Dispatcher {
         reader: Option<u64>,
         asker: Asker,
     ) -> Result<Attributes, DispatchError> {
+        if let Some(hot) = &self.hot {
+            return self.hot_attributes(hot, number, asker);
+        }
         if let Some(attributes) = self.attributes_of_pinned(number, reader, asker) {
             return Ok(attributes);
         }
@@ -531,6 +542,9 @@ impl Dispatcher {
     }
 
     fn list(&self, number: u64, asker: Asker) -> Result<Listing, DispatchError> {
+        if let Some(hot) = &self.hot {
+            return self.list_hot(hot, number, asker);
+        }
         let place = self.place(number)?;
         if place.cgroup.is_some() {
             self.only_host_root(asker)?;

@@ -10,6 +10,12 @@ pub enum DispatchError {
     /// No such name, or not for this caller.
     #[error("no such file")]
     NoEntry,
+    /// Another container's directory of the hot tree.
+    #[error("another container's")]
+    NotYours,
+    /// What the kernel is to answer by itself from now on.
+    #[error("not asked for")]
+    NotAsked,
     /// A node number that means nothing (any more).
     #[error("stale node")]
     Stale,
@@ -64,6 +70,9 @@ impl DispatchError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::NoEntry => libc::ENOENT,
+            // Any other error would have the kernel drop the name, which its owner may be binding.
+            Self::NotYours => libc::ENOMEM,
+            Self::NotAsked => libc::ENOSYS,
             Self::Stale => libc::ESTALE,
             Self::NotDirectory => libc::ENOTDIR,
             Self::IsDirectory => libc::EISDIR,
@@ -125,6 +134,8 @@ mod tests {
         let io = || std::io::Error::from_raw_os_error(libc::EBADMSG);
         let rows: Vec<(DispatchError, i32)> = vec![
             (DispatchError::NoEntry, libc::ENOENT),
+            (DispatchError::NotYours, libc::ENOMEM),
+            (DispatchError::NotAsked, libc::ENOSYS),
             (DispatchError::Stale, libc::ESTALE),
             (DispatchError::NotDirectory, libc::ENOTDIR),
             (DispatchError::IsDirectory, libc::EISDIR),

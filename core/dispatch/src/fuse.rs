@@ -217,6 +217,11 @@ impl Filesystem for VistaFs {
             .add_capabilities(InitFlags::FUSE_AUTO_INVAL_DATA)
             .is_err()
         {
+            if self.dispatcher.is_hot() {
+                let why = "the kernel has no FUSE_AUTO_INVAL_DATA, without which texts would never \
+                           be fresh again (mount without --hot)";
+                return Err(std::io::Error::other(why));
+            }
             log::info!("nothing is pinned on this mount: mount anew for that");
             self.dispatcher.keep_nothing();
         }
@@ -394,7 +399,12 @@ impl Filesystem for VistaFs {
         reply: ReplyEmpty,
     ) {
         let _noted = self.note_file(req, opcode::FLUSH, ino, fh);
-        reply.ok();
+        if self.dispatcher.is_hot() {
+            // Then it is not asked for any more.
+            reply.error(errno(&DispatchError::NotAsked));
+        } else {
+            reply.ok();
+        }
     }
 
     fn release(
@@ -509,7 +519,7 @@ impl Filesystem for VistaFs {
         reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
     }
 
-    /// Never ENOSYS: that would switch polling off for every file of the mount.
+    /// Never ENOSYS but in the hot tree: it switches polling off for every file of the mount.
     fn poll(
         &self,
         req: &Request,

@@ -11,7 +11,9 @@
 //! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
 //! | `dispatcher/trees.rs` | the same for what tree views serve |
 //! | `dispatcher/pinned.rs` | the same for pinned nodes |
+//! | `dispatcher/hot.rs` | the same for the hot tree |
 //! | `pinned.rs` | pinned nodes: texts that the page cache may keep for a while |
+//! | `hot.rs` | the hot tree: pinned nodes alone, below a name for each container |
 //! | `address.rs` | `at/<cgroup path>/...`: the same tree for a named container |
 //! | `place.rs` | what a node number stands for |
 //! | `number.rs` | node numbers: functions of (view path, container) |
@@ -29,7 +31,7 @@
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
 //! # Synchronization
-//! The tree never changes. `open_files`, `address` and `pinned` lock a table for a look-up, an insertion or a
+//! The tree never changes. `open_files`, `address`, `hot` and `pinned` lock a table for a look-up, an insertion or a
 //! removal. Each open file has a lock of its own around its text: it is held while a view renders,
 //! so nobody but readers of that very descriptor waits for it; and one around its channel, held while
 //! that is opened. Order: a table, then nothing; an open file's text or channel, then nothing of this
@@ -44,6 +46,7 @@ mod dispatcher;
 mod errno;
 mod figures;
 mod fuse;
+mod hot;
 mod kept_text;
 mod metrics;
 mod number;

@@ -9,8 +9,9 @@
 //! 1 | 1111111 | 16 bits: hash of a view's path | 40 bits: hash of a container      pinned
 //! ```
 //! So a node of a tree view is understood from its number alone; and of a pinned one which view it is
-//! of, and whether a container is its owner.
+//! of, and whether a container is its owner. In the hot tree directories have such numbers, too.
 
+use std::ffi::OsStr;
 use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -57,10 +58,12 @@ pub(crate) fn split(number: u64) -> Option<(u8, NodeId)> {
 
 /// The number of the pinned node of a view, for the container that owns it.
 pub(crate) fn pinned(view: ViewHash, owner: ContainerKey) -> u64 {
-    IN_TREE
-        | u64::from(PINNED) << NodeId::BITS
-        | u64::from(view.0) << OWNER_BITS
-        | owner.words()[0] & OWNER
+    pinned_of(view, OwnerHash::of(owner))
+}
+
+/// The same, of an owner of whom no more is known.
+pub(crate) fn pinned_of(view: ViewHash, owner: OwnerHash) -> u64 {
+    IN_TREE | u64::from(PINNED) << NodeId::BITS | u64::from(view.0) << OWNER_BITS | owner.0
 }
 
 /// Which view a pinned node is of. `None`: it is not pinned.
@@ -70,6 +73,11 @@ pub(crate) fn pinned_view(number: u64) -> Option<ViewHash> {
     }
     let view = (number >> OWNER_BITS) & u64::from(u16::MAX);
     u16::try_from(view).ok().map(ViewHash)
+}
+
+/// What the number of a pinned node tells of its owner. `None`: it is not pinned.
+pub(crate) fn pinned_owner(number: u64) -> Option<OwnerHash> {
+    pinned_view(number).map(|_| OwnerHash(number & OWNER))
 }
 
 /// Whether a number is that of the container's pinned node, of whichever view.
@@ -86,6 +94,29 @@ impl ViewHash {
     pub(crate) fn of(path: &str) -> Self {
         let [low, high, ..] = hash(path, None, NodeId::TOP).to_le_bytes();
         Self(u16::from_le_bytes([low, high]))
+    }
+}
+
+/// A container, in the number of a pinned node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct OwnerHash(u64);
+
+impl OwnerHash {
+    /// Of a container.
+    pub(crate) fn of(container: ContainerKey) -> Self {
+        Self(container.words()[0] & OWNER)
+    }
+
+    /// As a name: ten digits.
+    pub(crate) fn name(self) -> String {
+        format!("{:010x}", self.0)
+    }
+
+    /// From such a name, and no other way to write it.
+    pub(crate) fn parse(name: &OsStr) -> Option<Self> {
+        let number = u64::from_str_radix(name.to_str()?, 16).ok()?;
+        let parsed = Self(number & OWNER);
+        (*name == *parsed.name()).then_some(parsed)
     }
 }
 
@@ -170,6 +201,29 @@ mod tests {
         for other in [ROOT, of("proc/stat"), within(5, NodeId::from_hash(7))] {
             assert_eq!(pinned_view(other), None);
             assert!(!is_owner(other, owner));
+        }
+    }
+
+    #[test]
+    fn an_owner_s_name_is_its_number() {
+        let key = ContainerKey::new(b"x");
+        let owner = OwnerHash::of(key);
+        assert_eq!(owner.name(), "212f391f75");
+        assert_eq!(OwnerHash::parse(OsStr::new(&owner.name())), Some(owner));
+        let view = ViewHash::of("proc/stat");
+        assert_eq!(pinned_of(view, owner), pinned(view, key));
+        assert_eq!(pinned_owner(pinned(view, key)), Some(owner));
+        assert_eq!(pinned_owner(of("proc/stat")), None);
+        for other in [
+            "",
+            "self",
+            "1",
+            "212F391F75",
+            "+212f391f7",
+            "1212f391f75",
+            "212f391f75 ",
+        ] {
+            assert_eq!(OwnerHash::parse(OsStr::new(other)), None, "{other}");
         }
     }
 

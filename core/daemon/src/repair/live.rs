@@ -18,6 +18,7 @@ use super::walk::{self, Seen};
 pub(super) struct Live {
     root: OwnedFd,
     seen: Seen,
+    is_hot: bool,
 }
 
 impl Live {
@@ -46,12 +47,18 @@ impl Live {
             }
             answered => answered.with_context(|| format!("{shown} does not answer"))?,
         };
-        Ok(Self { root, seen })
+        let is_hot = line.is_some_and(table::is_hot);
+        Ok(Self { root, seen, is_hot })
     }
 
     /// Whether it is the one of that device.
     pub(super) fn is_on(&self, device: Device) -> bool {
         self.seen.device == device
+    }
+
+    /// Whether it is of the hot tree, whose paths are not those of the usual one.
+    pub(super) fn is_hot(&self) -> bool {
+        self.is_hot
     }
 
     /// A mount of what is at `path` below it, attached nowhere. Only in the namespace in which it was

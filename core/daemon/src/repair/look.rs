@@ -54,6 +54,7 @@ impl Look<'_> {
             let device = mount.device;
             if self.is_no_bind(mount)
                 || self.live.is_on(device)
+                || self.live.is_hot() != table::is_hot(mount)
                 || !*is_of_root
                     .entry(device)
                     .or_insert_with(|| self.connections.is_of_root(device))
@@ -98,7 +99,11 @@ impl Look<'_> {
 
     fn judge(&self, mount: &Mount<'_>, open: OwnedFd) -> Found {
         let below = table::path_below(mount);
-        if below.starts_with("at") && !self.is_of_host_users {
+        let names_one = match self.live.is_hot() {
+            true => !below.as_os_str().is_empty(),
+            false => below.starts_with("at"),
+        };
+        if names_one && !self.is_of_host_users {
             Found::Left(
                 "it names a container, in a namespace that is not of the host's root".to_owned(),
             )

@@ -10,6 +10,8 @@ use std::path::Path;
 use vistafs_text::ParseError;
 use vistafs_text::mountinfo::{self, Mount};
 
+use crate::fuse_mount::{HOT_SOURCE, SOURCE};
+
 /// The options that vistafs mounts with, as the kernel shows them.
 const OURS: [&[u8]; 4] = [
     b"user_id=0",
@@ -75,9 +77,14 @@ impl<'t> Table<'t> {
 /// Anybody who may mount can make it look so; whose it is, the kernel tells (`connections.rs`).
 pub(super) fn looks_like_ours(mount: &Mount<'_>) -> bool {
     mount.fs_type == b"fuse.vistafs"
-        && mount.source == b"vistafs"
+        && (mount.source == SOURCE.as_bytes() || is_hot(mount))
         && mount.device.major == 0
         && OURS.iter().all(|option| mount.has_option(option))
+}
+
+/// A mount of the hot tree.
+pub(super) fn is_hot(mount: &Mount<'_>) -> bool {
+    mount.source == HOT_SOURCE.as_bytes()
 }
 
 /// The path below the mount of vistafs that is mounted there; empty for all of it.
@@ -118,6 +125,7 @@ mod tests {
         for other in [
             "3 2 0:50 / /m rw - fuse.lxcfs lxcfs OPTIONS",
             "3 2 0:50 / /m rw - fuse.vistafs other OPTIONS",
+            "3 2 0:50 / /m rw - fuse.vistafs vistafs-hotter OPTIONS",
             "3 2 8:50 / /m rw - fuse.vistafs vistafs OPTIONS",
             "3 2 0:50 / /m rw - fuse.vistafs vistafs rw,user_id=1000,group_id=0,default_permissions,allow_other",
             "3 2 0:50 / /m rw - fuse.vistafs vistafs rw,user_id=0,group_id=0,default_permissions",

@@ -111,8 +111,9 @@ impl Supervisor {
         let prepare = self.prepare(configuration);
         let started = program.and_then(|program| {
             let handover = self.handover.as_ref().map(|memory| memory.as_fd());
+            let given = (&self.device, handover);
             let worker =
-                WorkerProcess::start(&program, &self.options, &self.device, handover, &prepare)?;
+                WorkerProcess::start(&program, &self.options, self.state.hot, given, &prepare)?;
             Ok((program, worker))
         });
         match started {

@@ -57,6 +57,7 @@ pub(crate) fn supervise(
         repairs: !args.no_repair,
         pid_file: None,
         hands_over: args.handover,
+        hot: args.hot,
         signals,
     };
     if let Some(state) = handed_over()? {
@@ -64,7 +65,7 @@ pub(crate) fn supervise(
     }
     begun.pid_file = pid_file.map(PidFile::lock).transpose()?;
     if args.stored
-        && let Some(taken) = from_store(&args.mount_point)
+        && let Some(taken) = from_store(&args.mount_point, args.hot)
     {
         return begun.take_over(taken)?.run();
     }
@@ -117,7 +118,7 @@ struct Taken {
 }
 
 /// A mount that the service manager has kept for us, if it is there and the one that is asked for.
-fn from_store(mount_point: &Path) -> Option<Taken> {
+fn from_store(mount_point: &Path, hot: bool) -> Option<Taken> {
     let opened = store::take().and_then(|stored| {
         let opened = stored.state.map(StateFile::open).transpose()?;
         let opened = stored.device.zip(opened);
@@ -139,7 +140,8 @@ fn from_store(mount_point: &Path) -> Option<Taken> {
         mount.leave();
         return None;
     }
-    if without_asking(mount_point).ok().as_deref() != Some(mount.mount_point()) {
+    let is_there = without_asking(mount_point).ok().as_deref() == Some(mount.mount_point());
+    if !is_there || state.hot != hot {
         log::info!("unmounting {}", mount.mount_point().display());
         return None;
     }
@@ -187,6 +189,7 @@ struct Begun {
     repairs: bool,
     pid_file: Option<PidFile>,
     hands_over: bool,
+    hot: bool,
     signals: SignalFd,
 }
 
@@ -199,7 +202,8 @@ impl Begun {
         let device = FuseMount::open()?;
         let program = Program::running()?;
         let mount_point = self.shown.canonicalize()?;
-        let state = State::new(mount_point.clone().into_os_string());
+        let mut state = State::new(mount_point.clone().into_os_string());
+        state.hot = self.hot;
         let state_file = StateFile::create()?;
         state_file.write(&state)?;
         let shown = self.shown.clone();
@@ -214,7 +218,7 @@ impl Begun {
             store::put(&supervisor.device, &supervisor.state_file, handover)
                 .context("cannot store descriptors with the service manager")?;
         }
-        let mount = FuseMount::on(&shown, &supervisor.device)?;
+        let mount = FuseMount::on(&shown, &supervisor.device, supervisor.state.hot)?;
         supervisor.state.device = Some(mount.device());
         supervisor.mount = Some(mount);
         supervisor.state.init = Some(adopt::read_init(&supervisor.device)?);
@@ -257,6 +261,10 @@ impl Begun {
             handover: memory,
             mut state,
         } = offer;
+        if state.hot != self.hot {
+            let (is, so) = if state.hot { ("", "") } else { ("not ", "out") };
+            bail!("{shown} is {is}a mount of the hot tree: mount with{so} --hot");
+        }
         let number = state.device.context("a state without a mount")?;
         let there = || -> anyhow::Result<FuseMount> {
             let mount = FuseMount::again(mount_point.clone(), number);

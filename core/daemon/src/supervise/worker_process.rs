@@ -92,8 +92,8 @@ impl WorkerProcess {
     pub(crate) fn start(
         program: &Program,
         options: &[OsString],
-        device: &OwnedFd,
-        handover: Option<BorrowedFd<'_>>,
+        hot: bool,
+        (device, handover): (&OwnedFd, Option<BorrowedFd<'_>>),
         prepare: &Order,
     ) -> anyhow::Result<Self> {
         let (ours, theirs) = Link::pair().context("cannot make a pair of sockets")?;
@@ -108,6 +108,10 @@ impl WorkerProcess {
             .arg("--link")
             .arg(theirs.as_fd().as_raw_fd().to_string())
             .stdin(Stdio::null());
+        if hot {
+            // A program that cannot serve it does not know the word, and ends.
+            command.arg("--hot");
+        }
         if let Some(handover) = handover {
             command
                 .arg("--handover")

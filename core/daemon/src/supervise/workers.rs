@@ -229,8 +229,8 @@ impl Supervisor {
         WorkerProcess::start(
             &self.program,
             &self.options,
-            &self.device,
-            handover,
+            self.state.hot,
+            (&self.device, handover),
             &prepare,
         )
     }

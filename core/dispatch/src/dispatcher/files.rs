@@ -12,6 +12,7 @@ use vistafs_view::{
     Access, Asker, Context, Errno, NodeId, Provider, Registered, Request, View, ViewError,
 };
 
+use super::pinned::Reader;
 use super::{Dispatcher, PageCache, SCRATCH, alive_or_gone};
 use crate::aside::Aside;
 use crate::channel::{OpenChannel, Wake};
@@ -40,13 +41,16 @@ impl Dispatcher {
     /// cache.
     ///
     /// # Errors
-    /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers.
+    /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers; in the hot tree `NotAsked`.
     pub fn open(
         &self,
         number: u64,
         access: Access,
         asker: Asker,
     ) -> Result<(u64, PageCache), DispatchError> {
+        if self.is_hot() {
+            return Err(DispatchError::NotAsked);
+        }
         let mut counted = self.figures.begin(Operation::Open);
         counted.view = self.index_of(number);
         let opened = self.open_counted(number, access, &mut counted, asker);
@@ -86,6 +90,9 @@ impl Dispatcher {
         asker: Asker,
         reply: impl FnOnce(&[u8]),
     ) -> Result<(), DispatchError> {
+        if let Some(hot) = &self.hot {
+            return self.read_hot(hot, number, (offset, size, Reader::Direct), asker, reply);
+        }
         let mut counted = self.figures.begin(Operation::Read);
         let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
         let read = self.read_file((handle, &file), offset, size, asker, reply);
@@ -248,6 +255,10 @@ impl Dispatcher {
         poll: Poll,
         asker: Asker,
     ) -> Result<u32, DispatchError> {
+        if self.is_hot() {
+            // All that is there is ready always.
+            return Err(DispatchError::NotAsked);
+        }
         // FUSE_POLL does not tell what a file of another worker was opened for.
         let access = Access {
             read: true,

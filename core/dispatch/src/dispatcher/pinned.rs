@@ -27,6 +27,15 @@ pub enum PageCache {
     Kept,
 }
 
+/// Who gets the bytes of a pinned node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// The page cache, page by page.
+    PageCache,
+    /// A reader that goes around it.
+    Direct,
+}
+
 impl Dispatcher {
     /// Texts of containers may be as old as `window`; zero: never kept.
     #[must_use]
@@ -97,7 +106,7 @@ impl Dispatcher {
         Some(self.pinned_attributes(number, view, node.told()))
     }
 
-    fn pinned_attributes(&self, number: u64, view: usize, told: Told) -> Attributes {
+    pub(super) fn pinned_attributes(&self, number: u64, view: usize, told: Told) -> Attributes {
         let served = &self.views[view];
         let (size, modified) = match told.modified() {
             Some(modified) => (told.length as u64, modified),
@@ -119,7 +128,7 @@ impl Dispatcher {
         }
     }
 
-    fn renew(
+    pub(super) fn renew(
         &self,
         node: &PinnedNode,
         snapshot: &mut Snapshot,
@@ -177,6 +186,9 @@ impl Dispatcher {
         asker: Asker,
         reply: impl FnOnce(&[u8]),
     ) -> Result<(), DispatchError> {
+        if let Some(hot) = &self.hot {
+            return self.read_hot(hot, number, (offset, size, Reader::PageCache), asker, reply);
+        }
         let view = self
             .pinned
             .view(number)
@@ -188,16 +200,32 @@ impl Dispatcher {
         let (node, container) = self
             .owned(number, file.as_deref(), asker)
             .ok_or(DispatchError::Stale)?;
+        let piece = (offset, size, Reader::PageCache);
+        self.give(&node, (view, &container), piece, reply)
+    }
+
+    /// Calls `reply` with a piece of a node's text.
+    pub(super) fn give(
+        &self,
+        node: &PinnedNode,
+        (view, container): (usize, &Arc<Container>),
+        (offset, size, reader): (u64, usize, Reader),
+        reply: impl FnOnce(&[u8]),
+    ) -> Result<(), DispatchError> {
         let mut snapshot = node.snapshot.lock();
         let was_known = snapshot.told.modified().is_some();
         if !was_known {
-            self.renew(&node, &mut snapshot, view, &container)?;
+            self.renew(node, &mut snapshot, view, container)?;
+        }
+        if self.is_hot() && snapshot.told.length > PAGE {
+            // A reader would get the beginning of one text and the end of another.
+            return Err(DispatchError::NotCacheable);
         }
         let mut text = match snapshot.take(self.pinned.window()) {
             Some(text) => text,
             // It was given out before, and the kernel has dropped the page.
             None => {
-                let mut text = self.text_of(view, &container)?;
+                let mut text = self.text_of(view, container)?;
                 if !fill(&mut text, snapshot.told.length) {
                     return Err(DispatchError::TextLost);
                 }
@@ -206,7 +234,7 @@ impl Dispatcher {
         };
         // Who finds the page under a longer length, which is told at this moment, sees empty lines.
         // Without it the kernel takes the end of what it gets for the end of the file.
-        if was_known && text.len() <= PAGE {
+        if was_known && reader == Reader::PageCache && text.len() <= PAGE {
             text.resize(PAGE, b'\n');
         }
         let from = usize::try_from(offset)

@@ -27,6 +27,9 @@ impl Dispatcher {
         asker: Asker,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
+        if let Some(hot) = &self.hot {
+            return self.read_hot_link(hot, number, asker, out);
+        }
         let (view, place) = self.tree_place(number)?.ok_or(DispatchError::NotLink)?;
         self.in_tree(view, &place, asker, |tree, request| {
             tree.read_link(request, place.within, out)
