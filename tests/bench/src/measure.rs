@@ -47,8 +47,8 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(scope: Scope) -> Self {
         let (rounds, millis) = match scope {
-            Scope::All | Scope::Neighbours => (7, 20),
-            Scope::Targets => (15, 20),
+            Scope::All => (7, 20),
+            Scope::Targets | Scope::Neighbours => (15, 20),
             Scope::Quick => (3, 10),
         };
         Self {

@@ -1,24 +1,26 @@
 //! What the readers of one container do to another one that reads its own files.
 //!
-//! A crowded container has 16 readers of a file that takes long, its neighbour has one reader of
-//! `proc/meminfo`. Readers and servers may use all CPUs, as on a machine that is used. So the crowd takes
-//! CPU time from the neighbour whoever serves it, and what counts is how much longer the neighbour waits
-//! than beside a crowd that reads the same from the kernel's own file.
+//! A crowded container has 16 readers, its neighbour has one reader of `proc/meminfo`, which vistafs serves.
+//! Readers and servers may use all CPUs, as on a machine that is used. So the crowd takes CPU time from the
+//! neighbour whoever serves it, and what counts is how much longer the neighbour waits than beside a crowd
+//! that reads elsewhere: the same from the kernel's own file, or of the null file system, which costs a reader
+//! two switches of process as well.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::container::Container;
 use crate::figures::{hundredths, median, quantile};
 use crate::job::{Job, Length};
-use crate::plan::{FILES, Way};
+use crate::plan::{Server, Way};
 use crate::server::Mounted;
 
 const READERS: usize = 16;
+const MEMINFO: &str = "proc/meminfo";
 /// A list of so many threads takes vistafs and the kernel long.
 const THREADS: usize = 4000;
 /// Longer than most of a time slice of the kernel's, so that a slice has reads that waited for one.
@@ -26,7 +28,7 @@ const SLICE: Duration = Duration::from_millis(250);
 /// The crowd begins earlier than the neighbour, and ends later.
 const MARGIN: Duration = Duration::from_millis(50);
 /// What a neighbour may wait at most, of what it waits elsewhere, in hundredths.
-pub(crate) const TARGET: u64 = 200;
+const TARGET: u64 = 200;
 
 /// One that waits longer than a slice.
 const CONFIG: &str = "[[file]]\npath = \"proc/sleeper\"\ncommand = [\"/bin/sleep\", \"1\"]\n\
@@ -36,16 +38,18 @@ const CONFIG: &str = "[[file]]\npath = \"proc/sleeper\"\ncommand = [\"/bin/sleep
 #[derive(Debug, Clone)]
 pub(crate) struct Beside {
     pub(crate) crowd: &'static str,
+    /// For [`ratio`](Self::ratio); none: what the crowd reads does not take long.
+    pub(crate) target: Option<u64>,
     pub(crate) alone: Waited,
-    /// Of the kernel's own file; none: it has no such file.
-    pub(crate) kernel: Option<Waited>,
+    /// Served by whom, and how long then; none: it waits, and costs nobody anything.
+    pub(crate) elsewhere: Option<(Server, Waited)>,
     pub(crate) vistafs: Waited,
 }
 
 impl Beside {
     /// What it waits more for a crowd on vistafs than for one elsewhere, in hundredths.
     pub(crate) fn ratio(&self) -> u64 {
-        let elsewhere = self.kernel.unwrap_or(self.alone);
+        let elsewhere = self.elsewhere.map_or(self.alone, |(_, waited)| waited);
         hundredths(self.vistafs.p99, elsewhere.p99)
     }
 }
@@ -56,7 +60,15 @@ pub(crate) struct Waited {
     pub(crate) p99: u64,
 }
 
-/// Measures all crowds, in turns.
+/// What a crowd reads, and by whom the same is served elsewhere.
+struct Crowd {
+    reads: &'static str,
+    path: String,
+    elsewhere: Option<(Server, String)>,
+    target: Option<u64>,
+}
+
+/// Measures all crowds, in turns. How many rounds: a slice has few reads that waited for others.
 pub(crate) fn run(vistafs: &Path, rounds: usize) -> Result<Vec<Beside>> {
     let work = Work::new()?;
     let cpus = thread::available_parallelism().map_or(1, usize::from);
@@ -67,67 +79,100 @@ pub(crate) fn run(vistafs: &Path, rounds: usize) -> Result<Vec<Beside>> {
     let arguments = ["mount", "--no-repair", "--config", config];
     let mounted = Mounted::start(vistafs, &arguments, work.0.join("vistafs"), &cpus)?;
     let files = work.0.join("files");
-    let mut crowd = Container::start(&files, &cpus)?;
+    let texts = work.0.join("texts");
+    fs::create_dir_all(texts.join("proc"))?;
+    let meminfo = mounted.mount_point().join(MEMINFO);
+    Container::start(&files, &cpus)?.copy(&meminfo.to_string_lossy(), &texts.join(MEMINFO))?;
+    let bench = std::env::current_exe()?;
+    let arguments = ["null", texts.to_str().context("a path that is no text")?];
+    let null = Mounted::start(&bench, &arguments, work.0.join("null"), &cpus)?;
+    let of_null = null.mount_point().join(MEMINFO);
+    let of_null = of_null.to_string_lossy().into_owned();
+    let mut crowded = Container::start(&files, &cpus)?;
     let mut neighbour = Container::start(&files, &cpus)?;
-    crowd.crowd(THREADS)?;
+    crowded.crowd(THREADS)?;
 
     let path = |below: &str| {
         let path = mounted.mount_point().join(below);
         path.to_string_lossy().into_owned()
     };
-    let listed = crowd.threads()?;
-    let below = listed.strip_prefix("/sys/fs")?;
-    let rows = [
-        (
-            "list of threads",
-            path(&below.to_string_lossy()),
-            Some(listed.to_string_lossy().into_owned()),
-        ),
-        (
-            "loadavg",
-            path("proc/loadavg"),
-            Some("kernel/proc/loadavg".into()),
-        ),
-        ("command that sleeps", path("proc/sleeper"), None),
+    let listed = crowded.threads()?;
+    let of_vistafs = in_cgroup_tree(mounted.mount_point(), &listed)?;
+    let of_kernel = listed.to_string_lossy().into_owned();
+    let crowds = [
+        Crowd {
+            reads: "list of 4000 threads",
+            path: of_vistafs.to_string_lossy().into_owned(),
+            elsewhere: Some((Server::Kernel, of_kernel)),
+            target: Some(TARGET),
+        },
+        Crowd {
+            reads: "command that sleeps",
+            path: path("proc/sleeper"),
+            elsewhere: None,
+            target: Some(TARGET),
+        },
+        Crowd {
+            reads: "meminfo, which is fast",
+            path: path(MEMINFO),
+            elsewhere: Some((Server::Null, of_null)),
+            target: None,
+        },
     ];
-    let own = FILES.iter().find(|file| file.name == "meminfo");
     let own = Job {
-        path: path(own.context("no meminfo")?.path),
+        path: path(MEMINFO),
         way: Way::Open,
         readers: 1,
         length: Length::Time(SLICE),
     };
-    let mut slices: Vec<[Slices; 3]> = rows.iter().map(|_| Default::default()).collect();
+    let mut slices: Vec<[Slices; 3]> = crowds.iter().map(|_| Default::default()).collect();
     // The first one warms up.
     for round in 0..=rounds {
-        for ((_, vistafs, kernel), slices) in rows.iter().zip(&mut slices) {
-            let settings = [None, kernel.as_ref(), Some(vistafs)];
+        for (crowd, slices) in crowds.iter().zip(&mut slices) {
+            let elsewhere = crowd.elsewhere.as_ref().map(|(_, path)| path);
+            let settings = [None, elsewhere, Some(&crowd.path)];
             for turn in 0..settings.len() {
                 let setting = (turn + round) % settings.len();
-                if setting == 1 && kernel.is_none() {
+                if setting == 1 && elsewhere.is_none() {
                     continue;
                 }
-                let each = beside(&mut crowd, settings[setting], &mut neighbour, &own)?;
+                let each = beside(&mut crowded, settings[setting], &mut neighbour, &own)?;
                 if round > 0 {
                     slices[setting].add(each);
                 }
             }
         }
     }
-    let besides = rows.iter().zip(slices);
-    Ok(besides
-        .map(|((crowd, _, kernel), [alone, of_kernel, vistafs])| Beside {
-            crowd,
-            alone: alone.waited(),
-            kernel: kernel.as_ref().map(|_| of_kernel.waited()),
-            vistafs: vistafs.waited(),
-        })
-        .collect())
+    let waited = |(crowd, slices): (Crowd, [Slices; 3])| {
+        let [alone, elsewhere, vistafs] = slices.map(Slices::waited);
+        Beside {
+            crowd: crowd.reads,
+            target: crowd.target,
+            alone,
+            elsewhere: crowd.elsewhere.map(|(server, _)| (server, elsewhere)),
+            vistafs,
+        }
+    };
+    Ok(crowds.into_iter().zip(slices).map(waited).collect())
+}
+
+/// Where vistafs has a file of a cgroup below the kernel's top: in any hierarchy.
+fn in_cgroup_tree(mount_point: &Path, file: &Path) -> Result<PathBuf> {
+    let name = file.parent().and_then(Path::file_name);
+    let below = Path::new(name.context("a cgroup has a name")?)
+        .join(file.file_name().context("a file has a name")?);
+    for hierarchy in fs::read_dir(mount_point.join("cgroup"))? {
+        let path = hierarchy?.path().join(&below);
+        if path.exists() {
+            return Ok(path);
+        }
+    }
+    bail!("vistafs does not serve {}", file.display())
 }
 
 /// How long each of the neighbour's reads took while the crowd read a file, if any.
 fn beside(
-    crowd: &mut Container,
+    crowded: &mut Container,
     file: Option<&String>,
     neighbour: &mut Container,
     own: &Job,
@@ -142,7 +187,7 @@ fn beside(
         length: Length::Time(SLICE + 2 * MARGIN),
     };
     thread::scope(|scope| {
-        let reading = scope.spawn(|| crowd.run(&job));
+        let reading = scope.spawn(|| crowded.run(&job));
         thread::sleep(MARGIN);
         let done = neighbour.run(own);
         let read = reading.join().ok().context("a thread has panicked")?;
