@@ -6,10 +6,18 @@
 mod lasting;
 pub(crate) mod ledger;
 
+use std::cell::Cell;
+
+use vistafs_cgroup::PerCpu;
 use vistafs_text::CpuSet;
 use vistafs_view::{Context, ViewError};
 
 use ledger::{Ledger, Reading};
+
+thread_local! {
+    /// Room for what the kernel counts per CPU, from one reading of a thread to the next.
+    static PER_CPU: Cell<Vec<PerCpu>> = const { Cell::new(Vec::new()) };
+}
 
 /// Takes a reading and calls `show` with the counters. `None`: nobody counts the container's CPU
 /// time.
@@ -20,7 +28,7 @@ pub(crate) fn read<T>(
 ) -> Result<Option<T>, ViewError> {
     // Before the counters: of two readings the later one then has the higher counters.
     let age = cx.age();
-    let mut per_cpu = Vec::new();
+    let mut per_cpu = PER_CPU.take();
     let Some(usage) = cx.cpu_usage(&mut per_cpu)? else {
         return Ok(None);
     };
@@ -36,5 +44,6 @@ pub(crate) fn read<T>(
         ledger.enter(&reading);
         show(ledger)
     });
+    PER_CPU.set(per_cpu);
     Ok(Some(shown))
 }

@@ -4,6 +4,7 @@
 //! its ancestors, and a container may be moved. Readers take differences, so each reading enters
 //! what has come since the last one into the container's [`Ledger`].
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use vistafs_cgroup::DeviceIo;
@@ -26,6 +27,11 @@ struct Account {
     shown: IoCounts,
 }
 
+thread_local! {
+    /// Room for the kernel's counters, from one reading of a thread to the next.
+    static DEVICES: Cell<Vec<DeviceIo>> = const { Cell::new(Vec::new()) };
+}
+
 /// Takes a reading and calls `show` with all that was done. `None`: nobody counts the container's
 /// I/O.
 pub(crate) fn read<T>(
@@ -34,7 +40,7 @@ pub(crate) fn read<T>(
 ) -> Result<Option<T>, ViewError> {
     // Before the counters: of two readings the later one then has the higher counters.
     let age = cx.age();
-    let mut devices = Vec::new();
+    let mut devices = DEVICES.take();
     if !cx.device_io(&mut devices)? {
         return Ok(None);
     }
@@ -42,6 +48,7 @@ pub(crate) fn read<T>(
         ledger.enter(age, &devices);
         show(ledger)
     });
+    DEVICES.set(devices);
     Ok(Some(shown))
 }
 

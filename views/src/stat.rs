@@ -116,23 +116,23 @@ fn push_host_cpus(
     numbering: Numbering,
     out: &mut Vec<u8>,
 ) -> Result<(), ViewError> {
-    let mut sum = CpuTimes::default();
-    let mut lines = Vec::new();
-    for line in stat::cpu_times(host) {
-        let (host_label, times) = line.map_err(|source| ViewError::Host {
-            file: "proc/stat",
-            source,
-        })?;
-        let stat::Label::Cpu(cpu) = host_label else {
-            continue;
-        };
-        if visible.contains(cpu) {
-            sum = sum + times;
-            lines.push((cpu, times));
-        }
-    }
+    let malformed = |source| ViewError::Host {
+        file: "proc/stat",
+        source,
+    };
+    let shown = || {
+        stat::cpu_times(host).filter_map(|line| match line {
+            Ok((stat::Label::Cpu(cpu), times)) => visible.contains(cpu).then_some(Ok((cpu, times))),
+            Ok((stat::Label::Sum, _)) => None,
+            Err(error) => Some(Err(malformed(error))),
+        })
+    };
+    let sum = shown().try_fold(CpuTimes::default(), |sum, line| {
+        line.map(|(_, times)| sum + times)
+    })?;
     stat::push_cpu_line(out, stat::Label::Sum, &sum);
-    for (ordinal, (cpu, times)) in (0..).zip(lines) {
+    for (ordinal, line) in (0..).zip(shown()) {
+        let (cpu, times) = line?;
         stat::push_cpu_line(out, label(numbering, cpu, ordinal), &times);
     }
     Ok(())

@@ -18,6 +18,7 @@
 //!
 //! The kernel documents no list of the fields: they are those of its mm/vmstat.c.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use vistafs_cgroup::{MemoryStat, MemoryWanted};
@@ -41,6 +42,11 @@ inventory::submit! {
     }
 }
 
+thread_local! {
+    /// Room for the text that counters are found in, from one reading of a thread to the next.
+    static COUNTERS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 #[derive(Debug)]
 struct Vmstat;
 
@@ -61,8 +67,8 @@ impl View for Vmstat {
             huge_page: huge_page_size(cx, &figures.stat)?,
         };
         let free = figures.free(host_memory::bytes(cx, "MemTotal")?);
-        let mut scratch = Vec::new();
-        let counters = cx.memory_counters(&mut scratch)?;
+        let mut room = COUNTERS.take();
+        let counters = cx.memory_counters(&mut room)?;
         for entry in flat_keyed::entries(&text) {
             let (key, _) = entry.map_err(|source| ViewError::Host { file: FILE, source })?;
             let value = match amount(key, &figures.stat) {
@@ -75,6 +81,8 @@ impl View for Vmstat {
             number::push_u64(out, value);
             out.push(b'\n');
         }
+        drop(counters);
+        COUNTERS.set(room);
         Ok(())
     }
 }

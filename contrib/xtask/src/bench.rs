@@ -4,6 +4,7 @@
 
 mod crowd;
 mod loadavg;
+mod micro;
 mod pinned;
 mod reading;
 mod thread;
@@ -35,10 +36,14 @@ enum Scenario {
     Neighbours(reading::ReadingArgs),
     Loadavg(loadavg::LoadavgArgs),
     Pinned(pinned::PinnedArgs),
+    Micro(micro::MicroArgs),
 }
 
 impl BenchArgs {
     pub(crate) fn run(self) -> Result<ExitCode> {
+        if let Some(Scenario::Micro(args)) = &self.scenario {
+            return args.run();
+        }
         if !run::is_root() {
             bail!("mounting takes root");
         }
@@ -48,6 +53,7 @@ impl BenchArgs {
             Some(Scenario::Neighbours(args)) => return args.run(&["--neighbours"]),
             Some(Scenario::Loadavg(args)) => args.run()?,
             Some(Scenario::Pinned(args)) => args.run()?,
+            Some(Scenario::Micro(args)) => return args.run(),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,6 +1,8 @@
 //! The host: its texts, page size, tick and clock.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use rustix::buffer::spare_capacity;
 use rustix::time::ClockId;
-use vistafs_text::{CpuSet, ParseError};
+use vistafs_text::{CpuSet, ParseError, number};
 
 use crate::host_text::HostText;
 use crate::{Dir, HostError, KeptFile, Shape};
@@ -70,6 +72,12 @@ impl Host {
             clk_tck: facts.clk_tck.max(1),
             fixed_boottime: Some(facts.boottime),
         })
+    }
+
+    /// The same, where texts are shared for so long.
+    #[must_use]
+    pub fn with_epoch(self, epoch: Duration) -> Self {
+        Self { epoch, ..self }
     }
 
     /// `/proc` of this host.
@@ -150,9 +158,17 @@ impl Host {
     /// `NotFound` when there is no such thread (any more).
     pub fn thread_stat<'t>(&self, tid: u32, text: &'t mut Vec<u8>) -> Result<&'t [u8], HostError> {
         // Not /proc/TID/stat, for which the kernel adds up all threads of the process.
-        let name = format!("{tid}/task/{tid}/stat");
-        let failed = |errno| HostError::from_errno(errno, &self.proc.path().join(&name));
-        let file = self.proc.open_file(Path::new(&name)).map_err(failed)?;
+        text.clear();
+        number::push_u64(text, tid.into());
+        text.extend_from_slice(b"/task/");
+        number::push_u64(text, tid.into());
+        text.extend_from_slice(b"/stat");
+        let failed = |errno| {
+            let name = format!("{tid}/task/{tid}/stat");
+            HostError::from_errno(errno, &self.proc.path().join(name))
+        };
+        let name = Path::new(OsStr::from_bytes(text));
+        let file = self.proc.open_file(name).map_err(failed)?;
         text.clear();
         text.reserve(1024);
         rustix::io::read(&file, spare_capacity(text)).map_err(failed)?;

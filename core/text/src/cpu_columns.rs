@@ -10,7 +10,7 @@ use crate::error::ParseError;
 use crate::line_reader::{LineReader, is_blank};
 use crate::number::{digits, parse_u32, parse_u64, push_blanks, push_u64};
 
-/// Appends `text` without the columns of CPUs outside `visible`. Allocates one flag for each column.
+/// Appends `text` without the columns of CPUs outside `visible`. Allocates for more than 1,024 columns.
 pub fn filter(
     text: &[u8],
     visible: &CpuSet,
@@ -19,9 +19,9 @@ pub fn filter(
 ) -> Result<(), ParseError> {
     let mut lines = LineReader::new(text);
     let (number, line) = lines.next().unwrap_or((1, b""));
-    let shown = heading(line, number, visible, numbering, out)?;
+    let columns = heading(line, number, visible, numbering, out)?;
     for (number, line) in lines.filter(|(_, line)| !is_blank(line)) {
-        row(line, number, &shown, out)?;
+        row(line, number, &columns, out)?;
     }
     Ok(())
 }
@@ -35,17 +35,23 @@ pub fn has_heading(text: &[u8]) -> bool {
     first.is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
 }
 
-/// Which columns are shown.
+/// The columns of a table, and which of them are shown.
+#[derive(Debug, Default)]
+struct Columns {
+    count: u32,
+    shown: CpuSet,
+}
+
 fn heading(
     line: &[u8],
     number: usize,
     visible: &CpuSet,
     numbering: Numbering,
     out: &mut Vec<u8>,
-) -> Result<Vec<bool>, ParseError> {
+) -> Result<Columns, ParseError> {
     let expected = "CPU0 and so on";
     let wrong = || ParseError::new(expected, number, line);
-    let mut shown = Vec::new();
+    let mut columns = Columns::default();
     let mut ordinal = 0;
     let mut rest = line.trim_ascii_start();
     if rest.is_empty() {
@@ -60,8 +66,8 @@ fn heading(
         let next = after.trim_ascii_start();
         let cpu = name.strip_prefix(b"CPU").and_then(parse_u32);
         let cpu = cpu.ok_or_else(|| ParseError::new(expected, number, name))?;
-        let is_shown = visible.contains(cpu);
-        if is_shown {
+        if visible.contains(cpu) {
+            columns.shown.insert(columns.count);
             let cpu = match numbering {
                 Numbering::Physical => u64::from(cpu),
                 Numbering::Renumbered => ordinal,
@@ -74,20 +80,20 @@ fn heading(
             let blanks = blanks - usize::from(next.is_empty() && line.ends_with(b"\n"));
             push_blanks(out, (name.len() + blanks).saturating_sub(3 + digits(cpu)));
         }
-        shown.push(is_shown);
+        columns.count += 1;
         rest = next;
     }
     out.push(b'\n');
-    Ok(shown)
+    Ok(columns)
 }
 
-fn row(line: &[u8], number: usize, shown: &[bool], out: &mut Vec<u8>) -> Result<(), ParseError> {
+fn row(line: &[u8], number: usize, columns: &Columns, out: &mut Vec<u8>) -> Result<(), ParseError> {
     let label = line.iter().position(|byte| *byte == b':');
     let label = label.ok_or_else(|| ParseError::new("a label and a colon", number, line))? + 1;
     let (label, mut rest) = line.split_at_checked(label).unwrap_or((line, b""));
     let start = out.len();
     out.extend_from_slice(label);
-    for (column, is_shown) in shown.iter().enumerate() {
+    for column in 0..columns.count {
         let word = rest.trim_ascii_start();
         let length = word.iter().position(u8::is_ascii_whitespace);
         let (word, after) = word
@@ -101,7 +107,7 @@ fn row(line: &[u8], number: usize, shown: &[bool], out: &mut Vec<u8>) -> Result<
         if parse_u64(word).is_none() {
             return Err(ParseError::new("a number for each CPU", number, word));
         }
-        if *is_shown {
+        if columns.shown.contains(column) {
             let with_blanks = rest.len() - after.len();
             out.extend_from_slice(rest.get(..with_blanks).unwrap_or_default());
         }

@@ -2,10 +2,12 @@
 //! alike.
 //!
 //! Format: cpuset(7), "List format". Used by cpuset.cpus, cpuset.cpus.effective and
-//! /sys/devices/system/cpu/online. A set owns one small allocation, of as many bits as its highest
-//! member needs.
+//! /sys/devices/system/cpu/online. A set of CPUs below 1,024 is all in its place, a larger one owns one
+//! small allocation, of as many bits as its highest member needs.
 
 use std::fmt;
+
+use smallvec::SmallVec;
 
 use crate::error::ParseError;
 use crate::number::{parse_u32, push_u64, trim};
@@ -14,11 +16,14 @@ use crate::number::{parse_u32, push_u64, trim};
 /// today can be built for. It bounds the memory that a malformed text can make a set take.
 pub const MAX_CPUS: u32 = 65_536;
 
+/// How many words take no memory of their own: views make a set or three in each rendering.
+const IN_PLACE: usize = 16;
+
 /// A set of CPU numbers.
 // The last word is never zero, so that sets with the same members are equal word by word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuSet {
-    words: Vec<u64>,
+    words: SmallVec<[u64; IN_PLACE]>,
 }
 
 impl CpuSet {

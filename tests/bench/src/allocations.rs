@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// How often memory was asked for so far.
-pub(crate) fn count() -> u64 {
+#[must_use]
+pub fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
 /// The system's allocator, counted.
-pub(crate) struct Counting;
+#[derive(Debug)]
+pub struct Counting;
 
 // SAFETY: all of it is the system's allocator, called with what the caller has promised to it.
 unsafe impl GlobalAlloc for Counting {

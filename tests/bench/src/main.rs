@@ -15,13 +15,12 @@
 //! | `neighbours.rs` | what the readers of one container do to another |
 //! | `figures.rs` | medians and the like |
 //! | `report.rs`, `chart.rs` | the tables, the JSON and the picture |
-//! | `render.rs`, `allocations.rs` | one rendering, for who counts what it takes |
+//! | `render.rs` | one rendering of what `lib.rs` has, for who counts what it takes |
 //!
 //! Readers and servers share one CPU: a round trip to another one tells how long that takes to wake
 //! up. All servers are measured in turns, slice by slice, so that whoever else uses the machine slows
 //! all of them; the medians of the slices are compared, within one run only.
 
-mod allocations;
 mod calls;
 mod chart;
 mod container;
@@ -45,6 +44,8 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use measure::Scope;
+use vistafs_bench::allocations;
+use vistafs_bench::captured::Warmth;
 
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
@@ -71,7 +72,19 @@ enum Command {
     Reader { files: PathBuf },
     /// Renders a view of a captured host between two stops.
     #[command(hide = true)]
-    Render { root: PathBuf, view: String },
+    Render {
+        root: PathBuf,
+        view: String,
+        /// As a reader has it who is not the first.
+        #[arg(long)]
+        warm: bool,
+        /// Once more before that.
+        #[arg(long)]
+        slowly: bool,
+    },
+    /// Calls a parser between two stops.
+    #[command(hide = true)]
+    Parse { parser: String },
 }
 
 /// What is measured, and where it is written to.
@@ -122,7 +135,16 @@ fn main() -> ExitCode {
             null::serve(&texts, &mount_point).map(|()| ExitCode::SUCCESS)
         }
         Command::Reader { files } => reader::read(&files).map(|()| ExitCode::SUCCESS),
-        Command::Render { root, view } => render::render(&root, &view).map(|()| ExitCode::SUCCESS),
+        Command::Render {
+            root,
+            view,
+            warm,
+            slowly,
+        } => {
+            let warmth = if warm { Warmth::Warm } else { Warmth::Cold };
+            render::render(&root, &view, warmth, slowly).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Parse { parser } => render::parse(&parser).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("vistafs-bench: {error:#}");

@@ -1,13 +1,16 @@
-//! What one rendering of each view takes in this process: instructions, and how often it asks for memory.
+//! What one rendering of each view, and one call of each parser, takes in this process: instructions, and
+//! how often it asks for memory.
 //!
-//! `instructions.toml` keeps the figures, and a rendering that has grown by more than a tenth fails. It is
+//! `instructions.toml` keeps the figures, and what has grown by more than a tenth fails. It is
 //! meant: run it with `VISTAFS_ACCEPT=1`, and look at what changes in that file. Another compiler may
 //! make other code; then as well.
 //!
 //! Instructions are counted by letting the program go step by step (ptrace(2)): they do not depend on
 //! who else uses the machine, and unlike valgrind's they need nothing installed, and no emulation of
-//! each system call that vistafs makes. What the kernel does is not counted. The captured hosts have no
-//! epoch, so all of a text is read and understood each time.
+//! each system call that vistafs makes. What the kernel does is not counted.
+//!
+//! *Cold* is a rendering for which all texts are read anew, *warm* one that finds those of the host as a
+//! reader before it has left them.
 
 #![cfg(target_arch = "x86_64")]
 #![allow(
@@ -20,12 +23,18 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+use vistafs_bench::captured::fixtures;
+use vistafs_bench::many_cpus;
+use vistafs_bench::parsers::PARSERS;
 
 const HOSTS: [&str; 2] = ["debian12-v1", "debian12-v2"];
 
@@ -44,7 +53,10 @@ const VIEWS: [&str; 7] = [
 const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX2_Usable,-ERMS,-FSRM";
 
 /// More than any rendering takes.
-const MOST: u64 = 20_000_000;
+const MOST: u64 = 50_000_000;
+
+/// Longer than what is served again without an epoch: v1's samples of CPU time, of one tick each.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Of one rendering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,46 +67,79 @@ struct Figures {
 }
 
 /// By host and view.
-type All = BTreeMap<String, BTreeMap<String, Figures>>;
+type Views = BTreeMap<String, BTreeMap<String, Figures>>;
 
-fn bench() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct All {
+    cold: Views,
+    warm: Views,
+    parsers: BTreeMap<String, Figures>,
+}
+
+impl All {
+    /// Each figure with its name.
+    fn each(&self) -> BTreeMap<String, Figures> {
+        let views = [("cold", &self.cold), ("warm", &self.warm)].into_iter();
+        let views = views.flat_map(|(warmth, hosts)| {
+            hosts.iter().flat_map(move |(host, views)| {
+                let name = move |view| format!("{warmth}, {host}, {view}");
+                views
+                    .iter()
+                    .map(move |(view, figures)| (name(view), *figures))
+            })
+        });
+        let parsers = self.parsers.iter();
+        let parsers = parsers.map(|(name, figures)| (format!("parser {name}"), *figures));
+        views.chain(parsers).collect()
+    }
 }
 
 fn kept() -> PathBuf {
-    bench().join("instructions.toml")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("instructions.toml")
 }
 
-fn start(root: &Path, view: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_vistafs-bench"))
-        .arg("render")
-        .arg(root)
-        .arg(view)
+fn path(root: &Path) -> &str {
+    root.to_str().unwrap()
+}
+
+/// Goes on until the next stop; how many instructions that took.
+fn until_stopped(pid: Pid, what: &str) -> u64 {
+    let mut instructions = 0;
+    loop {
+        ptrace::step(pid, None).unwrap();
+        match waitpid(pid, None).unwrap() {
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => instructions += 1,
+            // The stop where it is now, told once more to who traces it.
+            WaitStatus::Stopped(_, Signal::SIGSTOP) if instructions == 0 => {}
+            WaitStatus::Stopped(_, Signal::SIGSTOP) => return instructions,
+            ended => panic!("{what}: {ended:?}"),
+        }
+        assert!(instructions < MOST, "{what} takes no end");
+    }
+}
+
+/// Of what `vistafs-bench` does with these arguments between its last stop and the one before.
+fn measure(args: &[&str]) -> Figures {
+    let mut child: Child = Command::new(env!("CARGO_BIN_EXE_vistafs-bench"))
+        .args(args)
         .env("GLIBC_TUNABLES", TUNABLES)
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
-}
-
-/// Steps through it from its first stop to its second one.
-fn measure(root: &Path, view: &str) -> Figures {
-    let mut child = start(root, view);
+        .unwrap();
+    let what = args.join(" ");
     let pid = Pid::from_raw(child.id().cast_signed());
     let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
-    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP), "{view}");
+    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP), "{what}");
     ptrace::attach(pid).unwrap();
-    let mut instructions = 0;
-    loop {
-        match waitpid(pid, None).unwrap() {
-            WaitStatus::Stopped(_, Signal::SIGTRAP) => instructions += 1,
-            // The first stop again, told to who traces it.
-            WaitStatus::Stopped(_, Signal::SIGSTOP) if instructions == 0 => {}
-            WaitStatus::Stopped(_, Signal::SIGSTOP) => break,
-            ended => panic!("{view}: {ended:?}"),
-        }
-        assert!(instructions < MOST, "{view} takes no end");
-        ptrace::step(pid, None).unwrap();
+    // The first stop again, told to who traces it.
+    let stopped = waitpid(pid, None).unwrap();
+    assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP), "{what}");
+    if args.contains(&"--slowly") {
+        until_stopped(pid, &what);
     }
+    std::thread::sleep(TICK);
+    let instructions = until_stopped(pid, &what);
     ptrace::detach(pid, None).unwrap();
     kill(pid, Signal::SIGCONT).unwrap();
     let mut printed = String::new();
@@ -107,19 +152,58 @@ fn measure(root: &Path, view: &str) -> Figures {
     }
 }
 
+/// Each of these, several at a time: nearly all of it is waiting for the kernel.
+fn measure_each(all: &[Vec<&str>]) -> Vec<Figures> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let figures = Mutex::new(vec![None; all.len()]);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(args) = all.get(at) else {
+                        return;
+                    };
+                    let measured = measure(args);
+                    figures.lock().unwrap()[at] = Some(measured);
+                }
+            });
+        }
+    });
+    let figures = figures.into_inner().unwrap();
+    figures.into_iter().map(Option::unwrap).collect()
+}
+
 fn measure_all() -> All {
-    let fixtures = bench().parent().unwrap().join("fixtures");
-    let mut all = All::new();
-    for host in HOSTS {
-        let root = fixtures.join(host);
-        let of_host = VIEWS.map(|view| (view.to_owned(), measure(&root, view)));
-        all.insert(host.to_owned(), of_host.into());
+    let roots = HOSTS.map(|host| fixtures().join(host));
+    let mut args = Vec::new();
+    for root in &roots {
+        for warmth in [None, Some("--warm")] {
+            args.extend(VIEWS.map(|view| {
+                let slowly = (view == "proc/stat").then_some("--slowly");
+                let render = ["render", path(root), view].into_iter();
+                render.chain(warmth).chain(slowly).collect::<Vec<_>>()
+            }));
+        }
     }
+    args.extend(PARSERS.iter().map(|parser| vec!["parse", parser.name]));
+    let mut figures = measure_each(&args).into_iter();
+    let mut all = All::default();
+    for host in HOSTS {
+        for views in [&mut all.cold, &mut all.warm] {
+            let of_host = VIEWS.iter().zip(&mut figures);
+            let of_host = of_host.map(|(view, figures)| ((*view).to_owned(), figures));
+            views.insert(host.to_owned(), of_host.collect());
+        }
+    }
+    let parsers = PARSERS.iter().map(|parser| parser.name.to_owned());
+    all.parsers = parsers.zip(figures).collect();
     all
 }
 
 #[test]
-fn no_rendering_takes_much_more_than_it_did() {
+fn nothing_takes_much_more_than_it_did() {
     let now = measure_all();
     if std::env::var_os("VISTAFS_ACCEPT").is_some() {
         std::fs::write(kept(), toml::to_string(&now).unwrap()).unwrap();
@@ -127,22 +211,50 @@ fn no_rendering_takes_much_more_than_it_did() {
     }
     let before = std::fs::read_to_string(kept()).unwrap_or_default();
     let before: All = toml::from_str(&before).unwrap();
+    let before = before.each();
     let mut grown = Vec::new();
-    for (host, views) in &now {
-        for (view, now) in views {
-            let kept = before.get(host).and_then(|views| views.get(view));
-            let Some(kept) = kept else {
-                grown.push(format!("{host}, {view} is new: {now:?}"));
-                continue;
-            };
-            let most = kept.instructions + kept.instructions / 10;
-            if now.instructions > most || now.allocations > kept.allocations {
-                grown.push(format!("{host}, {view}: {now:?}, and it was {kept:?}"));
-            }
+    for (name, now) in now.each() {
+        let Some(kept) = before.get(&name) else {
+            grown.push(format!("{name} is new: {now:?}"));
+            continue;
+        };
+        let most = kept.instructions + kept.instructions / 10;
+        if now.instructions > most || now.allocations > kept.allocations {
+            grown.push(format!("{name}: {now:?}, and it was {kept:?}"));
         }
     }
     assert!(
         grown.is_empty(),
         "if it is meant, VISTAFS_ACCEPT=1: {grown:#?}"
     );
+}
+
+/// What a rendering takes for each further CPU is no more with 512 of them than with 64. Views that pass the
+/// host's lines on are compared by time, in `cpus.rs`.
+#[test]
+fn many_cpus_take_no_more_instructions_than_their_number() {
+    const VIEW: &str = "proc/uptime";
+    let directory = tempfile::tempdir().unwrap();
+    let mut args = Vec::new();
+    let roots = HOSTS.map(|host| {
+        [2, 64, 512].map(|cpus| {
+            let root = directory.path().join(format!("{host}-{cpus}"));
+            many_cpus::make(&fixtures().join(host), &root, cpus).unwrap();
+            root
+        })
+    });
+    for root in roots.iter().flatten() {
+        args.push(vec!["render", path(root), VIEW, "--warm"]);
+    }
+    let figures = measure_each(&args);
+    for (host, figures) in HOSTS.iter().zip(figures.chunks(3)) {
+        let [few, some, many] = [0, 1, 2].map(|at: usize| figures[at].instructions);
+        let each = (some - few).div_ceil(62);
+        let each_of_many = (many - few).div_ceil(510);
+        println!("{host}, {VIEW}: {each} for each of 64 CPUs, {each_of_many} of 512");
+        assert!(
+            each_of_many <= each + each / 10,
+            "{host}, {VIEW}: {each_of_many} for each of 512 CPUs, and {each} for each of 64"
+        );
+    }
 }

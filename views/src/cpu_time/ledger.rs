@@ -15,6 +15,7 @@
 //! Kept in ns, shown in whole ticks: of each column, the ticks shown on all CPUs together are the
 //! column's time cut to ticks, not a tick less per CPU.
 
+use std::cmp::Reverse;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -78,7 +79,17 @@ pub(crate) struct Ledger {
     pub(super) early_nice: u64,
     /// ns charged beyond the time that had passed.
     pub(super) owed: u64,
-    order: Vec<(u32, bool)>,
+    // Room that readings take turns in.
+    charges: Charges,
+    candidates: Vec<Candidate>,
+}
+
+/// A CPU that may be shown a tick more or less.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    cpu: u32,
+    pending: i64,
+    was_given: bool,
 }
 
 impl Ledger {
@@ -113,7 +124,8 @@ impl Ledger {
         self.early_nice = told_nice - nice;
 
         let cpus = reading.visible.len();
-        let mut charges = Charges::new(passed, cpus);
+        let mut charges = std::mem::take(&mut self.charges);
+        charges.begin(passed, cpus);
         if reading.per_cpu.is_empty() {
             charges.spread(USER, all_user - nice);
             charges.spread(NICE, nice);
@@ -137,6 +149,7 @@ impl Ledger {
                 *pending = pending.saturating_add(i64::try_from(*ns).unwrap_or(i64::MAX));
             }
         }
+        self.charges = charges;
         let tick = 1_000_000_000 / i64::try_from(reading.ticks_per_second.max(1)).unwrap_or(100);
         for column in 0..COLUMNS {
             self.show_ticks(column, tick.max(1));
@@ -203,12 +216,11 @@ impl Ledger {
                     account.pending[column].saturating_add(left.pending[column]);
             }
         }
-        self.visible = visible.clone();
+        self.visible.clone_from(visible);
     }
 
     /// v1: each CPU's own time to it, the time on hidden CPUs to all visible ones.
     fn charge_per_cpu(&mut self, reading: &Reading<'_>, charges: &mut Charges) {
-        let visible: Vec<u32> = reading.visible.iter().collect();
         let mut hidden = [0u64; 2];
         for per_cpu in reading.per_cpu {
             let seen = &mut self.accounts[index(per_cpu.cpu)].seen;
@@ -221,12 +233,13 @@ impl Ledger {
             } else {
                 PerCpu::split(total, user, system)
             };
-            match visible.binary_search(&per_cpu.cpu) {
-                Ok(ordinal) => {
+            let ordinal = reading.visible.position(per_cpu.cpu);
+            match ordinal.map(index) {
+                Some(ordinal) => {
                     charges.columns[ordinal][USER] = user;
                     charges.columns[ordinal][SYSTEM] = system;
                 }
-                Err(_) => {
+                None => {
                     hidden[0] = hidden[0].saturating_add(user);
                     hidden[1] = hidden[1].saturating_add(system);
                 }
@@ -240,34 +253,50 @@ impl Ledger {
     fn show_ticks(&mut self, column: usize, tick: i64) {
         let mut sum: i64 = 0;
         let mut whole: i64 = 0;
-        self.order.clear();
+        self.candidates.clear();
         for cpu in &self.visible {
-            let pending = self.accounts[index(cpu)].pending[column];
+            let account = &mut self.accounts[index(cpu)];
+            let pending = account.pending[column];
             sum = sum.saturating_add(pending);
             let ticks = pending.div_euclid(tick).max(0);
             whole = whole.saturating_add(ticks);
-            self.accounts[index(cpu)].give(column, ticks, tick);
-            self.order.push((cpu, ticks > 0));
+            account.give(column, ticks, tick);
+            self.candidates.push(Candidate {
+                cpu,
+                pending: account.pending[column],
+                was_given: ticks > 0,
+            });
         }
         // One more each for those who come nearest to it; or, where an earlier reading was so
         // generous, one less for those who come least far beyond it.
         let missing = sum.div_euclid(tick).max(0) - whole;
-        let accounts = &self.accounts;
-        self.order
-            .sort_by_key(|&(cpu, _)| std::cmp::Reverse(accounts[index(cpu)].pending[column]));
-        let order = std::mem::take(&mut self.order);
         let count = usize::try_from(missing.unsigned_abs()).unwrap_or(usize::MAX);
-        if missing > 0 {
-            for &(cpu, _) in order.iter().take(count) {
-                self.accounts[index(cpu)].give(column, 1, tick);
-            }
+        let chosen = if missing < 0 {
+            self.candidates.retain(|one| one.was_given);
+            first_by(&mut self.candidates, count, |one| {
+                (one.pending, Reverse(one.cpu))
+            })
         } else {
-            for &(cpu, _) in order.iter().rev().filter(|(_, given)| *given).take(count) {
-                self.accounts[index(cpu)].give(column, -1, tick);
-            }
+            first_by(&mut self.candidates, count, |one| {
+                (Reverse(one.pending), one.cpu)
+            })
+        };
+        for one in chosen {
+            self.accounts[index(one.cpu)].give(column, missing.signum(), tick);
         }
-        self.order = order;
     }
+}
+
+/// The first ones in the order of a key, in any order: they are found without sorting all of them.
+fn first_by<K: Ord>(
+    all: &mut [Candidate],
+    count: usize,
+    key: impl FnMut(&Candidate) -> K,
+) -> &[Candidate] {
+    if (1..all.len()).contains(&count) {
+        all.select_nth_unstable_by_key(count - 1, key);
+    }
+    &all[..count.min(all.len())]
 }
 
 fn index(cpu: u32) -> usize {
@@ -281,18 +310,19 @@ fn grown(seen: &mut u64, now: u64) -> u64 {
 }
 
 /// What a reading charges to each visible CPU, ns.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Charges {
     passed: u64,
     columns: Vec<[u64; COLUMNS]>,
+    rooms: Vec<u64>,
 }
 
 impl Charges {
-    fn new(passed: u64, cpus: usize) -> Self {
-        Self {
-            passed,
-            columns: vec![[0; COLUMNS]; cpus],
-        }
+    /// Nothing is charged yet.
+    fn begin(&mut self, passed: u64, cpus: usize) {
+        self.passed = passed;
+        self.columns.clear();
+        self.columns.resize(cpus, [0; COLUMNS]);
     }
 
     fn room_of(&self, ordinal: usize) -> u64 {
@@ -313,9 +343,9 @@ impl Charges {
 
     /// Charges `ns` to the CPUs by the room that they have; what finds no room, in equal parts.
     fn spread(&mut self, column: usize, ns: u64) {
-        let rooms: Vec<u64> = (0..self.columns.len())
-            .map(|ordinal| self.room_of(ordinal))
-            .collect();
+        let mut rooms = std::mem::take(&mut self.rooms);
+        rooms.clear();
+        rooms.extend((0..self.columns.len()).map(|ordinal| self.room_of(ordinal)));
         let room = rooms
             .iter()
             .fold(0, |all: u128, room| all + u128::from(*room));
@@ -329,6 +359,7 @@ impl Charges {
             charge[column] = charge[column].saturating_add(share);
             left -= share;
         }
+        self.rooms = rooms;
         // Parts of a ns that the division left, and what has no room.
         let left = left.saturating_add(ns - fits);
         let cpus = self.columns.len() as u64;

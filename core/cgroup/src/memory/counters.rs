@@ -1,12 +1,13 @@
 //! Events that the kernel counts in `memory.stat`, by the names that /proc/vmstat has for them.
 
+use smallvec::SmallVec;
 use vistafs_text::{ParseError, flat_keyed};
 
 /// Counters of a cgroup and those below it.
 #[derive(Debug)]
 pub struct MemoryCounters<'t> {
-    // By name.
-    sorted: Vec<(&'t [u8], u64)>,
+    // By name; as many as kernels of today have take no memory of their own.
+    sorted: SmallVec<[(&'t [u8], u64); 64]>,
     oom_kills: u64,
 }
 
@@ -17,7 +18,7 @@ impl<'t> MemoryCounters<'t> {
         oom_kills: u64,
         name: impl Fn(&'t [u8]) -> Option<&'t [u8]>,
     ) -> Result<Self, ParseError> {
-        let mut sorted = Vec::new();
+        let mut sorted = SmallVec::new();
         for entry in flat_keyed::entries(text) {
             let (key, value) = entry?;
             if let Some(name) = name(key) {

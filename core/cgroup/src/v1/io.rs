@@ -38,14 +38,26 @@ impl Files {
         text: &mut Vec<u8>,
     ) -> Result<bool, HostError> {
         let throttle = self.throttle.usage(devices, text)?;
-        let mut by_bfq = Vec::new();
-        let bfq = self.bfq.usage(&mut by_bfq, text)?;
-        for other in by_bfq {
-            let known = &mut entry(devices, other.device).done;
-            if bytes(&other.done) > bytes(known) {
-                *known = other.done;
+        // Behind the others, until each is compared with its own.
+        let first = devices.len();
+        let bfq = self.bfq.usage(devices, text)?;
+        let mut kept = first;
+        for at in first..devices.len() {
+            let other = devices[at];
+            let of_throttle = devices[..first].iter_mut();
+            match of_throttle
+                .into_iter()
+                .find(|known| known.device == other.device)
+            {
+                Some(known) if bytes(&other.done) > bytes(&known.done) => known.done = other.done,
+                Some(_) => {}
+                None => {
+                    devices[kept] = other;
+                    kept += 1;
+                }
             }
         }
+        devices.truncate(kept);
         Ok(throttle || bfq)
     }
 }
@@ -66,7 +78,10 @@ impl Policy {
     }
 
     fn usage(&self, devices: &mut Vec<DeviceIo>, text: &mut Vec<u8>) -> Result<bool, HostError> {
-        Ok(self.recursive.usage(devices, text)? || self.own.usage(devices, text)?)
+        // What another policy has counted stays as it is.
+        let first = devices.len();
+        let by_all = self.recursive.usage(devices, first, text)?;
+        Ok(by_all || self.own.usage(devices, first, text)?)
     }
 }
 
@@ -88,14 +103,19 @@ impl Counters {
         }
     }
 
-    fn usage(&self, devices: &mut Vec<DeviceIo>, text: &mut Vec<u8>) -> Result<bool, HostError> {
+    fn usage(
+        &self,
+        devices: &mut Vec<DeviceIo>,
+        first: usize,
+        text: &mut Vec<u8>,
+    ) -> Result<bool, HostError> {
         if !self.bytes.read(text)? {
             return Ok(false);
         }
         for counter in blkio::counters(text) {
             let (device, kind, bytes) =
                 counter.map_err(|e| HostError::malformed(&self.bytes.path(), e))?;
-            let done = &mut entry(devices, device).done;
+            let done = &mut entry(devices, first, device).done;
             match kind {
                 Kind::Read => done.read_bytes = bytes,
                 Kind::Write => done.write_bytes = bytes,
@@ -106,7 +126,7 @@ impl Counters {
         for counter in blkio::counters(text) {
             let (device, kind, ios) =
                 counter.map_err(|e| HostError::malformed(&self.ios.path(), e))?;
-            let done = &mut entry(devices, device).done;
+            let done = &mut entry(devices, first, device).done;
             match kind {
                 Kind::Read => done.reads = ios,
                 Kind::Write => done.writes = ios,
@@ -123,10 +143,11 @@ fn bytes(done: &IoCounts) -> u64 {
         .saturating_add(done.discard_bytes)
 }
 
-/// The one of that device, made if there is none.
-fn entry(devices: &mut Vec<DeviceIo>, device: Device) -> &mut DeviceIo {
-    let at = devices.iter().position(|known| known.device == device);
-    let at = at.unwrap_or_else(|| {
+/// The one of that device from `first` on, made if there is none.
+fn entry(devices: &mut Vec<DeviceIo>, first: usize, device: Device) -> &mut DeviceIo {
+    let mut of_policy = devices.iter().skip(first);
+    let at = of_policy.position(|known| known.device == device);
+    let at = at.map(|at| first + at).unwrap_or_else(|| {
         devices.push(DeviceIo {
             device,
             done: IoCounts::default(),

@@ -1,0 +1,54 @@
+//! A rendering of each view that is a file, from captured hosts: cold, as the first reader in an epoch has
+//! it, and warm, as all others have it. Reading the captured files is part of it, and takes less than
+//! reading the kernel's.
+
+#![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
+
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use vistafs_bench::captured::{Captured, Warmth, fixtures};
+use vistafs_bench::many_cpus;
+
+const HOSTS: [&str; 2] = ["debian12-v1", "debian12-v2"];
+const MANY: usize = 512;
+
+fn renders(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut hosts = Vec::new();
+    for host in HOSTS {
+        let root = fixtures().join(host);
+        let many = directory.path().join(host);
+        many_cpus::make(&root, &many, MANY).unwrap();
+        hosts.push((host.to_owned(), root));
+        hosts.push((format!("{host}, {MANY} CPUs"), many));
+    }
+    for (host, root) in hosts {
+        for (name, warmth) in [("cold", Warmth::Cold), ("warm", Warmth::Warm)] {
+            let captured = Captured::open(&root, warmth).unwrap();
+            let mut group = criterion.benchmark_group(format!("{host}, {name}"));
+            for file in captured.files() {
+                let view = captured.view(file).unwrap();
+                let (mut scratch, mut out) = (Vec::new(), Vec::new());
+                // v1 has no pressure of containers.
+                if captured.render(&*view, &mut scratch, &mut out).is_err() {
+                    continue;
+                }
+                group.bench_function(BenchmarkId::from_parameter(file), |bencher| {
+                    bencher.iter(|| captured.render(&*view, &mut scratch, &mut out).unwrap());
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(30);
+    targets = renders
+}
+criterion_main!(benches);
