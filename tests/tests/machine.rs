@@ -155,3 +155,11 @@ mod pinned;
 /// Pinned nodes of views that are made up: texts of many pages, and such that grow.
 #[path = "machine/pinned_texts.rs"]
 mod pinned_texts;
+
+/// The hot tree: files that are opened without asking anybody.
+#[path = "machine/hot.rs"]
+mod hot;
+
+/// What the hot tree outlives: containers, workers, supervisors, everything.
+#[path = "machine/hot_outlives.rs"]
+mod hot_outlives;
