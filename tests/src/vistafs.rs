@@ -132,7 +132,9 @@ impl Mounted {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("vistafs has ended: {status}: {}", self.messages());
             }
-            self.path("proc").exists()
+            // The second one is of a hot tree.
+            let is_there = |name| self.path(name).symlink_metadata().is_ok();
+            is_there("proc") || is_there("self")
         });
     }
 
@@ -151,6 +153,14 @@ impl Mounted {
             child: None,
             is_wrapped: false,
         }
+    }
+
+    /// Of a hot tree, for containers: each one's own directory. Its drop ends nothing.
+    #[must_use]
+    pub fn own(&self) -> Self {
+        let mut own = self.for_readers();
+        own.root.push("self");
+        own
     }
 
     /// The command that mounts there.

@@ -159,3 +159,11 @@ mod pinned_texts;
 /// What many readers of one container do to another.
 #[path = "machine/neighbours.rs"]
 mod neighbours;
+
+/// The hot tree: files that are opened without asking anybody.
+#[path = "machine/hot.rs"]
+mod hot;
+
+/// What the hot tree outlives: containers, workers, supervisors, everything.
+#[path = "machine/hot_outlives.rs"]
+mod hot_outlives;

@@ -15,13 +15,13 @@ use vistafs_tests::container::{Namespaces, TestContainer, field};
 use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until};
 use vistafs_tests::{require, require_privileged};
 
-const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 /// After which a name may stand for another container's node.
 const QUIET: Duration = Duration::from_millis(1100);
 /// Longer than the usual window, with time for a loaded machine.
-const AFTER_THE_WINDOW: Duration = Duration::from_millis(300);
+pub(crate) const AFTER_THE_WINDOW: Duration = Duration::from_millis(300);
 
-fn limited(mib: u64) -> TestCgroup {
+pub(crate) fn limited(mib: u64) -> TestCgroup {
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(mib * MIB);
     cgroup
@@ -35,13 +35,13 @@ fn with_window(ms: u32) -> Mounted {
 }
 
 /// A script of this directory in a container, which has said that it is ready.
-struct Script {
+pub(crate) struct Script {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
 }
 
 impl Script {
-    fn start(mut command: Command, script: &str) -> Self {
+    pub(crate) fn start(mut command: Command, script: &str) -> Self {
         let mut child = command
             .env("SCRIPT", script)
             .stdin(Stdio::piped())
@@ -55,23 +55,23 @@ impl Script {
         Self { child, lines }
     }
 
-    fn tell(&mut self) {
+    pub(crate) fn tell(&mut self) {
         writeln!(self.child.stdin.as_mut().unwrap()).unwrap();
     }
 
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         line
     }
 
-    fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         let line = self.line();
         line.trim().parse().unwrap_or_else(|_| panic!("{line:?}"))
     }
 
     /// The rest of what it prints; its input ends first.
-    fn end(mut self) -> String {
+    pub(crate) fn end(mut self) -> String {
         drop(self.child.stdin.take());
         let mut rest = String::new();
         self.lines.read_to_string(&mut rest).unwrap();
@@ -81,19 +81,19 @@ impl Script {
     }
 }
 
-fn python() -> bool {
+pub(crate) fn python() -> bool {
     require::program("python3")
 }
 
 /// A descriptor of the container's init.
-fn descriptor(cgroup: &TestCgroup, number: i32) -> OwnedFd {
+pub(crate) fn descriptor(cgroup: &TestCgroup, number: i32) -> OwnedFd {
     let pid = cgroup.namespace_init().expect("the container's init");
     let pid = Pid::from_raw(pid).unwrap();
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap();
     rustix::process::pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()).unwrap()
 }
 
-fn total(file: &File) -> std::io::Result<u64> {
+pub(crate) fn total(file: &File) -> std::io::Result<u64> {
     let mut text = [0; 8192];
     let got = file.read_at(&mut text, 0)?;
     Ok(field(
@@ -107,7 +107,7 @@ fn total(file: &File) -> std::io::Result<u64> {
 const LOOKS: &str = "while [ -e $M/proc/meminfo ]; do sleep 0.1; done & ";
 
 /// A shell in a container that has opened its own meminfo as descriptor 3.
-fn keeper(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
+pub(crate) fn keeper(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
     let script = "exec 3</proc/meminfo; echo ready; read _ || true";
     Script::start(TestContainer::new(mounted, cgroup).command(script), "")
 }
@@ -117,10 +117,16 @@ fn two_containers_never_get_each_other_s() {
     require_privileged!();
     require!(python(), "needs python3");
     let mounted = with_window(50);
+    hammer(&mounted, QUIET);
+}
+
+/// Two containers hammer the same path and pass descriptors to each other. The second one is started so
+/// long after the first.
+pub(crate) fn hammer(mounted: &Mounted, apart: Duration) {
     let sockets = tempfile::tempdir().unwrap();
     let names = ["first", "second"].map(|name| sockets.path().join(name).display().to_string());
     let cgroups = [limited(96), limited(64)];
-    let rounds = require::rounds(130_000);
+    let rounds = require::rounds(145_000);
     let start = |mine: usize| {
         let kib = [96 << 10, 64 << 10];
         let script = format!(
@@ -130,11 +136,11 @@ fn two_containers_never_get_each_other_s() {
             kib[mine],
             kib[1 - mine]
         );
-        let command = TestContainer::new(&mounted, &cgroups[mine]).command(&script);
+        let command = TestContainer::new(mounted, &cgroups[mine]).command(&script);
         Script::start(command, include_str!("pinned/hammer.py"))
     };
     let first = start(0);
-    std::thread::sleep(QUIET);
+    std::thread::sleep(apart);
     let mut scripts = [first, start(1)];
     let inodes = scripts.each_mut().map(|script| script.number());
     assert!(inodes.iter().all(|inode| is_pinned(*inode)) && inodes[0] != inodes[1]);
@@ -152,10 +158,15 @@ fn two_containers_never_get_each_other_s() {
 fn texts_are_whole_though_their_lengths_change() {
     require_privileged!();
     require!(python(), "needs python3");
-    let (mounted, cgroup) = (with_window(20), limited(96));
+    whole(&with_window(20));
+}
+
+/// On a mount with a window of 20 ms.
+pub(crate) fn whole(mounted: &Mounted) {
+    let cgroup = limited(96);
     let least = require::rounds(4000);
     let script = format!("python3 -c \"$SCRIPT\" 2 {least}");
-    let mut command = TestContainer::new(&mounted, &cgroup).command(&script);
+    let mut command = TestContainer::new(mounted, &cgroup).command(&script);
     let output = command
         .env("SCRIPT", include_str!("pinned/whole.py"))
         .output();
@@ -172,9 +183,14 @@ fn texts_are_whole_though_their_lengths_change() {
 fn no_value_is_older_than_the_window() {
     require_privileged!();
     require!(python(), "needs python3");
+    ages(&with_window(1000));
+}
+
+/// On a mount with a window of a second.
+pub(crate) fn ages(mounted: &Mounted) {
     const WINDOW: Duration = Duration::from_secs(1);
-    let (mounted, cgroup) = (with_window(1000), limited(96));
-    let command = TestContainer::new(&mounted, &cgroup).command("python3 -c \"$SCRIPT\"");
+    let cgroup = limited(96);
+    let command = TestContainer::new(mounted, &cgroup).command("python3 -c \"$SCRIPT\"");
     let script = Script::start(command, include_str!("pinned/ages.py"));
     let mut changes = Vec::new();
     for mib in [64, 96, 64] {
@@ -187,7 +203,7 @@ fn no_value_is_older_than_the_window() {
     let seen = script.end();
     let mut reads = 0;
     let mut kept = 0;
-    for how in ["kept", "new"] {
+    for how in ["kept", "new", "sent", "mapped"] {
         let seen = seen.lines().filter_map(|line| line.strip_prefix(how));
         let seen: Vec<Vec<u64>> = seen
             .map(|line| {
@@ -234,7 +250,7 @@ fn without_a_window_each_read_asks() {
     keeper.end();
 }
 
-fn is_pinned(inode: u64) -> bool {
+pub(crate) fn is_pinned(inode: u64) -> bool {
     inode >> 56 == 0xff
 }
 

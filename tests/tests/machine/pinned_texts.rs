@@ -1,5 +1,5 @@
-//! Texts of many pages, as of a host with 512 CPUs, and such that grow beyond a page, on a mount that
-//! this process serves.
+//! Texts of many pages, as of a host with 512 CPUs, and such that grow beyond a page, on mounts that
+//! this process serves: of the common tree and of the hot one.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -79,6 +79,10 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
+        Self::with(|dispatcher| dispatcher)
+    }
+
+    fn with(tree: impl FnOnce(Dispatcher) -> Dispatcher) -> Self {
         let host = Arc::new(Host::running(Duration::ZERO).unwrap());
         let mounts = std::fs::read("/proc/self/mountinfo").unwrap();
         let hierarchies = Arc::new(Hierarchies::discover(&mounts, Path::new("/")).unwrap());
@@ -86,6 +90,7 @@ impl Served {
         let registry = Registry::new([&LARGE, &SMALL, &GROWING], &Selection::default()).unwrap();
         let dispatcher = Dispatcher::new(containers, &registry, Policy::default())
             .with_window(Duration::from_millis(20));
+        let dispatcher = tree(dispatcher);
 
         let dir = tempfile::tempdir().unwrap();
         let device = File::options()
@@ -162,5 +167,28 @@ fn texts_of_many_pages_are_of_one_moment() {
         panic!("{text}");
     };
     assert_eq!(texts, reads, "{text}");
+    assert!(few > 3 && few < many / 2, "{text}");
+}
+
+#[test]
+fn in_the_hot_tree_no_text_is_of_two_moments() {
+    require_privileged!();
+    require!(require::program("python3"), "needs python3");
+    let served = Served::with(Dispatcher::with_hot_tree);
+    let (mounted, cgroup) = (Mounted::new(), TestCgroup::new());
+    let mut command = TestContainer::new(&mounted, &cgroup).command("python3 -c \"$SCRIPT\"");
+    let output = command
+        .env("SCRIPT", include_str!("hot/moments.py"))
+        .env("TEXTS", served.dir.path().join("self"))
+        .output()
+        .unwrap();
+    let text = printed(&output);
+    let numbers: Vec<u32> = text
+        .split_whitespace()
+        .map(|number| number.parse().unwrap())
+        .collect();
+    let &[few, many] = &numbers[..] else {
+        panic!("{text}");
+    };
     assert!(few > 3 && few < many / 2, "{text}");
 }

@@ -1,17 +1,37 @@
 //! `vistafs status`: what the mount tells of itself, for people and for machines.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::cli::StatusArgs;
 use crate::output;
 use crate::status::{Status, ViewStatus};
+use crate::supervise::question::{Question, ask};
 
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
-    let file = args.mount.path()?.join("metrics");
-    let text = std::fs::read_to_string(&file).with_context(|| {
+    let mount = args.mount.path()?;
+    let file = mount.join("metrics");
+    let read = std::fs::read_to_string(&file);
+    if read
+        .as_ref()
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        && let Ok(answer) = ask(&mount, &Question::Status)
+        && answer["hot"] == true
+    {
+        // There is nothing in that tree that is not a container's.
+        let text = if args.json {
+            serde_json::to_string_pretty(&answer)? + "\n"
+        } else {
+            told_by_supervisor(&answer)
+        };
+        output::print(text.as_bytes())?;
+        return Ok(0);
+    }
+    let text = read.with_context(|| {
         format!(
             "cannot read {} (is vistafs mounted there? only root on the host can)",
             file.display()
@@ -75,6 +95,26 @@ fn told(status: &Status) -> String {
         text += &output::table(head, asked.into_iter().map(cells));
     }
     text
+}
+
+fn told_by_supervisor(answer: &Value) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |since| since.as_secs());
+    let process = |who: &str| {
+        let (pid, since) = (&answer[who]["pid"], answer[who]["since"].as_u64());
+        let up = now.saturating_sub(since.unwrap_or(now));
+        format!("process {pid}, up {up} s")
+    };
+    let mut text = format!("{:<12}{}\n", "supervisor", process("supervisor"));
+    let restarts = answer["restarts"]["last"].as_array().into_iter().flatten();
+    for why in restarts.filter_map(|end| end["why"].as_str()) {
+        text += &format!("{:<12}{why}\n", "restart");
+    }
+    let worker = match answer["worker"]["serving"] == true {
+        true => process("worker"),
+        false => "none serves".to_owned(),
+    };
+    text + &format!("{:<12}{worker}\n", "worker")
 }
 
 fn cells(view: &ViewStatus) -> [String; 7] {

@@ -74,7 +74,7 @@ impl Dispatcher {
                 let number = child.and_then(|child| hot.number(&self.tree, child, owner));
                 let number = number.ok_or(DispatchError::NoEntry)?;
                 let attributes = self.hot_attributes(hot, number, asker)?;
-                if attributes.size > PAGE as u64 && attributes.kind == NodeKind::File {
+                if self.is_long(number) {
                     return Err(DispatchError::NoEntry);
                 }
                 Ok(Entry {
@@ -204,6 +204,9 @@ impl Dispatcher {
                     let Some(number) = hot.number(&self.tree, *child, owner) else {
                         continue;
                     };
+                    if self.is_long(number) {
+                        continue;
+                    }
                     let kind = match self.tree.node(*child) {
                         Node::View(_) => NodeKind::File,
                         Node::Directory(_) => NodeKind::Directory,
@@ -213,6 +216,13 @@ impl Dispatcher {
             }
         }
         Ok(listing)
+    }
+
+    /// Whether a text is known to be longer than a page, by which it would be given out in pieces of
+    /// several moments.
+    fn is_long(&self, number: u64) -> bool {
+        let known = self.pinned.known(number);
+        known.is_some_and(|node| node.told().length > PAGE)
     }
 
     /// The name of the caller's own directory.

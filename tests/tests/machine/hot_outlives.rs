@@ -1,0 +1,221 @@
+//! What the hot tree outlives, and what is seen when a container does not.
+
+use std::fs::File;
+use std::io::Read;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::{TestContainer, field};
+use vistafs_tests::require_privileged;
+use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until};
+
+use crate::hot::{hot, hot_with};
+use crate::pinned::{AFTER_THE_WINDOW, MIB, Script, descriptor, limited, total};
+use crate::repair::{Resident, machine, outcome, repair, script};
+
+fn kill_worker(mounted: &Mounted) {
+    let worker = mounted.pid();
+    kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).unwrap();
+    wait_until("there is another worker", || mounted.pid() != worker);
+}
+
+/// A shell in a container that keeps its meminfo as descriptor 3, and is asked by all ways there are.
+fn by_all_ways(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
+    let script = "exec 3</proc/meminfo; echo ready; while read _; do \
+                  head -1 /proc/self/fd/3; head -1 /proc/meminfo; head -1 $M/proc/meminfo; \
+                  read line <&3; echo \"$line\"; exec 3</proc/meminfo; done";
+    Script::start(
+        TestContainer::new(&mounted.own(), cgroup).command(script),
+        "",
+    )
+}
+
+fn check(inside: &mut Script, mib: u64) {
+    inside.tell();
+    for _ in 0..4 {
+        assert_eq!(field(&inside.line(), "MemTotal:"), mib << 10);
+    }
+}
+
+#[test]
+fn kept_descriptors_outlive_workers() {
+    require_privileged!();
+    let (mounted, cgroup) = (hot(50), limited(96));
+    let mut inside = by_all_ways(&mounted, &cgroup);
+    check(&mut inside, 96);
+    let file = File::from(descriptor(&cgroup, 3));
+    for mib in [64, 32] {
+        assert!(total(&file).is_ok());
+        kill_worker(&mounted);
+        cgroup.limit_memory(mib * MIB);
+        std::thread::sleep(AFTER_THE_WINDOW);
+        check(&mut inside, mib);
+        // Passed on to the host: the owner has asked the new worker.
+        assert_eq!(total(&file).unwrap(), mib << 10);
+    }
+    let worker = mounted.pid();
+    let root = mounted.root();
+    let _ = printed(&vistafs(&["upgrade", "--mount", root.to_str().unwrap()]));
+    assert_ne!(mounted.pid(), worker);
+    cgroup.limit_memory(96 * MIB);
+    std::thread::sleep(AFTER_THE_WINDOW);
+    check(&mut inside, 96);
+    let listed = std::fs::read_dir(&root).unwrap().count();
+    assert_eq!(listed, 2, "self, and the one that has asked");
+    inside.end();
+    drop(file);
+}
+
+/// What is sent again, and what waits while nobody serves.
+#[test]
+fn readers_do_not_notice_that_workers_are_killed() {
+    require_privileged!();
+    let (mounted, cgroup) = (hot(20), limited(96));
+    let script = "echo ready; n=0; until [ -e \"$M/../../stop\" ]; do \
+                  for f in /proc/meminfo $M/proc/meminfo; do \
+                  read line <$f || exit 3; \
+                  [ \"$line\" = 'MemTotal:          98304 kB' ] || { echo \"$line\"; exit 4; }; done; \
+                  ls $M/proc $M/.. >/dev/null || exit 5; n=$((n + 1)); done; echo $n";
+    let mut inside = Script::start(
+        TestContainer::new(&mounted.own(), &cgroup).command(script),
+        "",
+    );
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_millis(50));
+        kill_worker(&mounted);
+    }
+    std::fs::write(mounted.root().with_file_name("stop"), "").unwrap();
+    assert!(inside.number() > 10);
+    inside.end();
+}
+
+/// A container in the owner has no name of its own for what it was given, and is the first to ask.
+#[test]
+fn who_is_in_the_owner_may_ask_a_new_worker_first() {
+    require_privileged!();
+    let (mounted, cgroup) = (hot(50), limited(96));
+    let inner = cgroup.child("inner");
+    inner.limit_memory(48 * MIB);
+    let join = String::from_utf8(inner.join_script()).unwrap();
+    // The shell around it stays, without a question of its own, as the parent of what is in it.
+    let script = "echo ready; exec 5<&0; sh -c \"$JOIN\" <&5; exit 0";
+    let mut command = TestContainer::new(&mounted.own(), &cgroup).command(script);
+    command.env(
+        "JOIN",
+        format!("{join}exec unshare -mCpf sh -c \"$NESTED\""),
+    );
+    let nested = "while read _; do head -1 /proc/meminfo; readlink $M || echo none; done";
+    command.env("NESTED", nested);
+    let mut inside = Script::start(command, "");
+    let mut asked = || {
+        inside.tell();
+        (field(&inside.line(), "MemTotal:") >> 10, inside.line())
+    };
+    let (total, name) = asked();
+    assert_eq!(total, 96, "what it was given is the owner's");
+    assert_eq!(name.trim_end().len(), 10, "{name}");
+    for mib in [64, 80] {
+        kill_worker(&mounted);
+        cgroup.limit_memory(mib * MIB);
+        std::thread::sleep(AFTER_THE_WINDOW);
+        assert_eq!(asked(), (mib, name.clone()));
+    }
+    inside.end();
+}
+
+#[test]
+fn what_is_kept_of_a_container_that_has_ended_is_an_error() {
+    require_privileged!();
+    let (mounted, cgroup) = (hot(50), limited(96));
+    let inside = by_all_ways(&mounted, &cgroup);
+    let file = File::from(descriptor(&cgroup, 3));
+    assert_eq!(total(&file).unwrap(), 96 << 10);
+    let pid = cgroup.namespace_init().unwrap();
+    let again = File::open(format!("/proc/{pid}/root/proc/stat")).unwrap();
+    inside.end();
+    cgroup.remove();
+    std::thread::sleep(AFTER_THE_WINDOW);
+    // Another one may look just like it.
+    let next = limited(64);
+    let other = TestContainer::new(&mounted.own(), &next).run("cat /proc/meminfo");
+    assert_eq!(field(&other, "MemTotal:"), 64 << 10);
+    let is_gone = |error: std::io::Error| {
+        let gone = [Errno::ENODEV, Errno::ESTALE].map(|errno| Some(errno as i32));
+        assert!(gone.contains(&error.raw_os_error()), "{error}");
+    };
+    is_gone(total(&file).unwrap_err());
+    is_gone((&again).read_to_end(&mut Vec::new()).unwrap_err());
+    kill_worker(&mounted);
+    std::thread::sleep(AFTER_THE_WINDOW);
+    is_gone(total(&file).unwrap_err());
+}
+
+/// From one supervisor to the next, which must be one for the same tree.
+#[test]
+fn it_is_handed_over_as_what_it_is() {
+    require_privileged!();
+    let handing_over = |ms, more: &[&str]| {
+        let args = [&["--handover"], more].concat();
+        MountOptions {
+            args: args.into_iter().map(String::from).collect(),
+            ..hot_with(ms)
+        }
+    };
+    let mut mounted = Mounted::with(&handing_over(50, &["--hot"]));
+    let cgroup = limited(96);
+    let mut inside = by_all_ways(&mounted, &cgroup);
+    check(&mut inside, 96);
+    let refused = mounted.command(&handing_over(50, &[])).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        why.contains("is a mount of the hot tree: mount with --hot"),
+        "{why}"
+    );
+    check(&mut inside, 96);
+    let worker = mounted.pid();
+    let mut before = mounted.succeed(&handing_over(50, &["--hot"]));
+    wait_until("the next one's worker serves", || {
+        let root = mounted.root();
+        let output = vistafs(&["status", "--json", "--mount", root.to_str().unwrap()]);
+        let status = serde_json::from_slice::<serde_json::Value>(&output.stdout);
+        status.is_ok_and(|status| {
+            let pid = status["worker"]["pid"].as_u64();
+            pid.is_some_and(|pid| pid != u64::from(worker)) && status["worker"]["serving"] == true
+        })
+    });
+    cgroup.limit_memory(64 * MIB);
+    std::thread::sleep(AFTER_THE_WINDOW);
+    check(&mut inside, 64);
+    kill(Pid::from_raw(before.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert!(before.wait().unwrap().success());
+    check(&mut inside, 64);
+    inside.end();
+}
+
+/// Everything has died: what is of the one tree is repaired from a mount of that, and from no other.
+#[test]
+fn the_dead_are_repaired_from_their_own_tree() {
+    require_privileged!();
+    let _machine = machine();
+    let (mut mounted, other) = (hot(50), Mounted::new());
+    let cgroup = limited(96);
+    let own = mounted.own();
+    let container = TestContainer::new(&own, &cgroup);
+    let resident = Resident::new(container.command(&script("true", "cat /proc/meminfo")));
+    mounted.die();
+    mounted.start(&hot_with(50));
+    let (rows, _) = repair(&other, &[&resident], &[]);
+    assert!(
+        rows.iter().all(|row| row["path"] != "/proc/meminfo"),
+        "{rows:?}"
+    );
+    let (rows, status) = repair(&mounted, &[&resident], &[]);
+    assert_eq!(status, 0, "{rows:?}");
+    assert_eq!(outcome(&rows, "/proc/meminfo"), "repaired");
+    assert_eq!(repair(&mounted, &[&resident], &[]), (vec![], 0));
+    assert_eq!(field(&resident.go_on(), "MemTotal:"), 96 << 10);
+}
