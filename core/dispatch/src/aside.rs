@@ -14,14 +14,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::pace::Pace;
-
 /// How long a thread waits for more: to start another takes longer than most of what it does.
 const A_LITTLE: Duration = Duration::from_millis(200);
-
-/// How many requests that could be served at once may wait: each is noted in the handover memory, which has
-/// room for four times as many of all containers.
-const MOST: usize = 256;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -30,8 +24,6 @@ type Work = Box<dyn FnOnce() + Send>;
 pub(crate) struct Aside {
     queue: Mutex<Queue>,
     more: Condvar,
-    /// How long its requests take.
-    pub(crate) pace: Pace,
 }
 
 #[derive(Default)]
@@ -47,9 +39,9 @@ impl fmt::Debug for Aside {
 }
 
 impl Aside {
-    /// Whether a request is to wait here because others of this container take long.
-    pub(crate) fn is_for_its_pace(&self) -> bool {
-        self.pace.is_slow() && self.queue.lock().waiting.len() < MOST
+    /// How much is waiting.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.lock().waiting.len()
     }
 
     /// Has something done, after all that was given before.

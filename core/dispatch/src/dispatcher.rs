@@ -25,7 +25,7 @@ use crate::kept_text::Budget;
 use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
-use crate::pace::Slowness;
+use crate::pace::{Pace, Slowness};
 use crate::passing::Passing;
 use crate::pinned::{Freshness, Pinned};
 use crate::place::Place;
@@ -125,6 +125,8 @@ pub struct Dispatcher {
     has_slow: bool,
     // Of containers whose requests take long.
     slowness: Slowness,
+    // Of callers on the host; each container has its own.
+    pace: Arc<Pace>,
     passing: Passing,
     // Of the views; that of `metrics` itself, which is the last, is not counted.
     figures: Figures,
@@ -191,6 +193,7 @@ impl Dispatcher {
             complaints: Complaints::default(),
             policy,
             slowness: Slowness::default(),
+            pace: Arc::default(),
             passing: Passing::default(),
             figures,
             started: SystemTime::now(),

@@ -5,12 +5,17 @@
 //! threads, and every other container behind all of them. While a container's reads and opens take long on the
 //! average they are therefore done aside (`aside.rs`), one after the other, and serving threads only
 //! hand them on. It does not matter which file it is, or why it takes long.
+//!
+//! What may wait for others than the kernel is done aside in any case. It is another queue, so that nobody
+//! waits for a command because his container has many processes, and it does not count here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+
+use crate::aside::Aside;
 
 /// What is put aside takes some ten µs more, little beside this.
 const LONG: Duration = Duration::from_micros(200);
@@ -30,17 +35,28 @@ impl Slowness {
     }
 }
 
-/// The pace of one container.
+/// How many requests of a container may wait: each is noted in the handover memory, which has room for four
+/// times as many of all containers.
+const MOST: usize = 256;
+
+/// The pace of one container, and where it waits for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
+    aside: Arc<Aside>,
     // ns. A thread that is taken off its CPU makes one request long, and the next ones mend that.
     average: AtomicU64,
     slow: Mutex<Option<Slow>>,
 }
 
 impl Pace {
-    pub(crate) fn is_slow(&self) -> bool {
+    fn is_slow(&self) -> bool {
         u128::from(self.average.load(Ordering::Relaxed)) >= LONG.as_nanos()
+    }
+
+    /// Where a request waits for those before it. `None`: they do not take long, or are too many.
+    pub(crate) fn aside(&self) -> Option<Arc<Aside>> {
+        let waits = self.is_slow() && self.aside.waiting() < MOST;
+        waits.then(|| Arc::clone(&self.aside))
     }
 
     /// A request took so long.
@@ -88,12 +104,12 @@ mod tests {
         pace.took(FAST, &slowness);
         assert!(!pace.is_slow() && !slowness.is_any() && !slowness.matters(FAST));
         pace.took(5 * LONG, &slowness);
-        assert!(pace.is_slow() && slowness.is_any() && slowness.matters(FAST));
+        assert!(pace.aside().is_some() && slowness.is_any() && slowness.matters(FAST));
         let other = Pace::default();
         other.took(FAST, &slowness);
         assert!(!other.is_slow() && slowness.is_any());
         (0..4).for_each(|_| pace.took(FAST, &slowness));
-        assert!(!pace.is_slow() && !slowness.is_any());
+        assert!(pace.aside().is_none() && !slowness.is_any());
         // Where each is a little more than that, some do it.
         (0..20).for_each(|_| pace.took(LONG * 3 / 2, &slowness));
         assert!(pace.is_slow());
@@ -106,5 +122,22 @@ mod tests {
         assert!(pace.is_slow() && slowness.is_any());
         drop(pace);
         assert!(!slowness.is_any());
+    }
+    #[test]
+    fn no_more_wait_than_there_is_room_for() {
+        let (slowness, pace) = (Slowness::default(), Pace::default());
+        pace.took(Duration::from_secs(1), &slowness);
+        let (go_on, stop) = std::sync::mpsc::channel::<()>();
+        pace.aside()
+            .unwrap()
+            .give(move || assert!(stop.recv().is_err()));
+        let mut given = 0;
+        while let Some(aside) = pace.aside() {
+            aside.give(|| {});
+            given += 1;
+        }
+        // The first one waits until it is begun.
+        assert!((MOST - 1..=MOST).contains(&given), "{given}");
+        drop(go_on);
     }
 }

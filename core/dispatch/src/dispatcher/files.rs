@@ -20,6 +20,7 @@ use crate::errno::DispatchError;
 use crate::figures::{Counted, Operation};
 use crate::kept_text::{Budget, KeptText};
 use crate::open_files::{Behind, OpenFile, Shows, Text};
+use crate::pace::Pace;
 use crate::tree::Node;
 
 /// Ready for everything, as a /proc file without a poll operation.
@@ -71,7 +72,7 @@ impl Dispatcher {
             self.behind(&file, asker)?;
         }
         let page_cache = self.page_cache(number, &file);
-        self.took(&file.shows, counted.took());
+        self.took(file.view, &file.shows, counted.took());
         Ok((self.open_files.open(file), page_cache))
     }
 
@@ -96,7 +97,7 @@ impl Dispatcher {
         let mut counted = self.figures.begin(Operation::Read);
         let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
         let read = self.read_file((handle, &file), offset, size, asker, reply);
-        self.took(&file.shows, counted.took());
+        self.took(file.view, &file.shows, counted.took());
         counted.end(read)
     }
 
@@ -317,23 +318,24 @@ impl Dispatcher {
                 Some(self.aside(&shows))
             }
             Node::View(view) if self.slowness.is_any() => {
-                self.aside_of_slow_container(&self.shows(view, &place, asker).ok()?)
+                self.pace(&self.shows(view, &place, asker).ok()?).aside()
             }
             _ => None,
         }
     }
 
-    /// A request for a container took so long.
-    pub(super) fn took(&self, shows: &Shows, took: Duration) {
-        if self.slowness.matters(took) {
-            self.aside(shows).pace.took(took, &self.slowness);
+    /// To open or read a file of a view took so long.
+    pub(super) fn took(&self, view: usize, shows: &Shows, took: Duration) {
+        if self.slowness.matters(took) && !self.views[view].takes_time() {
+            self.pace(shows).took(took, &self.slowness);
         }
     }
 
-    /// Where to do what takes no time by itself, if others of the container take long.
-    fn aside_of_slow_container(&self, shows: &Shows) -> Option<Arc<Aside>> {
-        let aside = self.aside(shows);
-        aside.is_for_its_pace().then_some(aside)
+    fn pace(&self, shows: &Shows) -> Arc<Pace> {
+        match shows {
+            Shows::Host => Arc::clone(&self.pace),
+            Shows::Container(container) => container.state(),
+        }
     }
 
     /// Whether a view that may take long is asked whether a file may be opened.
@@ -356,7 +358,7 @@ impl Dispatcher {
             if self.views[view].takes_time() {
                 return Some(self.aside(shows));
             }
-            self.aside_of_slow_container(shows)
+            self.pace(shows).aside()
         };
         if let Some(file) = self.open_files.get(handle) {
             return aside(file.view, &file.shows);

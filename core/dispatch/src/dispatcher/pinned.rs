@@ -278,7 +278,7 @@ impl Dispatcher {
             (Provider::File(view), _) => self.rendered(&**view, container, &mut text),
             _ => Err(ViewError::Answer(vistafs_view::Errno::NODEV)),
         };
-        self.took(&shows, began.elapsed());
+        self.took(view, &shows, began.elapsed());
         rendered.map_err(|error| self.failed(view, &shows, error))?;
         Ok(text)
     }
