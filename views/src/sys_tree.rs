@@ -23,6 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use vistafs_host::{FileKind, Host};
 use vistafs_view::{Access, Errno, NodeAttributes, NodeId, NodeKind, Request, TreeView, ViewError};
 
@@ -210,7 +211,7 @@ impl<T: HostTree> TreeView for SysTree<T> {
         let host = request.host();
         let (path, seen) = self.find(request, node)?;
         if let Some(mut seen) = seen {
-            let names: Vec<&str> = path.split('/').collect();
+            let names: SmallVec<[&str; 8]> = path.split('/').collect();
             if self.tree.text(&names, &mut seen, out)? {
                 return Ok(());
             }

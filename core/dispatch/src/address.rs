@@ -54,6 +54,14 @@ impl Addresses {
         Some(address)
     }
 
+    /// The node in the fixed tree of a node number.
+    pub(crate) fn node(&self, number: u64, tree: &Tree) -> Option<usize> {
+        if let Some((address, _)) = self.known.lock().get(&number) {
+            return Some(address.node);
+        }
+        self.get(number, tree).map(|address| address.node)
+    }
+
     /// Notes that the kernel is told of `address`. `None`: another one has its number.
     pub(crate) fn remember(&self, address: &Place, tree: &Tree) -> Option<u64> {
         let number = address.number(tree);

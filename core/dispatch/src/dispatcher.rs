@@ -406,7 +406,7 @@ impl Dispatcher {
             None => self
                 .tree
                 .by_number(node)
-                .or_else(|| Some(self.addresses.get(node, &self.tree)?.node)),
+                .or_else(|| self.addresses.node(node, &self.tree)),
         };
         match *self.tree.node(node?) {
             Node::View(view) => Some((self.views[view].number, self.views[view].name)),

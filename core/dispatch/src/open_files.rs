@@ -139,7 +139,8 @@ const KEPT_SIZE: usize = 64 << 10;
 pub(crate) struct OpenFiles {
     files: [RwLock<HashMap<u64, Arc<OpenFile>>>; SHARDS],
     listings: RwLock<HashMap<u64, Arc<Listing>>>,
-    buffers: Mutex<Vec<Vec<u8>>>,
+    // Each with its counter, so that sharing one takes no memory.
+    buffers: Mutex<Vec<Arc<Vec<u8>>>>,
     mark: u64,
     next: AtomicU64,
 }
@@ -178,27 +179,40 @@ impl OpenFiles {
 
     /// Closes a file. What stood behind it is open until the one that is returned is dropped.
     pub(crate) fn close(&self, handle: u64) -> Option<OpenFile> {
-        let closed = self.shard(handle).write().remove(&handle);
-        let file = closed.and_then(Arc::into_inner)?;
-        self.give_back_shared(file.text.lock().take());
-        Some(file)
+        let closed = self.shard(handle).write().remove(&handle)?;
+        // Who has answered its last read may still hold it, and is not to take the buffer along.
+        if let Some(mut text) = closed.text.try_lock() {
+            self.give_back_shared(text.take());
+        }
+        Arc::into_inner(closed)
     }
 
     /// Keeps a buffer for another file.
-    pub(crate) fn give_back(&self, mut bytes: Vec<u8>) {
-        if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE {
-            bytes.clear();
-            let mut buffers = self.buffers.lock();
-            if buffers.len() < KEPT_BUFFERS {
-                buffers.push(bytes);
-            }
-        }
+    pub(crate) fn give_back(&self, bytes: Vec<u8>) {
+        self.give_back_shared(Some(Arc::new(bytes)));
     }
 
     /// The same for one that others may still be reading: the last of them gives it back.
     pub(crate) fn give_back_shared(&self, bytes: Option<Arc<Vec<u8>>>) {
-        if let Some(bytes) = bytes.and_then(Arc::into_inner) {
-            self.give_back(bytes);
+        let Some(mut shared) = bytes else {
+            return;
+        };
+        if Arc::get_mut(&mut shared).is_none() {
+            // Of two that come at the same instant neither is alone, but one of them is the last.
+            let Some(bytes) = Arc::into_inner(shared) else {
+                return;
+            };
+            shared = Arc::new(bytes);
+        }
+        let Some(bytes) = Arc::get_mut(&mut shared) else {
+            return;
+        };
+        if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE {
+            bytes.clear();
+            let mut buffers = self.buffers.lock();
+            if buffers.len() < KEPT_BUFFERS {
+                buffers.push(shared);
+            }
         }
     }
 
@@ -211,12 +225,13 @@ impl OpenFiles {
             bytes.clear();
             return earlier;
         }
-        Arc::new(self.buffer())
+        self.buffers.lock().pop().unwrap_or_default()
     }
 
     /// A buffer that was given back, or a new one.
     pub(crate) fn buffer(&self) -> Vec<u8> {
-        self.buffers.lock().pop().unwrap_or_default()
+        let given_back = self.buffers.lock().pop();
+        given_back.and_then(Arc::into_inner).unwrap_or_default()
     }
 
     /// Opens a directory with what it lists; its handle.
