@@ -105,11 +105,13 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
         let Some(containers) = containers.upgrade() else {
             return;
         };
-        for event in &events {
-            if let Some(key) = containers.lifetimes().take(event.data.u64()) {
-                containers.ended(&key);
-                (ended, unsettled) = (ended + 1, true);
-            }
+        let tokens = events.iter().map(|event| event.data.u64());
+        let keys: Vec<_> = tokens
+            .filter_map(|token| containers.lifetimes().take(token))
+            .collect();
+        if !keys.is_empty() {
+            forget(&containers, &keys);
+            (ended, unsettled) = (ended + keys.len(), true);
         }
         // A container is some KiB; the allocator would keep them for others for ever.
         if is_settled || ended > containers.len() / 4 {
@@ -119,4 +121,17 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
         }
         unsettled &= !is_settled;
     }
+}
+
+/// Has a thread of its own forget containers. An allocator keeps some of what a thread has freed for that
+/// thread, a piece here and there, and no page with such a piece can be given back before the thread ends.
+fn forget(containers: &Containers, keys: &[NamespaceKey]) {
+    let work = || keys.iter().for_each(|key| containers.ended(key));
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("forget".into());
+        if let Err(error) = thread.spawn_scoped(scope, work) {
+            log::debug!("cannot start a thread: {error}");
+            work();
+        }
+    });
 }
