@@ -144,6 +144,10 @@ mod repair_hostile;
 #[path = "machine/idle.rs"]
 mod idle;
 
+/// What containers cost while they are known, and what is left of them.
+#[path = "machine/memory.rs"]
+mod memory;
+
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]
 mod metrics;

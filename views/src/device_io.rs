@@ -70,11 +70,15 @@ impl Ledger {
                     account.seen = now.done;
                     account.shown = account.shown.zip_with(growth, u64::saturating_add);
                 }
-                None => self.accounts.push(Account {
-                    device: now.device,
-                    seen: now.done,
-                    shown: now.done,
-                }),
+                None => {
+                    // Most containers use one device, or two.
+                    self.accounts.reserve_exact(1);
+                    self.accounts.push(Account {
+                        device: now.device,
+                        seen: now.done,
+                        shown: now.done,
+                    });
+                }
             }
         }
     }

@@ -3,7 +3,9 @@
 //! Held directories make a reading safe against renames and against a new cgroup of the same name:
 //! below a removed directory nothing is found any more.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,11 +23,16 @@ const DEEPEST: usize = 128;
 pub struct Cgroup {
     hierarchy: Arc<Hierarchy>,
     // Own directory first. The root of the hierarchy is in it only when it is the cgroup itself.
-    levels: Vec<Arc<Dir>>,
-    // Of each level: kernfs ids, never given again while it is mounted.
-    inodes: Vec<u64>,
-    is_root: bool,
-    path: PathBuf,
+    levels: Box<[Level]>,
+    // Where in the path of its directory that in the hierarchy begins.
+    path_at: usize,
+}
+
+#[derive(Debug)]
+struct Level {
+    directory: Arc<Dir>,
+    // Its kernfs id, never given again while it is mounted.
+    inode: u64,
 }
 
 impl Cgroup {
@@ -58,25 +65,26 @@ impl Cgroup {
         let is_root = fds.len() == 1;
         if !is_root {
             fds.pop();
-            inodes.pop();
         }
         let hold = |fd| {
             let path = path_of(&fd).unwrap_or_else(|| top.to_owned());
             Arc::new(Dir::from_fd(fd, path))
         };
-        let levels: Vec<Arc<Dir>> = if is_root {
-            // Many containers are there, in most of the hierarchies: one descriptor does for all.
-            vec![Arc::clone(hierarchy.root())]
-        } else {
-            fds.into_iter().map(hold).collect()
-        };
-        let path = path_in(hierarchy, levels[0].path());
+        // Many containers are at the root, in most of the hierarchies: one descriptor does for all.
+        let root = || Arc::clone(hierarchy.root());
+        let directories = fds
+            .into_iter()
+            .map(|fd| if is_root { root() } else { hold(fd) });
+        let levels = directories.zip(inodes);
+        let levels: Box<[Level]> = levels
+            .map(|(directory, inode)| Level { directory, inode })
+            .collect();
+        let own = levels[0].directory.path();
+        let path_at = path_of(hierarchy.root()).map_or(0, |root| begin_in(&root, own));
         Ok(Self {
             hierarchy: Arc::clone(hierarchy),
             levels,
-            inodes,
-            is_root,
-            path,
+            path_at,
         })
     }
 
@@ -106,40 +114,44 @@ impl Cgroup {
     /// Its path in the hierarchy when it was found: `/` or `/a/b`.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        if self.is_root() {
+            return Path::new("/");
+        }
+        let directory = self.own().path().as_os_str().as_bytes();
+        Path::new(OsStr::from_bytes(&directory[self.path_at..]))
     }
 
     /// Its path in the hierarchy now: v1 cgroups can be renamed.
     pub(crate) fn path_now(&self) -> PathBuf {
         let now = path_of(self.own()).map(|own| path_in(&self.hierarchy, &own));
-        now.unwrap_or_else(|| self.path.clone())
+        now.unwrap_or_else(|| self.path().to_owned())
     }
 
     /// Inode number of its own directory: its kernfs id, never given again while it is mounted.
     pub(crate) fn inode(&self) -> u64 {
-        self.inodes[0]
+        self.levels[0].inode
     }
 
     /// Inode numbers of the levels.
-    pub(crate) fn inodes(&self) -> &[u64] {
-        &self.inodes
+    pub(crate) fn inodes(&self) -> impl Iterator<Item = u64> {
+        self.levels.iter().map(|level| level.inode)
     }
 
     /// Its own directory.
     #[must_use]
     pub fn own(&self) -> &Arc<Dir> {
-        &self.levels[0]
+        &self.levels[0].directory
     }
 
     /// Its own directory, then those of its ancestors below the root.
-    pub(crate) fn levels(&self) -> &[Arc<Dir>] {
-        &self.levels
+    pub(crate) fn levels(&self) -> impl ExactSizeIterator<Item = &Arc<Dir>> {
+        self.levels.iter().map(|level| &level.directory)
     }
 
     /// Whether it is the root of its hierarchy.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.is_root
+        self.inode() == self.hierarchy.root_inode()
     }
 
     /// Whether it is still there. Costs one system call.
@@ -171,6 +183,14 @@ impl Cgroup {
     pub fn version(&self) -> Version {
         self.hierarchy.version()
     }
+}
+
+/// How many bytes of a directory's path are those of the root that it is below; none if it is not.
+fn begin_in(root: &Path, directory: &Path) -> usize {
+    if root == Path::new("/") || directory.strip_prefix(root).is_err() {
+        return 0;
+    }
+    root.as_os_str().len()
 }
 
 /// The path in a hierarchy of a directory of the host's mount.

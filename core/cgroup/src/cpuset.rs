@@ -7,43 +7,49 @@
 
 use std::sync::Arc;
 
-use vistafs_host::{HostError, KeptFile, Shape};
+use vistafs_host::{FileSpec, HostError, Kept, KeptFiles};
 use vistafs_text::CpuSet;
 
 use crate::{Cgroup, Version};
+
+/// CPUs first, then nodes; the better one of each first.
+static FILES_V1: [FileSpec; 4] = [
+    FileSpec::whole("cpuset.effective_cpus"),
+    FileSpec::whole("cpuset.cpus"),
+    FileSpec::whole("cpuset.effective_mems"),
+    FileSpec::whole("cpuset.mems"),
+];
+
+static FILES_V2: [FileSpec; 2] = [
+    FileSpec::whole("cpuset.cpus.effective"),
+    FileSpec::whole("cpuset.mems.effective"),
+];
 
 /// The cpuset files of a cgroup and its ancestors.
 #[derive(Debug)]
 pub struct Cpuset {
     cgroup: Arc<Cgroup>,
-    cpus: Vec<KeptFile>,
-    mems: Vec<KeptFile>,
+    levels: Levels,
+}
+
+/// Own one first.
+#[derive(Debug)]
+enum Levels {
+    V1(Box<[KeptFiles<4>]>),
+    V2(Box<[KeptFiles<2>]>),
 }
 
 impl Cpuset {
     /// Names the files; none is opened yet.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
-        let (cpus, mems): (&[&str], &[&str]) = match cgroup.version() {
-            Version::V1 => (
-                &["cpuset.effective_cpus", "cpuset.cpus"],
-                &["cpuset.effective_mems", "cpuset.mems"],
-            ),
-            Version::V2 => (&["cpuset.cpus.effective"], &["cpuset.mems.effective"]),
-        };
-        // Own ones first.
-        let files = |names: &[&'static str]| {
-            let at = |dir| {
-                names
-                    .iter()
-                    .map(move |name| KeptFile::new(Arc::clone(dir), *name, Shape::Whole))
-            };
-            cgroup.levels().iter().flat_map(at).collect()
-        };
+        let dirs = cgroup.levels();
         Self {
+            levels: match cgroup.version() {
+                Version::V1 => Levels::V1(dirs.map(|dir| KeptFiles::new(dir, &FILES_V1)).collect()),
+                Version::V2 => Levels::V2(dirs.map(|dir| KeptFiles::new(dir, &FILES_V2)).collect()),
+            },
             cgroup: Arc::clone(cgroup),
-            cpus: files(cpus),
-            mems: files(mems),
         }
     }
 
@@ -52,7 +58,7 @@ impl Cpuset {
     /// # Errors
     /// When a file that is there cannot be read or understood, or the cgroup has been removed.
     pub fn effective_cpus(&self, text: &mut Vec<u8>) -> Result<Option<CpuSet>, HostError> {
-        self.nearest(&self.cpus, text)
+        self.nearest(0, text)
     }
 
     /// The nodes that it really gets memory from; `None`: nothing restricts it.
@@ -60,11 +66,29 @@ impl Cpuset {
     /// # Errors
     /// As [`effective_cpus`](Self::effective_cpus).
     pub fn effective_mems(&self, text: &mut Vec<u8>) -> Result<Option<CpuSet>, HostError> {
-        self.nearest(&self.mems, text)
+        self.nearest(1, text)
     }
 
-    fn nearest(&self, files: &[KeptFile], text: &mut Vec<u8>) -> Result<Option<CpuSet>, HostError> {
-        for (index, file) in files.iter().enumerate() {
+    /// `kind`: 0 for CPUs, 1 for nodes.
+    fn nearest(&self, kind: usize, text: &mut Vec<u8>) -> Result<Option<CpuSet>, HostError> {
+        match &self.levels {
+            Levels::V1(levels) => {
+                let of_level =
+                    |level| [2 * kind, 2 * kind + 1].map(|file| KeptFiles::at(level, file));
+                self.first_that_has_some(levels.iter().flat_map(of_level), text)
+            }
+            Levels::V2(levels) => {
+                self.first_that_has_some(levels.iter().map(|level| level.at(kind)), text)
+            }
+        }
+    }
+
+    fn first_that_has_some<'f>(
+        &self,
+        files: impl Iterator<Item = Kept<'f>>,
+        text: &mut Vec<u8>,
+    ) -> Result<Option<CpuSet>, HostError> {
+        for (index, file) in files.enumerate() {
             let members = file.parse(text, CpuSet::parse)?;
             if members.is_none() && index == 0 {
                 self.cgroup.ensure_alive()?;

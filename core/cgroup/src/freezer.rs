@@ -2,24 +2,24 @@
 //!
 //! v2 is not asked: the threads that its freezer has stopped sleep like others.
 
-use std::sync::Arc;
-
-use vistafs_host::{HostError, KeptFile, Shape};
+use vistafs_host::{FileSpec, HostError, KeptFiles, Shape};
 
 use crate::{Cgroup, Version};
 
 /// The state file of a v1 cgroup.
 #[derive(Debug)]
 pub struct Freezer {
-    state: KeptFile,
+    state: KeptFiles<1>,
 }
+
+static FILES: [FileSpec; 1] = [FileSpec::new("freezer.state", Shape::Records)];
 
 impl Freezer {
     /// Names the file; `None` for a v2 cgroup.
     #[must_use]
     pub fn new(cgroup: &Cgroup) -> Option<Self> {
         (cgroup.version() == Version::V1).then(|| Self {
-            state: KeptFile::new(Arc::clone(cgroup.own()), "freezer.state", Shape::Records),
+            state: KeptFiles::new(cgroup.own(), &FILES),
         })
     }
 
@@ -29,7 +29,7 @@ impl Freezer {
     /// When the file is there and cannot be read.
     pub fn is_frozen(&self) -> Result<bool, HostError> {
         let mut text = Vec::new();
-        self.state.read(&mut text)?;
+        self.state.at(0).read(&mut text)?;
         Ok(text.starts_with(b"FR"))
     }
 }

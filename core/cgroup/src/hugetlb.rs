@@ -48,8 +48,8 @@ impl Hugetlb {
         Self {
             version: cgroup.version(),
             page_size,
-            limits: cgroup.levels().iter().map(|dir| file(dir, limit)).collect(),
-            usages: cgroup.levels().iter().map(|dir| file(dir, usage)).collect(),
+            limits: cgroup.levels().map(|dir| file(dir, limit)).collect(),
+            usages: cgroup.levels().map(|dir| file(dir, usage)).collect(),
         }
     }
 
@@ -61,7 +61,7 @@ impl Hugetlb {
         // Where the controller is not enabled for it, it is charged to the nearest ancestor.
         let mut usage = None;
         for file in &self.usages {
-            usage = file.parse(text, single_value::number)?;
+            usage = file.file().parse(text, single_value::number)?;
             if usage.is_some() {
                 break;
             }
@@ -76,7 +76,7 @@ impl Hugetlb {
         };
         let mut limit = Limit::Max;
         for file in &self.limits {
-            limit = limit.min(file.parse(text, parse)?.unwrap_or(Limit::Max));
+            limit = limit.min(file.file().parse(text, parse)?.unwrap_or(Limit::Max));
         }
         Ok(Some(HugetlbFigures { limit, usage }))
     }

@@ -33,13 +33,11 @@ impl Located {
             .as_ref()
     }
 
-    /// Which cgroups these are: two of equal identity are the same ones.
+    /// Which cgroups these are: two of equal identity are the same ones. 0 where there is none.
     #[must_use]
-    pub fn identity(&self) -> Vec<Option<u64>> {
-        self.cgroups
-            .iter()
-            .map(|cgroup| cgroup.as_ref().map(|c| c.inode()))
-            .collect()
+    pub fn identity(&self) -> Vec<u64> {
+        let inode = |cgroup: &Option<Arc<Cgroup>>| cgroup.as_ref().map_or(0, |c| c.inode());
+        self.cgroups.iter().map(inode).collect()
     }
 
     /// The one in the hierarchy of that index in [`Hierarchies::all`].

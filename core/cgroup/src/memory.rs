@@ -7,7 +7,7 @@ mod wanted;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vistafs_host::{HostError, KeptFile};
+use vistafs_host::{HostError, Kept};
 use vistafs_text::Limit;
 
 pub use counters::MemoryCounters;
@@ -155,7 +155,7 @@ pub(crate) trait Level {
     /// Its own limit of swap, or of memory and swap; `None`: swap is not accounted.
     fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
     /// The file of statistics.
-    fn stat_file(&self) -> &KeptFile;
+    fn stat_file(&self) -> Kept<'_>;
     /// The name in /proc/vmstat of a counter of the statistics; `None`: it is no such counter.
     fn counter(key: &[u8]) -> Option<&[u8]>;
     /// How often a process was killed for want of memory.
@@ -170,27 +170,27 @@ pub struct Memory {
     cgroup: Arc<Cgroup>,
     levels: Levels,
     // Of each level.
-    recent: Vec<Recent>,
+    recent: Box<[Recent]>,
 }
 
 /// Own one first.
 #[derive(Debug)]
 enum Levels {
-    V1(Vec<v1::memory::Level>),
-    V2(Vec<v2::memory::Level>),
+    V1(Box<[v1::memory::Level]>),
+    V2(Box<[v2::memory::Level]>),
 }
 
 impl Memory {
     /// Names the files; none is opened yet.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
-        let dirs = cgroup.levels().iter();
+        let dirs = cgroup.levels();
         Self {
             levels: match cgroup.version() {
                 Version::V1 => Levels::V1(dirs.map(v1::memory::Level::new).collect()),
                 Version::V2 => Levels::V2(dirs.map(v2::memory::Level::new).collect()),
             },
-            recent: cgroup.levels().iter().map(|_| Recent::default()).collect(),
+            recent: cgroup.levels().map(|_| Recent::default()).collect(),
             cgroup: Arc::clone(cgroup),
         }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use vistafs_host::{Dir, Host, HostError, KeptFile, Shape, without_sys_resource};
+use vistafs_host::{Dir, FileSpec, Host, HostError, KeptFiles, without_sys_resource};
 
 use crate::Cgroup;
 
@@ -50,25 +50,23 @@ impl Resource {
 #[derive(Debug)]
 pub struct Pressure {
     cgroup: Arc<Cgroup>,
-    cpu: KeptFile,
-    memory: KeptFile,
-    io: KeptFile,
-    irq: KeptFile,
+    files: KeptFiles<4>,
 }
+
+/// In the order of [`Resource`].
+static FILES: [FileSpec; 4] = [
+    FileSpec::whole("cpu.pressure"),
+    FileSpec::whole("memory.pressure"),
+    FileSpec::whole("io.pressure"),
+    FileSpec::whole("irq.pressure"),
+];
 
 impl Pressure {
     /// Names the files; none is opened yet.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
-        let file = |resource: Resource| {
-            let name = resource.file_of_cgroup();
-            KeptFile::new(Arc::clone(cgroup.own()), name, Shape::Whole)
-        };
         Self {
-            cpu: file(Resource::Cpu),
-            memory: file(Resource::Memory),
-            io: file(Resource::Io),
-            irq: file(Resource::Irq),
+            files: KeptFiles::new(cgroup.own(), &FILES),
             cgroup: Arc::clone(cgroup),
         }
     }
@@ -78,12 +76,12 @@ impl Pressure {
     /// # Errors
     /// When a file that is there cannot be read, or the cgroup has been removed.
     pub fn read(&self, resource: Resource, text: &mut Vec<u8>) -> Result<bool, HostError> {
-        let file = match resource {
-            Resource::Cpu => &self.cpu,
-            Resource::Memory => &self.memory,
-            Resource::Io => &self.io,
-            Resource::Irq => &self.irq,
-        };
+        let file = self.files.at(match resource {
+            Resource::Cpu => 0,
+            Resource::Memory => 1,
+            Resource::Io => 2,
+            Resource::Irq => 3,
+        });
         let is_there = match file.read(text) {
             Err(HostError::Io { source, .. })
                 if source.raw_os_error() == Some(libc::EOPNOTSUPP) =>

@@ -39,7 +39,7 @@ impl Cgroup {
         if number == own {
             return Ok(Standing::Own);
         }
-        let way_down = || self.inodes().iter().copied();
+        let way_down = || self.inodes();
         let above = way_down().skip(1).chain([root]).zip(way_down());
         if let Some((_, next)) = above.into_iter().find(|(above, _)| *above == number) {
             return Ok(Standing::Above { next });

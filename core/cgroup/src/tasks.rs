@@ -110,7 +110,7 @@ fn walk(
     let mut read = |dir: &Arc<Dir>| -> Result<(), HostError> {
         // EOPNOTSUPP: a threaded cgroup has no cgroup.procs of its own.
         let file = KeptFile::new(Arc::clone(dir), name, Shape::Records);
-        match file.read(&mut text) {
+        match file.file().read(&mut text) {
             Ok(_) => {}
             Err(HostError::Io { source, .. })
                 if source.raw_os_error() == Some(libc::EOPNOTSUPP) => {}

@@ -40,7 +40,7 @@ pub struct Container {
     states: Arc<States>,
     moves: u64,
     keeper: Keeper,
-    mark: Vec<u8>,
+    mark: ContainerKey,
     counted: CountedTasks,
 }
 
@@ -74,7 +74,7 @@ impl Container {
             pressure: of("pressure").map(Pressure::new),
             hugetlb_cgroup: of("hugetlb").cloned(),
             hugetlb: OnceLock::new(),
-            mark: located.mark(),
+            mark: ContainerKey::new(&located.mark()),
             keeper: Keeper::default(),
             located,
             start,
@@ -103,8 +103,13 @@ impl Container {
 
     /// Which cgroups these are, as every process on this host has it.
     #[must_use]
-    pub fn mark(&self) -> &[u8] {
-        &self.mark
+    pub fn mark(&self) -> Vec<u8> {
+        self.located.mark()
+    }
+
+    /// The same, short.
+    pub(crate) fn short_mark(&self) -> ContainerKey {
+        self.mark
     }
 
     /// The same container in other cgroups: what views remember of it stays.

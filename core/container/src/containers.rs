@@ -60,7 +60,7 @@ pub struct Containers {
     known: RwLock<HashMap<NamespaceKey, Arc<Known>>>,
     by_path: RwLock<HashMap<PathBuf, Arc<Container>>>,
     // Of cgroup namespaces: callers in several pid namespaces may be in one.
-    by_cgroups: RwLock<HashMap<Vec<Option<u64>>, Weak<Container>>>,
+    by_cgroups: RwLock<HashMap<Vec<u64>, Weak<Container>>>,
     lifetimes: Lifetimes,
     handover: Option<Arc<Handover>>,
 }
@@ -228,8 +228,22 @@ impl Containers {
         };
         if is_last {
             known.container.keeper().give_up();
+            // What is weakly held keeps its memory.
+            let identity = known.container.cgroups().identity();
+            let mut by_cgroups = self.by_cgroups.write();
+            let kept = by_cgroups.get(&identity).map(Weak::as_ptr);
+            if kept == Some(Arc::as_ptr(&known.container)) {
+                by_cgroups.remove(&identity);
+            }
         }
         log::debug!("container {} has ended", known.container.path().display());
+    }
+
+    /// Lets go of room that was made for more containers than there are.
+    pub(crate) fn shrink(&self) {
+        self.known.write().shrink_to_fit();
+        self.by_cgroups.write().shrink_to_fit();
+        self.lifetimes.shrink();
     }
 
     fn find_out(&self, key: NamespaceKey, tid: u32) -> Result<Arc<Container>, ContainerError> {

@@ -4,6 +4,7 @@
 //! There is a next process only where a supervisor shares its memory ([`Handover`]); otherwise
 //! everything here is forgotten with the process, and costs nothing.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -121,7 +122,11 @@ pub(crate) struct Kept<T>(Mutex<Option<Held<T>>>);
 struct Held<T> {
     value: T,
     record: KeptRecord,
-    buffer: Vec<u8>,
+}
+
+thread_local! {
+    /// Where records are written before they are saved.
+    static RECORD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl<T> Default for Kept<T> {
@@ -140,26 +145,32 @@ impl<T: Lasting> Kept<T> {
     /// Calls `look`, and keeps what it leaves: before anybody is told of it.
     pub(crate) fn with<R>(&self, container: &Container, look: impl FnOnce(&mut T) -> R) -> R {
         let mut held = self.0.lock();
-        let mark = container.mark();
-        let held = held.get_or_insert_with(|| Held::restored(container, mark));
-        let looked = look(&mut held.value);
-        let Held {
-            value,
-            record,
-            buffer,
-        } = held;
-        record.save(buffer, |out| {
-            let length = u32::try_from(mark.len()).unwrap_or(0);
-            out.extend_from_slice(&length.to_le_bytes());
-            out.extend_from_slice(&mark[..mark.len().min(length as usize)]);
-            value.record(out);
+        let Held { value, record } = held.get_or_insert_with(|| Held::restored(container));
+        let looked = look(value);
+        let mark = bytes_of(container.short_mark());
+        RECORD.with_borrow_mut(|buffer| {
+            record.save(buffer, |out| {
+                out.extend_from_slice(&MARK_LENGTH.to_le_bytes());
+                out.extend_from_slice(&mark);
+                value.record(out);
+            });
         });
         looked
     }
 }
 
+/// Bytes of a short mark.
+const MARK_LENGTH: u32 = 16;
+
+fn bytes_of(mark: ContainerKey) -> [u8; MARK_LENGTH as usize] {
+    let mut bytes = [0; MARK_LENGTH as usize];
+    let words = mark.words().map(u64::to_le_bytes);
+    bytes.copy_from_slice(words.as_flattened());
+    bytes
+}
+
 impl<T: Lasting> Held<T> {
-    fn restored(container: &Container, mark: &[u8]) -> Self {
+    fn restored(container: &Container) -> Self {
         let record = container.keeper().record(T::NAME);
         let mut bytes = Vec::new();
         let value = record.load(&mut bytes).then_some(()).and_then(|()| {
@@ -168,13 +179,15 @@ impl<T: Lasting> Held<T> {
             let (then, value) = rest.split_at_checked(length)?;
             let moves = container.moves();
             // In other cgroups it has moved, which this process has not seen.
-            let moves = if then == mark { moves } else { !moves };
+            let is_here = then == bytes_of(container.short_mark())
+                // As an earlier version has written it.
+                || then == container.mark();
+            let moves = if is_here { moves } else { !moves };
             T::restore(value, moves)
         });
         Self {
             value: value.unwrap_or_default(),
             record,
-            buffer: Vec::new(),
         }
     }
 }

@@ -3,20 +3,25 @@
 //! Each container is watched by the pidfd of one of its processes: its init, whose end is its own
 //! end; or, where it has no init of its own (the host's pid namespace, or a pod's), its eldest
 //! process, upon whose end the next eldest takes over, if there is one. One thread waits for all of
-//! them; it never wakes up by itself.
+//! them; it does not wake up by itself, but for one time after some have ended, to give their memory back.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Once, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll;
 use rustix::io::Errno;
 use vistafs_host::{HostError, NamespaceKey, heap};
 
 use crate::Containers;
+
+/// How long after the last end all is settled: by then the sampler of loads has let go of it, too.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 struct Watched {
@@ -72,6 +77,11 @@ impl Lifetimes {
         Ok(())
     }
 
+    /// Lets go of room that was made for more than there are.
+    pub(crate) fn shrink(&self) {
+        self.watched.lock().by_token.shrink_to_fit();
+    }
+
     fn take(&self, token: u64) -> Option<NamespaceKey> {
         // Closing the descriptor takes it out of the epoll set.
         let taken = self.watched.lock().by_token.remove(&token);
@@ -81,31 +91,52 @@ impl Lifetimes {
 
 fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
     let mut events = Vec::with_capacity(64);
-    let mut ended = 0;
+    let settled = Timespec::try_from(SETTLED_AFTER).ok();
+    // Containers, since memory was given back; and whether there were any since all was settled.
+    let (mut ended, mut unsettled) = (0, false);
     loop {
         events.clear();
-        match epoll::wait(epoll, spare_capacity(&mut events), None) {
-            Ok(_) | Err(Errno::INTR) => {}
+        let timeout = settled.as_ref().filter(|_| unsettled);
+        let is_settled = match epoll::wait(epoll, spare_capacity(&mut events), timeout) {
+            Ok(count) => count == 0,
+            Err(Errno::INTR) => false,
             Err(errno) => {
                 log::error!(
                     "epoll_wait: {errno}; containers that end are kept (vistafs upgrade starts anew)"
                 );
                 return;
             }
-        }
+        };
         let Some(containers) = containers.upgrade() else {
             return;
         };
-        for event in &events {
-            if let Some(key) = containers.lifetimes().take(event.data.u64()) {
-                containers.ended(&key);
-                ended += 1;
-            }
+        let tokens = events.iter().map(|event| event.data.u64());
+        let keys: Vec<_> = tokens
+            .filter_map(|token| containers.lifetimes().take(token))
+            .collect();
+        if !keys.is_empty() {
+            forget(&containers, &keys);
+            (ended, unsettled) = (ended + keys.len(), true);
         }
         // A container is some KiB; the allocator would keep them for others for ever.
-        if ended > containers.len() / 4 {
+        if is_settled || ended > containers.len() / 4 {
+            containers.shrink();
             heap::give_back();
             ended = 0;
         }
+        unsettled &= !is_settled;
     }
+}
+
+/// Has a thread of its own forget containers. An allocator keeps some of what a thread has freed for that
+/// thread, a piece here and there, and no page with such a piece can be given back before the thread ends.
+fn forget(containers: &Containers, keys: &[NamespaceKey]) {
+    let work = || keys.iter().for_each(|key| containers.ended(key));
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("forget".into());
+        if let Err(error) = thread.spawn_scoped(scope, work) {
+            log::debug!("cannot start a thread: {error}");
+            work();
+        }
+    });
 }

@@ -4,7 +4,6 @@
 //! container, and move to its successor when the container's cgroup is found to have changed.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -12,17 +11,22 @@ use parking_lot::Mutex;
 #[derive(Debug, Default)]
 pub(crate) struct States {
     // Held for a look-up only, never over a reading.
-    slots: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    // There are some few.
+    slots: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
 }
 
 impl States {
     pub(crate) fn get<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
         let mut slots = self.slots.lock();
-        let slot = slots
-            .entry(TypeId::of::<T>())
-            .or_insert_with(|| Arc::<T>::default());
-        // The slot of a type holds nothing but that type.
-        Arc::clone(slot).downcast().unwrap_or_default()
+        let known = slots.iter().find(|(id, _)| *id == TypeId::of::<T>());
+        if let Some((_, slot)) = known {
+            // The slot of a type holds nothing but that type.
+            return Arc::clone(slot).downcast().unwrap_or_default();
+        }
+        let slot = Arc::<T>::default();
+        slots.reserve_exact(1);
+        slots.push((TypeId::of::<T>(), Arc::clone(&slot) as _));
+        slot
     }
 }
 

@@ -71,7 +71,7 @@ pub struct DirEntry {
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
-    path: PathBuf,
+    path: Box<Path>,
 }
 
 impl Dir {
@@ -93,6 +93,7 @@ impl Dir {
     /// Takes over a descriptor of a directory, `path` being what messages call it.
     #[must_use]
     pub fn from_fd(fd: OwnedFd, path: PathBuf) -> Self {
+        let path = path.into_boxed_path();
         Self { fd, path }
     }
 
@@ -111,7 +112,7 @@ impl Dir {
         let fd = self
             .open_beneath(relative, OFlags::PATH | OFlags::DIRECTORY)
             .map_err(|errno| HostError::from_errno(errno, &path))?;
-        Ok(Self { fd, path })
+        Ok(Self::from_fd(fd, path))
     }
 
     /// Opens a file beneath this one for reading.
@@ -145,8 +146,7 @@ impl Dir {
     pub fn parent(&self) -> Result<Self, Errno> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(&self.fd, "..", flags, Mode::empty())?;
-        let path = self.path.join("..");
-        Ok(Self { fd, path })
+        Ok(Self::from_fd(fd, self.path.join("..")))
     }
 
     /// Number of this directory in its file system.

@@ -219,7 +219,9 @@ impl Host {
     /// # Errors
     /// `NotFound`, `Denied` or `Io`.
     pub fn read_now(&self, path: &'static str, text: &mut Vec<u8>) -> Result<(), HostError> {
-        KeptFile::new(Arc::clone(&self.root), path, Shape::Records).read_required(text)
+        KeptFile::new(Arc::clone(&self.root), path, Shape::Records)
+            .file()
+            .read_required(text)
     }
 }
 

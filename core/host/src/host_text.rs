@@ -40,7 +40,7 @@ impl HostText {
             return Ok(Arc::clone(&snapshot.text));
         }
         let mut text = Vec::new();
-        self.file.read_required(&mut text)?;
+        self.file.file().read_required(&mut text)?;
         let text = Arc::new(text);
         if !epoch.is_zero() {
             *self.latest.write() = Some(Snapshot {

@@ -36,16 +36,37 @@ const FIRST_ROOM: usize = 4096;
 /// A text larger than this is no kernel text that we know; it would only eat memory.
 const LARGEST: usize = 64 << 20;
 
-/// A kernel file kept open.
+/// The descriptor of a file, once it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    // Write-locked only to put a descriptor in or take one out; read-locked while one is read that
+    // many may read at once.
+    open: RwLock<Option<OwnedFd>>,
+}
+
+/// How a kernel file is read, and what the longest of its texts so far has needed, bytes.
+#[derive(Debug)]
+pub(crate) struct Habit {
+    shape: Shape,
+    room: AtomicUsize,
+}
+
+impl Habit {
+    pub(crate) const fn new(shape: Shape) -> Self {
+        Self {
+            shape,
+            room: AtomicUsize::new(FIRST_ROOM),
+        }
+    }
+}
+
+/// A kernel file kept open, by itself.
 #[derive(Debug)]
 pub struct KeptFile {
     dir: Arc<Dir>,
     name: Cow<'static, str>,
-    shape: Shape,
-    // Write-locked only to put a descriptor in or take one out, never over a read.
-    open: RwLock<Option<Arc<OwnedFd>>>,
-    // What the longest text so far has needed, bytes.
-    room: AtomicUsize,
+    habit: Habit,
+    slot: Slot,
 }
 
 impl KeptFile {
@@ -55,16 +76,41 @@ impl KeptFile {
         Self {
             dir,
             name: name.into(),
-            shape,
-            open: RwLock::new(None),
-            room: AtomicUsize::new(FIRST_ROOM),
+            habit: Habit::new(shape),
+            slot: Slot::default(),
+        }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> Kept<'_> {
+        Kept::new((&self.dir, &self.name), &self.habit, &self.slot)
+    }
+}
+
+/// A kernel file that is kept open by somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept<'a> {
+    dir: &'a Dir,
+    name: &'a str,
+    habit: &'a Habit,
+    slot: &'a Slot,
+}
+
+impl<'a> Kept<'a> {
+    pub(crate) fn new((dir, name): (&'a Dir, &'a str), habit: &'a Habit, slot: &'a Slot) -> Self {
+        Self {
+            dir,
+            name,
+            habit,
+            slot,
         }
     }
 
     /// What messages call it.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.dir.path().join(&*self.name)
+        self.dir.path().join(self.name)
     }
 
     /// Replaces `text` by the file's present content. `false`: the file is not there.
@@ -72,33 +118,22 @@ impl KeptFile {
     /// # Errors
     /// `Denied` or `Io`; never `NotFound`.
     pub fn read(&self, text: &mut Vec<u8>) -> Result<bool, HostError> {
-        let kept = match self.shape {
-            Shape::Whole => self.open.read().clone(),
-            // Who comes meanwhile opens one of his own.
-            Shape::Records => self.open.write().take(),
-        };
-        if let Some(fd) = kept {
-            match self.read_from(&fd, text) {
-                Ok(()) => {
-                    if self.shape == Shape::Records {
-                        self.keep(fd);
-                    }
-                    return Ok(true);
-                }
-                // Dead descriptor: the file may have come back under the same name.
-                Err(Errno::NODEV | Errno::NOENT) => *self.open.write() = None,
-                Err(errno) => return Err(HostError::from_errno(errno, &self.path())),
-            }
+        match self.read_kept(text) {
+            Some(Ok(())) => return Ok(true),
+            // Dead descriptor: the file may have come back under the same name.
+            Some(Err(Errno::NODEV | Errno::NOENT)) => *self.slot.open.write() = None,
+            Some(Err(errno)) => return Err(HostError::from_errno(errno, &self.path())),
+            None => {}
         }
         let outcome = self
             .dir
-            .open_file(Path::new(&*self.name))
+            .open_file(Path::new(self.name))
             .and_then(|fd| self.read_from(&fd, text).map(|()| fd));
         match outcome {
             Ok(fd) => {
                 // A tenant with many cgroups must not take the last ones.
                 if !descriptors::are_used_up(&fd) {
-                    self.keep(Arc::new(fd));
+                    self.keep(fd);
                 }
                 Ok(true)
             }
@@ -110,8 +145,29 @@ impl KeptFile {
         }
     }
 
-    fn keep(&self, fd: Arc<OwnedFd>) {
-        *self.open.write() = Some(fd);
+    /// Reads from the descriptor that is kept; `None`: there is none, or another reader has it.
+    fn read_kept(&self, text: &mut Vec<u8>) -> Option<Result<(), Errno>> {
+        match self.habit.shape {
+            Shape::Whole => {
+                let open = self.slot.open.read();
+                open.as_ref().map(|fd| self.read_from(fd, text))
+            }
+            Shape::Records => {
+                // Who comes meanwhile opens one of his own.
+                let fd = self.slot.open.write().take()?;
+                let read = self.read_from(&fd, text);
+                if read.is_ok() {
+                    self.keep(fd);
+                }
+                Some(read)
+            }
+        }
+    }
+
+    fn keep(&self, fd: OwnedFd) {
+        let before = self.slot.open.write().replace(fd);
+        // Not closed under the lock.
+        drop(before);
     }
 
     /// As [`read`](Self::read), where the absence of the file is an error.
@@ -158,7 +214,7 @@ impl KeptFile {
 
     fn read_from(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
         text.clear();
-        match self.shape {
+        match self.habit.shape {
             Shape::Whole => self.read_piece(fd, text),
             Shape::Records => read_whole(fd, text),
         }
@@ -166,7 +222,7 @@ impl KeptFile {
 
     /// Reads a text that comes in one piece. What had no room is read again, not the rest of it.
     fn read_piece(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
-        text.reserve(self.room.load(Ordering::Relaxed));
+        text.reserve(self.habit.room.load(Ordering::Relaxed));
         loop {
             let room = text.capacity();
             match rustix::io::pread(fd, spare_capacity(text), 0) {
@@ -175,7 +231,9 @@ impl KeptFile {
                 Ok(_) => {
                     text.clear();
                     text.reserve(2 * room);
-                    self.room.fetch_max(text.capacity(), Ordering::Relaxed);
+                    self.habit
+                        .room
+                        .fetch_max(text.capacity(), Ordering::Relaxed);
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
@@ -224,11 +282,16 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let file = kept(tmp.path(), "memory.max", Shape::Whole);
         let mut text = b"stale".to_vec();
-        assert!(!file.read(&mut text).unwrap());
+        assert!(!file.file().read(&mut text).unwrap());
         assert!(text.is_empty());
-        assert!(file.read_required(&mut text).unwrap_err().is_not_found());
+        assert!(
+            file.file()
+                .read_required(&mut text)
+                .unwrap_err()
+                .is_not_found()
+        );
         std::fs::write(tmp.path().join("memory.max"), "max\n").unwrap();
-        assert!(file.read(&mut text).unwrap());
+        assert!(file.file().read(&mut text).unwrap());
         assert_eq!(text, b"max\n");
     }
 
@@ -240,7 +303,7 @@ mod tests {
                 let content: Vec<u8> = (0..size).map(|i| b"abcdefgh"[i % 8]).collect();
                 std::fs::write(tmp.path().join("f"), &content).unwrap();
                 let mut text = Vec::new();
-                kept(tmp.path(), "f", shape).read(&mut text).unwrap();
+                kept(tmp.path(), "f", shape).file().read(&mut text).unwrap();
                 assert!(text == content, "{shape:?} {size}");
             }
         }
@@ -250,6 +313,7 @@ mod tests {
     fn the_kernel_s_own_record_files_are_read_whole() {
         let mut text = Vec::new();
         kept(Path::new("/proc"), "cpuinfo", Shape::Records)
+            .file()
             .read(&mut text)
             .unwrap();
         let names = |text: &[u8]| vistafs_text::cpuinfo::cpus(text);
@@ -280,7 +344,7 @@ mod tests {
                         scope.spawn(|| {
                             let mut text = Vec::new();
                             (0..20_000).find_map(|_| {
-                                file.read(&mut text).unwrap();
+                                file.file().read(&mut text).unwrap();
                                 (!is_one(&text))
                                     .then(|| String::from_utf8_lossy(&text).into_owned())
                             })

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `dir.rs` | a held directory, and what is below it, without following links or `..` |
 //! | `kept_file.rs` | one kernel file that stays open and is read with `pread` |
+//! | `kept_files.rs` | several of one directory |
 //! | `host_text.rs` | one host text, read at most once an epoch |
 //! | `host.rs` | the host: its texts, page size, tick and clock |
 //! | `process.rs` | facts about one process |
@@ -31,6 +32,7 @@ mod held_task;
 mod host;
 mod host_text;
 mod kept_file;
+mod kept_files;
 mod namespace;
 mod nsfs;
 mod pid_namespace;
@@ -43,7 +45,8 @@ pub use dir::{Dir, DirEntry, FileKind, FileStat};
 pub use error::{HostError, last_errno};
 pub use held_task::HeldTask;
 pub use host::{FixedFacts, Host};
-pub use kept_file::{KeptFile, Shape, read_whole};
+pub use kept_file::{Kept, KeptFile, Shape, read_whole};
+pub use kept_files::{FileSpec, KeptFiles};
 pub use namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
 pub use pid_translation::PidTranslation;
 pub use process::Process;

@@ -224,7 +224,9 @@ impl Process {
 
     fn text(&self, name: &'static str) -> Result<Vec<u8>, HostError> {
         let mut text = Vec::new();
-        KeptFile::new(Arc::clone(&self.dir), name, Shape::Records).read_required(&mut text)?;
+        KeptFile::new(Arc::clone(&self.dir), name, Shape::Records)
+            .file()
+            .read_required(&mut text)?;
         Ok(text)
     }
 

@@ -82,7 +82,7 @@ pub(crate) unsafe extern "C" fn container(
         let offset = container.boottime_offset();
         let filled = abi::Container {
             size: 0,
-            id: id(container.mark()),
+            id: id(&container.mark()),
             name: abi::Str::new(scene.name()),
             age: nanoseconds(container.age(&scene.host)),
             start: nanoseconds(container.start()),

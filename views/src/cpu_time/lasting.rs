@@ -83,9 +83,7 @@ impl Ledger {
         if cpu >= MOST_CPUS {
             return None;
         }
-        if self.accounts.len() <= cpu {
-            self.accounts.resize(cpu + 1, Account::default());
-        }
+        self.make_accounts(cpu + 1);
         self.accounts.get_mut(cpu)
     }
 }

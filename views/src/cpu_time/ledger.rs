@@ -98,9 +98,7 @@ impl Ledger {
         let highest = reading.visible.iter().last().unwrap_or(0);
         let known = reading.per_cpu.iter().map(|p| p.cpu).max().unwrap_or(0);
         let wanted = index(highest.max(known)) + 1;
-        if self.accounts.len() < wanted {
-            self.accounts.resize(wanted, Account::default());
-        }
+        self.make_accounts(wanted);
         let Some(first) = reading.visible.first() else {
             return;
         };
@@ -153,6 +151,15 @@ impl Ledger {
         let tick = 1_000_000_000 / i64::try_from(reading.ticks_per_second.max(1)).unwrap_or(100);
         for column in 0..COLUMNS {
             self.show_ticks(column, tick.max(1));
+        }
+    }
+
+    /// Has at least so many. Most containers never see more CPUs than at first.
+    pub(super) fn make_accounts(&mut self, wanted: usize) {
+        let missing = wanted.saturating_sub(self.accounts.len());
+        if missing > 0 {
+            self.accounts.reserve_exact(missing);
+            self.accounts.resize(wanted, Account::default());
         }
     }
 

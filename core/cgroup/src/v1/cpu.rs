@@ -11,31 +11,44 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use vistafs_host::{Dir, HostError, KeptFile, Shape};
+use vistafs_host::{FileSpec, HostError, KeptFiles};
 use vistafs_text::{cpuacct, flat_keyed, single_value};
 
 use crate::Cgroup;
 use crate::cpu::{CpuQuota, CpuUsage, PerCpu, Tightest};
 
-#[derive(Debug)]
-struct Level {
-    quota: KeptFile,
-    period: KeptFile,
-    stat: KeptFile,
-}
+/// The quota files of one cgroup.
+type Level = KeptFiles<3>;
+
+const QUOTA: usize = 0;
+const PERIOD: usize = 1;
+const STAT: usize = 2;
+
+static QUOTA_FILES: [FileSpec; 3] = [
+    FileSpec::whole("cpu.cfs_quota_us"),
+    FileSpec::whole("cpu.cfs_period_us"),
+    FileSpec::whole("cpu.stat"),
+];
+
+const USAGE_ALL: usize = 0;
+const USAGE_PERCPU: usize = 1;
+
+static USAGE_FILES: [FileSpec; 2] = [
+    FileSpec::whole("cpuacct.usage_all"),
+    FileSpec::whole("cpuacct.usage_percpu"),
+];
 
 /// The files of a cgroup and the quota files of its ancestors.
 #[derive(Debug)]
 pub(crate) struct Cpu {
     cgroup: Arc<Cgroup>,
-    levels: Vec<Level>,
+    levels: Box<[Level]>,
     tightest: AtomicUsize,
     // Whether there was a quota when it was looked for last, or nobody has looked.
     limited: AtomicBool,
     held_back: HeldBack,
-    usage_all: KeptFile,
+    usage: KeptFiles<2>,
     samples: Mutex<Samples>,
-    usage_percpu: KeptFile,
 }
 
 /// What `cpu.stat` of the cgroup itself told.
@@ -55,31 +68,25 @@ struct Samples {
 
 impl Cpu {
     pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
-        let file = |dir: &Arc<Dir>, name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
-        let level = |dir| Level {
-            quota: file(dir, "cpu.cfs_quota_us"),
-            period: file(dir, "cpu.cfs_period_us"),
-            stat: file(dir, "cpu.stat"),
-        };
+        let level = |dir| Level::new(dir, &QUOTA_FILES);
         Self {
             cgroup: Arc::clone(cgroup),
-            levels: cgroup.levels().iter().map(level).collect(),
+            levels: cgroup.levels().map(level).collect(),
             tightest: AtomicUsize::new(0),
             limited: AtomicBool::new(true),
             held_back: HeldBack {
                 ns: AtomicU64::new(0),
                 may_have_grown: AtomicBool::new(true),
             },
-            usage_all: file(cgroup.own(), "cpuacct.usage_all"),
+            usage: KeptFiles::new(cgroup.own(), &USAGE_FILES),
             samples: Mutex::default(),
-            usage_percpu: file(cgroup.own(), "cpuacct.usage_percpu"),
         }
     }
 
     pub(crate) fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
         let mut tightest = Tightest::default();
         for (height, level) in self.levels.iter().enumerate() {
-            let quota = level.quota.parse(text, single_value::signed)?;
+            let quota = level.at(QUOTA).parse(text, single_value::signed)?;
             if quota.is_none() && height == 0 {
                 self.cgroup.ensure_alive()?;
             }
@@ -87,7 +94,10 @@ impl Cpu {
             let Some(Ok(quota)) = quota.map(u64::try_from) else {
                 continue;
             };
-            let period = level.period.parse(text, single_value::number)?.unwrap_or(0);
+            let period = level
+                .at(PERIOD)
+                .parse(text, single_value::number)?
+                .unwrap_or(0);
             if period > 0 {
                 let here = CpuQuota { quota, period };
                 tightest.consider(height, here);
@@ -104,13 +114,13 @@ impl Cpu {
         tick: Duration,
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
-        if !self.usage_percpu.read(text)? {
+        let usage_percpu = self.usage.at(USAGE_PERCPU);
+        if !usage_percpu.read(text)? {
             self.cgroup.ensure_alive()?;
             return Ok(None);
         }
         for usage in cpuacct::usage_percpu(text) {
-            let (cpu, total) =
-                usage.map_err(|e| HostError::malformed(&self.usage_percpu.path(), e))?;
+            let (cpu, total) = usage.map_err(|e| HostError::malformed(&usage_percpu.path(), e))?;
             per_cpu.push(PerCpu {
                 cpu,
                 total,
@@ -141,9 +151,10 @@ impl Cpu {
             samples.read = None;
             samples.by_cpu.clear();
             // Since Linux 4.7.
-            if self.usage_all.read(text)? {
+            let usage_all = self.usage.at(USAGE_ALL);
+            if usage_all.read(text)? {
                 for usage in cpuacct::usage_all(text) {
-                    let malformed = |e| HostError::malformed(&self.usage_all.path(), e);
+                    let malformed = |e| HostError::malformed(&usage_all.path(), e);
                     let usage = usage.map_err(malformed)?;
                     // Both files list the CPUs from 0 on.
                     let index = usize::try_from(usage.cpu).unwrap_or(usize::MAX);
@@ -172,7 +183,7 @@ impl Cpu {
         let Some(level) = self.levels.get(by) else {
             return Ok((0, 0));
         };
-        let ns = level.stat.parse(text, find)?.flatten().unwrap_or(0);
+        let ns = level.at(STAT).parse(text, find)?.flatten().unwrap_or(0);
         if by == 0 {
             self.held_back.ns.store(ns, Ordering::Relaxed);
         }

@@ -11,11 +11,32 @@
 
 use std::sync::Arc;
 
-use vistafs_host::{Dir, HostError, KeptFile, Shape};
+use vistafs_host::{Dir, FileSpec, HostError, KeptFiles, Shape};
 use vistafs_text::blkio::{self, Kind};
 use vistafs_text::{Device, IoCounts};
 
 use crate::DeviceIo;
+
+/// The files of one policy: with the cgroups below, and without them; of either, bytes and I/Os.
+type PolicyFiles = [FileSpec; 4];
+
+/// Where in them those are that count the cgroups below, and those that do not.
+const RECURSIVE: usize = 0;
+const OWN: usize = 2;
+
+static THROTTLE: PolicyFiles = [
+    FileSpec::new("blkio.throttle.io_service_bytes_recursive", Shape::Records),
+    FileSpec::new("blkio.throttle.io_serviced_recursive", Shape::Records),
+    FileSpec::new("blkio.throttle.io_service_bytes", Shape::Records),
+    FileSpec::new("blkio.throttle.io_serviced", Shape::Records),
+];
+
+static BFQ: PolicyFiles = [
+    FileSpec::new("blkio.bfq.io_service_bytes_recursive", Shape::Records),
+    FileSpec::new("blkio.bfq.io_serviced_recursive", Shape::Records),
+    FileSpec::new("blkio.bfq.io_service_bytes", Shape::Records),
+    FileSpec::new("blkio.bfq.io_serviced", Shape::Records),
+];
 
 /// The files of one cgroup.
 #[derive(Debug)]
@@ -27,8 +48,8 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn new(dir: &Arc<Dir>) -> Self {
         Self {
-            throttle: Policy::new(dir, "throttle"),
-            bfq: Policy::new(dir, "bfq"),
+            throttle: Policy(KeptFiles::new(dir, &THROTTLE)),
+            bfq: Policy(KeptFiles::new(dir, &BFQ)),
         }
     }
 
@@ -62,71 +83,43 @@ impl Files {
     }
 }
 
-/// The files of one policy: with and without the cgroups below.
 #[derive(Debug)]
-struct Policy {
-    recursive: Counters,
-    own: Counters,
-}
+struct Policy(KeptFiles<4>);
 
 impl Policy {
-    fn new(dir: &Arc<Dir>, name: &str) -> Self {
-        Self {
-            recursive: Counters::new(dir, name, "_recursive"),
-            own: Counters::new(dir, name, ""),
-        }
-    }
-
     fn usage(&self, devices: &mut Vec<DeviceIo>, text: &mut Vec<u8>) -> Result<bool, HostError> {
         // What another policy has counted stays as it is.
-        let first = devices.len();
-        let by_all = self.recursive.usage(devices, first, text)?;
-        Ok(by_all || self.own.usage(devices, first, text)?)
-    }
-}
-
-#[derive(Debug)]
-struct Counters {
-    bytes: KeptFile,
-    ios: KeptFile,
-}
-
-impl Counters {
-    fn new(dir: &Arc<Dir>, policy: &str, suffix: &str) -> Self {
-        let file = |what| {
-            let name = format!("blkio.{policy}.{what}{suffix}");
-            KeptFile::new(Arc::clone(dir), name, Shape::Records)
-        };
-        Self {
-            bytes: file("io_service_bytes"),
-            ios: file("io_serviced"),
-        }
+        let begin = devices.len();
+        Ok(self.counted(RECURSIVE, devices, begin, text)?
+            || self.counted(OWN, devices, begin, text)?)
     }
 
-    fn usage(
+    fn counted(
         &self,
-        devices: &mut Vec<DeviceIo>,
         first: usize,
+        devices: &mut Vec<DeviceIo>,
+        begin: usize,
         text: &mut Vec<u8>,
     ) -> Result<bool, HostError> {
-        if !self.bytes.read(text)? {
+        let (bytes_file, ios_file) = (self.0.at(first), self.0.at(first + 1));
+        if !bytes_file.read(text)? {
             return Ok(false);
         }
         for counter in blkio::counters(text) {
             let (device, kind, bytes) =
-                counter.map_err(|e| HostError::malformed(&self.bytes.path(), e))?;
-            let done = &mut entry(devices, first, device).done;
+                counter.map_err(|e| HostError::malformed(&bytes_file.path(), e))?;
+            let done = &mut entry(devices, begin, device).done;
             match kind {
                 Kind::Read => done.read_bytes = bytes,
                 Kind::Write => done.write_bytes = bytes,
                 Kind::Discard => done.discard_bytes = bytes,
             }
         }
-        self.ios.read_required(text)?;
+        ios_file.read_required(text)?;
         for counter in blkio::counters(text) {
             let (device, kind, ios) =
-                counter.map_err(|e| HostError::malformed(&self.ios.path(), e))?;
-            let done = &mut entry(devices, first, device).done;
+                counter.map_err(|e| HostError::malformed(&ios_file.path(), e))?;
+            let done = &mut entry(devices, begin, device).done;
             match kind {
                 Kind::Read => done.reads = ios,
                 Kind::Write => done.writes = ios,

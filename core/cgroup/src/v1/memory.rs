@@ -7,39 +7,40 @@
 
 use std::sync::Arc;
 
-use vistafs_host::{Dir, HostError, KeptFile, Shape};
+use vistafs_host::{Dir, FileSpec, HostError, Kept, KeptFiles, Shape};
 use vistafs_text::{Limit, ParseError, flat_keyed, numa_stat, single_value, slabinfo};
 
 use crate::memory::{self, MemoryStat, NodeMemory, SwapFigures};
 
 /// The files of one cgroup.
 #[derive(Debug)]
-pub(crate) struct Level {
-    limit: KeptFile,
-    usage: KeptFile,
-    stat: KeptFile,
-    numa_stat: KeptFile,
-    pool_limit: KeptFile,
-    pool_usage: KeptFile,
-    swappiness: KeptFile,
-    oom_control: KeptFile,
-    slabinfo: KeptFile,
-}
+pub(crate) struct Level(KeptFiles<9>);
+
+const LIMIT: usize = 0;
+const USAGE: usize = 1;
+const STAT: usize = 2;
+const NUMA_STAT: usize = 3;
+const POOL_LIMIT: usize = 4;
+const POOL_USAGE: usize = 5;
+const SWAPPINESS: usize = 6;
+const OOM_CONTROL: usize = 7;
+const SLABINFO: usize = 8;
+
+static FILES: [FileSpec; 9] = [
+    FileSpec::whole("memory.limit_in_bytes"),
+    FileSpec::whole("memory.usage_in_bytes"),
+    FileSpec::whole("memory.stat"),
+    FileSpec::whole("memory.numa_stat"),
+    FileSpec::whole("memory.memsw.limit_in_bytes"),
+    FileSpec::whole("memory.memsw.usage_in_bytes"),
+    FileSpec::whole("memory.swappiness"),
+    FileSpec::whole("memory.oom_control"),
+    FileSpec::new("memory.kmem.slabinfo", Shape::Records),
+];
 
 impl Level {
     pub(crate) fn new(dir: &Arc<Dir>) -> Self {
-        let file = |name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
-        Self {
-            limit: file("memory.limit_in_bytes"),
-            usage: file("memory.usage_in_bytes"),
-            stat: file("memory.stat"),
-            numa_stat: file("memory.numa_stat"),
-            pool_limit: file("memory.memsw.limit_in_bytes"),
-            pool_usage: file("memory.memsw.usage_in_bytes"),
-            swappiness: file("memory.swappiness"),
-            oom_control: file("memory.oom_control"),
-            slabinfo: KeptFile::new(Arc::clone(dir), "memory.kmem.slabinfo", Shape::Records),
-        }
+        Self(KeptFiles::new(dir, &FILES))
     }
 
     /// Rows of slabs that belong to the cgroup alone: before Linux 5.9, with kernel memory
@@ -49,9 +50,10 @@ impl Level {
         out: &mut Vec<u8>,
         text: &mut Vec<u8>,
     ) -> Result<(), HostError> {
-        if self.slabinfo.read(text)? {
+        let file = self.0.at(SLABINFO);
+        if file.read(text)? {
             for row in slabinfo::rows(text) {
-                let malformed = |e| HostError::malformed(&self.slabinfo.path(), e);
+                let malformed = |e| HostError::malformed(&file.path(), e);
                 out.extend_from_slice(row.map_err(malformed)?);
             }
         }
@@ -61,20 +63,21 @@ impl Level {
 
 impl memory::Level for Level {
     fn limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
-        self.limit
+        self.0
+            .at(LIMIT)
             .parse(text, |text| single_value::limit_v1(text, page_size))
     }
 
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError> {
-        self.usage.parse(text, single_value::number)
+        self.0.at(USAGE).parse(text, single_value::number)
     }
 
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError> {
-        self.stat.parse_required(text, stat_of)
+        self.0.at(STAT).parse_required(text, stat_of)
     }
 
-    fn stat_file(&self) -> &KeptFile {
-        &self.stat
+    fn stat_file(&self) -> Kept<'_> {
+        self.0.at(STAT)
     }
 
     fn counter(key: &[u8]) -> Option<&[u8]> {
@@ -86,7 +89,12 @@ impl memory::Level for Level {
     fn oom_kills(&self, text: &mut Vec<u8>) -> Result<u64, HostError> {
         // Of this cgroup alone: v1 keeps no sum with those below.
         let find = |text: &[u8]| flat_keyed::find(text, b"oom_kill");
-        Ok(self.oom_control.parse(text, find)?.flatten().unwrap_or(0))
+        Ok(self
+            .0
+            .at(OOM_CONTROL)
+            .parse(text, find)?
+            .flatten()
+            .unwrap_or(0))
     }
 
     fn by_node(
@@ -94,11 +102,14 @@ impl memory::Level for Level {
         page_size: u64,
         text: &mut Vec<u8>,
     ) -> Result<Option<Vec<NodeMemory>>, HostError> {
-        self.numa_stat.parse(text, |text| nodes_of(text, page_size))
+        self.0
+            .at(NUMA_STAT)
+            .parse(text, |text| nodes_of(text, page_size))
     }
 
     fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
-        self.pool_limit
+        self.0
+            .at(POOL_LIMIT)
             .parse(text, |text| single_value::limit_v1(text, page_size))
     }
 
@@ -106,10 +117,11 @@ impl memory::Level for Level {
         Ok(SwapFigures::Pool {
             limit,
             usage: self
-                .pool_usage
+                .0
+                .at(POOL_USAGE)
                 .parse(text, single_value::number)?
                 .unwrap_or(0),
-            swappiness: self.swappiness.parse(text, single_value::number)?,
+            swappiness: self.0.at(SWAPPINESS).parse(text, single_value::number)?,
         })
     }
 }

@@ -6,45 +6,40 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use vistafs_host::{Dir, HostError, KeptFile, Shape};
+use vistafs_host::{FileSpec, HostError, KeptFiles};
 use vistafs_text::{Limit, ParseError, flat_keyed, quota};
 
 use crate::Cgroup;
 use crate::cpu::{CpuQuota, CpuUsage, Tightest};
+
+const MAX: usize = 0;
+const STAT: usize = 1;
+
+static FILES: [FileSpec; 2] = [FileSpec::whole("cpu.max"), FileSpec::whole("cpu.stat")];
 
 /// The files of a cgroup and the quota files of its ancestors.
 #[derive(Debug)]
 pub(crate) struct Cpu {
     cgroup: Arc<Cgroup>,
     // Own ones first.
-    quotas: Vec<KeptFile>,
-    stats: Vec<KeptFile>,
+    levels: Box<[KeptFiles<2>]>,
     tightest: AtomicUsize,
 }
 
 impl Cpu {
     pub(crate) fn new(cgroup: &Arc<Cgroup>) -> Self {
-        let file = |dir: &Arc<Dir>, name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
+        let level = |dir| KeptFiles::new(dir, &FILES);
         Self {
             cgroup: Arc::clone(cgroup),
-            quotas: cgroup
-                .levels()
-                .iter()
-                .map(|dir| file(dir, "cpu.max"))
-                .collect(),
-            stats: cgroup
-                .levels()
-                .iter()
-                .map(|dir| file(dir, "cpu.stat"))
-                .collect(),
+            levels: cgroup.levels().map(level).collect(),
             tightest: AtomicUsize::new(0),
         }
     }
 
     pub(crate) fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
         let mut tightest = Tightest::default();
-        for (height, file) in self.quotas.iter().enumerate() {
-            let Some(max) = file.parse(text, quota::parse)? else {
+        for (height, level) in self.levels.iter().enumerate() {
+            let Some(max) = level.at(MAX).parse(text, quota::parse)? else {
                 if height == 0 {
                     self.cgroup.ensure_alive()?;
                 }
@@ -62,8 +57,8 @@ impl Cpu {
     }
 
     pub(crate) fn usage(&self, text: &mut Vec<u8>) -> Result<Option<CpuUsage>, HostError> {
-        let own = match self.stats.first() {
-            Some(stat) => stat.parse(text, usage_of)?,
+        let own = match self.levels.first() {
+            Some(own) => own.at(STAT).parse(text, usage_of)?,
             None => None,
         };
         let Some(mut usage) = own else {
@@ -72,8 +67,8 @@ impl Cpu {
         };
         let level = self.tightest.load(Ordering::Relaxed);
         if level > 0
-            && let Some(stat) = self.stats.get(level)
-            && let Some(held_back) = stat.parse(text, usage_of)?
+            && let Some(ancestor) = self.levels.get(level)
+            && let Some(held_back) = ancestor.at(STAT).parse(text, usage_of)?
         {
             usage.throttled = held_back.throttled;
             usage.throttled_by = level;

@@ -4,53 +4,54 @@
 
 use std::sync::Arc;
 
-use vistafs_host::{Dir, HostError, KeptFile, Shape};
+use vistafs_host::{Dir, FileSpec, HostError, Kept, KeptFiles};
 use vistafs_text::{Limit, ParseError, flat_keyed, numa_stat, single_value};
 
 use crate::memory::{self, MemoryStat, NodeMemory, SwapFigures};
 
 /// The files of one cgroup.
 #[derive(Debug)]
-pub(crate) struct Level {
-    limit: KeptFile,
-    usage: KeptFile,
-    stat: KeptFile,
-    numa_stat: KeptFile,
-    swap_limit: KeptFile,
-    swap_usage: KeptFile,
-    events: KeptFile,
-}
+pub(crate) struct Level(KeptFiles<7>);
+
+const LIMIT: usize = 0;
+const USAGE: usize = 1;
+const STAT: usize = 2;
+const NUMA_STAT: usize = 3;
+const SWAP_LIMIT: usize = 4;
+const SWAP_USAGE: usize = 5;
+const EVENTS: usize = 6;
+
+static FILES: [FileSpec; 7] = [
+    FileSpec::whole("memory.max"),
+    FileSpec::whole("memory.current"),
+    FileSpec::whole("memory.stat"),
+    FileSpec::whole("memory.numa_stat"),
+    FileSpec::whole("memory.swap.max"),
+    FileSpec::whole("memory.swap.current"),
+    FileSpec::whole("memory.events"),
+];
 
 impl Level {
     pub(crate) fn new(dir: &Arc<Dir>) -> Self {
-        let file = |name| KeptFile::new(Arc::clone(dir), name, Shape::Whole);
-        Self {
-            limit: file("memory.max"),
-            usage: file("memory.current"),
-            stat: file("memory.stat"),
-            numa_stat: file("memory.numa_stat"),
-            swap_limit: file("memory.swap.max"),
-            swap_usage: file("memory.swap.current"),
-            events: file("memory.events"),
-        }
+        Self(KeptFiles::new(dir, &FILES))
     }
 }
 
 impl memory::Level for Level {
     fn limit(&self, _page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
-        self.limit.parse(text, single_value::limit_v2)
+        self.0.at(LIMIT).parse(text, single_value::limit_v2)
     }
 
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError> {
-        self.usage.parse(text, single_value::number)
+        self.0.at(USAGE).parse(text, single_value::number)
     }
 
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError> {
-        self.stat.parse_required(text, stat_of)
+        self.0.at(STAT).parse_required(text, stat_of)
     }
 
-    fn stat_file(&self) -> &KeptFile {
-        &self.stat
+    fn stat_file(&self) -> Kept<'_> {
+        self.0.at(STAT)
     }
 
     fn counter(key: &[u8]) -> Option<&[u8]> {
@@ -60,7 +61,7 @@ impl memory::Level for Level {
 
     fn oom_kills(&self, text: &mut Vec<u8>) -> Result<u64, HostError> {
         let find = |text: &[u8]| flat_keyed::find(text, b"oom_kill");
-        Ok(self.events.parse(text, find)?.flatten().unwrap_or(0))
+        Ok(self.0.at(EVENTS).parse(text, find)?.flatten().unwrap_or(0))
     }
 
     fn by_node(
@@ -68,18 +69,19 @@ impl memory::Level for Level {
         _page_size: u64,
         text: &mut Vec<u8>,
     ) -> Result<Option<Vec<NodeMemory>>, HostError> {
-        self.numa_stat.parse(text, nodes_of)
+        self.0.at(NUMA_STAT).parse(text, nodes_of)
     }
 
     fn swap_limit(&self, _page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
-        self.swap_limit.parse(text, single_value::limit_v2)
+        self.0.at(SWAP_LIMIT).parse(text, single_value::limit_v2)
     }
 
     fn swap(&self, limit: Limit, text: &mut Vec<u8>) -> Result<SwapFigures, HostError> {
         Ok(SwapFigures::Apart {
             limit,
             usage: self
-                .swap_usage
+                .0
+                .at(SWAP_USAGE)
                 .parse(text, single_value::number)?
                 .unwrap_or(0),
         })

@@ -671,7 +671,7 @@ fn whose(shows: &Shows) -> ContainerKey {
     match shows {
         Shows::Host => ContainerKey::new(b"host"),
         Shows::Container(container) => {
-            ContainerKey::new(&[b"container", container.mark()].concat())
+            ContainerKey::new(&[b"container", &container.mark()[..]].concat())
         }
     }
 }

@@ -1,0 +1,104 @@
+//! What containers cost in memory while they are known, and that nothing of it stays.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStringExt;
+use std::process::{Child, Command, Stdio};
+
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::require::guest;
+use vistafs_tests::require_privileged;
+use vistafs_tests::vistafs::{Mounted, descriptors, wait_for};
+
+use crate::outlives::LONG;
+
+/// KiB that each container may take, when all files that runtimes put into containers have been read.
+const MOST_EACH: i64 = 10;
+/// KiB that all of them may take together, for tables that grow; and that may be left of them, in pages in
+/// which there is something of others.
+const MOST_AT_ALL: i64 = 512;
+
+/// A container that has read all its files, and does nothing until it is dropped.
+struct Idle {
+    init: Child,
+    _cgroup: TestCgroup,
+}
+
+impl Idle {
+    fn start(mounted: &Mounted) -> Self {
+        let cgroup = TestCgroup::new();
+        cgroup.limit_memory(64 << 20);
+        let mut script = cgroup.join_script();
+        script.extend_from_slice(
+            b"exec unshare -Cpf sh -c 'cd \"$M/proc\" && cat cpuinfo diskstats loadavg meminfo \
+              slabinfo stat swaps uptime ../sys/devices/system/cpu/online > /dev/null && \
+              echo has read && read _'",
+        );
+        let mut init = Command::new("sh")
+            .arg("-c")
+            .arg(OsString::from_vec(script))
+            .env("M", mounted.root())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let said = init.stdout.take().unwrap();
+        BufReader::new(said).read_line(&mut line).unwrap();
+        assert_eq!(line, "has read\n");
+        Self {
+            init,
+            _cgroup: cgroup,
+        }
+    }
+}
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        drop(self.init.stdin.take());
+        let _ = self.init.wait();
+    }
+}
+
+/// KiB resident of a process, as ps(1) has it.
+fn resident(pid: u32) -> i64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:"));
+    let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+    kib.parse().unwrap()
+}
+
+#[test]
+fn containers_take_little_and_leave_nothing() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let (worker, supervisor) = (mounted.pid(), mounted.supervisor());
+    // What is there for all containers is there from the first ones on.
+    let first: Vec<Idle> = (0..10).map(|_| Idle::start(&mounted)).collect();
+    let held = || [worker, supervisor].map(descriptors);
+    let resident = || [worker, supervisor].map(resident);
+    let (open, before) = (held(), resident());
+    let many = if guest() { 60 } else { 150 };
+    let containers: Vec<Idle> = (0..many).map(|_| Idle::start(&mounted)).collect();
+    let known = resident();
+    let most = MOST_AT_ALL + many * MOST_EACH;
+    assert!(
+        known[0] - before[0] <= most,
+        "{before:?} KiB, then {known:?}"
+    );
+    drop(containers);
+    // Those of the first may have been given up as well.
+    wait_for(LONG, "no descriptor is left", || {
+        held().iter().zip(open).all(|(now, before)| *now <= before)
+    });
+    let what = format!("no memory is left: {before:?} KiB, then {known:?}");
+    wait_for(LONG, &what, || {
+        let left = resident()
+            .into_iter()
+            .zip(before)
+            .map(|(now, before)| now - before);
+        left.into_iter().all(|kib| kib <= MOST_AT_ALL)
+    });
+    assert_eq!(mounted.pid(), worker);
+    drop(first);
+}
