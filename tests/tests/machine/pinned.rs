@@ -196,7 +196,7 @@ pub(crate) fn ages(mounted: &Mounted) {
     let seen = script.end();
     let mut reads = 0;
     let mut kept = 0;
-    for how in ["kept", "new", "sent", "mapped"] {
+    for how in ["kept", "new", "sent"] {
         let seen = seen.lines().filter_map(|line| line.strip_prefix(how));
         let seen: Vec<Vec<u64>> = seen
             .map(|line| {

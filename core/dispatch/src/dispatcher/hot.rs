@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vistafs_container::{Caller, Container};
 use vistafs_host::Process;
@@ -17,9 +18,11 @@ use crate::errno::DispatchError;
 use crate::hot::{Hot, HotNode, OWN};
 use crate::number::{self, OwnerHash};
 use crate::open_files::Listing;
-use crate::pinned::PAGE;
+use crate::pinned::{Freshness, PAGE};
 use crate::tree::{Node, TOP};
 
+/// How long the kernel may keep attributes that never change.
+const LASTING: Duration = Duration::from_secs(3600);
 /// How far up the caller's ancestors the owner is looked for.
 const GENERATIONS: usize = 32;
 
@@ -102,7 +105,11 @@ impl Dispatcher {
                 gid: 0,
                 size: 0,
                 changeable: false,
-                pinned: None,
+                // What must be asked anew is whether the caller finds it.
+                pinned: Some(Freshness {
+                    modified: self.started,
+                    left: LASTING,
+                }),
             })
         };
         let (owner, node) = match hot.node(number).ok_or(DispatchError::Stale)? {
