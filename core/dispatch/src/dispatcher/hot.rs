@@ -96,7 +96,12 @@ impl Dispatcher {
         number: u64,
         asker: Asker,
     ) -> Result<Attributes, DispatchError> {
-        let fixed = |kind, mode| {
+        // What must be asked anew is whether the caller finds a directory, not what that is like.
+        let lasting = Freshness {
+            modified: self.started,
+            left: LASTING,
+        };
+        let fixed = |kind, mode, pinned| {
             Ok(Attributes {
                 number,
                 kind,
@@ -105,20 +110,16 @@ impl Dispatcher {
                 gid: 0,
                 size: 0,
                 changeable: false,
-                // What must be asked anew is whether the caller finds it.
-                pinned: Some(Freshness {
-                    modified: self.started,
-                    left: LASTING,
-                }),
+                pinned,
             })
         };
         let (owner, node) = match hot.node(number).ok_or(DispatchError::Stale)? {
-            HotNode::Top => return fixed(NodeKind::Directory, 0o555),
-            HotNode::Own => return fixed(NodeKind::Link, 0o777),
+            HotNode::Top => return fixed(NodeKind::Directory, 0o555, None),
+            HotNode::Own => return fixed(NodeKind::Link, 0o777, None),
             HotNode::Of(owner, node) => (owner, node),
         };
         let Node::View(view) = *self.tree.node(node) else {
-            return fixed(NodeKind::Directory, 0o555);
+            return fixed(NodeKind::Directory, 0o555, Some(lasting));
         };
         let container = self.hot_owner(hot, owner, asker);
         let node = container.and_then(|container| {
