@@ -66,6 +66,9 @@ enum Command {
     Null {
         texts: PathBuf,
         mount_point: PathBuf,
+        /// By way of the page cache.
+        #[arg(long)]
+        kept: bool,
     },
     /// Reads as standard input says, in a container.
     #[command(hide = true)]
@@ -131,9 +134,11 @@ struct RunArgs {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => args.run(),
-        Command::Null { texts, mount_point } => {
-            null::serve(&texts, &mount_point).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Null {
+            texts,
+            mount_point,
+            kept,
+        } => null::serve(&texts, &mount_point, kept).map(|()| ExitCode::SUCCESS),
         Command::Reader { files } => reader::read(&files).map(|()| ExitCode::SUCCESS),
         Command::Render {
             root,

@@ -21,9 +21,11 @@ fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 8))
 }
 
-/// Serves what is in a directory until it is unmounted.
-pub(crate) fn serve(texts: &Path, mount_point: &Path) -> Result<()> {
-    let mut null = Null { nodes: Vec::new() };
+/// Serves what is in a directory until it is unmounted; `kept`: by way of the page cache, so that OPEN
+/// and RELEASE are all that it is asked.
+pub(crate) fn serve(texts: &Path, mount_point: &Path, kept: bool) -> Result<()> {
+    let nodes = Vec::new();
+    let mut null = Null { nodes, kept };
     null.take(texts, "", 0)?;
     let mut config = Config::default();
     config.mount_options = vec![MountOption::FSName("null".into())];
@@ -44,6 +46,7 @@ struct Node {
 #[derive(Debug)]
 struct Null {
     nodes: Vec<Node>,
+    kept: bool,
 }
 
 impl Null {
@@ -120,8 +123,12 @@ impl Filesystem for Null {
     }
 
     fn open(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        let flags = FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_NOFLUSH;
-        reply.opened(FileHandle(0), flags);
+        let cache = if self.kept {
+            FopenFlags::FOPEN_KEEP_CACHE
+        } else {
+            FopenFlags::FOPEN_DIRECT_IO
+        };
+        reply.opened(FileHandle(0), cache | FopenFlags::FOPEN_NOFLUSH);
     }
 
     fn read(

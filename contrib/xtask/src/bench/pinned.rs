@@ -1,4 +1,6 @@
-//! What a container pays for its files on vistafs, on lxcfs and on the kernel's /proc, in one run.
+//! What a container pays for its files on vistafs, on its hot tree, on lxcfs and on the kernel's /proc, in
+//! one run; and on a file system whose texts are always in the page cache, which is asked OPEN and RELEASE
+//! and nothing else: the least that an open costs where the kernel asks for it.
 //!
 //! All of it on one CPU: a round trip to another one tells how long that takes to wake up.
 
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::program::FAST_DAEMON;
+use crate::program::{FAST_BENCH, FAST_DAEMON};
 use crate::work_dir::WorkDir;
 
 const FILES: [&str; 7] = [
@@ -26,10 +28,10 @@ const FILES: [&str; 7] = [
     "swaps",
     "diskstats",
 ];
-const SERVERS: [&str; 3] = ["vistafs", "lxcfs", "kernel"];
+const SERVERS: [&str; 5] = ["vistafs", "hot", "asked", "lxcfs", "kernel"];
 const LIMIT: &str = "268435456";
 
-/// A container that reads its files in turns from vistafs, lxcfs (if it is installed) and /proc.
+/// A container that reads its files in turns from vistafs, its hot tree, lxcfs (if it is installed) and /proc.
 #[derive(Args)]
 pub(crate) struct PinnedArgs {
     /// How often each is measured; the median counts.
@@ -65,7 +67,22 @@ impl PinnedArgs {
         let daemon = daemon.to_str().context("a path that is no text")?;
         let config = config.to_str().context("a path that is no text")?;
         let arguments = ["mount", "--no-repair", "--config", config];
-        let _vistafs = Server::start(daemon, &arguments, work.path.join("vistafs"))?;
+        let vistafs = Server::start(daemon, &arguments, work.path.join("vistafs"))?;
+        let arguments = ["mount", "--hot", "--no-repair", "--config", config];
+        let hot = Server::start(daemon, &arguments, work.path.join("hot"))?;
+        let texts = work.path.join("texts");
+        fs::create_dir_all(texts.join("proc"))?;
+        for file in FILES {
+            let mut text = fs::read(Path::new("/proc").join(file))?;
+            // As long as one that is kept may be.
+            text.truncate(4096);
+            fs::write(texts.join("proc").join(file), text)?;
+        }
+        let bench = FAST_BENCH.build()?;
+        let bench = bench.to_str().context("a path that is no text")?;
+        let texts = texts.to_str().context("a path that is no text")?;
+        let arguments = ["null", "--kept", texts];
+        let asked = Server::start(bench, &arguments, work.path.join("asked"))?;
         let lxcfs = Server::start("lxcfs", &["-f"], work.path.join("lxcfs"));
         if let Err(error) = &lxcfs {
             eprintln!("without lxcfs: {error:#}");
@@ -81,7 +98,7 @@ impl PinnedArgs {
         if !status.success() {
             bail!("the container has failed: {status}");
         }
-        drop((lxcfs, _vistafs));
+        drop((lxcfs, asked, hot, vistafs));
         work.remove();
         Ok(())
     }
@@ -107,30 +124,55 @@ impl PinnedArgs {
             let found = medians.iter().find(|m| (m.0, m.1) == (file, server));
             found.map(|m| (m.2, m.3))
         };
-        let (kernel_kept, kernel_open) = of("meminfo", "kernel").context("no /proc/meminfo")?;
         println!(
-            "ns for each, medians of {} x {} ms; window {} ms\n\n\
-             | file | pread: vistafs | lxcfs | kernel | of the kernel's meminfo \
-             | open+read+close: vistafs | lxcfs | kernel | of the kernel's meminfo | lxcfs / vistafs |\n\
-             |---|---|---|---|---|---|---|---|---|---|",
+            "ns for each, medians of {} x {} ms; window {} ms",
             self.rounds, self.slice, self.window_ms
         );
+        let (kernel_kept, kernel_open) = of("meminfo", "kernel").context("no /proc/meminfo")?;
+        let told = |value: Option<u64>| value.map_or("-".into(), |value| value.to_string());
+        let to = |own: Option<u64>, other: Option<u64>| {
+            own.zip(other)
+                .map_or("-".into(), |(own, other)| ratio(own, other))
+        };
+        println!(
+            "\nA kept descriptor:\n\n\
+             | file | vistafs | hot | lxcfs | kernel | vistafs of the kernel's meminfo \
+             | hot of that |\n|---|---|---|---|---|---|---|"
+        );
         for file in FILES {
-            let Some((kept, open)) = of(file, "vistafs") else {
-                continue;
-            };
-            let lxcfs = of(file, "lxcfs");
-            let kernel = of(file, "kernel");
-            let told = |value: Option<u64>| value.map_or("-".into(), |value| value.to_string());
+            let kept = |server| of(file, server).map(|row| row.0);
+            let [vistafs, hot, lxcfs, kernel] = ["vistafs", "hot", "lxcfs", "kernel"].map(kept);
             println!(
-                "| {file} | {kept} | {} | {} | {} | {open} | {} | {} | {} | {} |",
-                told(lxcfs.map(|row| row.0)),
-                told(kernel.map(|row| row.0)),
-                ratio(kept, kernel_kept),
-                told(lxcfs.map(|row| row.1)),
-                told(kernel.map(|row| row.1)),
-                ratio(open, kernel_open),
-                lxcfs.map_or("-".into(), |row| ratio(row.1, open)),
+                "| {file} | {} | {} | {} | {} | {} | {} |",
+                told(vistafs),
+                told(hot),
+                told(lxcfs),
+                told(kernel),
+                to(vistafs, Some(kernel_kept)),
+                to(hot, Some(kernel_kept)),
+            );
+        }
+        println!(
+            "\nopen+read+close; asked: OPEN and RELEASE of a text that never changes:\n\n\
+             | file | vistafs | asked | hot | lxcfs | kernel | vistafs of the kernel's meminfo \
+             | hot of the kernel's own | lxcfs / vistafs | lxcfs / asked | lxcfs / hot |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|"
+        );
+        for file in FILES {
+            let open = |server| of(file, server).map(|row| row.1);
+            let [vistafs, asked, hot, lxcfs, kernel] = SERVERS.map(open);
+            println!(
+                "| {file} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                told(vistafs),
+                told(asked),
+                told(hot),
+                told(lxcfs),
+                told(kernel),
+                to(vistafs, Some(kernel_open)),
+                to(hot, kernel),
+                to(lxcfs, vistafs),
+                to(lxcfs, asked),
+                to(lxcfs, hot),
             );
         }
         Ok(())
@@ -142,10 +184,10 @@ const SCRIPT: &str = r#"
 echo $$ > "$CGROUP/cgroup.procs" || exit 1
 exec unshare -mCpf --propagation private sh -c '
 mount -t proc proc /proc || exit 1
-for server in vistafs lxcfs; do for file in $FILES; do
+for server in vistafs hot/self asked lxcfs; do for file in $FILES; do
     [ -s "$WORK/$server/proc/$file" ] || continue
-    : > "$WORK/files/$server/$file"
-    mount --bind "$WORK/$server/proc/$file" "$WORK/files/$server/$file" || exit 1
+    : > "$WORK/files/${server%/self}/$file"
+    mount --bind "$WORK/$server/proc/$file" "$WORK/files/${server%/self}/$file" || exit 1
 done; done
 mount -t proc proc "$WORK/files/kernel"
 "$0" bench pinned --inside "$WORK/files" --rounds "$1" --slice "$2"
@@ -277,7 +319,8 @@ impl Server {
         let mut server = Self { child, mount_point };
         for _ in 0..500 {
             // Not a file of it: the container is to be the first that looks one up.
-            if server.mount_point.join("proc").exists() {
+            let is_there = |name| fs::symlink_metadata(server.mount_point.join(name)).is_ok();
+            if is_there("proc") || is_there("self") {
                 return Ok(server);
             }
             if let Some(status) = server.child.try_wait()? {

@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vistafs_container::{Caller, Container};
 use vistafs_host::Process;
@@ -17,9 +18,11 @@ use crate::errno::DispatchError;
 use crate::hot::{Hot, HotNode, OWN};
 use crate::number::{self, OwnerHash};
 use crate::open_files::Listing;
-use crate::pinned::PAGE;
+use crate::pinned::{Freshness, PAGE};
 use crate::tree::{Node, TOP};
 
+/// How long the kernel may keep attributes that never change.
+const LASTING: Duration = Duration::from_secs(3600);
 /// How far up the caller's ancestors the owner is looked for.
 const GENERATIONS: usize = 32;
 
@@ -93,7 +96,12 @@ impl Dispatcher {
         number: u64,
         asker: Asker,
     ) -> Result<Attributes, DispatchError> {
-        let fixed = |kind, mode| {
+        // What must be asked anew is whether the caller finds a directory, not what that is like.
+        let lasting = Freshness {
+            modified: self.started,
+            left: LASTING,
+        };
+        let fixed = |kind, mode, pinned| {
             Ok(Attributes {
                 number,
                 kind,
@@ -102,16 +110,16 @@ impl Dispatcher {
                 gid: 0,
                 size: 0,
                 changeable: false,
-                pinned: None,
+                pinned,
             })
         };
         let (owner, node) = match hot.node(number).ok_or(DispatchError::Stale)? {
-            HotNode::Top => return fixed(NodeKind::Directory, 0o555),
-            HotNode::Own => return fixed(NodeKind::Link, 0o777),
+            HotNode::Top => return fixed(NodeKind::Directory, 0o555, None),
+            HotNode::Own => return fixed(NodeKind::Link, 0o777, None),
             HotNode::Of(owner, node) => (owner, node),
         };
         let Node::View(view) = *self.tree.node(node) else {
-            return fixed(NodeKind::Directory, 0o555);
+            return fixed(NodeKind::Directory, 0o555, Some(lasting));
         };
         let container = self.hot_owner(hot, owner, asker);
         let node = container.and_then(|container| {

@@ -1,6 +1,6 @@
-"""For each line of input opens, reads and closes 10,000 times, and tells how often that went well.
+"""For each line of input opens, reads and closes 1,000 times, and tells how often that went well.
 
-Gives up when nobody answers for three seconds: then 0.
+By a file that is bound, and by name from a directory that is kept. Gives up when nobody answers for three seconds: then 0.
 """
 import os
 import signal
@@ -13,12 +13,14 @@ def give_up(*_):
 
 
 signal.signal(signal.SIGALRM, give_up)
+directory = os.open(os.environ["M"] + "/proc", os.O_PATH)
 print("ready", flush=True)
 while sys.stdin.readline():
     signal.alarm(3)
     good = 0
-    for _ in range(10_000):
-        fd = os.open("/proc/meminfo", os.O_RDONLY)
+    for number in range(1000):
+        name = ("/proc/meminfo", "meminfo")[number % 2]
+        fd = os.open(name, os.O_RDONLY, dir_fd=directory)
         good += os.read(fd, 8192).startswith(b"MemTotal:          98304 kB\n")
         os.close(fd)
     signal.alarm(0)

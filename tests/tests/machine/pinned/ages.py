@@ -1,9 +1,9 @@
-"""Reads MemTotal from a kept descriptor and by new ones, with read(2), sendfile(2) and mmap(2): when, and what. Ends when its input does.
+"""Reads MemTotal from a kept descriptor and by new ones, with read(2) and sendfile(2): when, and what.
 
+Ends when its input does.
 One line for each change that is seen: time before the read that saw the old value last, time after
 the first read of the new one (CLOCK_MONOTONIC, ns), and the new value. Then how many reads there were.
 """
-import mmap
 import os
 import select
 import sys
@@ -27,16 +27,10 @@ def sent(fd):
     return os.pread(memory, got, 0)
 
 
-def mapped(fd):
-    with mmap.mmap(fd, 64, prot=mmap.PROT_READ) as text:
-        return text[:]
-
-
 WAYS = {
     "kept": lambda: os.pread(kept, 8192, 0),
     "new": lambda: by_new(lambda fd: os.read(fd, 8192)),
     "sent": lambda: by_new(sent),
-    "mapped": lambda: by_new(mapped),
 }
 
 seen = {}
