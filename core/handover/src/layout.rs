@@ -27,6 +27,8 @@ pub(crate) mod head {
     pub(crate) const GENERATION: usize = 2;
     /// How many bytes a container's record has room for.
     pub(crate) const RECORD_BYTES: usize = 3;
+    /// Since layout 2: into how many open files something was written that lasts, at most.
+    pub(crate) const WRITTEN: usize = 4;
     pub(crate) const WORDS: usize = super::words(4096);
 }
 
