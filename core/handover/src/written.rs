@@ -52,35 +52,41 @@ impl Handover {
         if let Some(words) = self.find_written(handle) {
             words[LENGTH].store(0, Ordering::Relaxed);
             words[HANDLE].store(0, Ordering::Release);
-            self.count_written(u64::wrapping_sub);
+            self.count_one_less();
         }
     }
 
-    /// One more or one less, where the head tells how many there are.
-    fn count_written(&self, change: impl Fn(u64, u64) -> u64) {
+    /// One more, where the head tells how many there are.
+    fn count_one_more(&self) {
         if self.counts_written() {
-            let count = &self.region.words(0, head::WORDS)[head::WRITTEN];
-            count.update(Ordering::AcqRel, Ordering::Acquire, |count| {
-                change(count, 1)
-            });
+            self.count_of_written().fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    fn count_one_less(&self) {
+        if self.counts_written() {
+            self.count_of_written().fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn count_of_written(&self) -> &AtomicU64 {
+        &self.region.words(0, head::WORDS)[head::WRITTEN]
     }
 
     fn has_written(&self) -> bool {
-        let count = &self.region.words(0, head::WORDS)[head::WRITTEN];
-        !self.counts_written() || count.load(Ordering::Acquire) > 0
+        !self.counts_written() || self.count_of_written().load(Ordering::Acquire) > 0
     }
 
     fn claim_written(&self, handle: u64) -> Option<&[AtomicU64]> {
         // Before it is taken: who is killed in between leaves one too many, which costs nothing but looks.
-        self.count_written(u64::wrapping_add);
+        self.count_one_more();
         let claimed = self.near_written(handle).find(|words| {
             words[HANDLE]
                 .compare_exchange(0, handle, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
         });
         if claimed.is_none() {
-            self.count_written(u64::wrapping_sub);
+            self.count_one_less();
         }
         claimed
     }
