@@ -85,6 +85,21 @@ impl Callers {
         Ok(key)
     }
 
+    /// Gives up those that have ended, whatever container they were in.
+    pub(crate) fn let_go_of_ended(&self) {
+        for place in &self.places {
+            let held = place.lock().held.as_ref().map(|(task, _)| Arc::clone(task));
+            let Some(ended) = held.filter(|task| task.namespaces().is_none()) else {
+                continue;
+            };
+            let mut place = place.lock();
+            let is_it = |(task, _): &(Arc<HeldTask>, _)| Arc::ptr_eq(task, &ended);
+            if place.held.as_ref().is_some_and(is_it) {
+                *place = Place::default();
+            }
+        }
+    }
+
     /// Gives up the callers that were in a container when they were first held.
     pub(crate) fn forget(&self, container: &NamespaceKey) {
         for place in &self.places {
@@ -129,5 +144,26 @@ mod tests {
         }
         assert_eq!(held(&callers), 0);
         assert!(callers.namespaces(&host, 0, own).is_err());
+    }
+
+    #[test]
+    fn who_has_ended_is_let_go() {
+        let host = Host::running(Duration::ZERO).unwrap();
+        let elsewhere = NamespaceKey { pid: 1, cgroup: 2 };
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let callers = Callers::default();
+        for _ in 0..2 {
+            callers.namespaces(&host, child.id(), elsewhere).unwrap();
+        }
+        let held = || callers.places.iter().filter(|p| p.lock().held.is_some());
+        callers.let_go_of_ended();
+        assert_eq!(held().count(), 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        callers.let_go_of_ended();
+        assert_eq!(held().count(), 0);
     }
 }

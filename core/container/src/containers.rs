@@ -239,8 +239,9 @@ impl Containers {
         log::debug!("container {} has ended", known.container.path().display());
     }
 
-    /// Lets go of room that was made for more containers than there are.
-    pub(crate) fn shrink(&self) {
+    /// Lets go of room that was made for more containers than there are, and of callers that have ended.
+    pub(crate) fn settle(&self) {
+        self.callers.let_go_of_ended();
         self.known.write().shrink_to_fit();
         self.by_cgroups.write().shrink_to_fit();
         self.lifetimes.shrink();

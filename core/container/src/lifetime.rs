@@ -120,7 +120,7 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
         }
         // A container is some KiB; the allocator would keep them for others for ever.
         if is_settled || ended > containers.len() / 4 {
-            containers.shrink();
+            containers.settle();
             heap::give_back();
             ended = 0;
         }

@@ -29,6 +29,8 @@ pub(crate) mod head {
     pub(crate) const RECORD_BYTES: usize = 3;
     /// Whether the supervisor sleeps.
     pub(crate) const ASLEEP: usize = 4;
+    /// Since layout 2: into how many open files something was written that lasts, at most.
+    pub(crate) const WRITTEN: usize = 5;
     pub(crate) const WORDS: usize = super::words(4096);
 }
 

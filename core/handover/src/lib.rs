@@ -37,6 +37,7 @@
 //! | 16 | generation of the last worker |
 //! | 24 | R: how many bytes a record of a container may have, by the number of CPUs |
 //! | 32 | 1: the supervisor sleeps, and the next request wakes it; who does not know of it leaves it |
+//! | 40 | into how many open files something was written that lasts, at most |
 //! | 4,096 | 1,024 requests of 256 bytes |
 //! | 266,240 | 65,536 open handles of 16 bytes |
 //! | 1,314,816 | 1,056 heads of texts of 32 bytes |

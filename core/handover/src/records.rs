@@ -70,6 +70,11 @@ impl Records {
 }
 
 impl Handover {
+    /// Whether the head tells how much was written, as it does since layout 2.
+    pub(crate) fn counts_written(&self) -> bool {
+        matches!(self.records, Records::InSlots(_))
+    }
+
     /// Keeps a record in the place of the one before. `false`: there is no room for it.
     ///
     /// Whoever saves a record is alone in that: its owner holds a lock of its own.

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
+use crate::layout::head;
 use crate::layout::written::{BYTES, COUNT, HANDLE, LENGTH, NEIGHBOURS, OF, SUM, WORDS};
 use crate::region::{WORD, checksum, load_bytes, store_bytes};
 use crate::{ContainerKey, Handover};
@@ -51,18 +52,50 @@ impl Handover {
         if let Some(words) = self.find_written(handle) {
             words[LENGTH].store(0, Ordering::Relaxed);
             words[HANDLE].store(0, Ordering::Release);
+            self.count_one_less();
         }
     }
 
+    /// One more, where the head tells how many there are.
+    fn count_one_more(&self) {
+        if self.counts_written() {
+            self.count_of_written().fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    fn count_one_less(&self) {
+        if self.counts_written() {
+            self.count_of_written().fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn count_of_written(&self) -> &AtomicU64 {
+        &self.region.words(0, head::WORDS)[head::WRITTEN]
+    }
+
+    fn has_written(&self) -> bool {
+        !self.counts_written() || self.count_of_written().load(Ordering::Acquire) > 0
+    }
+
     fn claim_written(&self, handle: u64) -> Option<&[AtomicU64]> {
-        self.near_written(handle).find(|words| {
+        // Before it is taken: who is killed in between leaves one too many, which costs nothing but looks.
+        self.count_one_more();
+        let claimed = self.near_written(handle).find(|words| {
             words[HANDLE]
                 .compare_exchange(0, handle, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
-        })
+        });
+        if claimed.is_none() {
+            self.count_one_less();
+        }
+        claimed
     }
 
     fn find_written(&self, handle: u64) -> Option<&[AtomicU64]> {
+        // Every file that is closed is looked for, and a look makes a page of what was never written.
+        if !self.has_written() {
+            return None;
+        }
         let is_it = |words: &&[AtomicU64]| words[HANDLE].load(Ordering::Acquire) == handle;
         self.near_written(handle)
             .find(is_it)
@@ -79,6 +112,24 @@ impl Handover {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_looks_for_nothing_takes_no_memory() {
+        use std::os::fd::AsFd;
+        let handover = Handover::create().unwrap();
+        let blocks = || rustix::fs::fstat(handover.as_fd()).unwrap().st_blocks;
+        let (before, key) = (blocks(), ContainerKey::new(b"one"));
+        (1..10_000).for_each(|handle| handover.forget_written(handle));
+        assert_eq!(handover.written(7, key), None);
+        assert_eq!(blocks(), before);
+        // And it does so again when all is closed.
+        assert!(handover.keep_written(7, key, b"a trigger"));
+        assert!(handover.written(7, key).is_some());
+        handover.forget_written(7);
+        let one = blocks();
+        (1..10_000).for_each(|handle| handover.forget_written(handle));
+        assert_eq!(blocks(), one);
+    }
 
     #[test]
     fn what_was_written_is_kept_until_the_file_is_closed() {

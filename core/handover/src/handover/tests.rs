@@ -186,9 +186,11 @@ fn what_was_written_is_where_it_was() {
     let mut of_1_1 = golden();
     of_1_1.retain(|(byte, _)| *byte != 8);
     of_1_1.push((8, 1 << 32 | 1));
+    let mut of_2_0 = golden_now();
+    of_2_0.push((32, 1));
     for (mut words, begin, length) in [
         (of_1_1, LENGTH, LENGTH_1_1),
-        (golden_now(), 37_273_600, LENGTH_NOW),
+        (of_2_0, 37_273_600, LENGTH_NOW),
     ] {
         words.extend(added(begin));
         let handover = Handover::adopt(memory(length, &words)).unwrap();
