@@ -265,3 +265,55 @@ impl OpenFiles {
         &self.files[usize::try_from(handle % SHARDS as u64).unwrap_or(0)]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READ: Access = Access {
+        read: true,
+        write: false,
+    };
+
+    fn filled(files: &OpenFiles) -> Arc<Vec<u8>> {
+        let mut buffer = files.empty(None);
+        Arc::get_mut(&mut buffer)
+            .unwrap()
+            .extend_from_slice(&[7; 4096]);
+        buffer
+    }
+
+    /// Two numbers that tell it from all others and from a new one: where it is, and its room.
+    fn told(buffer: &Arc<Vec<u8>>) -> (*const Vec<u8>, usize) {
+        (Arc::as_ptr(buffer), buffer.capacity())
+    }
+
+    #[test]
+    fn what_somebody_still_reads_comes_back_when_he_has_read() {
+        let files = OpenFiles::new(Some(0));
+        let text = filled(&files);
+        let (read, before) = (Arc::clone(&text), told(&text));
+        let other = files.empty(Some(text));
+        assert_ne!(told(&other), before);
+        files.give_back_shared(Some(read));
+        let again = files.empty(None);
+        assert_eq!((told(&again), again.len()), (before, 0));
+        // Who reads alone has his own again.
+        assert_eq!(told(&files.empty(Some(again))), before);
+    }
+
+    #[test]
+    fn a_file_that_is_closed_before_its_last_reader_goes_on_leaves_its_buffer() {
+        let files = OpenFiles::new(Some(0));
+        let handle = files.open(OpenFile::new(0, NodeId::TOP, Shows::Host, READ));
+        let file = files.get(handle).unwrap();
+        let text = filled(&files);
+        let before = told(&text);
+        file.text.lock().set(text);
+        let read = file.text.lock().share();
+        assert!(files.close(handle).is_none());
+        files.give_back_shared(read);
+        assert_eq!(told(&files.empty(None)), before);
+        drop(file);
+    }
+}

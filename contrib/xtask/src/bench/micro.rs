@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::run;
 
-/// Times of each view's rendering and of each parser, by criterion; takes no root.
+/// Times of each view's rendering, of each parser and of the configuration, by criterion; takes no root.
 #[derive(Args)]
 pub(crate) struct MicroArgs {
     /// Only those whose name has this in it: `meminfo`, `warm`, `parsers/`.
@@ -22,9 +22,11 @@ pub(crate) struct MicroArgs {
 
 impl MicroArgs {
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let benches = ["--bench", "parsers", "--bench", "renders"];
         let mut cargo = run::cargo(&["bench", "-q", "-p", "vistafs-bench"]);
-        cargo.args(benches).arg("--").args(&self.filter);
+        for bench in ["configuration", "parsers", "renders"] {
+            cargo.args(["--bench", bench]);
+        }
+        cargo.arg("--").args(&self.filter);
         for (option, name) in [
             ("--save-baseline", &self.save_baseline),
             ("--baseline", &self.baseline),

@@ -69,8 +69,9 @@ impl Looks {
 }
 
 impl Supervisor {
-    /// When to look for stuck requests next.
+    /// When to look for stuck requests next. Without the memory that they are noted in there are none to see.
     pub(super) fn next_look(&self) -> Option<Instant> {
+        self.handover.as_ref()?;
         self.current.as_ref()?.stuck_after?;
         self.looks.next
     }

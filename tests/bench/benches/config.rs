@@ -1,0 +1,1 @@
+../../../core/daemon/src/config.rs
