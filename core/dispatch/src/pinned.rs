@@ -69,6 +69,13 @@ impl Told {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Whether it may be shown still, or the kernel may take it for fresh: it counts from when it was told,
+    /// which is a little later.
+    pub(crate) fn is_within(&self, window: Duration) -> bool {
+        let taken = self.taken.filter(|_| !self.is_outdated);
+        taken.is_some_and(|(taken, _)| taken.elapsed() < window)
+    }
+
     /// The same length, but not to be kept: what is in the page cache is dropped.
     pub(crate) fn over(self) -> Self {
         let now = SystemTime::now();

@@ -144,7 +144,9 @@ impl Dispatcher {
             return PageCache::Bypassed;
         };
         let mut snapshot = node.snapshot.lock();
-        let was_fresh = snapshot.told.freshness(self.pinned.window()).is_some();
+        // Not earlier than the kernel asks for attributes: a page that is dropped before it does so is filled
+        // with another text under the old length, which may not be long enough.
+        let was_fresh = snapshot.told.is_within(self.pinned.window());
         if snapshot.told.modified().is_none()
             && self
                 .renew(&node, &mut snapshot, file.view, container)
