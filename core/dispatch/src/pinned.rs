@@ -69,6 +69,13 @@ impl Told {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Whether it may be shown still, or the kernel may take it for fresh: it counts from when it was told,
+    /// which is a little later.
+    pub(crate) fn is_within(&self, window: Duration) -> bool {
+        let taken = self.taken.filter(|_| !self.is_outdated);
+        taken.is_some_and(|(taken, _)| taken.elapsed() < window)
+    }
+
     /// The same length, but not to be kept: what is in the page cache is dropped.
     pub(crate) fn over(self) -> Self {
         let now = SystemTime::now();
@@ -128,6 +135,16 @@ fn frame(length: usize, before: usize, is_steady: bool) -> usize {
     };
     let still_fits = (framed..=framed.saturating_add(TOO_MUCH)).contains(&before);
     if still_fits { before } else { framed }
+}
+
+/// The length of a text that was not made yet, where the host's has `length` bytes (0: it has none): no less
+/// than it is likely to be. The kernel may hear it of one reader while it asks for another, which then goes by
+/// it: empty lines at the end are better than no end.
+pub(crate) fn first_length(length: usize, is_steady: bool) -> usize {
+    match length {
+        0 => PAGE,
+        _ => frame(length, 0, is_steady),
+    }
 }
 
 /// Makes a text as long as was told, by spaces before its last newline. `false`: it is longer.
@@ -332,6 +349,16 @@ mod tests {
         assert_eq!(filled("a 1\n", 7).as_deref(), Some("a 1   \n"));
         assert_eq!(filled("a", 3).as_deref(), Some("a  "));
         assert_eq!(filled("a 1\n", 3), None);
+    }
+
+    #[test]
+    fn the_first_length_is_no_less_than_that_of_the_host_s_text() {
+        assert_eq!(first_length(0, false), PAGE);
+        assert_eq!(first_length(1500, true), 1500);
+        for length in [1, 30, 1500] {
+            assert_eq!(first_length(length, false), frame(length, 0, false));
+            assert!(first_length(length, false) >= length + SPARE);
+        }
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Served {
         let containers = Containers::new(host, hierarchies).unwrap();
         let registry = Registry::new([&LARGE, &SMALL, &GROWING], &Selection::default()).unwrap();
         let dispatcher = Dispatcher::new(containers, &registry, Policy::default())
-            .with_window(Duration::from_millis(20));
+            .with_window(Duration::from_millis(100));
         let dispatcher = tree(dispatcher);
 
         let dir = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use super::{Attributes, Dispatcher};
 use crate::errno::DispatchError;
 use crate::number;
 use crate::open_files::{OpenFile, Shows};
-use crate::pinned::{Freshness, PAGE, PinnedNode, Snapshot, Told, fill};
+use crate::pinned::{Freshness, PAGE, PinnedNode, Snapshot, Told, fill, first_length};
 
 /// What the kernel does with the page cache of an opened file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,11 @@ impl Dispatcher {
         let served = &self.views[view];
         let (size, modified) = match told.modified() {
             Some(modified) => (told.length as u64, modified),
-            None => (served.size, SystemTime::now()),
+            None => {
+                let of_host = usize::try_from(served.size).unwrap_or(PAGE);
+                let length = first_length(of_host, served.is_steady);
+                (length as u64, SystemTime::now())
+            }
         };
         let fresh = told.freshness(self.pinned.window());
         Attributes {
@@ -153,7 +157,9 @@ impl Dispatcher {
             return PageCache::Bypassed;
         };
         let mut snapshot = node.snapshot.lock();
-        let was_fresh = snapshot.told.freshness(self.pinned.window()).is_some();
+        // Not earlier than the kernel asks for attributes: a page that is dropped before it does so is filled
+        // with another text under the old length, which may not be long enough.
+        let was_fresh = snapshot.told.is_within(self.pinned.window());
         if snapshot.told.modified().is_none()
             && self
                 .renew(&node, &mut snapshot, file.view, container)
