@@ -187,7 +187,7 @@ fn what_was_written_is_where_it_was() {
     of_1_1.retain(|(byte, _)| *byte != 8);
     of_1_1.push((8, 1 << 32 | 1));
     let mut of_2_0 = golden_now();
-    of_2_0.push((32, 1));
+    of_2_0.push((40, 1));
     for (mut words, begin, length) in [
         (of_1_1, LENGTH, LENGTH_1_1),
         (of_2_0, 37_273_600, LENGTH_NOW),
