@@ -314,6 +314,7 @@ impl Bench {
     /// Readers in many containers, and what is held of them.
     fn spread(&mut self, plan: &Plan, files: &[File], results: &mut Results) -> Result<()> {
         let most = plan.containers.iter().copied().max().unwrap_or(1);
+        self.weigh("with 1 container that was read", results)?;
         while self.containers.len() < most {
             let next = Container::start(&self.work.join("files"), &self.cpu)?;
             self.containers.push(next);

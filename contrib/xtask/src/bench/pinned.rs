@@ -160,7 +160,7 @@ impl PinnedArgs {
         );
         for file in FILES {
             let open = |server| of(file, server).map(|row| row.1);
-            let [vistafs, asked, hot, lxcfs, kernel] = SERVERS.map(open);
+            let [vistafs, hot, asked, lxcfs, kernel] = SERVERS.map(open);
             println!(
                 "| {file} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 told(vistafs),

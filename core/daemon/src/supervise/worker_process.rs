@@ -87,6 +87,24 @@ pub(crate) fn start_repair(
     Ok(())
 }
 
+/// Settings of glibc's, for a program that it starts; other C libraries do not know them.
+const TUNABLES: &str = "GLIBC_TUNABLES";
+
+/// Those of a worker. Its threads keep no freed memory for themselves: the pages of ended containers
+/// would stay with it, and what is read often asks for none.
+fn tunables(given: Option<OsString>) -> OsString {
+    const CACHE: &str = "glibc.malloc.tcache_count";
+    let mut tunables = given.unwrap_or_default();
+    if tunables.to_string_lossy().contains(CACHE) {
+        return tunables;
+    }
+    if !tunables.is_empty() {
+        tunables.push(":");
+    }
+    tunables.push(format!("{CACHE}=0"));
+    tunables
+}
+
 impl WorkerProcess {
     /// Starts one, which prepares itself.
     pub(crate) fn start(
@@ -122,6 +140,7 @@ impl WorkerProcess {
         for variable in super::FOR_US {
             command.env_remove(variable);
         }
+        command.env(TUNABLES, tunables(std::env::var_os(TUNABLES)));
         // There is no other thread that could start a program with these open.
         keep(device, true)?;
         keep(&theirs, true)?;
@@ -267,5 +286,24 @@ pub(crate) fn in_words(status: WaitStatus) -> String {
         WaitStatus::Signaled(_, signal, true) => format!("killed by {signal}, core dumped"),
         WaitStatus::Signaled(_, signal, false) => format!("killed by {signal}"),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sets_the_allocator_himself_is_not_overruled() {
+        let with = |given: &str| tunables(Some(given.into()));
+        assert_eq!(tunables(None), "glibc.malloc.tcache_count=0");
+        assert_eq!(
+            with("glibc.malloc.arena_max=1"),
+            "glibc.malloc.arena_max=1:glibc.malloc.tcache_count=0"
+        );
+        assert_eq!(
+            with("glibc.malloc.tcache_count=7"),
+            "glibc.malloc.tcache_count=7"
+        );
     }
 }
