@@ -7,66 +7,25 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{TestContainer, field};
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{MountOptions, Mounted, children, printed, vistafs, wait_until};
+use vistafs_tests::vistafs::{MountOptions, Mounted, children, vistafs, wait_until};
 
 use crate::hot::{hot, hot_with};
-use crate::pinned::{AFTER_THE_WINDOW, MIB, Script, descriptor, limited, total};
+use crate::pinned::{
+    AFTER_THE_WINDOW, MIB, Script, by_all_ways, check, descriptor, kill_worker, limited,
+    outlive_workers, total,
+};
 use crate::repair::{Resident, machine, outcome, repair, script};
-
-fn kill_worker(mounted: &Mounted) {
-    let worker = mounted.pid();
-    kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).unwrap();
-    wait_until("there is another worker", || mounted.pid() != worker);
-}
-
-/// A shell in a container that keeps its meminfo as descriptor 3, and is asked by all ways there are.
-fn by_all_ways(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
-    let script = "exec 3</proc/meminfo; echo ready; while read _; do \
-                  head -1 /proc/self/fd/3; head -1 /proc/meminfo; head -1 $M/proc/meminfo; \
-                  read line <&3; echo \"$line\"; exec 3</proc/meminfo; done";
-    Script::start(
-        TestContainer::new(&mounted.own(), cgroup).command(script),
-        "",
-    )
-}
-
-fn check(inside: &mut Script, mib: u64) {
-    inside.tell();
-    for _ in 0..4 {
-        assert_eq!(field(&inside.line(), "MemTotal:"), mib << 10);
-    }
-}
 
 #[test]
 fn kept_descriptors_outlive_workers() {
     require_privileged!();
     let (mounted, cgroup) = (hot(50), limited(96));
-    let mut inside = by_all_ways(&mounted, &cgroup);
-    check(&mut inside, 96);
-    let file = File::from(descriptor(&cgroup, 3));
-    for mib in [64, 32] {
-        assert!(total(&file).is_ok());
-        kill_worker(&mounted);
-        cgroup.limit_memory(mib * MIB);
-        std::thread::sleep(AFTER_THE_WINDOW);
-        check(&mut inside, mib);
-        // Passed on to the host: the owner has asked the new worker.
-        assert_eq!(total(&file).unwrap(), mib << 10);
-    }
-    let worker = mounted.pid();
-    let root = mounted.root();
-    let _ = printed(&vistafs(&["upgrade", "--mount", root.to_str().unwrap()]));
-    assert_ne!(mounted.pid(), worker);
-    cgroup.limit_memory(96 * MIB);
-    std::thread::sleep(AFTER_THE_WINDOW);
-    check(&mut inside, 96);
-    let listed = std::fs::read_dir(&root).unwrap().count();
+    let inside = outlive_workers(&mounted, &mounted.own(), &cgroup);
+    let listed = std::fs::read_dir(mounted.root()).unwrap().count();
     assert_eq!(listed, 2, "self, and the one that has asked");
     inside.end();
-    drop(file);
 }
 
 /// What is sent again, and what waits while nobody serves.
@@ -129,7 +88,7 @@ fn who_is_in_the_owner_may_ask_a_new_worker_first() {
 fn what_is_kept_of_a_container_that_has_ended_is_an_error() {
     require_privileged!();
     let (mounted, cgroup) = (hot(50), limited(96));
-    let inside = by_all_ways(&mounted, &cgroup);
+    let inside = by_all_ways(&mounted.own(), &cgroup);
     let file = File::from(descriptor(&cgroup, 3));
     assert_eq!(total(&file).unwrap(), 96 << 10);
     let pid = cgroup.namespace_init().unwrap();
@@ -165,7 +124,7 @@ fn it_is_handed_over_as_what_it_is() {
     };
     let mut mounted = Mounted::with(&handing_over(50, &["--hot"]));
     let cgroup = limited(96);
-    let mut inside = by_all_ways(&mounted, &cgroup);
+    let mut inside = by_all_ways(&mounted.own(), &cgroup);
     check(&mut inside, 96);
     let refused = mounted.command(&handing_over(50, &[])).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));

@@ -377,32 +377,49 @@ fn a_kept_descriptor_of_a_container_that_has_ended_is_an_error() {
     assert!(file.metadata().is_ok());
 }
 
+/// A shell in a container that keeps its meminfo as descriptor 3, and is asked by all ways there are.
+pub(crate) fn by_all_ways(files: &Mounted, cgroup: &TestCgroup) -> Script {
+    let script = "exec 3</proc/meminfo; echo ready; while read _; do \
+                  head -1 /proc/self/fd/3; head -1 /proc/meminfo; head -1 $M/proc/meminfo; \
+                  read line <&3; echo \"$line\"; exec 3</proc/meminfo; done";
+    Script::start(TestContainer::new(files, cgroup).command(script), "")
+}
+
+/// Each of them finds this limit.
+pub(crate) fn check(inside: &mut Script, mib: u64) {
+    inside.tell();
+    for _ in 0..4 {
+        assert_eq!(field(&inside.line(), "MemTotal:"), mib << 10);
+    }
+}
+
+/// There is another worker afterwards.
+pub(crate) fn kill_worker(mounted: &Mounted) {
+    let worker = mounted.pid();
+    kill(
+        nix::unistd::Pid::from_raw(worker.cast_signed()),
+        Signal::SIGKILL,
+    )
+    .unwrap();
+    wait_until("there is another worker", || mounted.pid() != worker);
+}
+
 #[test]
 fn kept_descriptors_outlive_workers() {
     require_privileged!();
     let (mounted, cgroup) = (with_window(50), limited(96));
-    let script = "exec 3</proc/meminfo; echo ready; while read _; do \
-                  head -1 /proc/self/fd/3; head -1 /proc/meminfo; head -1 $M/proc/meminfo; \
-                  read line <&3; echo \"$line\"; exec 3</proc/meminfo; done";
-    let mut inside = Script::start(TestContainer::new(&mounted, &cgroup).command(script), "");
-    let check = |inside: &mut Script, mib: u64| {
-        inside.tell();
-        for _ in 0..4 {
-            assert_eq!(field(&inside.line(), "MemTotal:"), mib << 10);
-        }
-    };
+    outlive_workers(&mounted, &mounted, &cgroup).end();
+}
+
+/// Workers are killed and exchanged; `files`: what the container has of the mount. It lives on.
+pub(crate) fn outlive_workers(mounted: &Mounted, files: &Mounted, cgroup: &TestCgroup) -> Script {
+    let mut inside = by_all_ways(files, cgroup);
     check(&mut inside, 96);
-    let file = File::from(descriptor(&cgroup, 3));
+    let file = File::from(descriptor(cgroup, 3));
     for mib in [64, 32] {
         assert!(total(&file).is_ok());
-        let worker = mounted.pid();
-        kill(
-            nix::unistd::Pid::from_raw(worker.cast_signed()),
-            Signal::SIGKILL,
-        )
-        .unwrap();
+        kill_worker(mounted);
         cgroup.limit_memory(mib * MIB);
-        wait_until("there is another worker", || mounted.pid() != worker);
         std::thread::sleep(AFTER_THE_WINDOW);
         check(&mut inside, mib);
         // Passed on to the host: the owner has asked the new worker.
@@ -415,5 +432,5 @@ fn kept_descriptors_outlive_workers() {
     cgroup.limit_memory(96 * MIB);
     std::thread::sleep(AFTER_THE_WINDOW);
     check(&mut inside, 96);
-    inside.end();
+    inside
 }

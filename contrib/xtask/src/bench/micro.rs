@@ -22,10 +22,7 @@ pub(crate) struct MicroArgs {
 
 impl MicroArgs {
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let mut cargo = run::cargo(&["bench", "-q", "-p", "vistafs-bench"]);
-        for bench in ["configuration", "parsers", "renders"] {
-            cargo.args(["--bench", bench]);
-        }
+        let mut cargo = run::cargo(&["bench", "-q", "-p", "vistafs-bench", "--bench", "micro"]);
         cargo.arg("--").args(&self.filter);
         for (option, name) in [
             ("--save-baseline", &self.save_baseline),

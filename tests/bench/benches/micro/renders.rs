@@ -2,18 +2,14 @@
 //! it, and warm, as all others have it. Reading the captured files is part of it, and takes less than
 //! reading the kernel's.
 
-#![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
-
-use std::time::Duration;
-
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion};
 use vistafs_bench::captured::{Captured, Warmth, fixtures};
 use vistafs_bench::many_cpus;
 
 const HOSTS: [&str; 2] = ["debian12-v1", "debian12-v2"];
 const MANY: usize = 512;
 
-fn renders(criterion: &mut Criterion) {
+pub(crate) fn renders(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let mut hosts = Vec::new();
     for host in HOSTS {
@@ -42,13 +38,3 @@ fn renders(criterion: &mut Criterion) {
         }
     }
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_secs(1))
-        .sample_size(30);
-    targets = renders
-}
-criterion_main!(benches);

@@ -1,17 +1,10 @@
 //! Reading the configuration: the example with every key, as it is and with every key set.
 
-#![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
-#![allow(dead_code, unused_imports, reason = "a part of a program")]
-#![allow(unexpected_cfgs, reason = "features of the program")]
+use criterion::{Criterion, Throughput};
 
-// By a link beside this file: a path would not lead to the modules within it.
-mod config;
+use crate::config::Config;
 
-use std::time::Duration;
-
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-
-const EXAMPLE: &str = include_str!("../../../contrib/vistafs.toml");
+const EXAMPLE: &str = include_str!("../../../../contrib/vistafs.toml");
 
 /// The example with the keys that it has as comments.
 fn every_key() -> String {
@@ -27,23 +20,13 @@ fn every_key() -> String {
     EXAMPLE.lines().map(line).collect()
 }
 
-fn configuration(criterion: &mut Criterion) {
+pub(crate) fn configuration(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("configuration");
     for (name, text) in [("example", EXAMPLE.to_owned()), ("every key", every_key())] {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| config::Config::of_text(None, text.clone()).unwrap());
+            bencher.iter(|| Config::of_text(None, text.clone()).unwrap());
         });
     }
     group.finish();
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(200))
-        .measurement_time(Duration::from_secs(1))
-        .sample_size(30);
-    targets = configuration
-}
-criterion_main!(benches);

@@ -1,0 +1,34 @@
+//! What a rendering, a parser and the configuration take, without a mount.
+
+#![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
+#![allow(
+    unexpected_cfgs,
+    reason = "features of the program of which config is a part"
+)]
+
+// By a link beside this file: a path would not lead to the modules within it.
+#[allow(dead_code, unused_imports, reason = "a part of a program")]
+mod config;
+#[path = "micro/configuration.rs"]
+mod configuration;
+#[path = "micro/parsers.rs"]
+mod parsers;
+#[path = "micro/renders.rs"]
+mod renders;
+
+use std::time::Duration;
+
+use configuration::configuration;
+use criterion::{Criterion, criterion_group, criterion_main};
+use parsers::parsers;
+use renders::renders;
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(30);
+    targets = renders, parsers, configuration
+}
+criterion_main!(benches);
