@@ -45,6 +45,9 @@ pub(crate) fn work(
     let handover = args.handover.map(inherited::take).transpose()?;
     // It was executed by the number of a descriptor.
     let _ = rustix::thread::set_name(c"vistafs");
+    // Each serving thread has room for the longest request, of which it uses a few pages: huge ones would
+    // be 2 MiB of each.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     let handed = (device, handover);
     match prepare_and_serve(handed, args.hot, &link, &signals, &as_lxcfs, config) {
         Ok(status) => Ok(status),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use vistafs_tests::cgroup::TestCgroup;
-use vistafs_tests::container::TestContainer;
+use vistafs_tests::container::{TestContainer, field};
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs};
 
@@ -331,4 +331,15 @@ fn a_file_replaces_a_built_in_view_where_that_is_configured() {
         .output()
         .unwrap();
     assert!(String::from_utf8_lossy(&denied.stderr).contains("Permission denied"));
+}
+
+/// proc_pid_status(5): whether the kernel may give a process huge pages.
+#[test]
+fn a_command_may_have_the_huge_pages_that_the_worker_does_without() {
+    const HUGE: &str = "THP_enabled:";
+    require_privileged!();
+    let mounted = mounted(command("status", "cat /proc/self/status", ""));
+    assert_eq!(field(&mounted.read("proc/site/status"), HUGE), 1);
+    let worker = std::fs::read_to_string(format!("/proc/{}/status", mounted.pid()));
+    assert_eq!(field(&worker.unwrap(), HUGE), 0);
 }
