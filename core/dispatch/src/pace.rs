@@ -10,28 +10,62 @@
 //! waits for a command because his container has many processes, and it does not count here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
-
-use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::aside::Aside;
 
 /// What is put aside takes some ten µs more, little beside this.
 const LONG: Duration = Duration::from_micros(200);
 
-/// How many containers there are whose requests take long. While there is none nobody is asked.
-#[derive(Debug, Default)]
-pub(crate) struct Slowness(Arc<AtomicUsize>);
+/// How long all are looked at after the last request that took long.
+const REMEMBERED: Duration = Duration::from_secs(1);
+
+/// Whether there is a container whose requests take long. While there is none nobody is asked about his
+/// own, so this is forgotten when none has taken long for a while.
+#[derive(Debug)]
+pub(crate) struct Slowness {
+    began: Instant,
+    // In ms since then; 0: since never.
+    until: AtomicU64,
+}
+
+impl Default for Slowness {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            until: AtomicU64::new(0),
+        }
+    }
+}
 
 impl Slowness {
     pub(crate) fn is_any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        let until = self.until.load(Ordering::Relaxed);
+        until > 0 && self.is_still(until, self.began.elapsed())
     }
 
     /// Whether it matters how long that request took.
     pub(crate) fn matters(&self, took: Duration) -> bool {
         took >= LONG || self.is_any()
+    }
+
+    fn is_still(&self, until: u64, now: Duration) -> bool {
+        let is_still = now < Duration::from_millis(until);
+        if !is_still {
+            // The next one need not look at the clock. Whoever has put it off meanwhile is not overruled.
+            let relaxed = Ordering::Relaxed;
+            let _ = self.until.compare_exchange(until, 0, relaxed, relaxed);
+        }
+        is_still
+    }
+
+    /// There is one whose requests take so long: several more of them may be under way.
+    fn note(&self, average: Duration) {
+        let from_now = REMEMBERED.saturating_add(average.saturating_mul(4));
+        let until = self.began.elapsed().saturating_add(from_now);
+        let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        self.until.fetch_max(until, Ordering::Relaxed);
     }
 }
 
@@ -45,7 +79,6 @@ pub(crate) struct Pace {
     aside: Arc<Aside>,
     // ns. A thread that is taken off its CPU makes one request long, and the next ones mend that.
     average: AtomicU64,
-    slow: Mutex<Option<Slow>>,
 }
 
 impl Pace {
@@ -66,29 +99,9 @@ impl Pace {
         // Two that end at once may count as one.
         let average = (before - before / 4).saturating_add(took / 4);
         self.average.store(average, Ordering::Relaxed);
-        let mut slow = self.slow.lock();
-        if !self.is_slow() {
-            *slow = None;
-        } else if slow.is_none() {
-            *slow = Some(Slow::count(&slowness.0));
+        if self.is_slow() {
+            slowness.note(Duration::from_nanos(average));
         }
-    }
-}
-
-/// One that counts until it is dropped, with its container at the latest.
-#[derive(Debug)]
-struct Slow(Arc<AtomicUsize>);
-
-impl Slow {
-    fn count(all: &Arc<AtomicUsize>) -> Self {
-        all.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(all))
-    }
-}
-
-impl Drop for Slow {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -109,20 +122,29 @@ mod tests {
         other.took(FAST, &slowness);
         assert!(!other.is_slow() && slowness.is_any());
         (0..4).for_each(|_| pace.took(FAST, &slowness));
-        assert!(pace.aside().is_none() && !slowness.is_any());
+        assert!(pace.aside().is_none());
         // Where each is a little more than that, some do it.
         (0..20).for_each(|_| pace.took(LONG * 3 / 2, &slowness));
         assert!(pace.is_slow());
     }
 
     #[test]
-    fn one_that_has_ended_is_slow_no_more() {
-        let (slowness, pace) = (Slowness::default(), Pace::default());
-        pace.took(Duration::MAX, &slowness);
-        assert!(pace.is_slow() && slowness.is_any());
-        drop(pace);
-        assert!(!slowness.is_any());
+    fn it_is_forgotten_when_none_has_taken_long_for_a_while() {
+        let slowness = Slowness::default();
+        let is_still = |now: Duration| {
+            let until = slowness.until.load(Ordering::Relaxed);
+            slowness.is_still(until, now)
+        };
+        slowness.note(Duration::from_secs(10));
+        // Those that were under way at that time may take as long.
+        assert!(is_still(Duration::from_secs(40)) && slowness.is_any());
+        slowness.note(LONG);
+        assert!(is_still(Duration::from_secs(40)));
+        assert!(!is_still(Duration::from_secs(100)) && !slowness.is_any());
+        slowness.note(Duration::MAX);
+        assert!(slowness.is_any());
     }
+
     #[test]
     fn no_more_wait_than_there_is_room_for() {
         let (slowness, pace) = (Slowness::default(), Pace::default());
