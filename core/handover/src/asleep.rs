@@ -8,7 +8,9 @@
 //! that it sleeps and then looks at all slots. All four are sequentially consistent, so they have one
 //! order in which each of the two writes is before the same side's look. Whichever write is the second
 //! there, its side sees the other's: the worker sees the word and wakes, or the supervisor sees the
-//! slot and does not sleep, or both.
+//! slot and does not sleep, or both. The worker looks before that as well, so that one that is stopped
+//! while it has a request has woken its supervisor; that leaves one that is stopped at the instant at which the
+//! supervisor falls asleep, for which that looks once more.
 //!
 //! A slot counts from when it is being filled, as nothing of the sort holds for what is stored later.
 

@@ -151,6 +151,8 @@ impl Handover {
     /// Notes a request. `None`: there is no room, and it is served without.
     #[must_use]
     pub fn begin(self: &Arc<Self>, request: &Request<'_>) -> Option<InFlight> {
+        // Before the request can be seen: a worker that is stopped with one has woken its supervisor.
+        self.wake();
         let slot = self.take_slot()?;
         let words = self.slot(slot);
         let store = |word: usize, value: u64| words[word].store(value, Ordering::Relaxed);
@@ -173,6 +175,7 @@ impl Handover {
         store_bytes(&words[NAME..], name.unwrap_or_default());
         let state = pair(self.generation(), IN_FLIGHT);
         words[STATE].store(state, Ordering::Release);
+        // One that fell asleep meanwhile.
         self.wake();
         Some(InFlight {
             handover: Arc::clone(self),

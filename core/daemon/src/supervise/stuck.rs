@@ -26,6 +26,8 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Looks {
     // `None`: asleep until woken.
     next: Option<Instant>,
+    // The next look is the last before that: a worker that was stopped just now has not woken us.
+    falls_asleep: bool,
     pause: Duration,
     // The highest number of a request.
     seen: u64,
@@ -35,6 +37,7 @@ impl Default for Looks {
     fn default() -> Self {
         Self {
             next: Some(Instant::now()),
+            falls_asleep: false,
             pause: EVERY,
             seen: 0,
         }
@@ -52,19 +55,19 @@ impl Looks {
             EVERY
         };
         self.seen = seen;
-        self.next = if is_quiet && sleeps() {
-            None
-        } else {
-            Some(Instant::now() + self.pause)
-        };
+        let sleeps = is_quiet && sleeps();
+        let pause = if sleeps { EVERY } else { self.pause };
+        self.next = (!(sleeps && self.falls_asleep)).then(|| Instant::now() + pause);
+        self.falls_asleep = sleeps;
     }
 
     /// Something is asked for.
     pub(super) fn wake(&mut self) {
         if self.next.is_none() {
-            self.pause = EVERY;
             self.next = Some(Instant::now() + EVERY);
         }
+        self.pause = EVERY;
+        self.falls_asleep = false;
     }
 }
 
@@ -225,7 +228,14 @@ mod tests {
     fn who_can_be_woken_sleeps_when_nothing_was_asked_since_the_last_look() {
         let mut looks = Looks::default();
         let most = Duration::from_secs(10);
-        for (seen, is_idle, sleeps) in [(5, true, false), (6, false, false), (6, true, true)] {
+        for (seen, is_idle, sleeps) in [
+            (5, true, false),
+            (6, false, false),
+            (6, true, false),
+            (7, true, false),
+            (7, true, false),
+            (7, true, true),
+        ] {
             looks.take(seen, is_idle, most, || true);
             assert_eq!(looks.next.is_none(), sleeps, "{seen} {is_idle}");
         }
