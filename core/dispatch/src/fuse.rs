@@ -124,9 +124,8 @@ fn answer(
         drop(noted);
         return;
     };
-    // To wait for others of its container is not to be stuck: those that it waits for are, if any.
-    noted.iter().for_each(InFlight::wait);
     aside.give(move || {
+        // To wait for others of its container is not to be stuck: those that it waits for are, if any.
         noted.iter().for_each(InFlight::begin_anew);
         answer();
         drop(noted);

@@ -69,9 +69,9 @@ impl Slowness {
     }
 }
 
-/// How many requests of a container may wait: each is noted in the handover memory, which has room for four
-/// times as many of all containers.
-const MOST: usize = 256;
+/// How many requests of a container may wait. The age of one that waits counts, as that of a worker that was
+/// stopped must; so all together are to take less than `[worker] stuck_seconds`, at 60 ms for each.
+const MOST: usize = 64;
 
 /// The pace of one container, and where it waits for itself.
 #[derive(Debug, Default)]

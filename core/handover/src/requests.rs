@@ -24,9 +24,6 @@ const FREE: u32 = 0;
 const FILLING: u32 = 1;
 const IN_FLIGHT: u32 = 2;
 
-/// Later than any time at which somebody looks.
-const NEVER: u64 = u64::MAX;
-
 /// The kernel marks the number of a request that it sends again.
 pub const SENT_AGAIN: u64 = 1 << 63;
 
@@ -92,8 +89,7 @@ pub struct Unfinished {
     pub name: Option<OsString>,
     /// The worker that read it.
     pub generation: u32,
-    /// When it was read, or begun if it had to wait for others of its container; later than now while it
-    /// waits. On CLOCK_MONOTONIC.
+    /// When it was read, or begun if it had to wait for others of its container; on CLOCK_MONOTONIC.
     pub started: Duration,
     /// How many workers have taken it over from the one that read it.
     pub taken_over: u32,
@@ -110,20 +106,11 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// It waits for others, which are under way: until it is begun it has no age.
-    pub fn wait(&self) {
-        self.start_at(NEVER);
-    }
-
-    /// It begins to be served only now.
+    /// It begins to be served only now, having waited for others.
     pub fn begin_anew(&self) {
-        self.start_at(now());
-    }
-
-    fn start_at(&self, nanos: u64) {
         let words = self.handover.slot(self.slot);
         // A later worker may have the slot by now: its request is then younger by what this one waited.
-        words[STARTED].store(nanos, Ordering::Relaxed);
+        words[STARTED].store(now(), Ordering::Relaxed);
     }
 }
 
@@ -219,9 +206,6 @@ impl Handover {
             request.taken_over = request.taken_over.saturating_add(1);
             let words = self.slot(request.slot);
             words[TAKEN_OVER].store(u64::from(request.taken_over), Ordering::Relaxed);
-            // What it has waited for is gone.
-            let _ =
-                words[STARTED].compare_exchange(NEVER, now(), Ordering::Relaxed, Ordering::Relaxed);
             words[STATE].store(pair(generation, IN_FLIGHT), Ordering::Release);
             request.generation = generation;
             true

@@ -64,23 +64,6 @@ fn a_request_is_seen_by_others_until_it_is_done() {
 }
 
 #[test]
-fn who_waits_for_others_has_no_age() {
-    let handover = Handover::create().unwrap();
-    handover.begin_generation();
-    let started = |handover: &Handover| handover.unfinished()[0].started.as_nanos();
-    let in_flight = handover.begin(&request(6)).unwrap();
-    let read = started(&handover);
-    in_flight.wait();
-    assert!(started(&handover) > u128::from(now()));
-    in_flight.begin_anew();
-    assert!((read..=u128::from(now())).contains(&started(&handover)));
-    in_flight.wait();
-    handover.begin_generation();
-    assert_eq!(handover.take_over_unfinished().len(), 1);
-    assert!((read..=u128::from(now())).contains(&started(&handover)));
-}
-
-#[test]
 fn a_full_table_delays_nobody() {
     let handover = Handover::create().unwrap();
     let all: Vec<_> = (0..COUNT as u64)
