@@ -112,7 +112,7 @@ impl Hot {
             .iter()
             .filter(|(_, known)| known.container.strong_count() > 0);
         let mut names: Vec<OwnerHash> = living.map(|(owner, _)| *owner).collect();
-        names.sort_by_key(|owner| owner.name());
+        names.sort_unstable();
         names
     }
 }

@@ -98,7 +98,7 @@ impl ViewHash {
 }
 
 /// A container, in the number of a pinned node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OwnerHash(u64);
 
 impl OwnerHash {

@@ -55,7 +55,7 @@ impl Handover {
         is_alone
     }
 
-    /// After a slot was taken for a request. Of several that find the supervisor asleep one wakes it.
+    /// Before a slot is taken for a request, and after. Of several that find the supervisor asleep one wakes it.
     #[inline]
     pub(crate) fn wake(&self) {
         if self.asleep().load(Ordering::SeqCst) != 0 {

@@ -65,11 +65,8 @@ impl Files {
         let mut kept = first;
         for at in first..devices.len() {
             let other = devices[at];
-            let of_throttle = devices[..first].iter_mut();
-            match of_throttle
-                .into_iter()
-                .find(|known| known.device == other.device)
-            {
+            let mut of_throttle = devices[..first].iter_mut();
+            match of_throttle.find(|known| known.device == other.device) {
                 Some(known) if bytes(&other.done) > bytes(&known.done) => known.done = other.done,
                 Some(_) => {}
                 None => {

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use vistafs_container::{Caller, Container};
+use vistafs_container::Container;
 use vistafs_host::Process;
 use vistafs_view::{Asker, NodeKind};
 
@@ -18,7 +18,7 @@ use crate::errno::DispatchError;
 use crate::hot::{Hot, HotNode, OWN};
 use crate::number::{self, OwnerHash};
 use crate::open_files::Listing;
-use crate::pinned::{Freshness, PAGE};
+use crate::pinned::{Freshness, PAGE, PinnedNode};
 use crate::tree::{Node, TOP};
 
 /// How long the kernel may keep attributes that never change.
@@ -121,12 +121,7 @@ impl Dispatcher {
         let Node::View(view) = *self.tree.node(node) else {
             return fixed(NodeKind::Directory, 0o555, Some(lasting));
         };
-        let container = self.hot_owner(hot, owner, asker);
-        let node = container.and_then(|container| {
-            let node = self.pinned.of_owner(number, &container)?;
-            Some((node, container))
-        });
-        let Some((node, container)) = node else {
+        let Some((node, container)) = self.hot_node(hot, (number, owner), asker) else {
             let told = self.pinned.known(number).map(|node| node.told());
             let told = told.unwrap_or_default().over();
             return Ok(self.pinned_attributes(number, view, told));
@@ -156,10 +151,8 @@ impl Dispatcher {
         let Node::View(view) = *self.tree.node(node) else {
             return Err(DispatchError::IsDirectory);
         };
-        let container = self.hot_owner(hot, owner, asker);
-        let container = container.ok_or(DispatchError::Stale)?;
-        let node = self.pinned.of_owner(number, &container);
-        let node = node.ok_or(DispatchError::Stale)?;
+        let found = self.hot_node(hot, (number, owner), asker);
+        let (node, container) = found.ok_or(DispatchError::Stale)?;
         self.give(&node, (view, &container), piece, reply)
     }
 
@@ -235,10 +228,18 @@ impl Dispatcher {
 
     /// The name of the caller's own directory.
     fn own_name(&self, hot: &Hot, asker: Asker) -> Option<OwnerHash> {
-        match self.containers.caller(asker.tid) {
-            Ok(Caller::Inside(container)) => hot.name_of(&container),
-            _ => None,
-        }
+        hot.name_of(&self.container_of(asker.tid)?)
+    }
+
+    /// The pinned node of a number, and its owner.
+    fn hot_node(
+        &self,
+        hot: &Hot,
+        (number, owner): (u64, OwnerHash),
+        asker: Asker,
+    ) -> Option<(Arc<PinnedNode>, Arc<Container>)> {
+        let container = self.hot_owner(hot, owner, asker)?;
+        Some((self.pinned.of_owner(number, &container)?, container))
     }
 
     /// The container of a name: the caller's, one that has asked before, or one that the caller is in
@@ -250,11 +251,7 @@ impl Dispatcher {
                 .is_some_and(|key| OwnerHash::of(key) == owner);
             is_it && hot.name_of(container) == Some(owner)
         };
-        let inside = |tid: u32| match self.containers.caller(tid) {
-            Ok(Caller::Inside(container)) => Some(container),
-            _ => None,
-        };
-        if let Some(own) = inside(asker.tid).filter(is_owner) {
+        if let Some(own) = self.container_of(asker.tid).filter(is_owner) {
             return Some(own);
         }
         if let Some(known) = hot.owner(owner) {
@@ -269,7 +266,7 @@ impl Dispatcher {
             if pid <= 1 {
                 return None;
             }
-            if let Some(container) = inside(pid).filter(is_owner) {
+            if let Some(container) = self.container_of(pid).filter(is_owner) {
                 return Some(container);
             }
         }

@@ -67,9 +67,7 @@ impl Dispatcher {
     }
 
     fn own_number(&self, view: usize, asker: Asker) -> Option<u64> {
-        let Ok(Caller::Inside(container)) = self.containers.caller(asker.tid) else {
-            return None;
-        };
+        let container = self.container_of(asker.tid)?;
         let path = self.views[view].path;
         let number = self.pinned.number((view, path), &container)?;
         let node = self.pinned.of_owner(number, &container)?;
@@ -266,12 +264,17 @@ impl Dispatcher {
         }
         let container = match file.map(|file| &file.shows) {
             Some(Shows::Container(container)) => Arc::clone(container),
-            _ => match self.containers.caller(asker.tid) {
-                Ok(Caller::Inside(container)) => container,
-                _ => return None,
-            },
+            _ => self.container_of(asker.tid)?,
         };
         Some((self.pinned.of_owner(number, &container)?, container))
+    }
+
+    /// The container that a thread is in, if it is in one and can be seen.
+    pub(super) fn container_of(&self, tid: u32) -> Option<Arc<Container>> {
+        match self.containers.caller(tid) {
+            Ok(Caller::Inside(container)) => Some(container),
+            _ => None,
+        }
     }
 
     fn text_of(&self, view: usize, container: &Arc<Container>) -> Result<Vec<u8>, DispatchError> {
