@@ -19,6 +19,7 @@
 //! | `container.rs` | one container: its cgroups, age and limits |
 //! | `visible_cpus.rs` | the one list of CPUs that a container is shown |
 //! | `task_counts.rs` | how many of its threads run or wait |
+//! | `thread_time.rs` | what counting costs |
 //! | `load.rs` | its load: that number, averaged |
 //! | `load_sampler.rs` | the thread that samples the loads that are asked for |
 //! | `kept.rs` | what is remembered beyond the end of this process |
@@ -36,6 +37,7 @@ mod load;
 mod load_sampler;
 mod states;
 mod task_counts;
+mod thread_time;
 mod visible_cpus;
 pub mod words;
 

@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use rustix::time::ClockId;
 use vistafs_host::{Host, HostError};
 
-use crate::Container;
 use crate::load::{Load, Now, Rules, Sampled, Series};
+use crate::{Container, thread_time};
 
 /// From one sample to the next. A little more than five seconds, as the kernel takes it too, so
 /// that what a container does every five seconds is not always met, or always missed.
@@ -143,15 +143,17 @@ fn run(shared: &Weak<Shared>, host: &Host) {
         if !shared.take_joining(&mut listed) {
             return;
         }
-        let (now, before) = (shared.now(), cpu_time());
+        let (now, before) = (shared.now(), thread_time::used());
         listed.retain(|series: &Arc<Series>| {
             // The list may be long: each entry counts by its own time.
-            series.sample(host, shared.now(), shared.rules, cpu_time) == Sampled::Stays
+            series.sample(host, shared.now(), shared.rules, thread_time::used) == Sampled::Stays
         });
         if listed.is_empty() {
             continue;
         }
-        let pause = cpu_time().saturating_sub(before).saturating_mul(10);
+        let pause = thread_time::used()
+            .saturating_sub(before)
+            .saturating_mul(10);
         let next = shared.after(now.tick).max(now.instant + pause);
         drop(shared);
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -164,11 +166,6 @@ fn start_of_clock() -> Instant {
     let since = Duration::try_from(since).unwrap_or_default();
     let now = Instant::now();
     now.checked_sub(since).unwrap_or(now)
-}
-
-/// What the calling thread has used.
-fn cpu_time() -> Duration {
-    Duration::try_from(rustix::time::clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! Only the container's own threads are looked at. Where the kernel tells of all threads of a v1
 //! cgroup at once, that is taken; elsewhere each thread's state is read. A container with many
 //! threads is therefore counted less often (for whoever asks, the last count is served for 100
-//! times as long as it took, at least 200 ms).
+//! times the CPU time that it took, at least 200 ms: how long it waited for a CPU says nothing
+//! about the next count).
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use parking_lot::Mutex;
 use vistafs_cgroup::{Tasks, ThreadStates};
 use vistafs_host::{Host, HostError, Process};
 use vistafs_text::pid_stat;
+
+use crate::thread_time;
 
 /// Threads by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,10 +81,11 @@ impl CountedTasks {
         &self,
         count: impl FnOnce() -> Result<TaskCounts, HostError>,
     ) -> Result<TaskCounts, HostError> {
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), thread_time::used());
         // What cannot be counted any more must not be shown any more.
         let counts = count().inspect_err(|_| *self.last.lock() = None)?;
-        let fresh = started.elapsed().saturating_mul(100).max(FRESH_AT_LEAST);
+        let took = thread_time::used().saturating_sub(before);
+        let fresh = took.saturating_mul(100).max(FRESH_AT_LEAST);
         *self.last.lock() = Some(Counted {
             counts,
             valid_until: started + fresh,
@@ -209,5 +213,21 @@ mod tests {
         assert_eq!(counted.refresh(|| Ok(of(4))).unwrap().total, 4);
         assert_eq!(get(5), 4);
         assert_eq!(counted.last(), Some(of(4)));
+    }
+
+    #[test]
+    fn a_count_that_waited_for_a_cpu_is_not_served_longer() {
+        let counted = CountedTasks::default();
+        let waits = || {
+            std::thread::sleep(FRESH_AT_LEAST);
+            Ok(TaskCounts::default())
+        };
+        counted.refresh(waits).unwrap();
+        let mut counts_again = false;
+        let seen = counted.get(|| {
+            counts_again = true;
+            Ok(TaskCounts::default())
+        });
+        assert!(seen.is_ok() && counts_again);
     }
 }
