@@ -343,9 +343,11 @@ impl Dispatcher {
     /// Opens a directory; its handle.
     ///
     /// # Errors
-    /// `NotDirectory`, `Stale`; `NoEntry` for a caller that may not see it.
+    /// `NotDirectory`, `Stale`, `TooManyOpen`; `NoEntry` for a caller that may not see it.
     pub fn open_directory(&self, number: u64, asker: Asker) -> Result<u64, DispatchError> {
-        Ok(self.open_files.open_listing(self.list(number, asker)?))
+        let listing = self.list(number, asker)?;
+        let handle = self.open_files.open_listing(listing);
+        handle.ok_or(DispatchError::TooManyOpen)
     }
 
     /// Calls `add` with each entry from `offset` on, as (offset of the next, node number, kind,

@@ -53,6 +53,9 @@ pub enum DispatchError {
     /// again.
     #[error("what was written before the last worker ended cannot be set again: {0}")]
     NotAgain(rustix::io::Errno),
+    /// No number is left for one more open file.
+    #[error("too many open files")]
+    TooManyOpen,
     /// A panic, caught.
     #[error("internal error")]
     Panic,
@@ -77,6 +80,7 @@ impl DispatchError {
             Self::NotDirectory => libc::ENOTDIR,
             Self::IsDirectory => libc::EISDIR,
             Self::NotLink => libc::EINVAL,
+            Self::TooManyOpen => libc::ENFILE,
             // As procfs answers chmod, unlink, mkdir and the like.
             Self::ReadOnly => libc::EPERM,
             // As procfs answers a write to a file that has no write operation.

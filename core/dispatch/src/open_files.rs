@@ -5,16 +5,15 @@
 //! (`kept_text.rs`), or by rendering afresh. The mark is the worker's generation where there is memory
 //! that outlives it, else a random number.
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use vistafs_container::Container;
 use vistafs_handover::Shown;
+use vistafs_tables::{RcuMap, Slots, Spares};
 use vistafs_view::{Access, NodeId, NodeKind};
 
 use crate::channel::OpenChannel;
@@ -125,66 +124,96 @@ impl OpenFile {
             behind: Mutex::default(),
         }
     }
+
+    /// A place for the next one.
+    fn vacant() -> Self {
+        let nothing = Access {
+            read: false,
+            write: false,
+        };
+        Self::new(0, NodeId::TOP, Shows::Host, nothing)
+    }
 }
 
 /// A directory listing: name, node number, kind.
 pub(crate) type Listing = Vec<(std::ffi::OsString, u64, NodeKind)>;
 
-const SHARDS: usize = 16;
 const KEPT_BUFFERS: usize = 64;
 const KEPT_SIZE: usize = 64 << 10;
+/// Handles are told apart in the handover memory by their lowest 16 bits. Each worker begins elsewhere:
+/// 65,536 by the golden ratio.
+const BETWEEN_WORKERS: u64 = 40_503;
 
 /// The tables of open files and directories.
 #[derive(Debug)]
 pub(crate) struct OpenFiles {
-    files: [RwLock<HashMap<u64, Arc<OpenFile>>>; SHARDS],
-    listings: RwLock<HashMap<u64, Arc<Listing>>>,
-    // Each with its counter, so that sharing one takes no memory.
-    buffers: Mutex<Vec<Arc<Vec<u8>>>>,
     mark: u64,
-    next: AtomicU64,
+    files: Slots<OpenFile>,
+    // Of other workers, by handle.
+    adopted: RcuMap<u64, Arc<OpenFile>, 256>,
+    listings: Slots<Listing>,
+    // Each with its counter, so that sharing one takes no memory.
+    buffers: Spares<Arc<Vec<u8>>>,
+    closed: Spares<Arc<OpenFile>>,
 }
 
 impl OpenFiles {
     pub(crate) fn new(mark: Option<u64>) -> Self {
+        let bits = Slots::<OpenFile>::BITS;
         // The standard library's source of randomness without a dependency.
-        let random = || RandomState::new().hash_one(std::process::id()) << 40;
+        let random = || RandomState::new().hash_one(std::process::id()) << bits;
         let mark = mark.unwrap_or_else(random);
+        let worker = mark >> bits;
+        let first = u32::try_from(worker.wrapping_mul(BETWEEN_WORKERS) % (1 << 16)).unwrap_or(0);
         Self {
-            files: Default::default(),
-            listings: RwLock::default(),
-            buffers: Mutex::default(),
             mark,
-            next: AtomicU64::new(1),
+            files: Slots::new(first),
+            adopted: RcuMap::default(),
+            listings: Slots::new(first),
+            buffers: Spares::new(KEPT_BUFFERS),
+            closed: Spares::new(KEPT_BUFFERS),
         }
     }
 
-    /// Opens a file; its handle.
-    pub(crate) fn open(&self, file: OpenFile) -> u64 {
-        let handle = self.fresh();
-        self.adopt(handle, file);
-        handle
+    /// Opens a file; its handle. `None`: millions are open.
+    pub(crate) fn open(&self, file: OpenFile) -> Option<u64> {
+        let mut shared = self
+            .closed
+            .take()
+            .unwrap_or_else(|| Arc::new(OpenFile::vacant()));
+        match Arc::get_mut(&mut shared) {
+            Some(place) => *place = file,
+            None => shared = Arc::new(file),
+        }
+        Some(self.mark | self.files.open(shared)?)
     }
 
     /// Opens a file under a handle that another worker gave out.
     pub(crate) fn adopt(&self, handle: u64, file: OpenFile) -> Arc<OpenFile> {
-        let mut shard = self.shard(handle).write();
-        Arc::clone(shard.entry(handle).or_insert_with(|| Arc::new(file)))
+        self.adopted.get_or_insert_with(handle, || Arc::new(file))
     }
 
     /// The file of a handle.
     pub(crate) fn get(&self, handle: u64) -> Option<Arc<OpenFile>> {
-        self.shard(handle).read().get(&handle).cloned()
+        let own = self.own(handle).and_then(|number| self.files.get(number));
+        own.or_else(|| self.adopted.get(&handle))
     }
 
     /// Closes a file. What stood behind it is open until the one that is returned is dropped.
     pub(crate) fn close(&self, handle: u64) -> Option<OpenFile> {
-        let closed = self.shard(handle).write().remove(&handle)?;
+        let own = self.own(handle).and_then(|number| self.files.close(number));
+        let mut closed = own.or_else(|| self.adopted.remove(&handle))?;
         // Who has answered its last read may still hold it, and is not to take the buffer along.
         if let Some(mut text) = closed.text.try_lock() {
             self.give_back_shared(text.take());
         }
-        Arc::into_inner(closed)
+        let Some(place) = Arc::get_mut(&mut closed) else {
+            // Of two that come at the same instant neither is alone, but one of them is the last.
+            return Arc::into_inner(closed);
+        };
+        let file = std::mem::replace(place, OpenFile::vacant());
+        self.closed.give(closed);
+        Some(file)
     }
 
     /// Keeps a buffer for another file.
@@ -209,10 +238,7 @@ impl OpenFiles {
         };
         if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE {
             bytes.clear();
-            let mut buffers = self.buffers.lock();
-            if buffers.len() < KEPT_BUFFERS {
-                buffers.push(shared);
-            }
+            self.buffers.give(shared);
         }
     }
 
@@ -225,44 +251,40 @@ impl OpenFiles {
             bytes.clear();
             return earlier;
         }
-        self.buffers.lock().pop().unwrap_or_default()
+        self.buffers.take().unwrap_or_default()
     }
 
     /// A buffer that was given back, or a new one.
     pub(crate) fn buffer(&self) -> Vec<u8> {
-        let given_back = self.buffers.lock().pop();
+        let given_back = self.buffers.take();
         given_back.and_then(Arc::into_inner).unwrap_or_default()
     }
 
-    /// Opens a directory with what it lists; its handle.
-    pub(crate) fn open_listing(&self, listing: Listing) -> u64 {
-        let handle = self.fresh();
-        self.listings.write().insert(handle, Arc::new(listing));
-        handle
+    /// Opens a directory with what it lists; its handle. `None`: millions are open.
+    pub(crate) fn open_listing(&self, listing: Listing) -> Option<u64> {
+        Some(self.mark | self.listings.open(Arc::new(listing))?)
     }
 
     /// The listing of a handle.
     pub(crate) fn listing(&self, handle: u64) -> Option<Arc<Listing>> {
-        self.listings.read().get(&handle).cloned()
+        self.listings.get(self.own(handle)?)
     }
 
     /// Closes a directory.
     pub(crate) fn close_listing(&self, handle: u64) {
-        self.listings.write().remove(&handle);
+        let number = self.own(handle);
+        drop(number.and_then(|number| self.listings.close(number)));
     }
 
     /// How many files are open.
     pub(crate) fn len(&self) -> usize {
-        self.files.iter().map(|shard| shard.read().len()).sum()
+        self.files.len() + self.adopted.len()
     }
 
-    fn fresh(&self) -> u64 {
-        let low = self.next.fetch_add(1, Ordering::Relaxed) & ((1 << 40) - 1);
-        self.mark | low
-    }
-
-    fn shard(&self, handle: u64) -> &RwLock<HashMap<u64, Arc<OpenFile>>> {
-        &self.files[usize::try_from(handle % SHARDS as u64).unwrap_or(0)]
+    /// The number of a handle that this process gave out.
+    fn own(&self, handle: u64) -> Option<u64> {
+        let number = handle ^ self.mark;
+        (number < 1 << Slots::<OpenFile>::BITS).then_some(number)
     }
 }
 
@@ -305,7 +327,9 @@ mod tests {
     #[test]
     fn a_file_that_is_closed_before_its_last_reader_goes_on_leaves_its_buffer() {
         let files = OpenFiles::new(Some(0));
-        let handle = files.open(OpenFile::new(0, NodeId::TOP, Shows::Host, READ));
+        let handle = files
+            .open(OpenFile::new(0, NodeId::TOP, Shows::Host, READ))
+            .unwrap();
         let file = files.get(handle).unwrap();
         let text = filled(&files);
         let before = told(&text);

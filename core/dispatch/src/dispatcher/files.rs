@@ -42,7 +42,8 @@ impl Dispatcher {
     /// cache.
     ///
     /// # Errors
-    /// `IsDirectory`, `Stale`, `Caller`; what a tree view answers; in the hot tree `NotAsked`.
+    /// `IsDirectory`, `Stale`, `Caller`, `TooManyOpen`; what a tree view answers; in the hot tree
+    /// `NotAsked`.
     pub fn open(
         &self,
         number: u64,
@@ -73,7 +74,8 @@ impl Dispatcher {
         }
         let page_cache = self.page_cache(number, &file);
         self.took(file.view, &file.shows, counted.took());
-        Ok((self.open_files.open(file), page_cache))
+        let handle = self.open_files.open(file);
+        Ok((handle.ok_or(DispatchError::TooManyOpen)?, page_cache))
     }
 
     /// Calls `reply` with up to `size` bytes from `offset` of an open file. At offset 0 the text is
@@ -282,10 +284,8 @@ impl Dispatcher {
 
     /// Closes a file.
     pub fn close(&self, handle: u64) {
-        let polled = self.waiting.forget(handle);
         if let Some(handover) = self.handover() {
             handover.close_handle(handle);
-            polled.into_iter().for_each(|n| handover.forget_poller(n));
         }
         let closed = self.open_files.close(handle);
         let closed = closed.map(|file| (file.behind.into_inner(), file.shows));
@@ -294,8 +294,12 @@ impl Dispatcher {
             Some((behind, _)) => !matches!(behind, Behind::Unknown | Behind::Nothing),
             None => true,
         };
-        if let Some(handover) = self.handover().filter(|_| may_last) {
-            handover.forget_written(handle);
+        if may_last {
+            let polled = self.waiting.forget(handle);
+            if let Some(handover) = self.handover() {
+                polled.into_iter().for_each(|n| handover.forget_poller(n));
+                handover.forget_written(handle);
+            }
         }
         if let Some((Behind::Channel(channel), shows)) = closed {
             self.aside(&shows).give(move || drop(channel));

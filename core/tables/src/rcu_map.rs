@@ -1,0 +1,189 @@
+//! A map that is read far more often than it is changed: read, copy, update.
+//!
+//! Who looks something up takes no lock: it reads the table of that moment. Who changes something copies
+//! the part that it is in, changes the copy and puts it in its place; only those who change wait for each
+//! other. Parts are sorted, of exactly the room that they need, and none at all while they are empty. A
+//! map of many entries wants many parts, so that a copy stays small.
+
+use std::borrow::Borrow;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+
+/// A map of `PARTS` parts.
+#[derive(Debug)]
+pub struct RcuMap<K, V, const PARTS: usize> {
+    parts: [ArcSwapOption<Vec<(K, V)>>; PARTS],
+    // Held while a part is copied and exchanged.
+    changing: Mutex<()>,
+}
+
+impl<K, V, const PARTS: usize> Default for RcuMap<K, V, PARTS> {
+    fn default() -> Self {
+        Self {
+            parts: std::array::from_fn(|_| ArcSwapOption::empty()),
+            changing: Mutex::default(),
+        }
+    }
+}
+
+impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
+    /// The value of a key.
+    #[must_use]
+    pub fn get<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let part = self.part(key).load();
+        let entries = part.as_deref()?;
+        let found = place(entries, key).ok()?;
+        entries.get(found).map(|(_, value)| value.clone())
+    }
+
+    /// The value of a key; if it has none, this one from now on. `value` must not come back here.
+    pub fn get_or_insert_with(&self, key: K, value: impl FnOnce() -> V) -> V {
+        self.get(&key).unwrap_or_else(|| {
+            self.change(&key, |entries, place| match place {
+                Ok(found) => (None, entries[found].1.clone()),
+                Err(free) => {
+                    let value = value();
+                    let entry = (key.clone(), value.clone());
+                    (Some(with(entries, free..free, Some(entry))), value)
+                }
+            })
+        })
+    }
+
+    /// Gives a key this value; the one before.
+    pub fn insert(&self, key: K, value: V) -> Option<V> {
+        self.change(&key, |entries, place| {
+            let (range, before) = match place {
+                Ok(found) => (found..found + 1, Some(entries[found].1.clone())),
+                Err(free) => (free..free, None),
+            };
+            let entry = (key.clone(), value);
+            (Some(with(entries, range, Some(entry))), before)
+        })
+    }
+
+    /// Gives a key this value if it has one; the one before.
+    pub fn replace(&self, key: &K, value: V) -> Option<V> {
+        self.change(key, |entries, place| match place {
+            Ok(found) => {
+                let entry = (key.clone(), value);
+                let changed = with(entries, found..found + 1, Some(entry));
+                (Some(changed), Some(entries[found].1.clone()))
+            }
+            Err(_) => (None, None),
+        })
+    }
+
+    /// Takes a key out; the value that it had.
+    pub fn remove<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.change(key, |entries, place| match place {
+            Ok(found) => {
+                let changed = with(entries, found..found + 1, None);
+                (Some(changed), Some(entries[found].1.clone()))
+            }
+            Err(_) => (None, None),
+        })
+    }
+
+    /// Takes out what does not fulfil this. `keeps` must not come back here.
+    pub fn retain(&self, mut keeps: impl FnMut(&K, &V) -> bool) {
+        for part in &self.parts {
+            let _before = {
+                let _changing = self.changing.lock();
+                let before = part.load_full();
+                let entries = before.as_deref().map_or(&[][..], Vec::as_slice);
+                let kept: Vec<_> = entries.iter().filter(|(k, v)| keeps(k, v)).collect();
+                if kept.len() < entries.len() {
+                    put(part, kept.into_iter().cloned().collect());
+                }
+                before
+            };
+        }
+    }
+
+    /// All keys with their values; what changes meanwhile may be in it or not.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(K, V)> {
+        let parts = self.parts.iter().map(ArcSwapOption::load);
+        parts
+            .flat_map(|part| part.as_deref().cloned().unwrap_or_default())
+            .collect()
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let parts = self.parts.iter().map(ArcSwapOption::load);
+        parts.map(|part| part.as_deref().map_or(0, Vec::len)).sum()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn part<Q: Hash + ?Sized>(&self, key: &Q) -> &ArcSwapOption<Vec<(K, V)>> {
+        if PARTS == 1 {
+            return &self.parts[0];
+        }
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        &self.parts[usize::try_from(hasher.finish() % PARTS as u64).unwrap_or(0)]
+    }
+
+    /// `change` is given the entries, and where the key is or would be; it gives those that take their
+    /// place, if any do.
+    fn change<Q: Ord + Hash + ?Sized, R>(
+        &self,
+        key: &Q,
+        change: impl FnOnce(&[(K, V)], Result<usize, usize>) -> (Option<Vec<(K, V)>>, R),
+    ) -> R
+    where
+        K: Borrow<Q>,
+    {
+        let part = self.part(key);
+        let (_before, told) = {
+            let _changing = self.changing.lock();
+            let before = part.load_full();
+            let entries = before.as_deref().map_or(&[][..], Vec::as_slice);
+            let (changed, told) = change(entries, place(entries, key));
+            if let Some(changed) = changed {
+                put(part, changed);
+            }
+            // What is dropped with it may take its time, and come here again.
+            (before, told)
+        };
+        told
+    }
+}
+
+fn place<K: Borrow<Q>, V, Q: Ord + ?Sized>(entries: &[(K, V)], key: &Q) -> Result<usize, usize> {
+    entries.binary_search_by(|(known, _)| known.borrow().cmp(key))
+}
+
+/// The entries with others in the place of some.
+fn with<T: Clone>(entries: &[T], range: std::ops::Range<usize>, other: Option<T>) -> Vec<T> {
+    let mut changed =
+        Vec::with_capacity(entries.len() - range.len() + usize::from(other.is_some()));
+    changed.extend_from_slice(&entries[..range.start]);
+    changed.extend(other);
+    changed.extend_from_slice(&entries[range.end..]);
+    changed
+}
+
+fn put<T>(part: &ArcSwapOption<Vec<T>>, entries: Vec<T>) {
+    part.store((!entries.is_empty()).then(|| Arc::new(entries)));
+}
+
+#[cfg(test)]
+mod tests;
