@@ -29,10 +29,19 @@ impl Place {
     }
 }
 
+/// Unless another looks or changes; then it is put there the next time. What was there is dropped after.
+fn put(place: &Mutex<Place>, asked: Place) {
+    let before = place
+        .try_lock()
+        .map(|mut place| std::mem::replace(&mut *place, asked));
+    drop(before);
+}
+
 /// The callers that are held.
 #[derive(Debug)]
 pub(crate) struct Callers {
-    // Locked to look or to change, never over a system call.
+    // Locked to look or to change, never over a system call. Who comes while another does is looked at
+    // as if it had no place.
     places: [Mutex<Place>; PLACES],
 }
 
@@ -56,15 +65,16 @@ impl Callers {
         host_s: NamespaceKey,
     ) -> Result<NamespaceKey, HostError> {
         let place = &self.places[tid as usize % PLACES];
-        let (known, of_host, held) = {
-            let place = place.lock();
+        let Some((known, of_host, held)) = place.try_lock().map(|place| {
             let held = place.held.as_ref().map(|(task, _)| Arc::clone(task));
             (place.tid == tid, place.of_host, held)
+        }) else {
+            return NamespaceKey::of_task(host, tid);
         };
         if !known || of_host {
             let key = NamespaceKey::of_task(host, tid)?;
             if !known {
-                *place.lock() = Place::of(tid);
+                put(place, Place::of(tid));
             }
             return Ok(key);
         }
@@ -77,11 +87,12 @@ impl Callers {
             return NamespaceKey::of_task(host, tid);
         };
         let of_host = key == host_s;
-        *place.lock() = Place {
+        let asked = Place {
             tid,
             of_host,
             held: (!of_host).then(|| (Arc::new(task), key)),
         };
+        put(place, asked);
         Ok(key)
     }
 

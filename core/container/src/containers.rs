@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use vistafs_cgroup::{Hierarchies, Located};
 use vistafs_handover::Handover;
 use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, Process};
+use vistafs_tables::RcuMap;
 use vistafs_text::time_offsets::Offset;
 
 use crate::callers::Callers;
@@ -57,7 +58,7 @@ pub struct Containers {
     hierarchies: Arc<Hierarchies>,
     own: NamespaceKey,
     callers: Callers,
-    known: RwLock<HashMap<NamespaceKey, Arc<Known>>>,
+    known: RcuMap<NamespaceKey, Arc<Known>, 256>,
     by_path: RwLock<HashMap<PathBuf, Arc<Container>>>,
     // Of cgroup namespaces: callers in several pid namespaces may be in one.
     by_cgroups: RwLock<HashMap<Vec<u64>, Weak<Container>>>,
@@ -90,7 +91,7 @@ impl Containers {
             hierarchies,
             own,
             callers: Callers::default(),
-            known: RwLock::default(),
+            known: RcuMap::default(),
             by_path: RwLock::default(),
             by_cgroups: RwLock::default(),
             lifetimes: Lifetimes::new(containers.clone(), watched),
@@ -119,7 +120,7 @@ impl Containers {
     /// How many are known: those that have asked and live.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.known.read().len()
+        self.known.len()
     }
 
     /// Whether none is.
@@ -147,7 +148,7 @@ impl Containers {
         if key == self.own {
             return Ok(Caller::Host);
         }
-        let known = self.known.read().get(&key).cloned();
+        let known = self.known.get(&key);
         let container = match known {
             Some(known) => self.follow(key, &known)?,
             None => self.find_out(key, tid)?,
@@ -203,7 +204,7 @@ impl Containers {
 
     /// The process that a container was watched by has ended.
     pub(crate) fn ended(&self, key: &NamespaceKey) {
-        let Some(known) = self.known.read().get(key).cloned() else {
+        let Some(known) = self.known.get(key) else {
             return;
         };
         // The next one may end while it is being looked for.
@@ -220,13 +221,9 @@ impl Containers {
             }
         }
         self.callers.forget(key);
-        let is_last = {
-            let mut all = self.known.write();
-            all.remove(key);
-            let is_same = |other: &Arc<Known>| Arc::ptr_eq(&other.container, &known.container);
-            !all.values().any(is_same)
-        };
-        if is_last {
+        self.known.remove(key);
+        let is_same = |other: &Arc<Known>| Arc::ptr_eq(&other.container, &known.container);
+        if !self.known.any(|_, other| is_same(other)) {
             known.container.keeper().give_up();
             // What is weakly held keeps its memory.
             let identity = known.container.cgroups().identity();
@@ -242,7 +239,6 @@ impl Containers {
     /// Lets go of room that was made for more containers than there are, and of callers that have ended.
     pub(crate) fn settle(&self) {
         self.callers.let_go_of_ended();
-        self.known.write().shrink_to_fit();
         self.by_cgroups.write().shrink_to_fit();
         self.lifetimes.shrink();
     }
@@ -307,16 +303,13 @@ impl Containers {
             _held: [pid_namespace, cgroup_namespace],
             follows,
         });
-        let kept = {
-            let mut known = self.known.write();
-            Arc::clone(known.entry(key).or_insert_with(|| Arc::clone(&fresh)))
-        };
+        let kept = self.known.get_or_insert_with(key, || Arc::clone(&fresh));
         if Arc::ptr_eq(&kept, &fresh) {
             log::debug!("container {} has asked", kept.container.path().display());
             // Who cannot be watched must not be kept: it is found out anew the next time.
             if let Err(error) = pidfd.and_then(|pidfd| self.lifetimes.watch(key, pidfd)) {
                 log::debug!("cannot watch it: {error}");
-                self.known.write().remove(&key);
+                self.known.remove(&key);
             }
         }
         Ok(Arc::clone(&kept.container))
@@ -393,9 +386,7 @@ impl Containers {
                 seen: Mutex::new((Instant::now(), text)),
             }),
         });
-        if let Some(entry) = self.known.write().get_mut(&key) {
-            *entry = moved;
-        }
+        self.known.insert_if(key, moved, |known| known.is_some());
         Ok(container)
     }
 }

@@ -3,16 +3,13 @@
 //! Served on a mount of its own, where the kernel asks nobody whether a file may be opened. So a name
 //! already says whose the text is; the directory of a container is found by that container and by
 //! root on the host, and its numbers are made of the container, as those of pinned nodes are.
-//!
-//! # Synchronization
-//! The table of owners is locked for a look-up or an insertion.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
 use vistafs_container::Container;
 use vistafs_handover::ContainerKey;
+use vistafs_tables::RcuMap;
 
 use crate::number::{self, OwnerHash, ViewHash};
 use crate::tree::{Node, TOP, Tree};
@@ -31,7 +28,7 @@ pub(crate) enum HotNode {
     Of(OwnerHash, usize),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Owner {
     key: ContainerKey,
     container: Weak<Container>,
@@ -42,7 +39,7 @@ struct Owner {
 pub(crate) struct Hot {
     // Indices in the fixed tree.
     nodes: HashMap<ViewHash, usize>,
-    owners: RwLock<HashMap<OwnerHash, Owner>>,
+    owners: RcuMap<OwnerHash, Owner, 64>,
 }
 
 impl Hot {
@@ -52,7 +49,7 @@ impl Hot {
         insert(&mut nodes, tree, TOP, &is_pinned);
         Self {
             nodes,
-            owners: RwLock::default(),
+            owners: RcuMap::default(),
         }
     }
 
@@ -79,39 +76,33 @@ impl Hot {
     pub(crate) fn name_of(&self, container: &Arc<Container>) -> Option<OwnerHash> {
         let key = container.key()?;
         let owner = OwnerHash::of(key);
-        if let Some(known) = self.owners.read().get(&owner)
+        if let Some(known) = self.owners.get(&owner)
             && known.key == key
             && std::ptr::eq(known.container.as_ptr(), Arc::as_ptr(container))
         {
             return Some(owner);
         }
-        let mut owners = self.owners.write();
-        if owners.len() == owners.capacity() {
-            // It would grow: are there any that have ended?
-            owners.retain(|_, known| known.container.strong_count() > 0);
-        }
-        let is_another_s = owners
-            .get(&owner)
-            .is_some_and(|known| known.key != key && known.container.strong_count() > 0);
-        (!is_another_s).then(|| {
-            let container = Arc::downgrade(container);
-            owners.insert(owner, Owner { key, container });
-            owner
-        })
+        let lives = |known: &Owner| known.container.strong_count() > 0;
+        self.owners.sweep(|_, known| lives(known));
+        let container = Arc::downgrade(container);
+        let is_it = self
+            .owners
+            .insert_if(owner, Owner { key, container }, |known| {
+                known.is_none_or(|known| known.key == key || !lives(known))
+            });
+        is_it.then_some(owner)
     }
 
     /// The container of a name, if it has asked and lives.
     pub(crate) fn owner(&self, owner: OwnerHash) -> Option<Arc<Container>> {
-        self.owners.read().get(&owner)?.container.upgrade()
+        self.owners.get(&owner)?.container.upgrade()
     }
 
     /// The names of those that have asked and live, in order.
     pub(crate) fn names(&self) -> Vec<OwnerHash> {
-        let owners = self.owners.read();
-        let living = owners
-            .iter()
-            .filter(|(_, known)| known.container.strong_count() > 0);
-        let mut names: Vec<OwnerHash> = living.map(|(owner, _)| *owner).collect();
+        let owners = self.owners.entries().into_iter();
+        let living = owners.filter(|(_, known)| known.container.strong_count() > 0);
+        let mut names: Vec<OwnerHash> = living.map(|(owner, _)| owner).collect();
         names.sort_unstable();
         names
     }

@@ -13,6 +13,7 @@
 //! | `dispatcher/pinned.rs` | the same for pinned nodes |
 //! | `dispatcher/hot.rs` | the same for the hot tree |
 //! | `pinned.rs` | pinned nodes: texts that the page cache may keep for a while |
+//! | `names.rs` | whose node a view's name stands for |
 //! | `hot.rs` | the hot tree: pinned nodes alone, below a name for each container |
 //! | `address.rs` | `at/<cgroup path>/...`: the same tree for a named container |
 //! | `place.rs` | what a node number stands for |
@@ -49,6 +50,7 @@ mod fuse;
 mod hot;
 mod kept_text;
 mod metrics;
+mod names;
 mod number;
 mod open_files;
 mod pace;

@@ -104,7 +104,20 @@ pub(crate) struct OwnerHash(u64);
 impl OwnerHash {
     /// Of a container.
     pub(crate) fn of(container: ContainerKey) -> Self {
-        Self(container.words()[0] & OWNER)
+        Self::new(container.words()[0])
+    }
+
+    /// A hash of so many bits.
+    pub(crate) const BITS: u32 = OWNER_BITS;
+
+    /// From its bits; higher ones are left out.
+    pub(crate) fn new(bits: u64) -> Self {
+        Self(bits & OWNER)
+    }
+
+    /// Its bits.
+    pub(crate) fn get(self) -> u64 {
+        self.0
     }
 
     /// As a name: ten digits.
@@ -115,7 +128,7 @@ impl OwnerHash {
     /// From such a name, and no other way to write it.
     pub(crate) fn parse(name: &OsStr) -> Option<Self> {
         let number = u64::from_str_radix(name.to_str()?, 16).ok()?;
-        let parsed = Self(number & OWNER);
+        let parsed = Self::new(number);
         (*name == *parsed.name()).then_some(parsed)
     }
 }

@@ -21,10 +21,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use vistafs_container::Container;
 use vistafs_handover::ContainerKey;
+use vistafs_tables::RcuMap;
 
+use crate::names::Names;
 use crate::number::{self, ViewHash};
 
 /// A text that is kept in the page cache is no longer. No kernel has smaller pages.
@@ -32,8 +34,6 @@ pub(crate) const PAGE: usize = 4096;
 
 /// How much later than attributes a page may be read: its reader may not be run at once.
 const LATE: Duration = Duration::from_secs(1);
-/// How long a name stands for what was found last.
-const QUIET: Duration = Duration::from_secs(1);
 /// Spaces that a text whose numbers grow has at least, when its length is told.
 const SPARE: usize = 8;
 /// Lengths of such texts are multiples of it.
@@ -202,25 +202,23 @@ impl PinnedNode {
     }
 }
 
-const SHARDS: usize = 16;
-
 /// The pinned nodes.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     // Nanoseconds; 0: no more of them.
     window: AtomicU64,
     views: HashMap<ViewHash, usize>,
-    nodes: [RwLock<HashMap<u64, Arc<PinnedNode>>>; SHARDS],
-    // By view: the number of the node that its name stands for, and when it was looked up last.
-    names: Mutex<HashMap<usize, (u64, Instant)>>,
+    nodes: RcuMap<u64, Arc<PinnedNode>, 256>,
+    names: Names,
 }
 
 impl Pinned {
     /// For views at some paths, each with its index. Of two whose numbers would be the same, the
     /// first has pinned nodes.
     pub(crate) fn new<'a>(views: impl IntoIterator<Item = (usize, &'a str)>) -> Self {
-        let mut by_hash = HashMap::new();
+        let (mut by_hash, mut most) = (HashMap::new(), 0);
         for (view, path) in views {
+            most = most.max(view + 1);
             let known = *by_hash.entry(ViewHash::of(path)).or_insert(view);
             if known != view {
                 log::info!("{path} is never pinned: its numbers would be another view's");
@@ -229,8 +227,8 @@ impl Pinned {
         Self {
             window: AtomicU64::new(0),
             views: by_hash,
-            nodes: Default::default(),
-            names: Mutex::default(),
+            nodes: RcuMap::default(),
+            names: Names::new(most),
         }
     }
 
@@ -257,19 +255,10 @@ impl Pinned {
 
     /// The number of the node that a view's name stands for now: the one that is wanted, if nobody
     /// has looked the name up for a while.
-    ///
-    /// When a look-up finds another node than the one before, the kernel drops the name, and what was
-    /// found cannot be bind-mounted any more (mount(2): ENOENT). So whoever has just found a node has
-    /// time to do so. Who opens a node of another is served as by the common one.
-    pub(crate) fn turn(&self, view: usize, wanted: u64) -> u64 {
-        let now = Instant::now();
-        let mut names = self.names.lock();
-        let (number, last) = names.entry(view).or_insert((wanted, now));
-        if now.duration_since(*last) >= QUIET {
-            *number = wanted;
-        }
-        *last = now;
-        *number
+    pub(crate) fn turn(&self, (view, path): (usize, &str), wanted: Option<u64>) -> Option<u64> {
+        let owner = wanted.and_then(number::pinned_owner);
+        let owner = self.names.turn(view, owner)?;
+        Some(number::pinned_of(ViewHash::of(path), owner))
     }
 
     /// The view that a pinned node is of.
@@ -286,7 +275,7 @@ impl Pinned {
 
     /// The node of a number, if it is known here.
     pub(crate) fn known(&self, number: u64) -> Option<Arc<PinnedNode>> {
-        self.shard(number).read().get(&number).cloned()
+        self.nodes.get(&number)
     }
 
     /// The node of a number for a container. `None`: it is another container's.
@@ -299,20 +288,16 @@ impl Pinned {
             .key()
             .filter(|key| number::is_owner(number, *key))?;
         let node = self.known(number).unwrap_or_else(|| {
-            let mut nodes = self.shard(number).write();
-            if nodes.len() == nodes.capacity() {
-                // It would grow: are there any whose owners have ended?
-                nodes.retain(|_, node| node.owner.lock().strong_count() > 0);
-            }
-            let fresh = || {
+            self.nodes
+                .sweep(|_, node| node.owner.lock().strong_count() > 0);
+            self.nodes.get_or_insert_with(number, || {
                 Arc::new(PinnedNode {
                     key,
                     owner: Mutex::new(Arc::downgrade(container)),
                     snapshot: Mutex::default(),
                     told: Mutex::default(),
                 })
-            };
-            Arc::clone(nodes.entry(number).or_insert_with(fresh))
+            })
         });
         if node.key != key {
             return None;
@@ -325,11 +310,7 @@ impl Pinned {
 
     /// The kernel has forgotten a node, or some of what it was told of it.
     pub(crate) fn forget(&self, number: u64) {
-        self.shard(number).write().remove(&number);
-    }
-
-    fn shard(&self, number: u64) -> &RwLock<HashMap<u64, Arc<PinnedNode>>> {
-        &self.nodes[usize::try_from(number % SHARDS as u64).unwrap_or(0)]
+        self.nodes.remove(&number);
     }
 }
 

@@ -1,18 +1,17 @@
 //! The host: its texts, page size, tick and clock.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
 use rustix::buffer::spare_capacity;
 use rustix::time::ClockId;
+use vistafs_tables::RcuMap;
 use vistafs_text::{CpuSet, ParseError, number};
 
-use crate::host_text::HostText;
+use crate::host_text::{HostText, Reading};
 use crate::{Dir, HostError, KeptFile, Shape};
 
 /// Facts of a captured host that cannot be asked of the running kernel.
@@ -33,7 +32,7 @@ pub struct Host {
     proc: Arc<Dir>,
     epoch: Duration,
     // Filled at the first use of each path; the set of paths is that of the views.
-    texts: RwLock<HashMap<&'static str, Arc<HostText>>>,
+    texts: RcuMap<&'static str, Arc<HostText>, 1>,
     page_size: u64,
     clk_tck: u64,
     fixed_boottime: Option<Duration>,
@@ -50,7 +49,7 @@ impl Host {
             proc: Arc::new(Dir::open(Path::new("/proc"))?),
             root: Arc::new(root),
             epoch,
-            texts: RwLock::default(),
+            texts: RcuMap::default(),
             page_size: rustix::param::page_size() as u64,
             clk_tck: rustix::param::clock_ticks_per_second(),
             fixed_boottime: None,
@@ -67,7 +66,7 @@ impl Host {
             proc: Arc::new(root.subdir(Path::new("proc"))?),
             root: Arc::new(root),
             epoch: Duration::ZERO,
-            texts: RwLock::default(),
+            texts: RcuMap::default(),
             page_size: facts.page_size,
             clk_tck: facts.clk_tck.max(1),
             fixed_boottime: Some(facts.boottime),
@@ -142,12 +141,10 @@ impl Host {
     ///
     /// # Errors
     /// `NotFound`, `Denied` or `Io`.
-    pub fn text(&self, path: &'static str) -> Result<Arc<Vec<u8>>, HostError> {
-        let known = self.texts.read().get(path).cloned();
-        let text = known.unwrap_or_else(|| {
+    pub fn text(&self, path: &'static str) -> Result<Arc<Reading>, HostError> {
+        let text = self.texts.get_or_insert_with(path, || {
             let file = KeptFile::new(Arc::clone(&self.root), path, Shape::Records);
-            let fresh = Arc::new(HostText::new(file));
-            Arc::clone(self.texts.write().entry(path).or_insert(fresh))
+            Arc::new(HostText::new(file))
         });
         text.get(self.epoch)
     }

@@ -45,6 +45,7 @@ pub use dir::{Dir, DirEntry, FileKind, FileStat};
 pub use error::{HostError, last_errno};
 pub use held_task::HeldTask;
 pub use host::{FixedFacts, Host};
+pub use host_text::Reading;
 pub use kept_file::{Kept, KeptFile, Shape, read_whole};
 pub use kept_files::{FileSpec, KeptFiles};
 pub use namespace::{HeldNamespace, NamespaceKey, NamespaceKind};

@@ -34,7 +34,7 @@ impl NamespaceKind {
 }
 
 /// The identity of a task's container: inode numbers of its pid and cgroup namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NamespaceKey {
     /// Inode number of the pid namespace.
     pub pid: u64,

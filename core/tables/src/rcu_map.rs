@@ -8,9 +8,13 @@
 use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
+
+/// So many may stay that nobody needs.
+const FEW: usize = 16;
 
 /// A map of `PARTS` parts.
 #[derive(Debug)]
@@ -18,6 +22,7 @@ pub struct RcuMap<K, V, const PARTS: usize> {
     parts: [ArcSwapOption<Vec<(K, V)>>; PARTS],
     // Held while a part is copied and exchanged.
     changing: Mutex<()>,
+    swept: AtomicUsize,
 }
 
 impl<K, V, const PARTS: usize> Default for RcuMap<K, V, PARTS> {
@@ -25,6 +30,7 @@ impl<K, V, const PARTS: usize> Default for RcuMap<K, V, PARTS> {
         Self {
             parts: std::array::from_fn(|_| ArcSwapOption::empty()),
             changing: Mutex::default(),
+            swept: AtomicUsize::new(0),
         }
     }
 }
@@ -56,27 +62,18 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         })
     }
 
-    /// Gives a key this value; the one before.
-    pub fn insert(&self, key: K, value: V) -> Option<V> {
+    /// Gives a key this value, if `may` says so of the one that it has; whether it did. `may` must not
+    /// come back here.
+    pub fn insert_if(&self, key: K, value: V, may: impl FnOnce(Option<&V>) -> bool) -> bool {
         self.change(&key, |entries, place| {
-            let (range, before) = match place {
-                Ok(found) => (found..found + 1, Some(entries[found].1.clone())),
+            let (range, known) = match place {
+                Ok(found) => (found..found + 1, Some(&entries[found].1)),
                 Err(free) => (free..free, None),
             };
-            let entry = (key.clone(), value);
-            (Some(with(entries, range, Some(entry))), before)
-        })
-    }
-
-    /// Gives a key this value if it has one; the one before.
-    pub fn replace(&self, key: &K, value: V) -> Option<V> {
-        self.change(key, |entries, place| match place {
-            Ok(found) => {
-                let entry = (key.clone(), value);
-                let changed = with(entries, found..found + 1, Some(entry));
-                (Some(changed), Some(entries[found].1.clone()))
+            if !may(known) {
+                return (None, false);
             }
-            Err(_) => (None, None),
+            (Some(with(entries, range, Some((key.clone(), value)))), true)
         })
     }
 
@@ -110,6 +107,15 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         }
     }
 
+    /// The same, if there are twice as many as were left the last time: to be called before each insertion
+    /// where nobody tells what can go.
+    pub fn sweep(&self, keeps: impl FnMut(&K, &V) -> bool) {
+        if self.len() >= 2 * self.swept.load(Ordering::Relaxed).max(FEW) {
+            self.retain(keeps);
+            self.swept.store(self.len(), Ordering::Relaxed);
+        }
+    }
+
     /// All keys with their values; what changes meanwhile may be in it or not.
     #[must_use]
     pub fn entries(&self) -> Vec<(K, V)> {
@@ -117,6 +123,15 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         parts
             .flat_map(|part| part.as_deref().cloned().unwrap_or_default())
             .collect()
+    }
+
+    /// Whether any of them fulfils this.
+    pub fn any(&self, mut is_it: impl FnMut(&K, &V) -> bool) -> bool {
+        let mut parts = self.parts.iter().map(ArcSwapOption::load);
+        parts.any(|part| {
+            part.as_deref()
+                .is_some_and(|entries| entries.iter().any(|(k, v)| is_it(k, v)))
+        })
     }
 
     /// How many keys there are.

@@ -9,7 +9,7 @@ use vistafs_cgroup::{
     PerCpu,
 };
 use vistafs_container::{Container, Load, LoadSampler, TaskCounts};
-use vistafs_host::Host;
+use vistafs_host::{Host, Reading};
 use vistafs_text::CpuSet;
 use vistafs_text::cpuinfo::Numbering;
 
@@ -93,7 +93,7 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub fn host_text(&self, path: &'static str) -> Result<Arc<Vec<u8>>, ViewError> {
+    pub fn host_text(&self, path: &'static str) -> Result<Arc<Reading>, ViewError> {
         Ok(self.host.text(path)?)
     }
 

@@ -4,15 +4,15 @@
 //! listed is remembered, which is bounded by what the host has; a number that an earlier process gave
 //! out is found by walking the host's directory once.
 
-use std::collections::HashMap;
 use std::hash::Hasher;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;
 use vistafs_host::{FileKind, Host};
+use vistafs_tables::RcuMap;
 use vistafs_view::NodeId;
 
 use super::{below, joined};
@@ -27,7 +27,7 @@ const BETWEEN_VAIN_WALKS: Duration = Duration::from_secs(1);
 pub(super) struct KnownPaths {
     top: &'static str,
     number: fn(&str) -> NodeId,
-    known: RwLock<HashMap<NodeId, Arc<str>>>,
+    known: RcuMap<NodeId, Arc<str>, 256>,
     // Never held over a walk.
     last_in_vain: Mutex<Option<Instant>>,
 }
@@ -41,7 +41,7 @@ impl KnownPaths {
         Self {
             top,
             number,
-            known: RwLock::default(),
+            known: RcuMap::default(),
             last_in_vain: Mutex::new(None),
         }
     }
@@ -53,12 +53,8 @@ impl KnownPaths {
             return Some(NodeId::TOP);
         }
         let id = (self.number)(path);
-        if let Some(known) = self.known.read().get(&id) {
-            return self.same(known, path).then_some(id);
-        }
-        let mut known = self.known.write();
-        let first = known.entry(id).or_insert_with(|| path.into());
-        self.same(first, path).then_some(id)
+        let first = self.known.get_or_insert_with(id, || path.into());
+        self.same(&first, path).then_some(id)
     }
 
     /// The path of a number; whether the host still has it is another question.
@@ -66,7 +62,7 @@ impl KnownPaths {
         if id == NodeId::TOP {
             return Some("".into());
         }
-        let known = self.known.read().get(&id).cloned();
+        let known = self.known.get(&id);
         known.or_else(|| self.walk(host, id))
     }
 
@@ -151,7 +147,7 @@ mod tests {
             assert_eq!(&*paths.get(&host, number(path)).unwrap(), path);
         }
         assert_eq!(&*paths.get(&host, NodeId::TOP).unwrap(), "");
-        assert_eq!(paths.known.read().len(), 2, "no more than was asked for");
+        assert_eq!(paths.known.len(), 2, "no more than was asked for");
     }
 
     #[test]

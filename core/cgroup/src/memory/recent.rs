@@ -20,7 +20,8 @@ pub(super) struct Charged {
     pub(super) swap: SwapFigures,
 }
 
-/// The last reading of one cgroup.
+/// The last reading of one cgroup, which may be above several containers. Who comes while another
+/// looks at it reads anew.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<Option<(Instant, MemoryWanted, Charged)>>);
 
@@ -30,13 +31,15 @@ impl Recent {
         if age.is_zero() {
             return None;
         }
-        let (read, had, charged) = (*self.0.lock())?;
+        let (read, had, charged) = (*self.0.try_lock()?)?;
         (had.covers(wanted) && read.elapsed() < age).then_some(charged)
     }
 
     /// Keeps a reading that began at `read`.
     pub(super) fn set(&self, read: Instant, wanted: MemoryWanted, charged: Charged) {
-        *self.0.lock() = Some((read, wanted, charged));
+        if let Some(mut last) = self.0.try_lock() {
+            *last = Some((read, wanted, charged));
+        }
     }
 }
 

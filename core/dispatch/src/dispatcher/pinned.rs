@@ -59,10 +59,8 @@ impl Dispatcher {
     ///
     /// It is the caller's own, unless another one was found a short time ago (`Pinned::turn`).
     pub(super) fn named(&self, view: usize, asker: Asker) -> Option<Attributes> {
-        let common = self.views[view].number;
-        let own = self.own_number(view, asker).unwrap_or(common);
-        let number = self.pinned.turn(view, own);
-        (number != common).then_some(())?;
+        let own = self.own_number(view, asker);
+        let number = self.pinned.turn((view, self.views[view].path), own)?;
         self.attributes_of_pinned(number, None, asker)
     }
 

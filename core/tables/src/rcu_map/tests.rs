@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 
@@ -29,7 +29,10 @@ fn is_as_a_map<const PARTS: usize>(steps: &[Step]) {
     let (map, mut model) = (RcuMap::<u8, u16, PARTS>::default(), BTreeMap::new());
     for step in steps {
         match *step {
-            Step::Insert(k, v) => assert_eq!(map.insert(k, v), model.insert(k, v)),
+            Step::Insert(k, v) => {
+                let known = model.insert(k, v);
+                assert!(map.insert_if(k, v, |seen| seen.copied() == known));
+            }
             Step::OrInsert(k, v) => {
                 assert_eq!(
                     map.get_or_insert_with(k, || v),
@@ -38,7 +41,7 @@ fn is_as_a_map<const PARTS: usize>(steps: &[Step]) {
             }
             Step::Replace(k, v) => {
                 let before = model.get_mut(&k).map(|known| std::mem::replace(known, v));
-                assert_eq!(map.replace(&k, v), before);
+                assert_eq!(map.insert_if(k, v, |seen| seen.is_some()), before.is_some());
             }
             Step::Remove(k) => assert_eq!(map.remove(&k), model.remove(&k)),
             Step::RetainAbove(least) => {
@@ -51,7 +54,9 @@ fn is_as_a_map<const PARTS: usize>(steps: &[Step]) {
     entries.sort_unstable();
     assert_eq!(entries, Vec::from_iter(model.clone()));
     assert_eq!((map.len(), map.is_empty()), (model.len(), model.is_empty()));
+    assert!(!map.any(|k, v| model.get(k) != Some(v)));
     for key in 0..=u8::MAX {
+        assert_eq!(map.any(|k, _| *k == key), model.contains_key(&key));
         assert_eq!(map.get(&key), model.get(&key).copied());
     }
 }
@@ -69,7 +74,7 @@ proptest! {
 fn what_stays_is_found_while_others_come_and_go() {
     let map = RcuMap::<u32, Arc<u32>, 4>::default();
     for key in (0..64).step_by(2) {
-        map.insert(key, Arc::new(key));
+        map.get_or_insert_with(key, || Arc::new(key));
     }
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -81,7 +86,9 @@ fn what_stays_is_found_while_others_come_and_go() {
                     for key in (first..first + 32).step_by(2).cycle().take(20_000) {
                         match map.remove(&key) {
                             Some(before) => assert_eq!(*before, key),
-                            None => assert!(map.insert(key, Arc::new(key)).is_none()),
+                            None => {
+                                assert!(map.insert_if(key, Arc::new(key), |seen| seen.is_none()))
+                            }
                         }
                     }
                 })
@@ -109,8 +116,20 @@ fn what_stays_is_found_while_others_come_and_go() {
 fn nothing_is_held_of_what_was_taken_out() {
     let map = RcuMap::<u32, Arc<()>, 2>::default();
     let value = Arc::new(());
-    (0..10).for_each(|key| drop(map.insert(key, Arc::clone(&value))));
+    (0..10).for_each(|key| drop(map.get_or_insert_with(key, || Arc::clone(&value))));
     (0..5).for_each(|key| drop(map.remove(&key)));
     map.retain(|key, _| *key == 7);
     assert_eq!(Arc::strong_count(&value), 2);
+}
+
+#[test]
+fn it_is_swept_when_it_has_doubled() {
+    let map = RcuMap::<u32, u32, 2>::default();
+    let is_large = |_: &u32, v: &u32| *v > 0;
+    for key in 0..1000 {
+        map.sweep(is_large);
+        map.get_or_insert_with(key, || u32::from(key == 7));
+        assert!(map.len() <= 2 * FEW);
+    }
+    assert_eq!(map.get(&7), Some(1));
 }
