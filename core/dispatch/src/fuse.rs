@@ -310,11 +310,14 @@ impl Filesystem for VistaFs {
         );
         let access = access(flags);
         let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let open = move || match guarded(|| dispatcher.open(ino.0, access, asker)) {
-            Ok((handle, cache)) => reply.opened(FileHandle(handle), opened(cache)),
-            Err(errno) => reply.error(errno),
+        let (aside, shows) = self.dispatcher.aside_to_open(ino.0, access, asker);
+        let open = move || {
+            let outcome = guarded(|| dispatcher.open_showing(ino.0, access, asker, shows));
+            match outcome {
+                Ok((handle, cache)) => reply.opened(FileHandle(handle), opened(cache)),
+                Err(errno) => reply.error(errno),
+            }
         };
-        let aside = self.dispatcher.aside_to_open(ino.0, access, asker);
         answer(aside, noted, open);
     }
 

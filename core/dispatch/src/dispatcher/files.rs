@@ -50,12 +50,23 @@ impl Dispatcher {
         access: Access,
         asker: Asker,
     ) -> Result<(u64, PageCache), DispatchError> {
+        self.open_showing(number, access, asker, None)
+    }
+
+    /// The same, if it was found out already whose numbers it shows.
+    pub(crate) fn open_showing(
+        &self,
+        number: u64,
+        access: Access,
+        asker: Asker,
+        shows: Option<Shows>,
+    ) -> Result<(u64, PageCache), DispatchError> {
         if self.is_hot() {
             return Err(DispatchError::NotAsked);
         }
         let mut counted = self.figures.begin(Operation::Open);
         counted.view = self.index_of(number);
-        let opened = self.open_counted(number, access, &mut counted, asker);
+        let opened = self.open_counted(number, access, &mut counted, (asker, shows));
         counted.end(opened)
     }
 
@@ -64,9 +75,9 @@ impl Dispatcher {
         number: u64,
         access: Access,
         counted: &mut Counted<'_>,
-        asker: Asker,
+        (asker, shows): (Asker, Option<Shows>),
     ) -> Result<(u64, PageCache), DispatchError> {
-        let file = self.file(number, access, asker)?;
+        let file = self.file(number, access, asker, shows)?;
         self.open_in_tree(&file, asker)?;
         if access.write && self.has_channels(file.view) {
             // Now, because what may be written depends on who has opened it, as with the kernel's.
@@ -306,26 +317,32 @@ impl Dispatcher {
         }
     }
 
-    /// Where to open a file if that may take long, or what its container asks for does.
+    /// Where to open a file if that may take long, or what its container asks for does; and whose
+    /// numbers it shows, if that had to be found out.
     pub(crate) fn aside_to_open(
         &self,
         number: u64,
         access: Access,
         asker: Asker,
-    ) -> Option<Arc<Aside>> {
-        let place = self.place(number).ok()?;
-        match *self.tree.node(place.node) {
-            Node::View(view)
-                if (access.write && self.has_channels(view)) || self.asks_to_open(view) =>
-            {
-                let shows = self.shows(view, &place, asker).ok()?;
-                Some(self.aside(&shows))
-            }
-            Node::View(view) if self.slowness.is_any() => {
-                self.pace(&self.shows(view, &place, asker).ok()?).aside()
-            }
-            _ => None,
+    ) -> (Option<Arc<Aside>>, Option<Shows>) {
+        let (Ok(place), false) = (self.place(number), self.is_hot()) else {
+            return (None, None);
+        };
+        let Node::View(view) = *self.tree.node(place.node) else {
+            return (None, None);
+        };
+        let takes_time = (access.write && self.has_channels(view)) || self.asks_to_open(view);
+        if !takes_time && !self.slowness.is_any() {
+            return (None, None);
         }
+        let shows = self.shows(view, &place, asker).ok();
+        let aside = shows.as_ref().and_then(|shows| {
+            if takes_time {
+                return Some(self.aside(shows));
+            }
+            self.pace(shows).aside()
+        });
+        (aside, shows)
     }
 
     /// To open or read a file of a view took so long.
@@ -386,7 +403,7 @@ impl Dispatcher {
                 read: true,
                 write: true,
             };
-            return self.aside_to_open(number, access, asker);
+            return self.aside_to_open(number, access, asker).0;
         };
         let is_known = file
             .behind
@@ -473,7 +490,7 @@ impl Dispatcher {
         if let Some(file) = self.open_files.get(handle) {
             return Ok(file);
         }
-        let file = self.file(number, access, asker)?;
+        let file = self.file(number, access, asker, None)?;
         self.open_in_tree(&file, asker)?;
         let left = self.handover().and_then(|h| h.adopt_handle(handle));
         if let Some((kept, shown)) = left {
@@ -514,7 +531,14 @@ impl Dispatcher {
         }
     }
 
-    fn file(&self, number: u64, access: Access, asker: Asker) -> Result<OpenFile, DispatchError> {
+    /// A file to be opened. `shows`: whose numbers, if that was found out already.
+    fn file(
+        &self,
+        number: u64,
+        access: Access,
+        asker: Asker,
+        shows: Option<Shows>,
+    ) -> Result<OpenFile, DispatchError> {
         let place = self.place(number)?;
         let Node::View(view) = *self.tree.node(place.node) else {
             return Err(DispatchError::IsDirectory);
@@ -526,7 +550,7 @@ impl Dispatcher {
         if is_tree && place.within == NodeId::TOP {
             return Err(DispatchError::IsDirectory);
         }
-        let shows = self.shows(view, &place, asker)?;
+        let shows = shows.map_or_else(|| self.shows(view, &place, asker), Ok)?;
         Ok(OpenFile::new(view, place.within, shows, access))
     }
 

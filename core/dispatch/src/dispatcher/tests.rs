@@ -515,7 +515,8 @@ fn a_file_without_a_channel_is_opened_at_once() {
     let dispatcher = dispatcher();
     let is_aside = |path, access| {
         let number = find(&dispatcher, path).number;
-        dispatcher.aside_to_open(number, access, host(0)).is_some()
+        let (aside, _) = dispatcher.aside_to_open(number, access, host(0));
+        aside.is_some()
     };
     assert!(is_aside("proc/guarded", WRITE));
     assert!(!is_aside("proc/guarded", READ));
