@@ -32,11 +32,11 @@
 //! | `complaints.rs` | telling the log about failures without flooding it |
 //!
 //! # Synchronization
-//! The tree never changes. `open_files`, `address`, `hot` and `pinned` lock a table for a look-up, an insertion or a
-//! removal. Each open file has a lock of its own around its text: it is held while a view renders,
-//! so nobody but readers of that very descriptor waits for it; and one around its channel, held while
-//! that is opened. Order: a table, then nothing; an open file's text or channel, then nothing of this
-//! crate.
+//! The tree never changes. `open_files`, `hot` and `pinned` have tables that are looked into without a lock;
+//! `address` locks one for a look-up, an insertion or a removal. Each open file has a lock of its own
+//! around its text: it is held while a view renders, so nobody but readers of that very descriptor waits
+//! for it; and one around its channel, held while that is opened. Order: a table, then nothing; an open
+//! file's text or channel, then nothing of this crate.
 
 mod abi;
 mod address;

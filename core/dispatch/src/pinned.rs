@@ -12,7 +12,7 @@
 //! the kernel drops and fills pages one by one. Nodes with longer texts are served as all others.
 //!
 //! # Synchronization
-//! The tables are locked for a look-up, an insertion or a removal. A node's snapshot is locked while its
+//! The tables are looked into without a lock. A node's snapshot is locked while its
 //! view renders, so nobody but that container's readers of that file waits for it: whoever just looks
 //! goes by what was told last.
 

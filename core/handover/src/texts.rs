@@ -148,8 +148,9 @@ impl Handover {
         };
         let claimed = places.clone().find(is_claimed);
         claimed.or_else(|| {
-            // What a killed worker has claimed, or not given back, is nobody's.
-            let _claiming = self.claiming.lock();
+            // What a killed worker has claimed, or not given back, is nobody's. Who comes while another
+            // looks is not to wait.
+            let _claiming = self.claiming.try_lock()?;
             places.clone().for_each(|text| self.give_back_orphan(text));
             places.clone().find(is_claimed)
         })

@@ -40,7 +40,7 @@ const LARGEST: usize = 64 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     // Write-locked only to put a descriptor in or take one out; read-locked while one is read that
-    // many may read at once.
+    // many may read at once. Nobody waits for it: who comes at the wrong time opens the file for himself.
     open: RwLock<Option<OwnedFd>>,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Kept<'a> {
         match self.read_kept(text) {
             Some(Ok(())) => return Ok(true),
             // Dead descriptor: the file may have come back under the same name.
-            Some(Err(Errno::NODEV | Errno::NOENT)) => *self.slot.open.write() = None,
+            Some(Err(Errno::NODEV | Errno::NOENT)) => self.put(None),
             Some(Err(errno)) => return Err(HostError::from_errno(errno, &self.path())),
             None => {}
         }
@@ -133,7 +133,7 @@ impl<'a> Kept<'a> {
             Ok(fd) => {
                 // A tenant with many cgroups must not take the last ones.
                 if !descriptors::are_used_up(&fd) {
-                    self.keep(fd);
+                    self.put(Some(fd));
                 }
                 Ok(true)
             }
@@ -149,23 +149,25 @@ impl<'a> Kept<'a> {
     fn read_kept(&self, text: &mut Vec<u8>) -> Option<Result<(), Errno>> {
         match self.habit.shape {
             Shape::Whole => {
-                let open = self.slot.open.read();
+                let open = self.slot.open.try_read()?;
                 open.as_ref().map(|fd| self.read_from(fd, text))
             }
             Shape::Records => {
                 // Who comes meanwhile opens one of his own.
-                let fd = self.slot.open.write().take()?;
+                let fd = self.slot.open.try_write()?.take()?;
                 let read = self.read_from(&fd, text);
                 if read.is_ok() {
-                    self.keep(fd);
+                    self.put(Some(fd));
                 }
                 Some(read)
             }
         }
     }
 
-    fn keep(&self, fd: OwnedFd) {
-        let before = self.slot.open.write().replace(fd);
+    /// Unless it is in use, and then the next one who reads it does.
+    fn put(&self, fd: Option<OwnedFd>) {
+        let slot = self.slot.open.try_write();
+        let before = slot.and_then(|mut slot| std::mem::replace(&mut *slot, fd));
         // Not closed under the lock.
         drop(before);
     }
