@@ -325,6 +325,43 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_file_s_place_is_the_next_one_s() {
+        let files = OpenFiles::new(Some(0));
+        let open = || {
+            files
+                .open(OpenFile::new(0, NodeId::TOP, Shows::Host, READ))
+                .unwrap()
+        };
+        let handles = [open(), open()];
+        let places = handles.map(|handle| Arc::as_ptr(&files.get(handle).unwrap()));
+        assert!(handles.iter().all(|handle| files.close(*handle).is_some()));
+        assert!(handles.iter().all(|handle| files.get(*handle).is_none()));
+        let again = [open(), open()];
+        assert_eq!(
+            again.map(|handle| Arc::as_ptr(&files.get(handle).unwrap())),
+            places
+        );
+        assert!(again.iter().all(|handle| !handles.contains(handle)));
+    }
+
+    #[test]
+    fn another_worker_s_handles_are_adopted() {
+        let (before, files) = (OpenFiles::new(Some(3 << 40)), OpenFiles::new(Some(4 << 40)));
+        let file = |view| OpenFile::new(view, NodeId::TOP, Shows::Host, READ);
+        let handle = before.open(file(1)).unwrap();
+        let own: Vec<u64> = (0..100).map(|_| files.open(file(2)).unwrap()).collect();
+        assert!(files.get(handle).is_none() && !own.contains(&handle));
+        files.adopt(handle, file(1));
+        assert_eq!(files.adopt(handle, file(3)).view, 1, "the first one stays");
+        assert_eq!((files.get(handle).unwrap().view, files.len()), (1, 101));
+        assert_eq!(files.close(handle).unwrap().view, 1);
+        assert!(files.close(handle).is_none() && files.get(handle).is_none());
+        // Their places in the handover memory are not those of the worker before.
+        let place = |handle: &u64| handle % (1 << 16);
+        assert!(own.iter().all(|own| place(own) != place(&handle)));
+    }
+
+    #[test]
     fn a_file_that_is_closed_before_its_last_reader_goes_on_leaves_its_buffer() {
         let files = OpenFiles::new(Some(0));
         let handle = files

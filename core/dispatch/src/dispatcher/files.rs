@@ -37,6 +37,13 @@ pub(crate) struct Poll {
     pub(crate) wake: Option<Wake>,
 }
 
+/// A part of a text, which is to be shown.
+#[derive(Default)]
+struct Part {
+    text: Option<Arc<Vec<u8>>>,
+    range: Range<usize>,
+}
+
 impl Dispatcher {
     /// Opens a file for the caller's container; its handle, and what the kernel does with the page
     /// cache.
@@ -109,9 +116,15 @@ impl Dispatcher {
         }
         let mut counted = self.figures.begin(Operation::Read);
         let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
-        let read = self.read_file((handle, &file), offset, size, asker, reply);
+        let read = self.read_file((handle, &file), offset, size, asker);
         self.took(file.view, &file.shows, counted.took());
-        counted.end(read)
+        // Before its reader is told, who may close it then: it is to be the only one who has it.
+        drop(file);
+        let told = read.map(|Part { text, range }| {
+            reply(text.as_deref().map_or(&[], |bytes| &bytes[range]));
+            self.open_files.give_back_shared(text);
+        });
+        counted.end(told)
     }
 
     fn read_file(
@@ -120,12 +133,10 @@ impl Dispatcher {
         offset: u64,
         size: usize,
         asker: Asker,
-        reply: impl FnOnce(&[u8]),
-    ) -> Result<(), DispatchError> {
+    ) -> Result<Part, DispatchError> {
         let mut text = file.text.lock();
         if offset > 0 && text.ended_at.is_some_and(|end| offset >= end) {
-            reply(&[]);
-            return Ok(());
+            return Ok(Part::default());
         }
         if offset > 0 && text.lost {
             return Err(DispatchError::TextLost);
@@ -154,10 +165,10 @@ impl Dispatcher {
         } else {
             text.share()
         };
-        drop(text);
-        reply(shown.as_deref().map_or(&[], |bytes| &bytes[from..to]));
-        self.open_files.give_back_shared(shown);
-        Ok(())
+        Ok(Part {
+            text: shown,
+            range: from..to,
+        })
     }
 
     /// Keeps for the next process what is about to be shown of a text.

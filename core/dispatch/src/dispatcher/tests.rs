@@ -285,6 +285,21 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
     assert_eq!((first.counts(), second.counts()), ((0, 0, 0), (0, 0, 0)));
 }
 
+/// Who reads a file may close it as soon as he is told, before the thread that tells him goes on: what it
+/// takes is then there for the next file.
+#[test]
+fn nobody_has_an_open_file_when_its_reader_is_told() {
+    let dispatcher = dispatcher();
+    let number = find(&dispatcher, "proc/uptime").number;
+    let (handle, _) = dispatcher.open(number, READ, host(0)).unwrap();
+    let mut closed = None;
+    let close = |_: &[u8]| closed = dispatcher.open_files.close(handle);
+    dispatcher
+        .read(number, (handle, READ), 0, 100, host(0), close)
+        .unwrap();
+    assert!(closed.is_some());
+}
+
 #[test]
 fn a_host_file_that_is_missing_is_an_error() {
     let dispatcher = dispatcher();
