@@ -178,24 +178,31 @@ impl Containers {
         let start = first_start(&keeper, start);
         let container = Container::new(&self.hierarchies, located, start, Offset::default());
         let container = Arc::new(container.kept_by(keeper));
+        self.forget_gone_paths();
+        let mut by_path = self.by_path.write();
+        // Another may have found it meanwhile. Of two with counters of their own, each would show what
+        // the other has not counted.
+        let known = by_path.entry(path.to_owned());
+        Ok(Arc::clone(known.or_insert(container)))
+    }
+
+    /// Those that were asked for by their paths and are there no more: nobody watches them.
+    fn forget_gone_paths(&self) {
         let kept: Vec<_> = self
             .by_path
             .read()
             .iter()
             .map(|(p, c)| (p.clone(), Arc::clone(c)))
             .collect();
-        let gone = kept.iter().filter(|(_, kept)| !kept.is_alive());
-        let gone: Vec<&PathBuf> = gone.map(|(path, _)| path).collect();
-        let mut by_path = self.by_path.write();
-        for path in gone {
-            if let Some(gone) = by_path.remove(path) {
+        for (path, gone) in kept.iter().filter(|(_, kept)| !kept.is_alive()) {
+            let mut by_path = self.by_path.write();
+            // There may be another one at that path by now.
+            if by_path.get(path).is_some_and(|now| Arc::ptr_eq(now, gone)) {
+                by_path.remove(path);
+                drop(by_path);
                 gone.keeper().give_up();
             }
         }
-        // Another may have found it meanwhile. Of two with counters of their own, each would show what
-        // the other has not counted.
-        let known = by_path.entry(path.to_owned());
-        Ok(Arc::clone(known.or_insert(container)))
     }
 
     pub(crate) fn lifetimes(&self) -> &Lifetimes {
@@ -236,11 +243,17 @@ impl Containers {
         log::debug!("container {} has ended", known.container.path().display());
     }
 
-    /// Lets go of room that was made for more containers than there are, and of callers that have ended.
+    /// Lets go of who has ended unseen and of what nobody needs now, and makes those tables anew that were made
+    /// when there were more containers: they keep pages of which nothing else is left.
     pub(crate) fn settle(&self) {
         self.callers.let_go_of_ended();
-        self.by_cgroups.write().shrink_to_fit();
-        self.lifetimes.shrink();
+        self.forget_gone_paths();
+        self.host.let_go_of_texts();
+        self.known.make_anew();
+        self.lifetimes.make_anew();
+        let mut by_cgroups = self.by_cgroups.write();
+        let all = std::mem::take(&mut *by_cgroups);
+        by_cgroups.extend(all);
     }
 
     fn find_out(&self, key: NamespaceKey, tid: u32) -> Result<Arc<Container>, ContainerError> {

@@ -77,9 +77,11 @@ impl Lifetimes {
         Ok(())
     }
 
-    /// Lets go of room that was made for more than there are.
-    pub(crate) fn shrink(&self) {
-        self.watched.lock().by_token.shrink_to_fit();
+    /// Makes the table anew, for as many as there are.
+    pub(crate) fn make_anew(&self) {
+        let by_token = &mut self.watched.lock().by_token;
+        let all = std::mem::take(by_token);
+        by_token.extend(all);
     }
 
     fn take(&self, token: u64) -> Option<NamespaceKey> {
@@ -120,6 +122,8 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
         }
         // A container is some KiB; the allocator would keep them for others for ever.
         if is_settled || ended > containers.len() / 4 {
+            // Freed pieces are joined by it: what is made anew takes the room that nothing else can use.
+            heap::give_back();
             containers.settle();
             heap::give_back();
             ended = 0;

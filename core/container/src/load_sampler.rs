@@ -130,7 +130,7 @@ impl Shared {
     /// Whether there is anything to sample; if not, the thread must end.
     fn take_joining(&self, listed: &mut Vec<Arc<Series>>) -> bool {
         let mut joining = self.joining.lock();
-        listed.append(&mut joining.series);
+        listed.extend(std::mem::take(&mut joining.series));
         joining.is_running = !listed.is_empty();
         joining.is_running
     }
@@ -151,6 +151,8 @@ fn run(shared: &Weak<Shared>, host: &Host) {
         if listed.is_empty() {
             continue;
         }
+        // Many may have ended at once.
+        listed.shrink_to(2 * listed.len());
         let pause = thread_time::used()
             .saturating_sub(before)
             .saturating_mul(10);

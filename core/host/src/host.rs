@@ -149,6 +149,14 @@ impl Host {
         text.get(self.epoch)
     }
 
+    /// Lets go of the readings of its texts; whoever asks reads anew.
+    pub fn let_go_of_texts(&self) {
+        self.texts
+            .entries()
+            .iter()
+            .for_each(|(_, text)| text.let_go());
+    }
+
     /// The stat file of any thread, into `text`.
     ///
     /// # Errors
@@ -242,6 +250,9 @@ mod tests {
         let host = Host::running(Duration::from_secs(3600)).unwrap();
         let first = host.text("proc/uptime").unwrap();
         assert!(Arc::ptr_eq(&first, &host.text("proc/uptime").unwrap()));
+        host.let_go_of_texts();
+        assert_eq!(Arc::strong_count(&first), 1);
+        assert!(!Arc::ptr_eq(&first, &host.text("proc/uptime").unwrap()));
         let host = Host::running(Duration::ZERO).unwrap();
         let first = host.text("proc/uptime").unwrap();
         assert!(!Arc::ptr_eq(&first, &host.text("proc/uptime").unwrap()));

@@ -56,4 +56,9 @@ impl HostText {
         }
         Ok(reading)
     }
+
+    /// Forgets the latest reading.
+    pub(crate) fn let_go(&self) {
+        self.latest.store(None);
+    }
 }

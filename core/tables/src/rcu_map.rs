@@ -116,6 +116,19 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         }
     }
 
+    /// Puts a copy in the place of each part, where the allocator finds room now: one that was made among
+    /// much that is freed by now keeps a whole page of it.
+    pub fn make_anew(&self) {
+        let make_anew = |part: &ArcSwapOption<Vec<_>>| {
+            let _changing = self.changing.lock();
+            let before = part.load_full()?;
+            put(part, Vec::clone(&before));
+            Some(before)
+        };
+        // All are there until the last is copied, so that none takes the room of another.
+        let _before: Vec<_> = self.parts.iter().map(make_anew).collect();
+    }
+
     /// All keys with their values; what changes meanwhile may be in it or not.
     #[must_use]
     pub fn entries(&self) -> Vec<(K, V)> {

@@ -90,18 +90,32 @@ pub(crate) fn start_repair(
 /// Settings of glibc's, for a program that it starts; other C libraries do not know them.
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
-/// Those of a worker. Its threads keep no freed memory for themselves: the pages of ended containers
-/// would stay with it, and what is read often asks for none.
+/// Those of a worker, so that what ended containers took can be given back.
+const SETTINGS: [&str; 3] = [
+    // Threads keep no freed memory for themselves: it would keep pages of others. What is read often asks
+    // for none.
+    "glibc.malloc.tcache_count=0",
+    // All threads share one heap. Others, of which there may be eight for each CPU, are not given back beyond
+    // their last piece in use, and a thread for a container takes any of them.
+    "glibc.malloc.arena_max=1",
+    // No stack is kept of a thread that has ended. There are threads for single containers.
+    "glibc.pthread.stack_cache_size=0",
+];
+
+/// What was given to us, and [`SETTINGS`] of which it says nothing.
 fn tunables(given: Option<OsString>) -> OsString {
-    const CACHE: &str = "glibc.malloc.tcache_count";
     let mut tunables = given.unwrap_or_default();
-    if tunables.to_string_lossy().contains(CACHE) {
-        return tunables;
+    let said = tunables.to_string_lossy().into_owned();
+    for setting in SETTINGS {
+        let name = setting.split_once('=').map_or(setting, |(name, _)| name);
+        if said.contains(name) {
+            continue;
+        }
+        if !tunables.is_empty() {
+            tunables.push(":");
+        }
+        tunables.push(setting);
     }
-    if !tunables.is_empty() {
-        tunables.push(":");
-    }
-    tunables.push(format!("{CACHE}=0"));
     tunables
 }
 
@@ -296,14 +310,17 @@ mod tests {
     #[test]
     fn who_sets_the_allocator_himself_is_not_overruled() {
         let with = |given: &str| tunables(Some(given.into()));
-        assert_eq!(tunables(None), "glibc.malloc.tcache_count=0");
-        assert_eq!(
-            with("glibc.malloc.arena_max=1"),
-            "glibc.malloc.arena_max=1:glibc.malloc.tcache_count=0"
-        );
-        assert_eq!(
-            with("glibc.malloc.tcache_count=7"),
-            "glibc.malloc.tcache_count=7"
-        );
+        let ours = |leaves_out: &str| {
+            let ours = SETTINGS
+                .into_iter()
+                .filter(|ours| !ours.starts_with(leaves_out));
+            ours.collect::<Vec<_>>().join(":")
+        };
+        assert_eq!(tunables(None), ours("none").as_str());
+        for given in ["glibc.malloc.tcache_count=7", "glibc.malloc.arena_max=4"] {
+            let name = given.split('=').next().unwrap();
+            assert_eq!(with(given), format!("{given}:{}", ours(name)).as_str());
+        }
+        assert_eq!(with(&ours("none")), ours("none").as_str());
     }
 }

@@ -12,6 +12,7 @@ enum Step {
     Replace(u8, u16),
     Remove(u8),
     RetainAbove(u16),
+    MakeAnew,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -21,6 +22,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (any::<u8>(), any::<u16>()).prop_map(|(k, v)| Step::Replace(k, v)),
         any::<u8>().prop_map(Step::Remove),
         (0..2000_u16).prop_map(Step::RetainAbove),
+        Just(Step::MakeAnew),
     ];
     prop::collection::vec(step, 0..200)
 }
@@ -44,6 +46,7 @@ fn is_as_a_map<const PARTS: usize>(steps: &[Step]) {
                 assert_eq!(map.insert_if(k, v, |seen| seen.is_some()), before.is_some());
             }
             Step::Remove(k) => assert_eq!(map.remove(&k), model.remove(&k)),
+            Step::MakeAnew => map.make_anew(),
             Step::RetainAbove(least) => {
                 map.retain(|_, v| *v > least);
                 model.retain(|_, v| *v > least);
