@@ -5,8 +5,9 @@
 //! call. Two callers of a new container may both find it out; the first one's answer is kept.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
@@ -64,6 +65,14 @@ pub struct Containers {
     by_cgroups: RwLock<HashMap<Vec<u64>, Weak<Container>>>,
     lifetimes: Lifetimes,
     handover: Option<Arc<Handover>>,
+    // What others let go of when all is settled.
+    spare: OnceLock<Arc<dyn Settle>>,
+}
+
+/// Who keeps memory that is not in use, for the next containers.
+pub trait Settle: Debug + Send + Sync {
+    /// Containers have ended, and nothing has for a while: gives all of it back.
+    fn settle(&self);
 }
 
 impl Containers {
@@ -96,7 +105,13 @@ impl Containers {
             by_cgroups: RwLock::default(),
             lifetimes: Lifetimes::new(containers.clone(), watched),
             handover,
+            spare: OnceLock::new(),
         }))
+    }
+
+    /// Has somebody settle as well. The first one who says so.
+    pub fn settle_as_well(&self, spare: Arc<dyn Settle>) {
+        let _ = self.spare.set(spare);
     }
 
     /// The host.
@@ -248,6 +263,10 @@ impl Containers {
     pub(crate) fn settle(&self) {
         self.callers.let_go_of_ended();
         self.forget_gone_paths();
+        self.spare
+            .get()
+            .into_iter()
+            .for_each(|spare| spare.settle());
         self.host.let_go_of_texts();
         self.known.make_anew();
         self.lifetimes.make_anew();

@@ -42,7 +42,7 @@ mod visible_cpus;
 pub mod words;
 
 pub use container::Container;
-pub use containers::{Caller, Containers};
+pub use containers::{Caller, Containers, Settle};
 pub use error::ContainerError;
 pub use kept::Lasting;
 pub use load::Load;

@@ -178,6 +178,8 @@ impl Dispatcher {
         let files: Vec<_> = files.map(|(index, view)| (index, view.path)).collect();
         let handover = containers.handover().cloned();
         let mark = handover.as_ref().map(|handover| handover.handle_mark());
+        let open_files = OpenFiles::new(mark);
+        containers.settle_as_well(open_files.spares());
         Self {
             has_slow: views.iter().any(Served::takes_time),
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
@@ -186,7 +188,7 @@ impl Dispatcher {
             addresses: Addresses::new(handover),
             pinned: Pinned::new(files),
             hot: None,
-            open_files: OpenFiles::new(mark),
+            open_files,
             waiting: Waiting::default(),
             aside: Arc::default(),
             texts: Arc::new(Budget::of_host()),

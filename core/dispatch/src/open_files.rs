@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
-use vistafs_container::Container;
+use vistafs_container::{Container, Settle};
 use vistafs_handover::Shown;
 use vistafs_tables::{RcuMap, Slots, Spares};
 use vistafs_view::{Access, NodeId, NodeKind};
@@ -152,9 +152,22 @@ pub(crate) struct OpenFiles {
     // Of other workers, by handle.
     adopted: RcuMap<u64, Arc<OpenFile>, 256>,
     listings: Slots<Listing>,
+    spares: Arc<SpareMemory>,
+}
+
+/// What closed files have left for the next.
+#[derive(Debug)]
+pub(crate) struct SpareMemory {
     // Each with its counter, so that sharing one takes no memory.
     buffers: Spares<Arc<Vec<u8>>>,
     closed: Spares<Arc<OpenFile>>,
+}
+
+impl Settle for SpareMemory {
+    fn settle(&self) {
+        self.buffers.clear();
+        self.closed.clear();
+    }
 }
 
 impl OpenFiles {
@@ -170,14 +183,22 @@ impl OpenFiles {
             files: Slots::new(first),
             adopted: RcuMap::default(),
             listings: Slots::new(first),
-            buffers: Spares::new(KEPT_BUFFERS),
-            closed: Spares::new(KEPT_BUFFERS),
+            spares: Arc::new(SpareMemory {
+                buffers: Spares::new(KEPT_BUFFERS),
+                closed: Spares::new(KEPT_BUFFERS),
+            }),
         }
+    }
+
+    /// What may be let go of when nobody has opened anything for a while.
+    pub(crate) fn spares(&self) -> Arc<SpareMemory> {
+        Arc::clone(&self.spares)
     }
 
     /// Opens a file; its handle. `None`: millions are open.
     pub(crate) fn open(&self, file: OpenFile) -> Option<u64> {
         let mut shared = self
+            .spares
             .closed
             .take()
             .unwrap_or_else(|| Arc::new(OpenFile::vacant()));
@@ -212,7 +233,7 @@ impl OpenFiles {
             return Arc::into_inner(closed);
         };
         let file = std::mem::replace(place, OpenFile::vacant());
-        self.closed.give(closed);
+        self.spares.closed.give(closed);
         Some(file)
     }
 
@@ -238,7 +259,7 @@ impl OpenFiles {
         };
         if bytes.capacity() > 0 && bytes.capacity() <= KEPT_SIZE {
             bytes.clear();
-            self.buffers.give(shared);
+            self.spares.buffers.give(shared);
         }
     }
 
@@ -251,12 +272,12 @@ impl OpenFiles {
             bytes.clear();
             return earlier;
         }
-        self.buffers.take().unwrap_or_default()
+        self.spares.buffers.take().unwrap_or_default()
     }
 
     /// A buffer that was given back, or a new one.
     pub(crate) fn buffer(&self) -> Vec<u8> {
-        let given_back = self.buffers.take();
+        let given_back = self.spares.buffers.take();
         given_back.and_then(Arc::into_inner).unwrap_or_default()
     }
 
@@ -374,7 +395,11 @@ mod tests {
         let read = file.text.lock().share();
         assert!(files.close(handle).is_none());
         files.give_back_shared(read);
-        assert_eq!(told(&files.empty(None)), before);
+        let again = files.empty(None);
+        assert_eq!(told(&again), before);
+        files.give_back_shared(Some(again));
+        files.spares().settle();
+        assert_eq!(files.empty(None).capacity(), 0);
         drop(file);
     }
 }

@@ -19,6 +19,11 @@ impl<T> Spares<T> {
         self.0.pop()
     }
 
+    /// Drops all that are there.
+    pub fn clear(&self) {
+        while self.take().is_some() {}
+    }
+
     /// Keeps one; there may be enough of them, then it is dropped.
     pub fn give(&self, spare: T) {
         drop(self.0.push(spare));
@@ -33,6 +38,8 @@ mod tests {
     fn what_is_given_is_taken_up_to_the_most() {
         let spares = Spares::new(2);
         assert_eq!(spares.take(), None);
+        spares.give(0);
+        spares.clear();
         (1..=3).for_each(|spare| spares.give(spare));
         assert_eq!(
             [spares.take(), spares.take(), spares.take()],
