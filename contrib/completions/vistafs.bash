@@ -338,13 +338,17 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__lxc__subcmd__hook)
-            opts="-v -h --mount --only --required --config --verbose --as-lxcfs --help"
+            opts="-v -h --mount --hot --only --required --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -412,13 +416,17 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__oci__subcmd__hook)
-            opts="-v -h --mount --only --required --config --verbose --as-lxcfs --help"
+            opts="-v -h --mount --hot --only --required --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hot)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

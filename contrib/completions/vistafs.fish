@@ -290,6 +290,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_sub
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l hot -d 'Bind from a mount of the hot tree what is in it, and only the rest from the usual mount' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
@@ -304,6 +305,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l required -d
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l hot -d 'Bind from a mount of the hot tree what is in it, and only the rest from the usual mount' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'

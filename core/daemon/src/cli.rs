@@ -381,6 +381,9 @@ pub(crate) struct LxcHookArgs {
 pub(crate) struct HookArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
+    /// Bind from a mount of the hot tree what is in it, and only the rest from the usual mount.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) hot: Option<PathBuf>,
     /// Only these views, by name.
     #[arg(long, value_name = "VIEW,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,

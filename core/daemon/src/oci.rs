@@ -79,17 +79,43 @@ pub(crate) fn open_directory(root: &Path) -> anyhow::Result<OwnedFd> {
         .with_context(|| format!("cannot open the root file system {}", root.display()))
 }
 
-/// Covers what is below `root` with what is below `mount`. What the container's kernel does not have
-/// is left out.
-pub(crate) fn bind_all(mount: &Path, root: &OwnedFd, bindings: &[Binding]) -> anyhow::Result<()> {
-    for binding in bindings {
-        let Some(target) = open_target(root, binding.path)? else {
-            log::debug!("the container has no /{}", binding.path);
-            continue;
+/// Where views are bound from.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    mount: PathBuf,
+    /// The caller's own directory in the hot tree.
+    own: Option<PathBuf>,
+}
+
+impl Sources {
+    /// From a mount; what is in the hot tree from that, if it is mounted somewhere.
+    pub(crate) fn new(mount: PathBuf, hot: Option<&Path>) -> anyhow::Result<Self> {
+        let is_fuse = |path: &Path| {
+            let found = rustix::fs::statfs(path).ok();
+            found.is_some_and(|found| u64::try_from(found.f_type) == Ok(FUSE))
         };
-        let source = binding.source(mount);
+        if let Some(hot) = hot.filter(|hot| !is_fuse(hot)) {
+            bail!(
+                "{0} is not a mount of vistafs (vistafs mount --hot {0})",
+                hot.display()
+            );
+        }
+        let own = hot.map(|hot| hot.join("self"));
+        Ok(Self { mount, own })
+    }
+
+    /// A copy of the mount with one view alone. Whoever calls looks it up, and has to be in the container.
+    fn open(&self, binding: Binding) -> anyhow::Result<OwnedFd> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let tree = rustix::mount::open_tree(CWD, &source, flags).with_context(|| {
+        let open = |mount: &Path| rustix::mount::open_tree(CWD, binding.source(mount), flags);
+        // What asks for more than the page cache is in the usual mount alone.
+        let is_there = |opened: &Result<_, Errno>| !matches!(opened, Err(Errno::NOENT));
+        let hot = self.own.as_deref().map(|own| (own, open(own)));
+        let (mount, opened) = hot
+            .filter(|(_, opened)| is_there(opened))
+            .unwrap_or_else(|| (&self.mount, open(&self.mount)));
+        let source = binding.source(mount);
+        let tree = opened.with_context(|| {
             format!(
                 "cannot bind {} (is vistafs mounted at {}? systemctl status vistafs)",
                 source.display(),
@@ -102,6 +128,22 @@ pub(crate) fn bind_all(mount: &Path, root: &OwnedFd, bindings: &[Binding]) -> an
                 source.display()
             );
         }
+        Ok(tree)
+    }
+}
+
+/// Covers what is below `root` with views. What the container's kernel does not have is left out.
+pub(crate) fn bind_all(
+    sources: &Sources,
+    root: &OwnedFd,
+    bindings: &[Binding],
+) -> anyhow::Result<()> {
+    for binding in bindings {
+        let Some(target) = open_target(root, binding.path)? else {
+            log::debug!("the container has no /{}", binding.path);
+            continue;
+        };
+        let tree = sources.open(*binding)?;
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         rustix::mount::move_mount(&tree, c"", &target, c"", flags)

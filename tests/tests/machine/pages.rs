@@ -110,11 +110,44 @@ fn the_hook_s_file_is_what_podman_and_cri_o_read() {
 #[test]
 fn lxc_with_the_hook() {
     require_privileged!();
-    require!(
-        vistafs_tests::require::program("lxc-execute"),
-        "needs LXC (apt install lxc)"
-    );
+    require!(has_lxc(), "needs LXC (apt install lxc)");
     let mounted = Mounted::new();
+    let text = executed_by_lxc(&mounted, "");
+    for target in ["/proc/stat", "/proc/vmstat", "/sys/devices/system/cpu"] {
+        assert!(
+            text.lines().any(|line| line.ends_with(target)),
+            "{target}: {text}"
+        );
+    }
+    let outside = vistafs(&["lxc-hook", "--required"]);
+    let said = String::from_utf8_lossy(&outside.stderr).into_owned();
+    assert!(
+        !outside.status.success() && said.contains("LXC_ROOTFS_MOUNT"),
+        "{said}"
+    );
+}
+
+/// What is in it; the rest is bound from the usual mount.
+#[test]
+fn lxc_binds_from_the_hot_tree() {
+    require_privileged!();
+    require!(has_lxc(), "needs LXC (apt install lxc)");
+    let (mounted, hot) = (Mounted::new(), crate::hot::hot(50));
+    let text = executed_by_lxc(&mounted, &format!("--hot {}", hot.root().display()));
+    // Below the container's own number, ten digits.
+    let is_hot = |line: &&str| line.find("/proc/meminfo") == Some(11);
+    assert!(text.lines().any(|line| is_hot(&line)), "{text}");
+    let usual = "/sys/devices/system/cpu /sys/devices/system/cpu";
+    assert!(text.lines().any(|line| line == usual), "{text}");
+}
+
+fn has_lxc() -> bool {
+    vistafs_tests::require::program("lxc-execute")
+}
+
+/// What a container of LXC's with 64 MiB finds mounted, what it is of and where, its own limit having been
+/// looked at. `more`: for the hook.
+fn executed_by_lxc(mounted: &Mounted, more: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let root = root_directory(dir.path());
     let limit = if Path::new("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()
@@ -126,14 +159,15 @@ fn lxc_with_the_hook() {
     };
     let config = format!(
         "lxc.rootfs.path = dir:{}\nlxc.uts.name = c\nlxc.net.0.type = empty\n\
-         lxc.mount.auto = proc:mixed sys:mixed\nlxc.mount.entry = /usr usr none ro,bind 0 0\n{limit}\n{} --mount {} --required\n",
+         lxc.mount.auto = proc:mixed sys:mixed\nlxc.mount.entry = /usr usr none ro,bind 0 0\n{limit}\n{} --mount {} --required {more}\n",
         root.display(),
-        here(LXC, &mounted).trim_end(),
+        here(LXC, mounted).trim_end(),
         mounted.root().display(),
     );
     let file = dir.path().join("config");
     std::fs::write(&file, config).unwrap();
-    let name = format!("vt-lxc-{}", std::process::id());
+    let of_test = dir.path().file_name().unwrap().to_str().unwrap();
+    let name = format!("vt-lxc-{}", of_test.trim_start_matches('.'));
     let log = dir.path().join("log");
     let output = Command::new("lxc-execute")
         .args(["-n", &name, "-P"])
@@ -143,7 +177,9 @@ fn lxc_with_the_hook() {
         .args(["-l", "INFO", "-o"])
         .arg(&log)
         .args(["--", "sh", "-c"])
-        .arg("head -1 /proc/meminfo; grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 5")
+        .arg(
+            "head -1 /proc/meminfo; grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 4,5",
+        )
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -152,15 +188,7 @@ fn lxc_with_the_hook() {
     }
     let text = printed(&output);
     assert_eq!(field(&text, "MemTotal:"), 64 * 1024, "{text}");
-    for target in ["/proc/stat", "/proc/vmstat", "/sys/devices/system/cpu"] {
-        assert!(text.lines().any(|line| line == target), "{target}: {text}");
-    }
-    let outside = vistafs(&["lxc-hook", "--required"]);
-    let said = String::from_utf8_lossy(&outside.stderr).into_owned();
-    assert!(
-        !outside.status.success() && said.contains("LXC_ROOTFS_MOUNT"),
-        "{said}"
-    );
+    text
 }
 
 /// The root file system of a container that has this machine's /usr.

@@ -101,6 +101,56 @@ fn the_hook_binds_what_it_is_asked_for() {
     assert_eq!(printed(&bundle.run("runc")), "");
 }
 
+/// A container opens by itself what is bound from the hot tree; the rest is bound from the usual mount.
+#[test]
+fn the_hook_binds_from_the_hot_tree() {
+    require_runtime!();
+    let (mounted, hot) = (Mounted::new(), crate::hot::hot(50));
+    // The device of each bind mount, and what it is of.
+    let bound = "grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 3,4,5";
+    let mut bundle = Bundle::new(&format!("cat /proc/meminfo; {bound}"));
+    let at = hot.root();
+    hook(
+        &mut bundle,
+        &mounted.root(),
+        &["--required", "--hot", at.to_str().unwrap()],
+    );
+    for runtime in runtimes() {
+        let text = printed(&bundle.run(runtime));
+        assert_eq!(field(&text, "MemTotal:"), LIMIT, "{runtime}: {text}");
+        let root_of = |target: &str| {
+            let mut lines = text.lines().map(|line| line.split(' '));
+            let words = lines.find_map(|mut words| {
+                let [device, root, at] = std::array::from_fn(|_| words.next());
+                (at? == target).then(|| (device.unwrap(), root.unwrap()))
+            });
+            words.unwrap_or_else(|| panic!("{runtime}: {target}: {text}"))
+        };
+        let (device, root) = root_of("/proc/meminfo");
+        // Below a number, ten digits.
+        assert_eq!(
+            (root.len(), &root[11..]),
+            (24, "/proc/meminfo"),
+            "{runtime}"
+        );
+        assert_eq!(root_of("/proc/stat").0, device);
+        let (other, root) = root_of("/sys/devices/system/cpu");
+        assert!(
+            other != device && root == "/sys/devices/system/cpu",
+            "{runtime}"
+        );
+    }
+    let nothing = tempfile::tempdir().unwrap();
+    let nowhere = nothing.path().to_str().unwrap();
+    hook(
+        &mut bundle,
+        &mounted.root(),
+        &["--required", "--hot", nowhere],
+    );
+    let said = String::from_utf8_lossy(&bundle.run("runc").stderr).into_owned();
+    assert!(said.contains("vistafs mount --hot"), "{said}");
+}
+
 /// A container without the views is better than none, unless somebody says otherwise.
 #[test]
 fn a_hook_without_a_mount() {

@@ -19,11 +19,7 @@ pub(crate) fn lxc_hook(args: &LxcHookArgs, config: &Config) -> anyhow::Result<u8
     log::debug!("as LXC tells: {:?}", args.told);
     args.hook.report(root().and_then(|root| {
         let root = oci::open_directory(&root)?;
-        oci::bind_all(
-            &args.hook.mount.path()?,
-            &root,
-            &args.hook.bindings(config)?,
-        )
+        oci::bind_all(&args.hook.sources()?, &root, &args.hook.bindings(config)?)
     }))
 }
 

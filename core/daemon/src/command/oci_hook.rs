@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::bindings::{self, Binding};
 use crate::cli::{HookArgs, OciHookArgs};
 use crate::config::Config;
-use crate::oci::{self, State};
+use crate::oci::{self, Sources, State};
 use crate::remedy::told;
 
 /// A state has a few hundred bytes, and annotations.
@@ -18,6 +18,11 @@ pub(crate) fn oci_hook(args: &OciHookArgs, config: &Config) -> anyhow::Result<u8
 }
 
 impl HookArgs {
+    /// Where the views are bound from.
+    pub(super) fn sources(&self) -> anyhow::Result<Sources> {
+        Sources::new(self.mount.path()?, self.hot.as_deref())
+    }
+
     /// The views that are asked for.
     pub(super) fn bindings(&self, config: &Config) -> anyhow::Result<Vec<Binding>> {
         let mut bindings = bindings::all(config)?;
@@ -54,5 +59,5 @@ fn bind(args: &HookArgs, config: &Config) -> anyhow::Result<()> {
         return Ok(());
     }
     let root = oci::open_root(&state.bundle)?;
-    oci::bind_all(&args.mount.path()?, &root, &args.bindings(config)?)
+    oci::bind_all(&args.sources()?, &root, &args.bindings(config)?)
 }
