@@ -118,13 +118,13 @@ impl Dispatcher {
         let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
         let read = self.read_file((handle, &file), offset, size, asker);
         self.took(file.view, &file.shows, counted.took());
-        // Before its reader is told, who may close it then: it is to be the only one who has it.
+        // Before its reader is told, who may look at the figures then, or close it: it is to be the only
+        // one who has it.
         drop(file);
-        let told = read.map(|Part { text, range }| {
-            reply(text.as_deref().map_or(&[], |bytes| &bytes[range]));
-            self.open_files.give_back_shared(text);
-        });
-        counted.end(told)
+        let Part { text, range } = counted.end(read)?;
+        reply(text.as_deref().map_or(&[], |bytes| &bytes[range]));
+        self.open_files.give_back_shared(text);
+        Ok(())
     }
 
     fn read_file(
