@@ -16,10 +16,15 @@ use parking_lot::Mutex;
 /// So many may stay that nobody needs.
 const FEW: usize = 16;
 
+/// In the order of their keys.
+type Entries<K, V> = Vec<(K, V)>;
+/// `None`: it is empty.
+type Part<K, V> = ArcSwapOption<Entries<K, V>>;
+
 /// A map of `PARTS` parts.
 #[derive(Debug)]
 pub struct RcuMap<K, V, const PARTS: usize> {
-    parts: [ArcSwapOption<Vec<(K, V)>>; PARTS],
+    parts: [Part<K, V>; PARTS],
     // Held while a part is copied and exchanged.
     changing: Mutex<()>,
     swept: AtomicUsize,
@@ -94,16 +99,11 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
     /// Takes out what does not fulfil this. `keeps` must not come back here.
     pub fn retain(&self, mut keeps: impl FnMut(&K, &V) -> bool) {
         for part in &self.parts {
-            let _before = {
-                let _changing = self.changing.lock();
-                let before = part.load_full();
-                let entries = before.as_deref().map_or(&[][..], Vec::as_slice);
+            self.exchange(part, |entries| {
                 let kept: Vec<_> = entries.iter().filter(|(k, v)| keeps(k, v)).collect();
-                if kept.len() < entries.len() {
-                    put(part, kept.into_iter().cloned().collect());
-                }
-                before
-            };
+                let is_changed = kept.len() < entries.len();
+                (is_changed.then(|| kept.into_iter().cloned().collect()), ())
+            });
         }
     }
 
@@ -119,12 +119,7 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
     /// Puts a copy in the place of each part, where the allocator finds room now: one that was made among
     /// much that is freed by now keeps a whole page of it.
     pub fn make_anew(&self) {
-        let make_anew = |part: &ArcSwapOption<Vec<_>>| {
-            let _changing = self.changing.lock();
-            let before = part.load_full()?;
-            put(part, Vec::clone(&before));
-            Some(before)
-        };
+        let make_anew = |part| self.exchange(part, |entries| (Some(entries.to_vec()), ()));
         // All are there until the last is copied, so that none takes the room of another.
         let _before: Vec<_> = self.parts.iter().map(make_anew).collect();
     }
@@ -160,7 +155,7 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         self.len() == 0
     }
 
-    fn part<Q: Hash + ?Sized>(&self, key: &Q) -> &ArcSwapOption<Vec<(K, V)>> {
+    fn part<Q: Hash + ?Sized>(&self, key: &Q) -> &Part<K, V> {
         if PARTS == 1 {
             return &self.parts[0];
         }
@@ -174,24 +169,31 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
     fn change<Q: Ord + Hash + ?Sized, R>(
         &self,
         key: &Q,
-        change: impl FnOnce(&[(K, V)], Result<usize, usize>) -> (Option<Vec<(K, V)>>, R),
+        change: impl FnOnce(&[(K, V)], Result<usize, usize>) -> (Option<Entries<K, V>>, R),
     ) -> R
     where
         K: Borrow<Q>,
     {
-        let part = self.part(key);
-        let (_before, told) = {
-            let _changing = self.changing.lock();
-            let before = part.load_full();
-            let entries = before.as_deref().map_or(&[][..], Vec::as_slice);
-            let (changed, told) = change(entries, place(entries, key));
-            if let Some(changed) = changed {
-                put(part, changed);
-            }
-            // What is dropped with it may take its time, and come here again.
-            (before, told)
-        };
+        let (_before, told) = self.exchange(self.part(key), |entries| {
+            change(entries, place(entries, key))
+        });
         told
+    }
+
+    /// Puts what `change` makes of a part's entries, if anything, in their place. Those of before are given
+    /// back: what is dropped with them may take its time, and come here again.
+    fn exchange<R>(
+        &self,
+        part: &Part<K, V>,
+        change: impl FnOnce(&[(K, V)]) -> (Option<Entries<K, V>>, R),
+    ) -> (Option<Arc<Entries<K, V>>>, R) {
+        let _changing = self.changing.lock();
+        let before = part.load_full();
+        let (changed, told) = change(before.as_deref().map_or(&[], Vec::as_slice));
+        if let Some(changed) = changed {
+            part.store((!changed.is_empty()).then(|| Arc::new(changed)));
+        }
+        (before, told)
     }
 }
 
@@ -207,10 +209,6 @@ fn with<T: Clone>(entries: &[T], range: std::ops::Range<usize>, other: Option<T>
     changed.extend(other);
     changed.extend_from_slice(&entries[range.end..]);
     changed
-}
-
-fn put<T>(part: &ArcSwapOption<Vec<T>>, entries: Vec<T>) {
-    part.store((!entries.is_empty()).then(|| Arc::new(entries)));
 }
 
 #[cfg(test)]
