@@ -336,7 +336,7 @@ impl Dispatcher {
         access: Access,
         asker: Asker,
     ) -> (Option<Arc<Aside>>, Option<Shows>) {
-        let (Ok(place), false) = (self.place(number), self.is_hot()) else {
+        let Ok(place) = self.place(number) else {
             return (None, None);
         };
         let Node::View(view) = *self.tree.node(place.node) else {
@@ -347,13 +347,18 @@ impl Dispatcher {
             return (None, None);
         }
         let shows = self.shows(view, &place, asker).ok();
-        let aside = shows.as_ref().and_then(|shows| {
-            if takes_time {
-                return Some(self.aside(shows));
-            }
-            self.pace(shows).aside()
-        });
+        let aside = shows
+            .as_ref()
+            .and_then(|shows| self.aside_if(takes_time, shows));
         (aside, shows)
+    }
+
+    /// Where a request waits that may take long, or that is of a container whose requests do.
+    fn aside_if(&self, takes_time: bool, shows: &Shows) -> Option<Arc<Aside>> {
+        if takes_time {
+            return Some(self.aside(shows));
+        }
+        self.pace(shows).aside()
     }
 
     /// To open or read a file of a view took so long.
@@ -386,12 +391,7 @@ impl Dispatcher {
         if !self.has_slow && !self.slowness.is_any() {
             return None;
         }
-        let aside = |view: usize, shows: &Shows| {
-            if self.views[view].takes_time() {
-                return Some(self.aside(shows));
-            }
-            self.pace(shows).aside()
-        };
+        let aside = |view: usize, shows| self.aside_if(self.views[view].takes_time(), shows);
         if let Some(file) = self.open_files.get(handle) {
             return aside(file.view, &file.shows);
         }
