@@ -9,11 +9,11 @@
 //! but files of the kernel's own proc and sysfs.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, StatFs, fstatfs, statfs};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 use serde::Deserialize;
@@ -90,11 +90,8 @@ pub(crate) struct Sources {
 impl Sources {
     /// From a mount; what is in the hot tree from that, if it is mounted somewhere.
     pub(crate) fn new(mount: PathBuf, hot: Option<&Path>) -> anyhow::Result<Self> {
-        let is_fuse = |path: &Path| {
-            let found = rustix::fs::statfs(path).ok();
-            found.is_some_and(|found| u64::try_from(found.f_type) == Ok(FUSE))
-        };
-        if let Some(hot) = hot.filter(|hot| !is_fuse(hot)) {
+        let is_mounted = |hot: &Path| is_of(statfs(hot), &[FUSE]).unwrap_or(false);
+        if let Some(hot) = hot.filter(|hot| !is_mounted(hot)) {
             bail!(
                 "{0} is not a mount of vistafs (vistafs mount --hot {0})",
                 hot.display()
@@ -122,7 +119,7 @@ impl Sources {
                 mount.display()
             )
         })?;
-        if !is_of(&tree, &[FUSE])? {
+        if !is_of(fstatfs(&tree), &[FUSE])? {
             bail!(
                 "{} is not a file of vistafs (start it: systemctl start vistafs)",
                 source.display()
@@ -165,17 +162,17 @@ fn open_target(root: &OwnedFd, path: &str) -> anyhow::Result<Option<OwnedFd>> {
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
         opened => opened.with_context(|| format!("cannot open the container's /{path}"))?,
     };
-    if is_of(&target, &[FUSE])? {
+    if is_of(fstatfs(&target), &[FUSE])? {
         return Ok(None);
     }
-    if !is_of(&target, &[PROC, SYSFS])? {
+    if !is_of(fstatfs(&target), &[PROC, SYSFS])? {
         bail!("the container's /{path} is not the kernel's");
     }
     Ok(Some(target))
 }
 
-fn is_of(file: impl AsFd, types: &[u64]) -> anyhow::Result<bool> {
-    let found = rustix::fs::fstatfs(file).context("cannot tell the type of a file system")?;
+fn is_of(found: rustix::io::Result<StatFs>, types: &[u64]) -> anyhow::Result<bool> {
+    let found = found.context("cannot tell the type of a file system")?;
     Ok(types.contains(&u64::try_from(found.f_type)?))
 }
 
