@@ -25,6 +25,10 @@ fn both(lines: &mut Lines<BufReader<ChildStdout>>) -> ([f64; 3], [f64; 3]) {
     (container, host)
 }
 
+/// A thread that wakes for an instant may be in a sample of ours and in none of the kernel's, and then
+/// makes 0.08 in one minute. That is not met again and again.
+const TRIES: u32 = 3;
+
 /// Where the container is the only load, its averages are the host's, but for what the host's
 /// remember from before.
 #[test]
@@ -34,6 +38,10 @@ fn the_load_is_the_kernel_s_own() {
         vistafs_tests::require::alone(),
         "needs a machine that nothing else loads (VISTAFS_ALONE=1 says that it is one)"
     );
+    assert!((0..TRIES).any(|_| is_the_kernel_s_own()));
+}
+
+fn is_the_kernel_s_own() -> bool {
     // What is remembered is known to one sample only: up to 8 % of it.
     let load = || averages(&std::fs::read_to_string("/proc/loadavg").unwrap())[0];
     wait_for(
@@ -58,15 +66,11 @@ fn the_load_is_the_kernel_s_own() {
     let seconds = started.elapsed().as_secs_f64();
     cgroup.kill();
     child.wait().unwrap();
-    println!("after {seconds:.0} s: {last:?}, the host {host_after:?}; before {host_before:?}");
     assert_eq!(first, [0.0; 3]);
-    for (index, minutes) in [1.0, 5.0, 15.0].into_iter().enumerate() {
-        let remembered = host_before[index] * (-seconds / (minutes * 60.0)).exp();
-        let kernel_s = host_after[index] - remembered;
-        assert!(
-            (last[index] - kernel_s).abs() <= 0.05,
-            "{minutes} min: {}, the kernel's is {kernel_s:.3}",
-            last[index]
-        );
-    }
+    let kernel_s: [f64; 3] = std::array::from_fn(|index| {
+        let seconds_of = [60.0, 300.0, 900.0][index];
+        host_after[index] - host_before[index] * (-seconds / seconds_of).exp()
+    });
+    println!("after {seconds:.0} s: {last:?}, the kernel's {kernel_s:.3?}; before {host_before:?}");
+    std::iter::zip(last, kernel_s).all(|(ours, kernel_s)| (ours - kernel_s).abs() <= 0.05)
 }
