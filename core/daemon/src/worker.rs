@@ -29,6 +29,10 @@ use crate::plugins::Loader;
 use crate::serve;
 use drain::Drain;
 
+/// The exit status of one that was told to leave and has left requests to the next. It is EX_TEMPFAIL of
+/// sysexits.h(3head): what fails by itself ends with 1.
+pub(crate) const UNANSWERED: u8 = 75;
+
 /// Serves; the exit status. What keeps it from serving is said to the supervisor.
 pub(crate) fn work(
     args: &WorkerArgs,
@@ -166,7 +170,9 @@ fn prepare_and_serve(
         }
     };
     if until_told(link, signals, &ended, pass)? {
-        drain.drain(&ended);
+        if !drain.drain(&ended) {
+            return Ok(UNANSWERED);
+        }
     } else {
         // It may be gone.
         let _ = link.say(&Word::Unmounted);

@@ -1,7 +1,7 @@
 //! The configuration is read anew while files are open and read.
 
 use std::io::{ErrorKind, Read, Seek};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until};
+use vistafs_tests::vistafs::{MountOptions, Mounted, children, printed, vistafs, wait_until};
 
 fn mounted(config: &str) -> Mounted {
     Mounted::with(&MountOptions {
@@ -61,7 +61,10 @@ fn files_go_and_come_with_the_configuration() {
     wait_until("the file has come", || {
         mounted.path("proc/softirqs").exists()
     });
-    wait_until("the file has gone", || !mounted.path("proc/stat").exists());
+    // Both may answer until the one before has left.
+    wait_until("the worker before has left", || {
+        !children(supervisor).contains(&worker)
+    });
     assert!(missing("proc/stat"));
     held.rewind().unwrap();
     let error = held.read_to_string(&mut text).unwrap_err();
@@ -71,7 +74,6 @@ fn files_go_and_come_with_the_configuration() {
     assert!(names.iter().any(|name| name == "softirqs"), "{names:?}");
     assert!(!names.iter().any(|name| name == "stat"), "{names:?}");
     assert_eq!(mounted.supervisor(), supervisor);
-    wait_until("the worker before has left", || mounted.pid() != worker);
 
     write(&mounted, "");
     let told = printed(&reload(&mounted));
@@ -164,4 +166,28 @@ fn nobody_notices_a_reload() {
         readers.map(|reader| reader.join().unwrap())
     });
     assert!(reads.iter().all(|reads| *reads > 0), "{reads:?}");
+}
+
+/// A worker that leaves does not wait for ever for what takes long; the reader does not learn of it.
+#[test]
+fn what_a_worker_leaves_undone_is_answered_by_the_next() {
+    require_privileged!();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let begun = dir.path().join("begun");
+    let mounted = mounted(&format!(
+        "[worker]\nstuck_seconds = 300\n[[file]]\npath = \"proc/site/slow\"\nuser = \"nobody\"\n\
+         timeout_ms = 60000\ncommand = [\"/bin/sh\", \"-c\", \"touch {} && sleep 6 && echo done\"]\n",
+        begun.display()
+    ));
+    let slow = mounted.path("proc/site/slow");
+    let reader = std::thread::spawn(move || std::fs::read_to_string(slow));
+    wait_until("the command runs", || begun.exists());
+    let worker = mounted.pid();
+    let _ = printed(&reload(&mounted));
+    wait_until("the worker before has left", || {
+        !children(mounted.supervisor()).contains(&worker)
+    });
+    wait_until("the reader has its answer", || reader.is_finished());
+    assert_eq!(reader.join().unwrap().unwrap(), "done\n");
 }

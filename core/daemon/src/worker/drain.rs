@@ -65,9 +65,9 @@ impl Drain {
         })
     }
 
-    /// Stops reading and waits until all that was read is answered, but not for ever. `ended` can be
-    /// read when fuser's threads have ended.
-    pub(crate) fn drain(self, ended: &OwnedFd) {
+    /// Stops reading and waits until all that was read is answered, but not for ever; whether it is.
+    /// `ended` can be read when fuser's threads have ended.
+    pub(crate) fn drain(self, ended: &OwnedFd) -> bool {
         // fuser takes the end of its input for a fault of the kernel's, and says so.
         let level = log::max_level();
         log::set_max_level(log::LevelFilter::Off);
@@ -81,6 +81,7 @@ impl Drain {
         if let Err(errno) = outcome {
             log::warn!("leaving with requests unanswered: {errno} (the next worker answers them)");
         }
+        outcome.is_ok()
     }
 
     fn pass_on(self, ended: &OwnedFd) -> rustix::io::Result<()> {
