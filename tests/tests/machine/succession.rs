@@ -29,12 +29,22 @@ fn handing_over() -> MountOptions {
     }
 }
 
-/// The supervisor of the worker that answers.
+/// The socket at which a supervisor is asked.
+fn socket(mounted: &Mounted) -> String {
+    let name = mounted.root().to_str().unwrap()[1..].replace('/', "-");
+    format!("/run/vistafs/{name}.sock")
+}
+
+/// The supervisor that is asked there, if it knows that its worker answers: its predecessor knows it
+/// then too.
 fn serving(mounted: &Mounted) -> Option<u64> {
-    let root = mounted.root();
-    let output = vistafs(&["status", "--json", "--mount", root.to_str().unwrap()]);
-    let status: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
-    status["supervisor"]["pid"].as_u64()
+    let mut stream = UnixStream::connect(socket(mounted)).ok()?;
+    stream.write_all(b"{\"ask\":\"status\"}\n").ok()?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).ok()?;
+    let status: serde_json::Value = serde_json::from_str(&line).ok()?;
+    let serves = status["worker"]["serving"] == true;
+    serves.then(|| status["supervisor"]["pid"].as_u64())?
 }
 
 fn terminate(mut old: Child) -> (std::process::ExitStatus, String) {
@@ -165,8 +175,7 @@ fn a_successor_that_fails_changes_nothing() {
         assert_eq!(serving(&mounted), supervisor);
 
         // One that ends before it takes, one when it could, one that talks nonsense.
-        let socket = root.to_str().unwrap()[1..].replace('/', "-");
-        let socket = format!("/run/vistafs/{socket}.sock");
+        let socket = socket(&mounted);
         for words in [&[][..], &["take"], &["serving"], &["\0"]] {
             let stream = UnixStream::connect(&socket).unwrap();
             (&stream).write_all(b"{\"ask\":\"hand-over\"}\n").unwrap();

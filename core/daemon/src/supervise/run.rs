@@ -43,10 +43,11 @@ impl Supervisor {
             self.hear_signals()?;
             self.hear_workers();
             self.reap();
-            self.hear_questions();
+            // Before questions: the next successor may ask in the moment in which one has given up.
             if self.hear_successor() {
                 return self.retire();
             }
+            self.hear_questions();
         }
     }
 
@@ -61,7 +62,9 @@ impl Supervisor {
         if let Some(mount) = self.mount.take() {
             mount.leave();
         }
-        let (signals, stays) = (self.signals, self.hands_over);
+        // One that was told to end meanwhile is not told again.
+        let stays = self.hands_over && self.ending.is_none();
+        let signals = self.signals;
         drop((self.device, self.handover, self.control, self.successor));
         if stays {
             // Whoever started us would start us again, and that one take the mount back.
@@ -88,7 +91,9 @@ impl Supervisor {
     }
 
     fn end(self, ending: Ending) -> anyhow::Result<u8> {
-        if let Some(control) = self.control {
+        // Where a successor has taken the mount, its socket has that name.
+        let taken = self.is_taken();
+        if let Some(control) = self.control.filter(|_| !taken) {
             control.close();
         }
         match ending {
