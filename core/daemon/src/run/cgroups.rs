@@ -115,12 +115,14 @@ impl Cgroups {
 
     /// A run of this name that was killed this instant takes its processes with it in a moment.
     fn await_killed_namesake(&self) {
-        let own = &self.places[0].own;
+        let claim = &self.places[0].own;
+        let is_left = || self.places.iter().any(|place| place.own.exists());
+        // The claim may have gone before the others, which had their processes yet. Who makes one holds
+        // the lock of the roots, as we do.
+        let is_free =
+            || !claim.exists() || lock(claim, FlockOperation::NonBlockingLockExclusive).is_ok();
         let end = Instant::now() + LONGEST_KILL;
-        while Instant::now() < end
-            && own.exists()
-            && lock(own, FlockOperation::NonBlockingLockExclusive).is_ok()
-        {
+        while Instant::now() < end && is_left() && is_free() {
             self.remove_name(Path::new(&self.name));
             std::thread::sleep(Duration::from_millis(5));
         }
