@@ -257,6 +257,10 @@ done
 const WATCHED: &str = include_str!("watched.sh");
 /// How long the tests of a machine may take in a guest, in seconds. On a quiet machine it is 560.
 const MOST: u32 = 1100;
+/// The same for those that take CPUs away, which is 20.
+const MOST_UNPLUGGED: u32 = 200;
+/// And for those of guests alone, which is 200.
+const MOST_OF_GUEST: u32 = 600;
 
 /// The tests that nothing else may run beside.
 const ALONE: &str = "alone::";
@@ -323,8 +327,8 @@ fn guest_script(layout: Layout, directory: &str) -> String {
          {alone}\
          watched {MOST} /vistafs/machine --skip {ALONE} --skip {UNPLUGS} --skip {STATIC} --skip {HERE} \
          || status=$?\n\
-         /vistafs/machine {UNPLUGS} || status=$?\n\
-         /vistafs/guest --test-threads=1{packages} || status=$?\n\
+         watched {MOST_UNPLUGGED} /vistafs/machine {UNPLUGS} || status=$?\n\
+         watched {MOST_OF_GUEST} /vistafs/guest --test-threads=1{packages} || status=$?\n\
          exit $status\n",
         layout.name()
     )
