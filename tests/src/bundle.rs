@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::vistafs::copy_program;
 use serde_json::{Value, json};
 
 /// A bundle: a directory with a root file system and the configuration of a container.
@@ -65,7 +66,7 @@ impl Bundle {
         let bin = root.join("bin");
         std::fs::create_dir(&bin).unwrap();
         for (name, program) in programs {
-            std::fs::copy(program, bin.join(name)).unwrap();
+            copy_program(program, &bin.join(name));
         }
         for applet in ["sh", "head", "wc", "ls", "cat"] {
             std::os::unix::fs::symlink("busybox", bin.join(applet)).unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -49,6 +50,14 @@ pub fn printed(output: &Output) -> String {
         text(&output.stderr)
     );
     text(&output.stdout)
+}
+
+/// Copies a program that is executed next. Another process does it: what other tests start meanwhile would
+/// hold a file that this one writes, which then cannot be executed (ETXTBSY).
+#[track_caller]
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").args([from, to]).status().unwrap();
+    assert!(status.success(), "cp {} {}", from.display(), to.display());
 }
 
 /// A served mount; unmounted and waited for at drop.
@@ -128,7 +137,8 @@ impl Mounted {
     pub fn start(&mut self, options: &MountOptions) {
         self.child = Some(self.command(options).spawn().unwrap());
         self.is_wrapped = !options.wrapper.is_empty();
-        wait_until("the mount answers", || {
+        // Before that, a plugin that ends its worker makes it start anew.
+        wait_for(Duration::from_secs(120), "the mount answers", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("vistafs has ended: {status}: {}", self.messages());
             }
@@ -270,6 +280,22 @@ impl Mounted {
         (child.wait().unwrap(), messages)
     }
 
+    /// Waits until the server has written this; all that it has written since it was last heard.
+    #[must_use]
+    #[track_caller]
+    pub fn hear(&mut self, what: &str) -> String {
+        let mut said = String::new();
+        wait_until(&format!("it says {what:?}"), || {
+            let stderr = self.child.as_ref().unwrap().stderr.as_ref().unwrap();
+            let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut fds, PollTimeout::ZERO).unwrap() > 0 {
+                said += &self.messages();
+            }
+            said.contains(what)
+        });
+        said
+    }
+
     /// What the server has written so far.
     fn messages(&mut self) -> String {
         let mut text = vec![0; 64 << 10];
@@ -335,10 +361,10 @@ pub fn thread_states(pid: u32) -> Vec<char> {
         .collect()
 }
 
-/// Waits up to 20 s.
+/// Waits up to a minute: an emulated processor may stand still for seconds.
 #[track_caller]
 pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
-    wait_for(Duration::from_secs(20), what, condition);
+    wait_for(Duration::from_secs(60), what, condition);
 }
 
 /// Waits as long as that.

@@ -121,16 +121,22 @@ fn a_quota_that_holds_back_is_seen_as_steal() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    cgroup.limit_cpu(Some(20));
-    let mut child =
-        TestContainer::new(&mounted, &cgroup).spawn("timeout 3 sh -c 'while :; do :; done'");
-    std::thread::sleep(Duration::from_millis(2500));
-    let lines = cpu_lines(&mounted.read(&cgroup.address("proc/stat")));
+    let mut child = TestContainer::new(&mounted, &cgroup)
+        .spawn("exec timeout 60 sh -c 'echo; while :; do :; done'");
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    output.read_line(&mut String::new()).unwrap();
+    // So little that it gets it in each period, however many others want the CPUs.
+    cgroup.limit_cpu(Some(5));
+    let lines = || cpu_lines(&mounted.read(&cgroup.address("proc/stat")));
+    let before = lines();
+    std::thread::sleep(Duration::from_secs(5));
+    let after = lines();
+    cgroup.kill();
     child.wait().unwrap();
-    let columns = &lines[0].1;
-    let (busy, idle, steal) = (used(&lines), columns[3], columns[7]);
-    assert!(busy > 10 && steal > busy, "{lines:?}");
-    assert!(steal > idle, "{lines:?}");
+    let grown = |column: usize| after[0].1[column] - before[0].1[column];
+    let (busy, idle, steal) = (used(&after) - used(&before), grown(3), grown(7));
+    assert!(busy > 10 && steal > busy, "{before:?} {after:?}");
+    assert!(steal > idle, "{before:?} {after:?}");
 }
 
 #[test]

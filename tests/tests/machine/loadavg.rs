@@ -9,13 +9,15 @@ use vistafs_cgroup::{Tasks, ThreadStates, Version};
 use vistafs_tests::cgroup::{TestCgroup, hierarchies};
 use vistafs_tests::container::{TestContainer, field};
 use vistafs_tests::crowd::Crowd;
-use vistafs_tests::vistafs::{MountOptions, Mounted, wait_until};
+use vistafs_tests::vistafs::{MountOptions, Mounted, thread_states, wait_until};
 use vistafs_tests::{require, require_privileged};
 
 const VIEW: &str = "proc/loadavg";
 const SAMPLER: &str = "load-sampler";
-/// Ends by itself, should the test not live to end it.
-const BUSY: &str = "timeout 60 sh -c 'while :; do :; done'";
+/// Says a line when it runs. Ends by itself, should the test not live to end it.
+const BUSY: &str = "timeout 60 sh -c 'echo; while :; do :; done'";
+/// From one sample to the next. They are at its multiples on CLOCK_MONOTONIC.
+const PERIOD: Duration = Duration::from_millis(5004);
 
 /// A loadavg text.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,11 +65,24 @@ fn next(mounted: &Mounted, cgroup: &TestCgroup, last: &Load) -> Load {
     found
 }
 
-/// The script has said a line, and all that it has started does what it will go on doing.
-fn settled(child: &mut Child) {
+/// The script has said so many lines, and all that it has started does what it will go on doing.
+fn settled(child: &mut Child, lines: usize) {
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    output.read_line(&mut String::new()).unwrap();
+    for _ in 0..lines {
+        output.read_line(&mut String::new()).unwrap();
+    }
     std::thread::sleep(Duration::from_secs(2));
+}
+
+/// What is done next falls between two samples: the last one is a second ago.
+fn just_after_a_sample() {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let since = Duration::try_from(now).unwrap().as_nanos() % PERIOD.as_nanos();
+    let since = Duration::from_nanos(u64::try_from(since).unwrap());
+    let second = Duration::from_secs(1);
+    if since > second {
+        std::thread::sleep(PERIOD + second - since);
+    }
 }
 
 fn with_idle_seconds(seconds: u32) -> Mounted {
@@ -83,13 +98,14 @@ fn the_averages_follow_the_running_threads() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    let script = format!("{BUSY} & A=$!; {BUSY} & B=$!; echo; read _; kill $A $B; read _");
+    let script = format!("{BUSY} & A=$!; {BUSY} & B=$!; read _; kill $A $B; read _");
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
-    settled(&mut child);
+    settled(&mut child, 2);
     let first = load(&mounted, &cgroup);
     assert_eq!(first.averages, "2.00 2.00 2.00");
     let there = cgroup.read("cpu", "cgroup.procs").lines().count() as u64;
     assert_eq!((first.runnable, first.total), (2, there));
+    just_after_a_sample();
     child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     let second = next(&mounted, &cgroup, &first);
     assert_eq!(second.averages, "1.84 1.97 1.99");
@@ -117,8 +133,11 @@ fn a_container_at_rest_has_no_load() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    let text = TestContainer::new(&mounted, &cgroup).run("sleep 2; cat /proc/loadavg");
-    assert_eq!(parse(&text).averages, "0.00 0.00 0.00");
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn("echo; read _");
+    settled(&mut child, 1);
+    assert_eq!(load(&mounted, &cgroup).averages, "0.00 0.00 0.00");
+    drop(child.stdin.take());
+    child.wait().unwrap();
 }
 
 /// The parent in a vfork is in uninterruptible sleep until its child executes something; here the
@@ -135,13 +154,14 @@ fn threads_in_uninterruptible_sleep_count() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let program = "import os, sys; os.posix_spawn('/bin/true', ['true'], {}, file_actions=[\
+    let program = "import os, sys; print(flush=True); os.posix_spawn('/bin/true', ['true'], {}, file_actions=[\
                    (os.POSIX_SPAWN_OPEN, 0, sys.argv[1], os.O_RDONLY, 0)])";
     let script = format!("exec python3 -c \"{program}\" {}", pipe.display());
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
+    settled(&mut child, 1);
     let stat = |key| field(&mounted.read(&cgroup.address("proc/stat")), key);
     wait_until("one thread is blocked", || stat("procs_blocked ") == 1);
-    // Python has come to rest by then, and what was counted before is too old.
+    // What was counted before is too old by then.
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(load(&mounted, &cgroup).averages, "1.00 1.00 1.00");
     cgroup.kill();
@@ -156,9 +176,9 @@ fn a_frozen_container_has_no_load() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let freezer = Freezer::of(&cgroup);
-    let script = format!("{BUSY} & {BUSY} & echo; wait");
+    let script = format!("{BUSY} & {BUSY} & wait");
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
-    settled(&mut child);
+    settled(&mut child, 2);
     assert_eq!(running(&mounted, &cgroup), 2);
     freezer.freeze();
     wait_until("the count from before is too old", || {
@@ -255,7 +275,11 @@ fn the_kernel_s_own_count_is_taken_when_it_is_complete() {
     // Asleep where a freezer may stop it: since Linux 6.1 that is not counted.
     let mut asleep = spawn("exec sleep 60");
     wait_until("both are seen", || told().0 == 2);
-    std::thread::sleep(Duration::from_millis(200));
+    let is_sleep = |pid: u32| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        comm.is_ok_and(|comm| comm == "sleep\n") && thread_states(pid) == ['S']
+    };
+    wait_until("the second one sleeps", || is_sleep(asleep.id()));
     let with_sleeper = told().1;
     assert!(is_v1 || with_sleeper.is_none(), "{with_sleeper:?}");
     assert!(
@@ -282,10 +306,16 @@ fn nothing_is_done_when_nobody_asks() {
     let _ = mounted.read(&cgroup.address("proc/stat"));
     assert!(mounted.threads(Some(SAMPLER)).is_empty());
     let mut child = TestContainer::new(&mounted, &cgroup).spawn("cat /proc/loadavg; read _");
+    // It samples from a reading on that was after this.
+    let mut asked = Instant::now();
     wait_until("the sampler has started", || {
-        mounted.threads(Some(SAMPLER)).len() == 1
+        let looked = Instant::now();
+        let is_there = mounted.threads(Some(SAMPLER)).len() == 1;
+        if !is_there {
+            asked = looked;
+        }
+        is_there
     });
-    let asked = Instant::now();
     wait_until("the sampler has ended", || {
         mounted.threads(Some(SAMPLER)).is_empty()
     });
@@ -370,7 +400,7 @@ fn processes_outside_cost_nothing() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let mut child = TestContainer::new(&mounted, &cgroup).spawn("cat /proc/loadavg; read _");
-    settled(&mut child);
+    settled(&mut child, 1);
     let mut threads = Vec::new();
     wait_until("the sampler has its name", || {
         threads = mounted.threads(Some(SAMPLER));
@@ -381,7 +411,7 @@ fn processes_outside_cost_nothing() {
     let of_a_sample = || {
         let before = reads(&thread).unwrap();
         wait_until("a sample is taken", || reads(&thread).unwrap() > before);
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(2));
         reads(&thread).unwrap() - before
     };
     // The first is of a thread that has just begun.

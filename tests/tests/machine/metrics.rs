@@ -197,10 +197,9 @@ fn status_for_people_and_machines() {
         read["requests"].as_u64().unwrap() >= 1 && read["errors"] == 0,
         "{read}"
     );
-    assert!(
-        read["p99"].as_f64().unwrap() >= read["p50"].as_f64().unwrap(),
-        "{read}"
-    );
+    // There is no number for longer than the longest.
+    let at = |percentile: &str| read[percentile].as_f64().unwrap_or(f64::INFINITY);
+    assert!(at("p99") >= at("p50"), "{read}");
 
     let output = vistafs(&["status", "--mount", "/no/such/dir"]);
     let line = String::from_utf8(output.stderr).unwrap();

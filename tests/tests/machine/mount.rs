@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use nix::sys::signal::Signal;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{MountOptions, Mounted, binary, vistafs};
+use vistafs_tests::vistafs::{MountOptions, Mounted, binary, copy_program, vistafs};
 
 /// Asserts that a command fails with one line on standard error, and returns that line.
 #[track_caller]
@@ -82,7 +82,7 @@ fn not_root_is_told() {
     let dir = tempfile::tempdir().unwrap();
     // Where an unprivileged user can execute it.
     let copy = dir.path().join("vistafs");
-    std::fs::copy(binary(), &copy).unwrap();
+    copy_program(&binary(), &copy);
     std::fs::set_permissions(
         dir.path(),
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
@@ -175,8 +175,8 @@ fn the_journal_gets_priorities() {
         wrapper: ["sh", "-c", script].map(String::from).to_vec(),
         ..MountOptions::default()
     });
-    let (_, messages) = mounted.end(Signal::SIGTERM);
-    assert!(messages.starts_with("<6>serving at "), "{messages}");
+    let said = mounted.hear("serving at");
+    assert!(said.starts_with("<6>serving at "), "{said}");
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn the_hook_s_file_is_what_podman_and_cri_o_read() {
         .unwrap()
         .push(json!({"type": "cgroup"}));
     bundle.config["hooks"] = json!({stage: [{
-        "path": "/bin/sh", "args": args, "timeout": hook["hook"]["timeout"],
+        "path": "/bin/sh", "args": args, "timeout": 120,
         "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
     }]});
     let text = printed(&bundle.run("runc"));

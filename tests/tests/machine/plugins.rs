@@ -135,7 +135,10 @@ fn a_file_is_written_and_polled_and_a_tree_is_walked() {
 fn one_that_does_not_return_holds_nobody_up() {
     require_privileged!();
     let plugins = Plugins::with(&["odd", "echo"]);
-    let mut mounted = mounted(&plugins, "[plugins]\ntimeout_ms = 1000\n");
+    let mut mounted = mounted(
+        &plugins,
+        "[plugins]\ntimeout_ms = 5000\n[worker]\nstuck_seconds = 300\n",
+    );
     let cgroups = [TestCgroup::new(), TestCgroup::new()];
     let path = |cgroup: &TestCgroup, view: &str| mounted.path(&cgroup.address(view));
     let never = path(&cgroups[0], "proc/odd/never");
@@ -159,7 +162,7 @@ fn one_that_does_not_return_holds_nobody_up() {
     let (status, messages) = mounted.end(Signal::SIGTERM);
     assert!(status.success(), "{messages}");
     assert!(
-        messages.contains("not returned within 1000 ms"),
+        messages.contains("not returned within 5000 ms"),
         "{messages}"
     );
 }

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_privileged;
 use vistafs_tests::stop_at_end::StopAtEnd;
-use vistafs_tests::vistafs::{binary, children, printed, vistafs, wait_for};
+use vistafs_tests::vistafs::{binary, children, copy_program, printed, vistafs, wait_for};
 
 use crate::outlives::{LONG, Reads, read_for_ever};
 
@@ -239,7 +239,7 @@ impl Played {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("m")).unwrap();
         std::fs::write(dir.path().join("config.toml"), "").unwrap();
-        std::fs::copy(binary(), dir.path().join("vistafs")).unwrap();
+        copy_program(&binary(), &dir.path().join("vistafs"));
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([&format!("release_before::{test}"), "--exact", "--nocapture"])
             .env(PLAYS, dir.path())

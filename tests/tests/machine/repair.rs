@@ -364,6 +364,9 @@ impl ThreadWithMounts {
             mount(Some(&view), UPTIME, none, MsFlags::MS_BIND, none).unwrap();
             ready.send(()).unwrap();
             told.recv().unwrap();
+            wait_until("the thread's view is repaired", || {
+                std::fs::read(UPTIME).is_ok()
+            });
             std::fs::read_to_string(UPTIME)
         });
         is_ready.recv().unwrap();

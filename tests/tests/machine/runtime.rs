@@ -56,7 +56,7 @@ fn hook(bundle: &mut Bundle, mount: &Path, more: &[&str]) {
     let mount = mount.to_str().unwrap();
     let args = [&["vistafs", "oci-hook", "--mount", mount], more].concat();
     bundle.config["hooks"] =
-        json!({"createContainer": [{"path": binary(), "args": args, "timeout": 10}]});
+        json!({"createContainer": [{"path": binary(), "args": args, "timeout": 120}]});
 }
 
 fn runtimes() -> Vec<&'static str> {

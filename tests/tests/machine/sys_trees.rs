@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{TestContainer, field};
 use vistafs_tests::require::program;
+use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{Mounted, printed, vistafs, wait_until};
 use vistafs_tests::{require, require_privileged};
 
@@ -367,10 +368,10 @@ fn a_cpuset_that_changes_under_a_walk() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            let _done = StopAtEnd(&done);
             for round in 0..200 {
                 cgroup.limit_cpus(["0", "0-1", "1"][round % 3]);
             }
-            done.store(true, Ordering::Relaxed);
         });
         let top = mounted.path(&cgroup.address(CPU));
         while !done.load(Ordering::Relaxed) {

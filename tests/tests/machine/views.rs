@@ -115,7 +115,10 @@ fn uptime_is_the_container_s_age() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
+    let began = std::time::Instant::now();
     let text = TestContainer::new(&mounted, &cgroup).run("sleep 2; cat /proc/uptime; uptime");
+    // A process's start is told in ticks, rounded down.
+    let most_age = began.elapsed().as_secs_f64() + 0.02;
     let seconds: Vec<f64> = text
         .lines()
         .next()
@@ -124,11 +127,11 @@ fn uptime_is_the_container_s_age() {
         .map(|n| n.parse().unwrap())
         .collect();
     let cpus = std::thread::available_parallelism().unwrap().get();
-    assert!((2.0..20.0).contains(&seconds[0]), "{text}");
+    assert!(seconds[0] >= 2.0 && seconds[0] <= most_age, "{text}");
     #[allow(clippy::cast_precision_loss, reason = "a handful of CPUs")]
     let most = seconds[0] * cpus as f64;
     assert!(seconds[1] > 0.0 && seconds[1] <= most + 0.01, "{text}");
-    assert!(text.contains("up 0 min"), "{text}");
+    assert!(text.contains("up 0 min") || seconds[0] > 50.0, "{text}");
 }
 
 #[test]

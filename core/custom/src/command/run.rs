@@ -182,7 +182,7 @@ mod tests {
         let spec = CommandSpec {
             argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
             user: "nobody".into(),
-            timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(10),
             max_bytes: 100_000,
             cache: Duration::ZERO,
         };
@@ -257,6 +257,6 @@ mod tests {
     fn one_that_leaves_somebody_behind_is_not_waited_for() {
         let began = Instant::now();
         assert_eq!(printed("sleep 100 & echo a").unwrap(), "a\n");
-        assert!(began.elapsed() < Duration::from_secs(2));
+        assert!(began.elapsed() < Duration::from_secs(10));
     }
 }

@@ -91,7 +91,8 @@ def outside(top):
         root = "/proc/" + pid + "/root"
         attempt("root link", "ENOENT", os.stat, root + sibling)
         attempt("root link", REFUSED, os.mkdir, root + top + "/intruder")
-    link = "/tmp/vistafs-link-" + str(os.getpid())
+    # Not by its number, which is 1 in each container.
+    link = "/tmp/vistafs-link" + SIBLING.replace("/", "-")
     os.symlink(top, link)
     try:
         attempt("through a link", REFUSED, os.mkdir, link + "/intruder")
