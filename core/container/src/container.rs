@@ -339,18 +339,22 @@ impl Container {
     }
 
     /// How many of its threads run or are blocked; may be a little old. `None`: no hierarchy tells
-    /// its threads from the host's.
+    /// its threads from the host's. The `asker` is a thread that waits for it.
     ///
     /// # Errors
     /// When its cgroup cannot be read.
-    pub fn task_counts(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
-        let counts = |tasks| self.counted.get(|| self.count(host, tasks));
+    pub fn task_counts(
+        &self,
+        host: &Host,
+        asker: Option<u32>,
+    ) -> Result<Option<TaskCounts>, HostError> {
+        let counts = |tasks| self.counted.get(|| self.count(host, tasks, asker));
         self.tasks().map(counts).transpose()
     }
 
     /// As [`task_counts`](Self::task_counts), of this instant.
     pub(crate) fn task_counts_now(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
-        let counts = |tasks| self.counted.refresh(|| self.count(host, tasks));
+        let counts = |tasks| self.counted.refresh(|| self.count(host, tasks, None));
         self.tasks().map(counts).transpose()
     }
 
@@ -363,8 +367,13 @@ impl Container {
         self.tasks.get_or_init(|| self.located.tasks()).as_ref()
     }
 
-    fn count(&self, host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
-        let mut counts = task_counts::count(host, tasks)?;
+    fn count(
+        &self,
+        host: &Host,
+        tasks: &Tasks,
+        asker: Option<u32>,
+    ) -> Result<TaskCounts, HostError> {
+        let mut counts = task_counts::count(host, tasks, asker)?;
         if counts.total == 0 && !self.is_alive() {
             return Err(HostError::NotFound { path: self.path() });
         }

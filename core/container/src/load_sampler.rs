@@ -64,7 +64,7 @@ impl LoadSampler {
     }
 
     /// The load of a container; counts its threads only if it is not being sampled. `None`: no
-    /// hierarchy tells its threads from the host's.
+    /// hierarchy tells its threads from the host's. The `asker` is a thread that waits for it.
     ///
     /// # Errors
     /// When its cgroup cannot be read.
@@ -72,6 +72,7 @@ impl LoadSampler {
         &self,
         container: &Arc<Container>,
         host: &Arc<Host>,
+        asker: Option<u32>,
     ) -> Result<Option<Load>, HostError> {
         let series = container.state::<Series>();
         if let Some(averages) = series.ask(container, self.shared.now())
@@ -79,7 +80,7 @@ impl LoadSampler {
         {
             return Ok(Some(Load { averages, counts }));
         }
-        let Some(counts) = container.task_counts(host)? else {
+        let Some(counts) = container.task_counts(host, asker)? else {
             return Ok(None);
         };
         let rules = self.shared.rules;

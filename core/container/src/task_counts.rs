@@ -94,8 +94,12 @@ impl CountedTasks {
     }
 }
 
-/// Counts the threads of some cgroups.
-pub(crate) fn count(host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError> {
+/// Counts the threads of some cgroups. The `asker` is a thread that waits for this count.
+pub(crate) fn count(
+    host: &Host,
+    tasks: &Tasks,
+    asker: Option<u32>,
+) -> Result<TaskCounts, HostError> {
     let mut states = ThreadStates::default();
     // Where it cannot be read, numbers are taken not to have begun anew.
     let mut newest = Newest::new(host.last_pid().unwrap_or(u32::MAX));
@@ -105,6 +109,15 @@ pub(crate) fn count(host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError>
             states.running = states.running.saturating_add(told.running);
             states.blocked = states.blocked.saturating_add(told.blocked);
             states.others = states.others.saturating_add(told.others);
+            // Who still runs now has run when it was counted.
+            if let Some(asker) = asker.filter(|asker| tids.contains(asker))
+                && told.running > 0
+                && let Ok(stat) = host.thread_stat(asker, &mut text)
+                && pid_stat::parse(stat).is_ok_and(|stat| stat.state == b'R')
+            {
+                states.running -= 1;
+                states.others += 1;
+            }
             tids.iter().for_each(|tid| newest.consider(*tid));
             return;
         }
@@ -118,6 +131,8 @@ pub(crate) fn count(host: &Host, tasks: &Tasks) -> Result<TaskCounts, HostError>
             };
             newest.consider(*tid);
             match stat.state {
+                // It has asked, and is about to fall asleep.
+                b'R' if asker == Some(*tid) => states.others += 1,
                 b'R' => states.running += 1,
                 b'D' => states.blocked += 1,
                 _ => states.others += 1,

@@ -192,7 +192,11 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When its cgroup cannot be read.
     pub fn task_counts(&self) -> Result<Option<TaskCounts>, ViewError> {
-        Ok(self.container.task_counts(self.host)?)
+        Ok(self.container.task_counts(self.host, self.asking())?)
+    }
+
+    fn asking(&self) -> Option<u32> {
+        self.asker.map(|asker| asker.tid)
     }
 
     /// Its load, which `sampler` goes on sampling. `None`: nothing tells its threads from the host's.
@@ -200,7 +204,7 @@ impl<'a> Context<'a> {
     /// # Errors
     /// When its cgroup cannot be read.
     pub fn load(&self, sampler: &LoadSampler) -> Result<Option<Load>, ViewError> {
-        Ok(sampler.load(self.container, self.host)?)
+        Ok(sampler.load(self.container, self.host, self.asking())?)
     }
 
     /// Huge pages of the host's default size; `None`: no hugetlb controller counts for it.

@@ -232,7 +232,8 @@ pub(crate) unsafe extern "C" fn tasks(context: *const abi::Context, out: *mut ab
     answer(|| {
         // SAFETY: plugins promise it.
         let scene = unsafe { Scene::of(context) }?;
-        let counts = scene.container()?.task_counts(&scene.host);
+        let asker = Some(scene.asker.tid);
+        let counts = scene.container()?.task_counts(&scene.host, asker);
         let counts = counts.map_err(|error| failed(scene, &error))?;
         let counts = counts.ok_or(Errno::NODEV)?;
         let filled = abi::Tasks {

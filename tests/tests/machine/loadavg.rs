@@ -341,10 +341,11 @@ fn a_container_that_has_ended_is_not_sampled() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let text = TestContainer::new(&mounted, &cgroup).run("cat /proc/loadavg");
-    // The reader itself may still be running when it is counted.
+    // Where the kernel counts, it may have counted the reader just before it fell asleep.
     let averages = parse(&text).averages;
+    let is_v1 = hierarchies().version_of("memory") == Some(Version::V1);
     assert!(
-        ["0.00 0.00 0.00", "1.00 1.00 1.00"].contains(&&*averages),
+        averages == "0.00 0.00 0.00" || is_v1 && averages == "1.00 1.00 1.00",
         "{text}"
     );
     drop(cgroup);

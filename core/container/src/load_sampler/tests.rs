@@ -94,7 +94,7 @@ fn is_running(sampler: &LoadSampler) -> bool {
 fn it_begins_with_what_is_there() {
     let small = Small::new();
     small.set_threads("RRSDZ");
-    let load = LoadSampler::new(NEVER).load(&small.container(), &small.host);
+    let load = LoadSampler::new(NEVER).load(&small.container(), &small.host, None);
     let load = load.unwrap().unwrap();
     assert_eq!(load.averages, Averages::steady(3));
     let counts = load.counts;
@@ -103,12 +103,29 @@ fn it_begins_with_what_is_there() {
 }
 
 #[test]
+fn who_asks_is_about_to_wait() {
+    let small = Small::new();
+    small.set_threads("RRD");
+    let asker = Some(101);
+    let load = LoadSampler::new(NEVER).load(&small.container(), &small.host, asker);
+    let load = load.unwrap().unwrap();
+    assert_eq!(load.averages, Averages::steady(2));
+    let counts = load.counts;
+    assert_eq!((counts.running, counts.blocked, counts.total), (1, 1, 3));
+}
+
+#[test]
 fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
     let small = Small::new();
     small.set_threads("S");
     let sampler = LoadSampler::with_period(Duration::from_secs(5), Duration::from_millis(10));
     let container = small.container();
-    let load = || sampler.load(&container, &small.host).unwrap().unwrap();
+    let load = || {
+        sampler
+            .load(&container, &small.host, None)
+            .unwrap()
+            .unwrap()
+    };
     assert_eq!(load().averages, Averages::steady(0));
     assert!(is_running(&sampler));
     small.set_threads("RR");
@@ -130,7 +147,12 @@ fn a_reader_is_served_the_last_sample() {
     // Every process samples at the same instants; none may be between the two readings.
     let sampler = LoadSampler::with_period(NEVER, NEVER);
     let container = small.container();
-    let load = || sampler.load(&container, &small.host).unwrap().unwrap();
+    let load = || {
+        sampler
+            .load(&container, &small.host, None)
+            .unwrap()
+            .unwrap()
+    };
     let first = load();
     small.set_threads("RRRR");
     std::thread::sleep(Duration::from_millis(250));
@@ -201,13 +223,13 @@ fn one_that_has_ended_leaves() {
     small.set_threads("R");
     let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
     let (one, other) = (small.container(), small.container());
-    sampler.load(&one, &small.host).unwrap();
-    sampler.load(&other, &small.host).unwrap();
+    sampler.load(&one, &small.host, None).unwrap();
+    sampler.load(&other, &small.host, None).unwrap();
     drop(one);
     // Kept by an open file, its cgroup removed.
     std::fs::remove_dir_all(small.dir.path().join("c/box")).unwrap();
     wait_until("the thread has ended", || !is_running(&sampler));
-    let error = sampler.load(&other, &small.host).unwrap_err();
+    let error = sampler.load(&other, &small.host, None).unwrap_err();
     assert!(error.is_not_found(), "{error}");
     assert!(!is_running(&sampler));
 }
@@ -218,13 +240,19 @@ fn one_that_moves_keeps_its_averages() {
     small.set_threads("RR");
     let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
     let container = small.container();
-    sampler.load(&container, &small.host).unwrap();
+    sampler.load(&container, &small.host, None).unwrap();
     small.set_threads("S");
     let elsewhere = small.hierarchies.locate_path(Path::new("/box")).unwrap();
     let moved = Arc::new(container.moved_to(&small.hierarchies, elsewhere));
     drop(container);
     wait_until("the old one has left", || !is_running(&sampler));
-    let load = || sampler.load(&moved, &small.host).unwrap().unwrap().averages;
+    let load = || {
+        sampler
+            .load(&moved, &small.host, None)
+            .unwrap()
+            .unwrap()
+            .averages
+    };
     let first = load();
     assert_ne!(first, Averages::steady(0), "it goes on from 2");
     assert_ne!(
@@ -240,7 +268,7 @@ fn its_thread_ends_with_it() {
     let small = Small::new();
     let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
     let container = small.container();
-    sampler.load(&container, &small.host).unwrap();
+    sampler.load(&container, &small.host, None).unwrap();
     let shared = Arc::downgrade(&sampler.shared);
     drop(sampler);
     wait_until("nothing is left", || shared.strong_count() == 0);
@@ -259,7 +287,7 @@ fn a_host_that_is_the_container_has_no_load_of_its_own() {
         offset,
     ));
     let sampler = LoadSampler::new(NEVER);
-    assert_eq!(sampler.load(&root, &small.host).unwrap(), None);
+    assert_eq!(sampler.load(&root, &small.host, None).unwrap(), None);
     assert!(!is_running(&sampler));
 }
 
@@ -273,7 +301,7 @@ fn the_next_process_goes_on_with_the_averages() {
         Arc::new(container.kept_by(keeper))
     };
     let averages = |sampler: &LoadSampler, container: &Arc<Container>| {
-        let load = sampler.load(container, &small.host);
+        let load = sampler.load(container, &small.host, None);
         load.unwrap().unwrap().averages
     };
     small.set_threads("RRRR");
