@@ -212,21 +212,31 @@ fn nothing_takes_much_more_than_it_did() {
     let before = std::fs::read_to_string(kept()).unwrap_or_default();
     let before: All = toml::from_str(&before).unwrap();
     let before = before.each();
-    let mut grown = Vec::new();
-    for (name, now) in now.each() {
-        let Some(kept) = before.get(&name) else {
-            grown.push(format!("{name} is new: {now:?}"));
-            continue;
-        };
-        let most = kept.instructions + kept.instructions / 10;
-        if now.instructions > most || now.allocations > kept.allocations {
-            grown.push(format!("{name}: {now:?}, and it was {kept:?}"));
-        }
+    let mut more = grown(&before, &now);
+    if !more.is_empty() {
+        // What was to be warm has grown cold where the processor was taken away for some ms.
+        let again = grown(&before, &measure_all());
+        more.retain(|name, _| again.contains_key(name));
     }
     assert!(
-        grown.is_empty(),
-        "if it is meant, VISTAFS_ACCEPT=1: {grown:#?}"
+        more.is_empty(),
+        "if it is meant, VISTAFS_ACCEPT=1: {more:#?}"
     );
+}
+
+/// What takes more than it did, by name.
+fn grown(before: &BTreeMap<String, Figures>, now: &All) -> BTreeMap<String, String> {
+    let told = |name: &str, now: Figures| {
+        let Some(kept) = before.get(name) else {
+            return Some(format!("{now:?}, and it is new"));
+        };
+        let most = kept.instructions + kept.instructions / 10;
+        (now.instructions > most || now.allocations > kept.allocations)
+            .then(|| format!("{now:?}, and it was {kept:?}"))
+    };
+    let each = now.each().into_iter();
+    each.filter_map(|(name, now)| told(&name, now).map(|told| (name, told)))
+        .collect()
 }
 
 /// What a rendering takes for each further CPU is no more with 512 of them than with 64. Views that pass the
