@@ -11,8 +11,6 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use serde::{Deserialize, Serialize};
 
-use crate::worker::UNANSWERED;
-
 /// So many crashes in a row are no chance.
 const ENOUGH: u32 = 3;
 /// Crashes further apart than this, in seconds, are not in a row.
@@ -56,7 +54,7 @@ impl Suspects {
 /// Whether a process ended by its own fault.
 pub(crate) fn is_crash(status: WaitStatus) -> bool {
     match status {
-        WaitStatus::Exited(_, code) => code != 0 && code != i32::from(UNANSWERED),
+        WaitStatus::Exited(_, code) => code != 0,
         WaitStatus::Signaled(_, signal, _) => matches!(
             signal,
             Signal::SIGSEGV

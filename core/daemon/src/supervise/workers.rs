@@ -16,6 +16,7 @@ use super::{Ending, Supervisor, tell};
 use crate::adopt;
 use crate::link::Order;
 use crate::remedy::told;
+use crate::worker::UNANSWERED;
 
 impl Supervisor {
     pub(super) fn serve_waiting(&mut self) {
@@ -162,7 +163,11 @@ impl Supervisor {
         }
         let why = worker.failure.clone().unwrap_or_else(|| in_words(status));
         self.state.ended(pid.as_raw(), why.clone());
-        if !self.leave_out(worker, status) && is_crash(status) && worker.generation > 0 {
+        // By somebody else than us.
+        let told_to_leave =
+            matches!(status, WaitStatus::Exited(_, code) if code == i32::from(UNANSWERED));
+        let crashed = is_crash(status) && !told_to_leave;
+        if !self.leave_out(worker, status) && crashed && worker.generation > 0 {
             let served = self.in_flight(worker.generation).into_iter();
             self.suspect(served.map(|request| request.view_name).collect());
         }

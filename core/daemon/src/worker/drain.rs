@@ -72,7 +72,10 @@ impl Drain {
         let level = log::max_level();
         log::set_max_level(log::LevelFilter::Off);
         let (handover, device) = (self.handover.clone(), self.device.try_clone());
-        let outcome = self.pass_on(ended);
+        let deadline = Instant::now() + MOST;
+        let outcome = self
+            .pass_on(ended, deadline)
+            .and_then(|()| await_redone(handover.as_deref(), deadline));
         if let (Some(handover), Ok(device)) = (handover, device) {
             // Whom only we could wake: they ask again, and another worker.
             wake_pollers(&handover, device.as_fd());
@@ -84,7 +87,7 @@ impl Drain {
         outcome.is_ok()
     }
 
-    fn pass_on(self, ended: &OwnedFd) -> rustix::io::Result<()> {
+    fn pass_on(self, ended: &OwnedFd, deadline: Instant) -> rustix::io::Result<()> {
         let (ours, theirs) = adopt::pair()?;
         shutdown(&ours, Shutdown::Write)?;
         // SAFETY: `held` keeps it open.
@@ -93,7 +96,6 @@ impl Drain {
         drop(theirs);
         let mut held = Some(self.held);
         let mut reply = vec![0; LONGEST];
-        let deadline = Instant::now() + MOST;
         while Instant::now() < deadline {
             if held.is_some() {
                 interrupt_readers(self.number);
@@ -123,6 +125,25 @@ impl Drain {
         }
         Err(rustix::io::Errno::TIMEDOUT)
     }
+}
+
+/// Waits for what an earlier worker has left and this one has taken over: it is answered past fuser
+/// (`vistafs_dispatch::redo_unfinished`).
+fn await_redone(handover: Option<&Handover>, deadline: Instant) -> rustix::io::Result<()> {
+    let is_left = |handover: &Handover| {
+        let own = handover.generation();
+        let unfinished = handover.unfinished().into_iter();
+        unfinished
+            .map(|request| request.generation)
+            .any(|of| of == own)
+    };
+    while handover.is_some_and(is_left) {
+        if Instant::now() >= deadline {
+            return Err(rustix::io::Errno::TIMEDOUT);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }
 
 extern "C" fn nothing(_: libc::c_int) {}
