@@ -91,9 +91,9 @@ impl Supervisor {
     }
 
     fn end(self, ending: Ending) -> anyhow::Result<u8> {
-        // Where a successor has taken the mount, its socket has that name.
-        let taken = self.is_taken();
-        if let Some(control) = self.control.filter(|_| !taken) {
+        // The socket of that name is of the one who serves next, or goes on.
+        let shared = self.is_taken() || self.predecessor.is_some();
+        if let Some(control) = self.control.filter(|_| !shared) {
             control.close();
         }
         match ending {
