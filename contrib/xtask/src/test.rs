@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -230,6 +231,8 @@ fn in_vm(layout: Layout) -> Result<Outcome> {
     }
     let vm = Vm {
         prefix: format!("{}: ", layout.name()),
+        // What is watched ends before, unless several things hang.
+        timeout: Duration::from_secs(35 * 60),
         ..Vm::new(layout)
     };
     let mut outcome = Outcome::default();
@@ -255,7 +258,9 @@ done
 
 /// Runs a program that may hang: its log has to tell where.
 const WATCHED: &str = include_str!("watched.sh");
-/// How long the tests of a machine may take in a guest, in seconds. On a quiet machine it is 560.
+/// How long those may take that nothing else may run beside, in seconds. On a quiet machine it is 180.
+const MOST_ALONE: u32 = 1000;
+/// The same for the tests of a machine in a guest, which is 560.
 const MOST: u32 = 1100;
 /// The same for those that take CPUs away, which is 20.
 const MOST_UNPLUGGED: u32 = 200;
@@ -309,7 +314,11 @@ fn guest_script(layout: Layout, directory: &str) -> String {
         format!(" --skip {PACKAGES}")
     };
     let alone = if has_alone(layout) {
-        format!("VISTAFS_ALONE=1 /vistafs/machine --test-threads=1 {ALONE} || status=$?\n")
+        format!(
+            "export VISTAFS_ALONE=1\n\
+             watched {MOST_ALONE} /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
+             unset VISTAFS_ALONE\n"
+        )
     } else {
         String::new()
     };
