@@ -18,7 +18,7 @@ use crate::thread_time;
 /// Threads by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TaskCounts {
-    /// Running or waiting for a CPU (state R).
+    /// Running or waiting for a CPU (state R), but for who asks.
     pub running: u64,
     /// In uninterruptible sleep (state D).
     pub blocked: u64,

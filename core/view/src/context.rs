@@ -187,7 +187,8 @@ impl<'a> Context<'a> {
         Ok(self.container.device_io(devices, self.scratch)?)
     }
 
-    /// How many of its threads run or are blocked. `None`: nothing tells them from the host's.
+    /// How many of its threads run, but for the asker, or are blocked. `None`: nothing tells them from the
+    /// host's.
     ///
     /// # Errors
     /// When its cgroup cannot be read.

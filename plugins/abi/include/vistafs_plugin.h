@@ -475,7 +475,7 @@ struct vistafs_tasks {
    */
   uint64_t total;
   /*
-   Running, or waiting for a CPU.
+   Running, or waiting for a CPU; not the thread that asks, which waits for the answer.
    */
   uint64_t running;
   /*

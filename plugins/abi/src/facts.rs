@@ -119,7 +119,7 @@ pub struct Tasks {
     pub size: usize,
     /// All of them.
     pub total: u64,
-    /// Running, or waiting for a CPU.
+    /// Running, or waiting for a CPU; not the thread that asks, which waits for the answer.
     pub running: u64,
     /// In uninterruptible sleep.
     pub blocked: u64,

@@ -80,9 +80,12 @@ fn just_after_a_sample() {
     let since = Duration::try_from(now).unwrap().as_nanos() % PERIOD.as_nanos();
     let since = Duration::from_nanos(u64::try_from(since).unwrap());
     let second = Duration::from_secs(1);
-    if since > second {
-        std::thread::sleep(PERIOD + second - since);
-    }
+    let before = if since < second {
+        Duration::ZERO
+    } else {
+        PERIOD
+    };
+    std::thread::sleep(before + second - since);
 }
 
 fn with_idle_seconds(seconds: u32) -> Mounted {
@@ -340,7 +343,7 @@ fn a_container_that_has_ended_is_not_sampled() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    let text = TestContainer::new(&mounted, &cgroup).run("cat /proc/loadavg");
+    let text = TestContainer::new(&mounted, &cgroup).run("exec cat /proc/loadavg");
     // Where the kernel counts, it may have counted the reader just before it fell asleep.
     let averages = parse(&text).averages;
     let is_v1 = hierarchies().version_of("memory") == Some(Version::V1);

@@ -231,6 +231,7 @@ fn no_reader_notices_that_workers_are_killed() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
+    let _stop_inside = StopInside(&mounted);
     // Before the first kill: what ends with EINTR while they begin, ends them.
     for child in walkers.iter_mut().chain([&mut inside]) {
         let mut line = String::new();
