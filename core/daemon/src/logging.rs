@@ -58,6 +58,9 @@ impl Log for Logger {
             return;
         }
         let message = record.args().to_string().replace('\n', " ");
+        if is_reply_to_nobody(record.target(), &message) && log::max_level() < LevelFilter::Trace {
+            return;
+        }
         let line = if self.journal {
             format!("<{}>{message}\n", priority(record.level()))
         } else {
@@ -68,6 +71,14 @@ impl Log for Logger {
     }
 
     fn flush(&self) {}
+}
+
+/// Whether fuser tells of a reply that the kernel does not wait for (ENOENT): it was asked to send the request
+/// again (FUSE_NOTIFY_RESEND) while it was being answered, and has had the other answer.
+fn is_reply_to_nobody(target: &str, message: &str) -> bool {
+    target.starts_with("fuser::")
+        && message.starts_with("Failed to send FUSE reply: ")
+        && message.ends_with("(os error 2)")
 }
 
 /// sd-daemon(3)
@@ -97,4 +108,20 @@ fn stderr_is_journal() -> bool {
     };
     rustix::fs::fstat(std::io::stderr().as_fd())
         .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_to_nobody_is_not_told() {
+        let failed = |errno| {
+            let error = std::io::Error::from_raw_os_error(errno);
+            format!("Failed to send FUSE reply: {error}")
+        };
+        assert!(is_reply_to_nobody("fuser::reply", &failed(libc::ENOENT)));
+        assert!(!is_reply_to_nobody("fuser::reply", &failed(libc::EINVAL)));
+        assert!(!is_reply_to_nobody("vistafs", &failed(libc::ENOENT)));
+    }
 }
