@@ -178,8 +178,9 @@ impl Handover {
         (0..COUNT).filter_map(|slot| self.read_slot(slot)).collect()
     }
 
-    /// Whether a worker has read a request and not answered it, or is noting one just now.
-    pub(crate) fn has_request(&self, generation: u32) -> bool {
+    /// Whether a worker has read a request, or taken it over, and not answered it, or is noting one just now.
+    #[must_use]
+    pub fn has_request(&self, generation: u32) -> bool {
         (0..COUNT).any(|slot| {
             let (of, status) = unpair(self.slot(slot)[STATE].load(Ordering::SeqCst));
             of == generation && status != FREE

@@ -130,14 +130,7 @@ impl Drain {
 /// Waits for what an earlier worker has left and this one has taken over: it is answered past fuser
 /// (`vistafs_dispatch::redo_unfinished`).
 fn await_redone(handover: Option<&Handover>, deadline: Instant) -> rustix::io::Result<()> {
-    let is_left = |handover: &Handover| {
-        let own = handover.generation();
-        let unfinished = handover.unfinished().into_iter();
-        unfinished
-            .map(|request| request.generation)
-            .any(|of| of == own)
-    };
-    while handover.is_some_and(is_left) {
+    while handover.is_some_and(|handover| handover.has_request(handover.generation())) {
         if Instant::now() >= deadline {
             return Err(rustix::io::Errno::TIMEDOUT);
         }
