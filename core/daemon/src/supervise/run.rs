@@ -56,6 +56,11 @@ impl Supervisor {
         self.successor.as_ref().is_some_and(Successor::is_taking)
     }
 
+    /// Whether another supervisor has the mount too: it serves next, or goes on.
+    fn is_shared(&self) -> bool {
+        self.is_taken() || self.predecessor.is_some()
+    }
+
     /// A successor serves: nothing of the mount is ours any more.
     fn retire(mut self) -> anyhow::Result<u8> {
         log::info!("{} is served by another vistafs now", self.shown.display());
@@ -91,8 +96,8 @@ impl Supervisor {
     }
 
     fn end(self, ending: Ending) -> anyhow::Result<u8> {
-        // The socket of that name is of the one who serves next, or goes on.
-        let shared = self.is_taken() || self.predecessor.is_some();
+        // The socket of that name is the other's.
+        let shared = self.is_shared();
         if let Some(control) = self.control.filter(|_| !shared) {
             control.close();
         }
@@ -229,7 +234,7 @@ impl Supervisor {
         self.start_at = None;
         tell(&[NotifyState::Stopping]);
         let most = match self.mount.take() {
-            Some(mount) if self.stored || self.is_taken() || self.predecessor.is_some() => {
+            Some(mount) if self.stored || self.is_shared() => {
                 log::info!("{signal}: leaving {} to the next", self.shown.display());
                 mount.leave();
                 TO_LEAVE
