@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::container::field;
+
 /// The program: `VISTAFS_BIN`, or the one that cargo built beside the tests.
 #[must_use]
 pub fn binary() -> PathBuf {
@@ -359,6 +361,17 @@ pub fn thread_states(pid: u32) -> Vec<char> {
             stat.rsplit_once(") ")?.1.chars().next()
         })
         .collect()
+}
+
+/// How often the threads of a process went to sleep so far: as often as they were woken. One that ends
+/// meanwhile is missed in the sum, which then is another.
+#[must_use]
+pub fn wake_ups(pid: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).ok())
+        .map(|status| field(&status, "voluntary_ctxt_switches:"))
+        .sum()
 }
 
 /// Waits up to a minute: an emulated processor may stand still for seconds.

@@ -315,9 +315,8 @@ fn guest_script(layout: Layout, directory: &str) -> String {
     };
     let alone = if has_alone(layout) {
         format!(
-            "export VISTAFS_ALONE=1\n\
-             watched {MOST_ALONE} /vistafs/machine --test-threads=1 {ALONE} || status=$?\n\
-             unset VISTAFS_ALONE\n"
+            "watched {MOST_ALONE} env VISTAFS_ALONE=1 \
+             /vistafs/machine --test-threads=1 {ALONE} || status=$?\n"
         )
     } else {
         String::new()

@@ -7,13 +7,11 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_guest;
-use vistafs_tests::vistafs::{printed, wait_for};
+use vistafs_tests::vistafs::{printed, wait_until};
 
-const LONG: Duration = Duration::from_secs(60);
 const INSTALL: &str = include_str!("../../../contrib/doc/INSTALL.md");
 const DROP_IN: &str = include_str!("../../../contrib/doc/LXCFS_DROP_IN.md");
 const MOUNTS: [&str; 2] = ["/var/lib/vistafs", "/var/lib/lxcfs"];
@@ -133,7 +131,7 @@ fn packages_come_and_go_and_no_reader_notices() {
         });
         let goes_on = || {
             let seen = reads.load(Ordering::Relaxed);
-            wait_for(LONG, "the container's reader goes on", || {
+            wait_until("the container's reader goes on", || {
                 reads.load(Ordering::Relaxed) > seen + 2
             });
         };

@@ -1,14 +1,11 @@
 //! `vistafs repair` of a container of LXC, in which nothing is started anew.
 
 use std::process::Command;
-use std::time::Duration;
 
 use vistafs_tests::require_guest;
-use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_for};
+use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until};
 
 use crate::readers::{container, sees_itself};
-
-const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_container_of_lxc_sees_itself_again() {
@@ -42,7 +39,5 @@ fn a_container_of_lxc_sees_itself_again() {
         repairs: true,
         ..MountOptions::default()
     });
-    wait_for(LONG, "the container sees itself", || {
-        sees_itself(&container)
-    });
+    wait_until("the container sees itself", || sees_itself(&container));
 }

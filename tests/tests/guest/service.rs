@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -15,15 +15,13 @@ use nix::unistd::Pid;
 use vistafs_tests::require::resends;
 use vistafs_tests::require_guest;
 use vistafs_tests::stop_at_end::StopAtEnd;
-use vistafs_tests::vistafs::{binary, children, printed, wait_for};
+use vistafs_tests::vistafs::{binary, children, printed, wait_until};
 
 use crate::readers::{Readers, container, sees_itself};
 
 const UNIT: &str = include_str!("../../../contrib/systemd/vistafs.service");
 const PLACE: &str = "/run/systemd/system/vistafs.service";
 const MOUNT: &str = "/var/lib/vistafs";
-/// Starting takes some seconds where the machine is emulated.
-const LONG: Duration = Duration::from_secs(60);
 /// How often both processes are killed at once.
 const KILLS: u32 = 3;
 const READERS: usize = 2;
@@ -124,7 +122,7 @@ fn the_mount_outlives_all_but_a_stop() {
         let _stop = StopAtEnd(stop);
         let goes_on = |what: &str| {
             let (seen, rounds) = (reads.load(Ordering::Relaxed), inside.rounds());
-            wait_for(LONG, &format!("readers go on after {what}"), || {
+            wait_until(&format!("readers go on after {what}"), || {
                 stop.load(Ordering::Relaxed)
                     || reads.load(Ordering::Relaxed) > seen + 2 && inside.all_went_on(&rounds)
             });
@@ -144,21 +142,21 @@ fn the_mount_outlives_all_but_a_stop() {
         let end = |pid: u32| kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
         let supervisor = main_pid();
         end(supervisor).unwrap();
-        wait_for(LONG, "another supervisor runs", || {
+        wait_until("another supervisor runs", || {
             ![0, supervisor].contains(&main_pid())
         });
         goes_on("the end of the supervisor");
         for _ in 0..KILLS {
             let supervisor = main_pid();
             // The process that repairs containers has ended by then.
-            wait_for(LONG, "there is the worker alone", || {
+            wait_until("there is the worker alone", || {
                 children(supervisor).len() == 1
             });
             let worker = children(supervisor)[0];
             end(supervisor).unwrap();
             // Systemd ends it too (KillMode=mixed), and may have come first.
             assert!(matches!(end(worker), Ok(()) | Err(Errno::ESRCH)));
-            wait_for(LONG, "another supervisor runs", || {
+            wait_until("another supervisor runs", || {
                 ![0, supervisor].contains(&main_pid())
             });
             goes_on("the end of both");
@@ -192,9 +190,7 @@ fn the_mount_outlives_all_but_a_stop() {
     let _ = systemctl(&["start", "vistafs"]);
     assert!(device().is_some());
     // Its start repairs what the stop has left in the container.
-    wait_for(LONG, "the container sees itself", || {
-        sees_itself(&container)
-    });
+    wait_until("the container sees itself", || sees_itself(&container));
     let _ = systemctl(&["stop", "vistafs"]);
     assert_eq!(device(), None);
 }

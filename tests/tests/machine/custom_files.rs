@@ -16,7 +16,7 @@ const MIB: u64 = 1 << 20;
 /// How long a command may take that is to succeed: an emulated processor needs seconds to start one.
 const PATIENT: &str = "timeout_ms = 20000";
 
-fn mounted(config: String) -> Mounted {
+pub(crate) fn mounted(config: String) -> Mounted {
     // It is to be more than all commands together may take.
     let config = format!("{config}\n[worker]\nstuck_seconds = 300\n");
     Mounted::with(&MountOptions {
@@ -26,7 +26,7 @@ fn mounted(config: String) -> Mounted {
 }
 
 /// A command of the shell, shown at `proc/site/NAME`.
-fn command(name: &str, script: &str, limits: &str) -> String {
+pub(crate) fn command(name: &str, script: &str, limits: &str) -> String {
     let timeout = if limits.contains("timeout_ms") {
         ""
     } else {

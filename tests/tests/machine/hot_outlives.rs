@@ -10,10 +10,9 @@ use nix::unistd::Pid;
 use vistafs_tests::container::{TestContainer, field};
 use vistafs_tests::require::resends;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{MountOptions, Mounted, children, vistafs, wait_for, wait_until};
+use vistafs_tests::vistafs::{MountOptions, Mounted, children, vistafs, wait_until};
 
 use crate::hot::{hot, hot_with};
-use crate::outlives::LONG;
 use crate::pinned::{
     AFTER_THE_WINDOW, MIB, Script, by_all_ways, check, descriptor, kill_worker, limited,
     outlive_workers, total,
@@ -145,7 +144,7 @@ fn it_is_handed_over_as_what_it_is() {
     check(&mut inside, 96);
     let worker = mounted.pid();
     let mut before = mounted.succeed(&handing_over(50, &["--hot"]));
-    wait_for(LONG, "the next one's worker serves", || {
+    wait_until("the next one's worker serves", || {
         let root = mounted.root();
         let output = vistafs(&["status", "--json", "--mount", root.to_str().unwrap()]);
         let status = serde_json::from_slice::<serde_json::Value>(&output.stdout);

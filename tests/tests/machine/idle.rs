@@ -8,34 +8,24 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{MountOptions, Mounted, wait_for};
+use vistafs_tests::vistafs::{self, MountOptions, Mounted, wait_until};
 
-use crate::outlives::{LONG, kill_worker, stop_process};
+use crate::outlives::{kill_worker, stop_process};
 
 /// Longer than a supervisor that is not asleep ever waits, by its default configuration.
 const LONGER_THAN_A_LOOK: Duration = Duration::from_secs(12);
 
 /// How often all threads of both processes went to sleep so far: as often as they were woken.
 fn wake_ups(mounted: &Mounted) -> u64 {
-    let mut sum = 0;
-    for pid in [mounted.supervisor(), mounted.pid()] {
-        for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
-            // One that has ended meanwhile is missed in the sum, which then is another.
-            let Ok(status) = std::fs::read_to_string(task.unwrap().path().join("status")) else {
-                continue;
-            };
-            let line = status
-                .lines()
-                .find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"));
-            sum += line.unwrap().trim().parse::<u64>().unwrap();
-        }
-    }
-    sum
+    [mounted.supervisor(), mounted.pid()]
+        .map(vistafs::wake_ups)
+        .iter()
+        .sum()
 }
 
 /// Waits until nobody has been woken for so long.
 fn wait_until_asleep(mounted: &Mounted, quiet: Duration) {
-    wait_for(LONG, "nobody is woken", || {
+    wait_until("nobody is woken", || {
         let before = wake_ups(mounted);
         std::thread::sleep(quiet);
         wake_ups(mounted) == before
@@ -58,7 +48,7 @@ fn nobody_wakes_up_while_nothing_is_asked() {
     // The next worker's requests wake the supervisor as well, and it falls asleep again.
     let worker = mounted.pid();
     kill_worker(&mounted, Signal::SIGKILL);
-    wait_for(LONG, "another worker serves", || mounted.pid() != worker);
+    wait_until("another worker serves", || mounted.pid() != worker);
     assert!(!mounted.read("proc/uptime").is_empty());
     wait_until_asleep(&mounted, LONGER_THAN_A_LOOK);
 }
@@ -93,7 +83,7 @@ fn a_request_that_is_stuck_is_found_after_a_long_rest() {
             // Asked again by each next worker until the other file system answers.
             let _ = file.read_at(&mut [0; 64], 0);
         });
-        wait_for(LONG, "the worker is replaced", || mounted.pid() != worker);
+        wait_until("the worker is replaced", || mounted.pid() != worker);
         kill(asleep, Signal::SIGCONT).unwrap();
     });
     assert!(!mounted.read("proc/uptime").is_empty());

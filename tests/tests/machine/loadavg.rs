@@ -9,7 +9,7 @@ use vistafs_cgroup::{Tasks, ThreadStates, Version};
 use vistafs_tests::cgroup::{TestCgroup, hierarchies};
 use vistafs_tests::container::{TestContainer, field};
 use vistafs_tests::crowd::Crowd;
-use vistafs_tests::vistafs::{MountOptions, Mounted, thread_states, wait_until};
+use vistafs_tests::vistafs::{MountOptions, Mounted, thread_states, wait_until, wake_ups};
 use vistafs_tests::{require, require_privileged};
 
 const VIEW: &str = "proc/loadavg";
@@ -323,16 +323,13 @@ fn nothing_is_done_when_nobody_asks() {
         mounted.threads(Some(SAMPLER)).is_empty()
     });
     assert!(asked.elapsed() >= Duration::from_secs(4), "{asked:?}");
-    let switches = || -> u64 {
-        let of = |dir: PathBuf| {
-            let status = std::fs::read_to_string(dir.join("status")).unwrap();
-            field(&status, "voluntary_ctxt_switches:")
-        };
-        mounted.threads(None).into_iter().map(of).sum()
-    };
-    let before = switches();
+    let before = wake_ups(mounted.pid());
     std::thread::sleep(Duration::from_secs(6));
-    assert_eq!(switches(), before, "a thread of the server has woken up");
+    assert_eq!(
+        wake_ups(mounted.pid()),
+        before,
+        "a thread of the server has woken up"
+    );
     drop(child.stdin.take());
     child.wait().unwrap();
 }

@@ -8,9 +8,7 @@ use std::process::{Child, Command, Stdio};
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require::guest;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{Mounted, descriptors, wait_for};
-
-use crate::outlives::LONG;
+use vistafs_tests::vistafs::{Mounted, descriptors, wait_until};
 
 /// KiB that each container may take, when all files that runtimes put into containers have been read.
 const MOST_EACH: i64 = 10;
@@ -83,7 +81,7 @@ fn containers_take_little_and_leave_nothing() {
     let held = || [worker, supervisor].map(descriptors);
     let gone = |open: [usize; 2]| {
         // Those of the first may have been given up as well.
-        wait_for(LONG, "no descriptor is left", || {
+        wait_until("no descriptor is left", || {
             held().iter().zip(open).all(|(now, before)| *now <= before)
         });
     };
@@ -107,7 +105,7 @@ fn containers_take_little_and_leave_nothing() {
     let what = format!(
         "no memory is left: {before:?} KiB, then {known:?}; {before_own} KiB of the worker's own"
     );
-    wait_for(LONG, &what, || {
+    wait_until(&what, || {
         let left = resident().into_iter().zip(before);
         left.map(|(now, before)| now - before)
             .all(|kib| kib <= MOST_LEFT)

@@ -4,22 +4,19 @@ use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer, field};
-use vistafs_tests::vistafs::{MountOptions, Mounted, printed, wait_for, wait_until};
+use vistafs_tests::vistafs::{MountOptions, Mounted, printed, wait_until};
 use vistafs_tests::{require, require_privileged};
 
 use crate::cgroup_tree::mounted_directory;
 
 const READERS: usize = 16;
 const MIB: u64 = 1 << 20;
-/// For a container that starts on an emulated processor.
-const LONG: Duration = Duration::from_secs(60);
 
 /// How many processes of a container have a file open that ends in `name`.
 fn open_in(cgroup: &TestCgroup, name: &str) -> usize {
@@ -56,7 +53,7 @@ fn readers_that_wait_delay_no_other_container() {
     let mut readers = TestContainer::new(&mounted, &waiting).spawn(&script);
     // There is a reader of the pipe when the command runs; this end keeps it waiting.
     let mut go_on = None;
-    wait_for(LONG, "the command runs", || {
+    wait_until("the command runs", || {
         let end = File::options()
             .write(true)
             .custom_flags(OFlag::O_NONBLOCK.bits())

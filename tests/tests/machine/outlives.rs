@@ -22,7 +22,7 @@ use vistafs_tests::require_privileged;
 use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{
     MountOptions, Mounted, binary, children, copy_program, descriptors, printed, thread_states,
-    vistafs, wait_for, wait_until,
+    vistafs, wait_until,
 };
 
 use crate::cgroup_tree::mounted_directory;
@@ -36,8 +36,6 @@ const SERVES_MS: [u64; 7] = [320, 400, 20, 290, 350, 110, 500];
 /// minutes.
 const SLOWLY: &str = "VISTAFS_KILL_SLOWLY";
 const SLOW: Duration = Duration::from_secs(3);
-/// Nobody waits for an answer as long as that.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 pub(crate) fn kill_worker(mounted: &Mounted, signal: Signal) -> u32 {
     let pid = mounted.pid();
@@ -231,7 +229,7 @@ fn no_reader_notices_that_workers_are_killed() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let _stop_inside = StopInside(&mounted);
+    let stop_inside = StopInside(&mounted);
     // Before the first kill: what ends with EINTR while they begin, ends them.
     for child in walkers.iter_mut().chain([&mut inside]) {
         let mut line = String::new();
@@ -271,7 +269,6 @@ fn no_reader_notices_that_workers_are_killed() {
             poll_for_ever(&pressure, stop, polls);
         });
         let _stop = StopAtEnd(stop);
-        let _stop_inside = StopInside(&mounted);
         let slowly = std::env::var_os(SLOWLY).is_some();
         for serves in SERVES_MS.into_iter().cycle().take(KILLS) {
             let serves = if slowly {
@@ -285,12 +282,13 @@ fn no_reader_notices_that_workers_are_killed() {
             kill_worker(&mounted, Signal::SIGKILL);
             // Until those who waited have been counted.
             let seen = reads.so_far();
-            wait_for(LONG, "readers go on", || {
+            wait_until("readers go on", || {
                 reads.so_far() >= seen + twice_each || stop.load(Ordering::Relaxed)
             });
             waits.push(reads.take_longest());
         }
     });
+    drop(stop_inside);
     waits.sort();
     let [half, most, all] = [50, 90, 100].map(|percent| percentile(&waits, percent));
     println!(
@@ -460,7 +458,7 @@ fn an_upgrade_exchanges_both_processes_and_no_reader_notices() {
             let held = *held.get_or_insert_with(|| fewest_descriptors(supervisor));
             wait_until("it holds what it held", || descriptors(supervisor) == held);
             let seen = reads.so_far();
-            wait_for(LONG, "readers go on", || {
+            wait_until("readers go on", || {
                 reads.so_far() > seen + 6 || stop.load(Ordering::Relaxed)
             });
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
@@ -622,24 +620,20 @@ pub(crate) fn stop_process(pid: Pid) {
 /// `last` is the generation of the one before, which has left requests behind: 0 at first.
 fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str, last: &mut u32) -> Pid {
     let mut stopped = None;
-    wait_for(
-        LONG,
-        "the worker is stopped while it serves the view",
-        || {
-            let pid = Pid::from_raw(mounted.pid().cast_signed());
-            stop_process(pid);
-            let mut in_flight = memory.unfinished();
-            in_flight.retain(|request| request.generation > *last);
-            let is_it = !in_flight.is_empty() && in_flight.iter().all(|r| r.view_name == view);
-            if is_it {
-                *last = in_flight[0].generation;
-                stopped = Some(pid);
-            } else {
-                kill(pid, Signal::SIGCONT).unwrap();
-            }
-            stopped.is_some()
-        },
-    );
+    wait_until("the worker is stopped while it serves the view", || {
+        let pid = Pid::from_raw(mounted.pid().cast_signed());
+        stop_process(pid);
+        let mut in_flight = memory.unfinished();
+        in_flight.retain(|request| request.generation > *last);
+        let is_it = !in_flight.is_empty() && in_flight.iter().all(|r| r.view_name == view);
+        if is_it {
+            *last = in_flight[0].generation;
+            stopped = Some(pid);
+        } else {
+            kill(pid, Signal::SIGCONT).unwrap();
+        }
+        stopped.is_some()
+    });
     stopped.unwrap()
 }
 
@@ -737,7 +731,7 @@ fn a_worker_that_is_stuck_is_replaced() {
         scope.spawn(|| pound(&path, &stop));
         let stuck = stop_while_it_serves(&mounted, &memory, "uptime", &mut 0);
         let replaced = || mounted.pid() != stuck.as_raw().cast_unsigned();
-        wait_for(LONG, "the worker is replaced", replaced);
+        wait_until("the worker is replaced", replaced);
     });
     assert!(!mounted.read("proc/uptime").is_empty());
     let (status, messages) = mounted.end(Signal::SIGTERM);

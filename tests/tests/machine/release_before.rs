@@ -28,9 +28,9 @@ use tempfile::TempDir;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_privileged;
 use vistafs_tests::stop_at_end::StopAtEnd;
-use vistafs_tests::vistafs::{binary, children, copy_program, printed, vistafs, wait_for};
+use vistafs_tests::vistafs::{binary, children, copy_program, printed, vistafs, wait_until};
 
-use crate::outlives::{LONG, Reads, read_for_ever};
+use crate::outlives::{Reads, read_for_ever};
 
 /// The directory of a mount: whoever is started with this is the release before.
 const PLAYS: &str = "VISTAFS_TEST_RELEASE_BEFORE";
@@ -301,7 +301,7 @@ fn under_load(played: &mut Played, change: impl FnOnce(&mut Played, &dyn Fn())) 
     let names = ["cpuinfo", "loadavg", "meminfo", "stat", "swaps", "uptime"];
     let paths = |below: &str| names.map(|name| played.path(below).join(name));
     let (on_host, in_container) = (paths("proc"), paths(&cgroup.address("proc")));
-    wait_for(LONG, "it has used some CPU time", || {
+    wait_until("it has used some CPU time", || {
         cpu_time(&in_container[3]) > 10
     });
     let time = cpu_time(&in_container[3]);
@@ -322,7 +322,7 @@ fn under_load(played: &mut Played, change: impl FnOnce(&mut Played, &dyn Fn())) 
         let _stop = StopAtEnd(stop);
         let go_on = || {
             let seen = reads.so_far();
-            wait_for(LONG, "readers go on", || {
+            wait_until("readers go on", || {
                 reads.so_far() > seen + 24 || stop.load(Ordering::Relaxed)
             });
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
@@ -349,7 +349,7 @@ fn an_upgrade_from_it_is_not_noticed() {
         played.tell("upgrade");
         let program = played.dir.path().join("vistafs");
         let executed = format!("/proc/{pid}/exe");
-        wait_for(LONG, "it is the next program", || {
+        wait_until("it is the next program", || {
             // For an instant the process has none.
             std::fs::read_link(&executed).is_ok_and(|executed| executed == program)
         });
@@ -358,7 +358,7 @@ fn an_upgrade_from_it_is_not_noticed() {
             let status = printed(&vistafs(&["status", "--json", "--mount", &root]));
             serde_json::from_str(&status).unwrap()
         };
-        wait_for(LONG, "it answers", || {
+        wait_until("it answers", || {
             let status = vistafs(&["status", "--mount", &root]).status;
             status.success()
         });
@@ -369,7 +369,7 @@ fn an_upgrade_from_it_is_not_noticed() {
         let worker = children(pid)[0];
         assert_eq!(told["worker"]["pid"], worker, "{told}");
         kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).unwrap();
-        wait_for(LONG, "another worker serves", || children(pid) != [worker]);
+        wait_until("another worker serves", || children(pid) != [worker]);
         go_on();
         let _ = printed(&vistafs(&["upgrade", "--mount", &root]));
         go_on();

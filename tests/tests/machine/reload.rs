@@ -11,6 +11,8 @@ use nix::unistd::Pid;
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{MountOptions, Mounted, children, printed, vistafs, wait_until};
 
+use crate::custom_files;
+
 fn mounted(config: &str) -> Mounted {
     Mounted::with(&MountOptions {
         config: config.into(),
@@ -176,11 +178,9 @@ fn what_a_worker_leaves_undone_is_answered_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
     let begun = dir.path().join("begun");
-    let mounted = mounted(&format!(
-        "[worker]\nstuck_seconds = 300\n[[file]]\npath = \"proc/site/slow\"\nuser = \"nobody\"\n\
-         timeout_ms = 60000\ncommand = [\"/bin/sh\", \"-c\", \"echo >>{} && sleep 20 && echo done\"]\n",
-        begun.display()
-    ));
+    let script = format!("echo >>{} && sleep 20 && echo done", begun.display());
+    let mounted =
+        custom_files::mounted(custom_files::command("slow", &script, "timeout_ms = 60000"));
     let times = || std::fs::read(&begun).map_or(0, |lines| lines.len());
     let slow = mounted.path("proc/site/slow");
     let reader = std::thread::spawn(move || std::fs::read_to_string(slow));

@@ -8,9 +8,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{MountOptions, Mounted, thread_states, wait_for};
+use vistafs_tests::vistafs::{MountOptions, Mounted, thread_states, wait_until};
 
-use crate::outlives::{LONG, stop_process};
+use crate::outlives::stop_process;
 
 /// Lets a process go on that was stopped, however the test ends.
 struct GoesOn(Pid);
@@ -84,12 +84,12 @@ fn a_worker_that_hangs_in_the_kernel_is_told_apart() {
         let mut attempts = (0..ATTEMPTS).map(|_| hangs_soon(worker, &other, asleep, read_both));
         let goes_on = attempts.find_map(|hangs| hangs);
         assert!(goes_on.is_some(), "no thread hangs");
-        wait_for(LONG, "the worker is replaced", || mounted.pid() != worker);
+        wait_until("the worker is replaced", || mounted.pid() != worker);
         assert!(!mounted.read("proc/uptime").is_empty());
         // Before the next one is found stuck as well.
         drop(goes_on);
     });
-    wait_for(LONG, "the kernel lets it go", || {
+    wait_until("the kernel lets it go", || {
         !std::path::Path::new(&format!("/proc/{worker}")).exists()
     });
     let (status, messages) = mounted.end(Signal::SIGTERM);

@@ -15,12 +15,7 @@ use vistafs_tests::container::TestContainer;
 use vistafs_tests::require::rounds;
 use vistafs_tests::require_privileged;
 use vistafs_tests::stop_at_end::StopAtEnd;
-use vistafs_tests::vistafs::{
-    MountOptions, Mounted, binary, printed, vistafs, wait_for, wait_until,
-};
-
-/// Starting takes some seconds where the machine is emulated.
-const LONG: Duration = Duration::from_secs(60);
+use vistafs_tests::vistafs::{MountOptions, Mounted, binary, printed, vistafs, wait_until};
 
 fn handing_over() -> MountOptions {
     MountOptions {
@@ -99,7 +94,7 @@ fn under_load(mounted: &Mounted, act: impl FnOnce(&dyn Fn(&str))) -> u64 {
         let _stop = StopAtEnd(stop);
         act(&|what| {
             let seen = reads.load(Ordering::Relaxed);
-            wait_for(LONG, &format!("readers go on {what}"), || {
+            wait_until(&format!("readers go on {what}"), || {
                 reads.load(Ordering::Relaxed) > seen + 6 || stop.load(Ordering::Relaxed)
             });
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed {what}");
@@ -136,7 +131,7 @@ fn nobody_notices_that_the_mount_is_handed_over() {
             };
             let begun = Instant::now();
             let old = mounted.succeed(&options);
-            wait_for(LONG, "the new one serves", || {
+            wait_until("the new one serves", || {
                 serving(&mounted) == Some(mounted.supervisor().into())
             });
             longest = longest.max(begun.elapsed());
@@ -220,7 +215,7 @@ fn the_first_one_has_nobody_to_ask_and_makes_its_directory() {
         .args(["mount", "--handover", "--mkdir", "--no-repair", mount])
         .spawn()
         .unwrap();
-    wait_for(LONG, "it serves", || {
+    wait_until("it serves", || {
         vistafs(&["status", "--mount", mount]).status.success()
     });
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();

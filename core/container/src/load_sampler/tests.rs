@@ -62,6 +62,11 @@ impl Small {
         self.write("c/box/cgroup.threads", &tids);
     }
 
+    /// As nobody of the container's own asks.
+    fn load(&self, sampler: &LoadSampler, container: &Arc<Container>) -> Load {
+        sampler.load(container, &self.host, None).unwrap().unwrap()
+    }
+
     fn container(&self) -> Arc<Container> {
         let located = self.hierarchies.locate_path(Path::new("/box")).unwrap();
         let offset = Offset::default();
@@ -120,12 +125,7 @@ fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
     small.set_threads("S");
     let sampler = LoadSampler::with_period(Duration::from_secs(5), Duration::from_millis(10));
     let container = small.container();
-    let load = || {
-        sampler
-            .load(&container, &small.host, None)
-            .unwrap()
-            .unwrap()
-    };
+    let load = || small.load(&sampler, &container);
     assert_eq!(load().averages, Averages::steady(0));
     assert!(is_running(&sampler));
     small.set_threads("RR");
@@ -147,12 +147,7 @@ fn a_reader_is_served_the_last_sample() {
     // Every process samples at the same instants; none may be between the two readings.
     let sampler = LoadSampler::with_period(NEVER, NEVER);
     let container = small.container();
-    let load = || {
-        sampler
-            .load(&container, &small.host, None)
-            .unwrap()
-            .unwrap()
-    };
+    let load = || small.load(&sampler, &container);
     let first = load();
     small.set_threads("RRRR");
     std::thread::sleep(Duration::from_millis(250));
@@ -246,13 +241,7 @@ fn one_that_moves_keeps_its_averages() {
     let moved = Arc::new(container.moved_to(&small.hierarchies, elsewhere));
     drop(container);
     wait_until("the old one has left", || !is_running(&sampler));
-    let load = || {
-        sampler
-            .load(&moved, &small.host, None)
-            .unwrap()
-            .unwrap()
-            .averages
-    };
+    let load = || small.load(&sampler, &moved).averages;
     let first = load();
     assert_ne!(first, Averages::steady(0), "it goes on from 2");
     assert_ne!(
