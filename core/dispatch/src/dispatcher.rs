@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
@@ -15,7 +15,6 @@ use vistafs_view::{
 };
 
 use crate::address::{self, Addresses};
-use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
@@ -25,7 +24,6 @@ use crate::kept_text::Budget;
 use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
-use crate::pace::{Pace, Slowness};
 use crate::passing::Passing;
 use crate::pinned::{Freshness, Pinned};
 use crate::place::Place;
@@ -34,7 +32,9 @@ use crate::tree::{Node, TOP, Tree};
 mod files;
 mod hot;
 mod pinned;
+pub(crate) mod schedule;
 mod trees;
+mod whom;
 
 pub(crate) use files::Poll;
 pub use pinned::PageCache;
@@ -116,17 +116,11 @@ pub struct Dispatcher {
     hot: Option<Hot>,
     open_files: OpenFiles,
     waiting: Waiting,
-    // Of callers on the host; each container has its own.
-    aside: Arc<Aside>,
     texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
-    // Whether any view may wait for others than the kernel.
-    has_slow: bool,
-    // Of containers whose requests take long.
-    slowness: Slowness,
-    // Of callers on the host; each container has its own.
-    pace: Arc<Pace>,
+    // Views, by index, that a container has crashed workers with, by its tag.
+    quarantined: OnceLock<Vec<(usize, u32)>>,
     passing: Passing,
     // Of the views; that of `metrics` itself, which is the last, is not counted.
     figures: Figures,
@@ -181,7 +175,6 @@ impl Dispatcher {
         let open_files = OpenFiles::new(mark);
         containers.settle_as_well(open_files.spares());
         Self {
-            has_slow: views.iter().any(Served::takes_time),
             tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
             views,
             containers,
@@ -190,12 +183,10 @@ impl Dispatcher {
             hot: None,
             open_files,
             waiting: Waiting::default(),
-            aside: Arc::default(),
             texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
-            slowness: Slowness::default(),
-            pace: Arc::default(),
+            quarantined: OnceLock::new(),
             passing: Passing::default(),
             figures,
             started: SystemTime::now(),
@@ -217,6 +208,27 @@ impl Dispatcher {
     /// Views, by name, that pass the host's file for good. To be said once, before serving.
     pub fn pass_views(&self, names: &[&'static str]) {
         self.passing.set_views(names);
+    }
+
+    /// Views, by name, each with the tag of a container that gets EIO from it: it has crashed workers there. To
+    /// be said once, before serving.
+    pub fn quarantine<'n>(&self, pairs: impl IntoIterator<Item = (&'n str, u32)>) {
+        let index = |name: &str| self.views.iter().position(|view| view.name == name);
+        let known = pairs
+            .into_iter()
+            .filter_map(|(name, tag)| Some((index(name)?, tag)));
+        let _ = self.quarantined.set(known.collect());
+    }
+
+    fn is_quarantined(&self, view: usize, container: &Container) -> bool {
+        let Some(quarantined) = self.quarantined.get().filter(|pairs| !pairs.is_empty()) else {
+            return false;
+        };
+        quarantined.contains(&(view, container.tag()))
+    }
+
+    fn is_tree(&self, view: usize) -> bool {
+        matches!(self.views[view].provider, Provider::Tree(_))
     }
 
     /// Whose numbers are read where `shows` was found out: the host's if the view passes them.
@@ -272,7 +284,7 @@ impl Dispatcher {
             (Node::Directory(_), Some(cgroup)) => {
                 let child = address::child(&self.containers, &self.tree, cgroup, place.node, name)
                     .ok_or(DispatchError::NoEntry)?;
-                let attributes = self.attributes_of(&child, asker)?;
+                let attributes = self.attributes_in_fixed(&child, asker)?;
                 (child, attributes, false)
             }
             (Node::Directory(_), None) if place.node == TOP && name == address::NAME => {
@@ -297,7 +309,7 @@ impl Dispatcher {
                 }
                 let attributes = match named {
                     Some(attributes) => attributes,
-                    None => self.attributes_of(&child, asker)?,
+                    None => self.attributes_in_fixed(&child, asker)?,
                 };
                 (child, attributes, lasting)
             }
@@ -484,6 +496,29 @@ impl Dispatcher {
         })
     }
 
+    /// The attributes of what is in a directory of the fixed tree. Of the top of a tree view they are told without
+    /// asking the view, as the kernel holds the lock of a directory that all containers see; the kernel
+    /// asks for them again.
+    fn attributes_in_fixed(
+        &self,
+        place: &Place,
+        asker: Asker,
+    ) -> Result<Attributes, DispatchError> {
+        match *self.tree.node(place.node) {
+            Node::View(view) if self.is_tree(view) => Ok(Attributes {
+                number: place.number(&self.tree),
+                kind: NodeKind::Directory,
+                mode: self.views[view].mode,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                changeable: true,
+                pinned: None,
+            }),
+            _ => self.attributes_of(place, asker),
+        }
+    }
+
     fn node_attributes(&self, place: &Place, node: &NodeAttributes) -> Attributes {
         Attributes {
             number: place.number(&self.tree),
@@ -504,13 +539,10 @@ impl Dispatcher {
                 Ok(container) => Ok(Shows::Container(container)),
                 Err(_) => return Err(DispatchError::Stale),
             },
-            None => self
-                .containers
-                .caller(asker.tid)
-                .map(|caller| match caller {
-                    Caller::Host => Shows::Host,
-                    Caller::Inside(container) => Shows::Container(container),
-                }),
+            None => whom::caller(&self.containers, asker.tid).map(|caller| match caller {
+                Caller::Host => Shows::Host,
+                Caller::Inside(container) => Shows::Container(container),
+            }),
         };
         shows.map_err(|error| {
             let thread = format_args!("thread {}", asker.tid).to_string();
@@ -540,8 +572,7 @@ impl Dispatcher {
     }
 
     fn only_host_root(&self, asker: Asker) -> Result<(), DispatchError> {
-        let host = matches!(self.containers.caller(asker.tid), Ok(Caller::Host));
-        if host && asker.uid == 0 {
+        if asker.uid == 0 && self.containers.is_on_host(asker.tid) {
             Ok(())
         } else {
             Err(DispatchError::NoEntry)

@@ -56,6 +56,12 @@ pub enum DispatchError {
     /// No number is left for one more open file.
     #[error("too many open files")]
     TooManyOpen,
+    /// So many requests of the container wait that there is no room for one more.
+    #[error("too many requests of this container wait")]
+    Busy,
+    /// The container has crashed workers with this view.
+    #[error("this view is in quarantine for this container")]
+    Quarantined,
     /// A panic, caught.
     #[error("internal error")]
     Panic,
@@ -74,7 +80,7 @@ impl DispatchError {
         match self {
             Self::NoEntry => libc::ENOENT,
             // Any other error would have the kernel drop the name, which its owner may be binding.
-            Self::NotYours => libc::ENOMEM,
+            Self::NotYours | Self::Busy => libc::ENOMEM,
             Self::NotAsked => libc::ENOSYS,
             Self::Stale => libc::ESTALE,
             Self::NotDirectory => libc::ENOTDIR,
@@ -96,7 +102,7 @@ impl DispatchError {
             | Self::NotAgain(errno) => errno.raw_os_error(),
             // As a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
-            Self::TextLost | Self::Panic => libc::EIO,
+            Self::TextLost | Self::Quarantined | Self::Panic => libc::EIO,
         }
     }
 
@@ -150,6 +156,8 @@ mod tests {
             (DispatchError::ContainerGone, libc::ENODEV),
             (DispatchError::Panic, libc::EIO),
             (DispatchError::TextLost, libc::EIO),
+            (DispatchError::Busy, libc::ENOMEM),
+            (DispatchError::Quarantined, libc::EIO),
             (ViewError::Answer(Errno::BUSY).into(), libc::EBUSY),
             (DispatchError::NotAgain(Errno::INVAL), libc::EINVAL),
             (

@@ -5,11 +5,13 @@
 //! | file | owns |
 //! |---|---|
 //! | `fuse.rs` | converts requests and replies; catches panics; nothing else |
-//! | `fuse/noting.rs` | notes requests in flight in the handover memory |
+//! | `fuse/guard.rs` | what is around each request: its note, its turn, its cost, its panics |
 //! | `dispatcher.rs` | what each operation does |
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
 //! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
 //! | `dispatcher/trees.rs` | the same for what tree views serve |
+//! | `dispatcher/schedule.rs` | where a request runs: at once, or in its container's queue |
+//! | `dispatcher/whom.rs` | the caller of a request, found out once |
 //! | `dispatcher/pinned.rs` | the same for pinned nodes |
 //! | `dispatcher/hot.rs` | the same for the hot tree |
 //! | `pinned.rs` | pinned nodes: texts that the page cache may keep for a while |
@@ -21,8 +23,6 @@
 //! | `open_files.rs` | open handles: view, container and text |
 //! | `kept_text.rs` | what has been read of them, for the next process |
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
-//! | `aside.rs` | requests that may take long, each container's on a thread of its own |
-//! | `pace.rs` | whose requests take long |
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
 //! | `redo.rs` | answers what dead workers have left unanswered |
 //! | `passing.rs` | which views pass the host's files to containers |
@@ -40,7 +40,6 @@
 
 mod abi;
 mod address;
-mod aside;
 mod channel;
 mod complaints;
 mod dispatcher;
@@ -53,7 +52,6 @@ mod metrics;
 mod names;
 mod number;
 mod open_files;
-mod pace;
 mod passing;
 mod pinned;
 mod place;

@@ -125,6 +125,12 @@ impl OpenFile {
         }
     }
 
+    /// Whether it is known what stands behind it. Never waits for who is opening that just now.
+    pub(crate) fn has_channel_known(&self) -> bool {
+        let behind = self.behind.try_lock();
+        behind.is_some_and(|behind| !matches!(*behind, Behind::Unknown | Behind::Lasting(_)))
+    }
+
     /// A place for the next one.
     fn vacant() -> Self {
         let nothing = Access {

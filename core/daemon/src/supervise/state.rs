@@ -14,7 +14,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::suspects::Suspects;
-use crate::link::PutAside;
+use crate::link::{PutAside, Quarantined};
 use crate::plugins::LeftOut;
 
 /// The form that is written here.
@@ -55,6 +55,9 @@ pub(crate) struct State {
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
+    /// Views that are kept from single containers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) quarantined: Vec<Quarantined>,
     /// Plugins that are not loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) left_out: Vec<LeftOut>,
@@ -147,6 +150,7 @@ impl State {
             ends: Vec::new(),
             reasons: BTreeMap::new(),
             put_aside: Vec::new(),
+            quarantined: Vec::new(),
             left_out: Vec::new(),
             configuration: None,
             passing: false,
