@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use vistafs_host::{Host, HostError, NamespaceKey, NamespaceKind, Process};
 use vistafs_text::pid_cgroup;
 
+use crate::held::Held;
 use crate::offload::{Offload, Queue};
 use crate::pace::Pace;
 
@@ -92,6 +93,8 @@ pub struct Account {
     /// Requests of views that wait for something else than the kernel. Nobody should wait for a command
     /// because the container has many processes, or for a walk because it has a slow command.
     pub waits: Arc<Queue>,
+    /// What its open files hold.
+    pub held: Arc<Held>,
     /// Requests that wait for discovery while the kernel holds a lock.
     locked: AtomicUsize,
 }
@@ -102,6 +105,7 @@ impl Account {
             pace,
             work: Queue::new(pool),
             waits: Queue::new(pool),
+            held: Held::new(pool.totals()),
             locked: AtomicUsize::new(0),
         })
     }

@@ -32,3 +32,20 @@ pub const DESCRIPTORS_OF_NAMESPACES: usize = 3;
 pub const PROCESSES_LOOKED_AT: usize = 512;
 /// Ancestors of a process that are looked at to find out when its container began.
 pub const ANCESTORS_LOOKED_AT: usize = 128;
+
+/// Bytes of texts and listings that open files hold for one tenant. The oldest is let go for more: a text is
+/// then an error to who reads on in its middle, a directory is listed again.
+pub const HELD_BYTES: usize = 8 << 20;
+/// Bytes of all of them above which a tenant holds [`HELD_BYTES_ALWAYS`] only.
+pub const HELD_BYTES_OF_ALL: usize = 128 << 20;
+/// Bytes that each tenant may hold, whatever the others hold.
+pub const HELD_BYTES_ALWAYS: usize = 256 << 10;
+
+/// Files and directories that one tenant may have open. One more is answered with ENFILE.
+pub const OPEN_FILES: usize = 1 << 16;
+/// Open files of all tenants above which a tenant may have [`OPEN_FILES_ALWAYS`] only.
+pub const OPEN_FILES_OF_ALL: usize = 1 << 20;
+/// Files that each tenant may have open, whatever the others have.
+pub const OPEN_FILES_ALWAYS: usize = 1 << 10;
+/// Bytes that an open file is taken for, beside what it holds.
+pub const OPEN_FILE: usize = 320;

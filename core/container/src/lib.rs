@@ -17,6 +17,7 @@
 //! | `account.rs` | what a tenant is charged for: its pace and its queues |
 //! | `pace.rs` | how much of the serving threads it takes |
 //! | `offload.rs` | the threads that serve what waits in queues |
+//! | `held.rs` | what its open files hold |
 //! | `budgets.rs` | what containers may take of the daemon |
 //! | `eldest.rs` | who stands in for an init |
 //! | `lifetime.rs` | forgetting containers that have ended |
@@ -37,6 +38,7 @@ mod container;
 mod containers;
 mod eldest;
 mod error;
+mod held;
 mod kept;
 mod lifetime;
 mod load;
@@ -53,6 +55,7 @@ pub use account::{Account, WaitsWithLock};
 pub use container::Container;
 pub use containers::{Caller, Containers, Identity, Settle};
 pub use error::ContainerError;
+pub use held::{Charge, Held, Holds, OpenCount};
 pub use kept::Lasting;
 pub use load::Load;
 pub use load_sampler::LoadSampler;

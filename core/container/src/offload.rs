@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::held::Totals;
 use crate::{budgets, thread_time};
 
 /// How long an idle thread stays: to start another one takes longer than most of what it serves.
@@ -37,6 +38,7 @@ pub struct Offload {
     more: Condvar,
     // Of everything that waits.
     bytes: AtomicUsize,
+    totals: Arc<Totals>,
 }
 
 #[derive(Default)]
@@ -168,6 +170,11 @@ impl Queue {
 }
 
 impl Offload {
+    /// What the open files of all tenants hold.
+    pub(crate) fn totals(&self) -> &Arc<Totals> {
+        &self.totals
+    }
+
     fn make_ready(self: &Arc<Self>, queue: Arc<Queue>) {
         let mut state = self.state.lock();
         state.ready.push_back(queue);

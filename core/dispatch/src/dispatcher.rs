@@ -360,7 +360,12 @@ impl Dispatcher {
     /// `NotDirectory`, `Stale`, `TooManyOpen`; `NoEntry` for a caller that may not see it.
     pub fn open_directory(&self, number: u64, asker: Asker) -> Result<u64, DispatchError> {
         let listing = self.list(number, asker)?;
-        let handle = self.open_files.open_listing(listing);
+        let shows = match whom::caller(&self.containers, asker.tid) {
+            Ok(Caller::Inside(container)) => Shows::Container(container),
+            _ => Shows::Host,
+        };
+        let held = &self.account(&shows).held;
+        let handle = self.open_files.open_listing(listing, held);
         handle.ok_or(DispatchError::TooManyOpen)
     }
 

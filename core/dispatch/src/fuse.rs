@@ -327,7 +327,6 @@ impl Filesystem for VistaFs {
         let asks = Asks::Read {
             node: ino.0,
             handle: fh.0,
-            offset,
             for_page_cache,
         };
         self.serve(req, noted, (asks, 0), move |dispatcher, admission| {

@@ -40,6 +40,8 @@ pub(crate) struct Poll {
 struct Part {
     text: Option<Arc<Vec<u8>>>,
     range: Range<usize>,
+    // The rest is held for the next read.
+    is_of_more: bool,
 }
 
 impl Dispatcher {
@@ -79,6 +81,9 @@ impl Dispatcher {
         }
         let page_cache = self.page_cache(number, &file);
         self.took(file.view, &file.shows, counted.took());
+        let mut file = file;
+        let count = self.account(&file.shows).held.open();
+        file.count = Some(count.ok_or(DispatchError::TooManyOpen)?);
         let handle = self.open_files.open(file);
         Ok((handle.ok_or(DispatchError::TooManyOpen)?, page_cache))
     }
@@ -119,10 +124,13 @@ impl Dispatcher {
         let file = self.opened_counted(file, number, (handle, opened), &mut counted, asker)?;
         let read = self.read_file((handle, &file), offset, size, asker);
         self.took(file.view, &file.shows, counted.took());
+        if read.as_ref().is_ok_and(|part| part.is_of_more) {
+            file.count_text(&self.account(&file.shows).held);
+        }
         // Before its reader is told, who may look at the figures then, or close it: it is to be the only
         // one who has it.
         drop(file);
-        let Part { text, range } = counted.end(read)?;
+        let Part { text, range, .. } = counted.end(read)?;
         reply(text.as_deref().map_or(&[], |bytes| &bytes[range]));
         self.open_files.give_back_shared(text);
         Ok(())
@@ -159,7 +167,9 @@ impl Dispatcher {
         let to = from.saturating_add(size).min(length);
         // Before anybody is told: then this process may end at any instant.
         self.keep(handle, file, &mut text, is_new, from..to);
-        let shown = if from == length {
+        let is_of_more = to < length;
+        let shown = if !is_of_more {
+            // Nobody needs the rest: a tenant may keep thousands of descriptors that it has read.
             text.ended_at = Some(length as u64);
             text.rendered = false;
             text.take()
@@ -169,6 +179,7 @@ impl Dispatcher {
         Ok(Part {
             text: shown,
             range: from..to,
+            is_of_more,
         })
     }
 

@@ -39,7 +39,6 @@ pub(crate) enum Asks<'r> {
     Read {
         node: u64,
         handle: u64,
-        offset: u64,
         for_page_cache: bool,
     },
     Write(u64, u64),
@@ -149,7 +148,6 @@ impl Dispatcher {
             Asks::Read {
                 node,
                 handle,
-                offset,
                 for_page_cache,
             } => {
                 if for_page_cache && !self.is_hot() && self.pinned.view(node).is_none() {
@@ -159,7 +157,8 @@ impl Dispatcher {
                 let whose = self.by_handle(node, handle)?;
                 return Some(Target {
                     waits: self.views[whose.1].takes_time(),
-                    renders: offset == 0,
+                    // It may, wherever it reads: what was read to its end is rendered again.
+                    renders: true,
                     counts_itself: true,
                     ..Target::of(whose.0, whose.1)
                 });
@@ -397,6 +396,18 @@ impl Dispatcher {
         }
     }
 
+    /// The queue of a thread's container.
+    pub(crate) fn queue_of_thread(&self, tid: u32) -> Arc<Queue> {
+        let account = match self.containers.identify(tid) {
+            Ok(Identity::Found(Caller::Inside(container))) => Arc::clone(container.account()),
+            Ok(Identity::Unknown(account)) => account,
+            Ok(Identity::Found(Caller::Host)) | Err(_) => {
+                Arc::clone(self.containers.host_account())
+            }
+        };
+        Arc::clone(&account.work)
+    }
+
     /// Finds out the container of a caller, on an offload thread; where its request runs then.
     pub(crate) fn discovered(&self, target: &Target, asker: Asker) -> Turn {
         match self.containers.caller(asker.tid) {
@@ -473,3 +484,6 @@ fn discover(target: &Target, account: &Arc<Account>) -> Turn {
         None => Turn::Refused(DispatchError::Busy),
     }
 }
+
+#[cfg(test)]
+mod tests;

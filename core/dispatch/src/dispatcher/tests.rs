@@ -25,7 +25,7 @@ impl View for Unused {
     }
 }
 
-const READ: Access = Access {
+pub(crate) const READ: Access = Access {
     read: true,
     write: false,
 };
@@ -34,7 +34,7 @@ const WRITE: Access = Access {
     write: true,
 };
 
-const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
+pub(crate) const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
     ViewSpec {
         name,
         path,
@@ -124,7 +124,7 @@ impl TreeView for Small {
     }
 }
 
-static SMALL: ViewSpec = ViewSpec {
+pub(crate) static SMALL: ViewSpec = ViewSpec {
     build: |_: &Options| Provider::Tree(Arc::new(Small)),
     ..spec("small", "sys/small")
 };
@@ -188,12 +188,12 @@ impl View for Guarded {
     }
 }
 
-static GUARDED: ViewSpec = ViewSpec {
+pub(crate) static GUARDED: ViewSpec = ViewSpec {
     mode: 0o666,
     build: |_: &Options| Provider::File(Arc::new(Guarded)),
     ..spec("guarded", "proc/guarded")
 };
-static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
+pub(crate) static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
 static MISSING: ViewSpec = spec("missing", "proc/no-such-file");
 
 pub(crate) fn dispatcher() -> Dispatcher {
@@ -683,7 +683,7 @@ impl TreeView for Changing {
 }
 
 static CHANGES: AtomicUsize = AtomicUsize::new(0);
-static CHANGING: ViewSpec = ViewSpec {
+pub(crate) static CHANGING: ViewSpec = ViewSpec {
     build: |_: &Options| Provider::Tree(Arc::new(Changing(AtomicUsize::new(0)))),
     ..spec("changing", "sys/changing")
 };
