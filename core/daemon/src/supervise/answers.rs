@@ -59,7 +59,7 @@ impl Supervisor {
             "put_aside": self.state.put_aside,
             "left_out": self.state.left_out,
             "passing": self.state.passing,
-            "hot": self.state.hot,
+            "page_cache": self.state.page_cache,
         })
     }
 
