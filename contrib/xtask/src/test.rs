@@ -277,8 +277,8 @@ fn has_alone(layout: Layout) -> bool {
 }
 
 /// In the names of the tests that are run on this machine alone: the guests' image has not the programs;
-/// and what is only pinned on request is attacked at the pace of a real processor.
-const HERE: &str = "nspawn_ --skip podman:: --skip pinned";
+/// and what is only page-cached on request is attacked at the pace of a real processor.
+const HERE: &str = "nspawn_ --skip podman:: --skip page_cache";
 /// In the name of the tests that take CPUs away from all others: only in a guest, and after them.
 const UNPLUGS: &str = "is_unplugged";
 

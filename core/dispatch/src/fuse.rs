@@ -35,7 +35,7 @@ pub(crate) const LASTING: Duration = Duration::from_secs(3600);
 pub(crate) const ATTRIBUTES: Duration = Duration::from_secs(1);
 pub(crate) const NOT_AT_ALL: Duration = Duration::ZERO;
 /// No flush: no write is kept back. Direct I/O: no page cache that two containers could share; that
-/// of a pinned node is one container's.
+/// of a container's own node is that one's.
 pub(crate) fn opened(page_cache: PageCache) -> FopenFlags {
     let cache = match page_cache {
         PageCache::Bypassed => FopenFlags::FOPEN_DIRECT_IO,
@@ -101,7 +101,7 @@ fn asker(request: &Request) -> Asker {
 
 /// How long the kernel may keep attributes.
 pub(crate) fn kept(attributes: &Attributes) -> Duration {
-    match attributes.pinned {
+    match attributes.freshness {
         Some(fresh) => fresh.left,
         None if attributes.changeable => NOT_AT_ALL,
         None => ATTRIBUTES,
@@ -205,12 +205,12 @@ impl Filesystem for VistaFs {
             .add_capabilities(InitFlags::FUSE_AUTO_INVAL_DATA)
             .is_err()
         {
-            if self.dispatcher.is_hot() {
+            if self.dispatcher.is_without_open() {
                 let why = "the kernel has no FUSE_AUTO_INVAL_DATA, without which texts would never \
-                           be fresh again (mount without --hot)";
+                           be fresh again (mount without --page-cache)";
                 return Err(std::io::Error::other(why));
             }
-            log::info!("nothing is pinned on this mount: mount anew for that");
+            log::info!("nothing is page-cached on this mount: mount it again for that");
             self.dispatcher.keep_nothing();
         }
         Ok(())
@@ -321,7 +321,7 @@ impl Filesystem for VistaFs {
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (opened, asker) = ((fh.0, access(flags)), asker(req));
-        // For the page cache: of a pinned node, or by sendfile(2), splice(2), mmap(2) and read-ahead,
+        // For the page cache: of a page-cached node, or by sendfile(2), splice(2), mmap(2) and read-ahead,
         // which go by it in spite of direct I/O. Such reads name no owner; read(2)'s always do.
         let for_page_cache = lock_owner.is_none();
         let asks = Asks::Read {
@@ -380,7 +380,7 @@ impl Filesystem for VistaFs {
         reply: ReplyEmpty,
     ) {
         self.serve_at_once(req, of_file(opcode::FLUSH, ino, fh), move |dispatcher| {
-            if dispatcher.is_hot() {
+            if dispatcher.is_without_open() {
                 // Then it is not asked for any more.
                 reply.error(errno(&DispatchError::NotAsked));
             } else {
@@ -498,7 +498,7 @@ impl Filesystem for VistaFs {
         self.serve_at_once(req, of_node(opcode::STATFS, ino), tell);
     }
 
-    /// Never ENOSYS but in the hot tree: it switches polling off for every file of the mount.
+    /// Never ENOSYS but on a connection without OPEN: it switches polling off for every file of the mount.
     fn poll(
         &self,
         req: &Request,

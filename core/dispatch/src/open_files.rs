@@ -284,6 +284,11 @@ impl OpenFiles {
         own.or_else(|| self.adopted.get(&handle))
     }
 
+    /// Whether a handle is of this process, and not of an earlier worker.
+    pub(crate) fn is_own(&self, handle: u64) -> bool {
+        self.own(handle).is_some()
+    }
+
     /// Closes a file. What stood behind it is open until the one that is returned is dropped.
     pub(crate) fn close(&self, handle: u64) -> Option<OpenFile> {
         let own = self.own(handle).and_then(|number| self.files.close(number));

@@ -61,7 +61,7 @@ impl Supervisor {
             "quarantined": self.state.quarantined,
             "left_out": self.state.left_out,
             "passing": self.state.passing,
-            "hot": self.state.hot,
+            "page_cache": self.state.page_cache,
         })
     }
 

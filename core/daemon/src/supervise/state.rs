@@ -67,9 +67,9 @@ pub(crate) struct State {
     /// Whether containers are passed the host's files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) passing: bool,
-    /// Whether it is a mount of the hot tree.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) hot: bool,
+    /// Whether it is a mount of the page-cache tree.
+    #[serde(default, alias = "hot", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) page_cache: bool,
     /// What was served at the last crashes.
     #[serde(default)]
     pub(crate) suspects: Suspects,
@@ -154,7 +154,7 @@ impl State {
             left_out: Vec::new(),
             configuration: None,
             passing: false,
-            hot: false,
+            page_cache: false,
             suspects: Suspects::default(),
             handed: None,
         }

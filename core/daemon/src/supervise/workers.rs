@@ -234,7 +234,7 @@ impl Supervisor {
         WorkerProcess::start(
             &self.program,
             &self.options,
-            self.state.hot,
+            self.state.page_cache,
             (&self.device, handover),
             &prepare,
         )

@@ -12,7 +12,7 @@ use vistafs_view::{
     Access, Asker, Context, Errno, NodeId, Provider, Registered, Request, View, ViewError,
 };
 
-use super::pinned::Reader;
+use super::page_cache::Reader;
 use super::{Dispatcher, PageCache, SCRATCH, alive_or_gone};
 use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
@@ -49,15 +49,15 @@ impl Dispatcher {
     /// cache.
     ///
     /// # Errors
-    /// `IsDirectory`, `Stale`, `Caller`, `TooManyOpen`; what a tree view answers; in the hot tree
-    /// `NotAsked`.
+    /// `IsDirectory`, `Stale`, `Caller`, `TooManyOpen`; what a tree view answers; `NotAsked` on a
+    /// connection without OPEN.
     pub fn open(
         &self,
         number: u64,
         access: Access,
         asker: Asker,
     ) -> Result<(u64, PageCache), DispatchError> {
-        if self.is_hot() {
+        if self.no_open {
             return Err(DispatchError::NotAsked);
         }
         let mut counted = self.figures.begin(Operation::Open);
@@ -79,7 +79,7 @@ impl Dispatcher {
             // Now, because what may be written depends on who has opened it, as with the kernel's.
             self.behind(&file, asker)?;
         }
-        let page_cache = self.page_cache(number, &file);
+        let page_cache = self.caching_of(number, &file);
         self.took(file.view, &file.shows, counted.took());
         let mut file = file;
         let count = self.account(&file.shows).held.open();
@@ -117,8 +117,10 @@ impl Dispatcher {
         asker: Asker,
         reply: impl FnOnce(&[u8]),
     ) -> Result<(), DispatchError> {
-        if let Some(hot) = &self.hot {
-            return self.read_hot(hot, number, (offset, size, Reader::Direct), asker, reply);
+        if self.no_open {
+            let cached = self.cached(number).ok_or(DispatchError::Stale)?;
+            let piece = (offset, size, Reader::Direct);
+            return self.read_cached(cached, piece, (None, asker), reply);
         }
         let mut counted = self.figures.begin(Operation::Read);
         let file = self.opened_counted(file, number, (handle, opened), &mut counted, asker)?;
@@ -275,7 +277,7 @@ impl Dispatcher {
         poll: Poll,
         asker: Asker,
     ) -> Result<u32, DispatchError> {
-        if self.is_hot() {
+        if self.no_open {
             // All that is there is ready always.
             return Err(DispatchError::NotAsked);
         }
@@ -394,7 +396,7 @@ impl Dispatcher {
     }
 
     /// The file that a handle stands for; one of another worker's is opened again.
-    fn opened(
+    pub(super) fn opened(
         &self,
         number: u64,
         handle: u64,

@@ -25,6 +25,7 @@ use vistafs_view::{Access, Asker, NodeId, Provider};
 use super::{Dispatcher, whom};
 use crate::errno::DispatchError;
 use crate::open_files::{OpenFile, Shows};
+use crate::own::OwnNode;
 use crate::tree::Node;
 
 /// What a request is about, as far as it matters where it runs.
@@ -150,17 +151,22 @@ impl Dispatcher {
                 handle,
                 for_page_cache,
             } => {
-                if for_page_cache && !self.is_hot() && self.pinned.view(node).is_none() {
+                if for_page_cache && self.cached(node).is_none() {
                     // Refused at once.
                     return None;
                 }
-                let whose = self.by_handle(node, handle)?;
+                let (mut whose, view) = self.by_handle(node, handle)?;
+                if for_page_cache || self.no_open {
+                    // Whether it is the owner's page depends on the caller.
+                    whose = Whose::Callers;
+                }
                 return Some(Target {
-                    waits: self.views[whose.1].takes_time(),
+                    waits: self.views[view].takes_time(),
+                    costs: self.has_unknown_owner(node),
                     // It may, wherever it reads: what was read to its end is rendered again.
                     renders: true,
                     counts_itself: true,
-                    ..Target::of(whose.0, whose.1)
+                    ..Target::of(whose, view)
                 });
             }
             Asks::Write(node, handle) => {
@@ -196,19 +202,11 @@ impl Dispatcher {
             }
             Asks::Nothing => return None,
         };
-        if self.is_hot() {
-            let looks_up = matches!(asks, Asks::LookUp(..));
-            let lock = if looks_up { Lock::Held } else { Lock::None };
-            return Some(Target {
-                lock,
-                view: None,
-                ..Target::of(Whose::Callers, 0)
-            });
+        if let Some(own) = self.own.node(node) {
+            return self.target_of_own(asks, own);
         }
-        if let (Asks::Attributes(_, reader), Some(view)) = (asks, self.pinned.view(node)) {
-            let file = reader.and_then(|handle| self.open_files.get(handle));
-            let whose = file.map_or(Whose::Callers, Whose::Files);
-            return Some(Target::of(whose, view));
+        if self.no_open {
+            return None;
         }
         let place = self.place(node).ok()?;
         let view = match *self.tree.node(place.node) {
@@ -248,6 +246,49 @@ impl Dispatcher {
         })
     }
 
+    /// Of a container's own directory, or what is in it.
+    fn target_of_own(&self, asks: Asks<'_>, own: OwnNode) -> Option<Target> {
+        // Where files are opened, to look one up or at its attributes renders nothing.
+        let renders = self.no_open || matches!(asks, Asks::Attributes(_, Some(_)));
+        let callers = Target {
+            view: None,
+            ..Target::of(Whose::Callers, 0)
+        };
+        match (own, asks) {
+            // All containers look for their names in there.
+            (OwnNode::All, Asks::LookUp(..)) => Some(Target {
+                lock: Lock::Held,
+                ..callers
+            }),
+            (OwnNode::All, Asks::List(_)) | (OwnNode::Link, Asks::ReadLink(_)) => Some(callers),
+            (OwnNode::Of(..), Asks::LookUp(node, _) | Asks::Attributes(node, _)) if renders => {
+                Some(Target {
+                    costs: self.has_unknown_owner(node),
+                    ..callers
+                })
+            }
+            (OwnNode::Of(_, node), Asks::Open(..)) if !self.no_open => {
+                match *self.tree.node(node) {
+                    Node::View(view) => Some(Target {
+                        counts_itself: true,
+                        ..Target::of(Whose::Callers, view)
+                    }),
+                    Node::Directory(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the owner of a container's own node is not known: it is looked for among the ancestors of the
+    /// caller then, which may have to be found out.
+    fn has_unknown_owner(&self, node: u64) -> bool {
+        match self.own.node(node) {
+            Some(OwnNode::Of(owner, _)) => self.no_open && self.own.owner(owner).is_none(),
+            _ => false,
+        }
+    }
+
     fn target_of_directory(&self, asks: Asks<'_>, place: &crate::place::Place) -> Option<Target> {
         match (asks, &place.cgroup) {
             // Containers are refused at once.
@@ -256,17 +297,6 @@ impl Dispatcher {
                 view: None,
                 ..Target::of(Whose::Named(cgroup.clone()), 0)
             }),
-            (Asks::LookUp(_, name), None) => {
-                let child = self.tree.child(place.node, name)?;
-                let Node::View(view) = *self.tree.node(child) else {
-                    return None;
-                };
-                let is_asked = !self.is_tree(view) && self.may_be_pinned(view);
-                is_asked.then(|| Target {
-                    lock: Lock::Held,
-                    ..Target::of(Whose::Callers, view)
-                })
-            }
             _ => None,
         }
     }
@@ -276,9 +306,6 @@ impl Dispatcher {
         if let Some(file) = self.open_files.get(handle) {
             let view = file.view;
             return Some((Whose::Files(file), view));
-        }
-        if self.is_hot() {
-            return Some((Whose::Callers, 0));
         }
         let place = self.place(node).ok()?;
         match *self.tree.node(place.node) {

@@ -16,6 +16,8 @@ use vistafs_view::{
 use super::schedule::{Asks, Turn};
 use super::*;
 
+mod nodes;
+
 #[derive(Debug)]
 struct Unused;
 
@@ -338,7 +340,7 @@ fn directories_are_no_files_and_files_no_directories() {
 fn addresses_are_for_root_and_are_forgotten() {
     let dispatcher = dispatcher();
     let at = |uid| dispatcher.lookup(number::ROOT, OsStr::new("at"), host(uid));
-    assert_eq!(at(1000).unwrap_err().errno(), libc::ENOENT);
+    assert_eq!(at(1000).unwrap_err().errno(), libc::ENOMEM);
     let entry = at(0).unwrap();
     assert!(!entry.lasting);
     let again = at(0).unwrap();
@@ -452,7 +454,9 @@ fn a_tree_view_decides_who_sees_what() {
     let top = find(&dispatcher, "sys/small").number;
     let lookup = |uid| dispatcher.lookup(top, OsStr::new("root"), host(uid));
     assert!(!lookup(0).unwrap().lasting);
-    assert_eq!(lookup(1).unwrap_err().errno(), libc::ENOENT);
+    assert_eq!(lookup(1).unwrap_err().errno(), libc::ENOMEM);
+    let missing = dispatcher.lookup(top, OsStr::new("none"), host(1));
+    assert_eq!(missing.unwrap_err().errno(), libc::ENOENT);
 }
 
 #[test]

@@ -26,8 +26,8 @@ impl Dispatcher {
         asker: Asker,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
-        if let Some(hot) = &self.hot {
-            return self.read_hot_link(hot, number, asker, out);
+        if let Some(own) = self.own.node(number) {
+            return self.read_own_link(own, asker, out);
         }
         let (view, place) = self.tree_place(number)?.ok_or(DispatchError::NotLink)?;
         self.in_tree(view, &place, asker, |tree, request| {
@@ -102,8 +102,22 @@ impl Dispatcher {
         name: &OsStr,
         asker: Asker,
     ) -> Result<NodeAttributes, DispatchError> {
-        self.in_tree(view, parent, asker, |tree, request| {
+        let found = self.in_tree(view, parent, asker, |tree, request| {
             tree.lookup(request, parent.within, name)
+        });
+        found.map_err(|error| {
+            if self.only_host_root(asker).is_ok() {
+                return error;
+            }
+            let tree = self.tree_view(view).ok();
+            let exists = tree.is_some_and(|tree| {
+                let of_host = Asker::administrator();
+                let found = self.with_request(None, of_host, |request| {
+                    tree.lookup(request, parent.within, name)
+                });
+                found.is_ok()
+            });
+            if exists { DispatchError::Hidden } else { error }
         })
     }
 
