@@ -4,7 +4,7 @@
 //! its answer. Who asks can be slow, silent or gone: nothing here waits.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::question::{Question, socket_path};
-use crate::inherited::{self, keep};
+use crate::inherited::{self, KeptOpen};
 
 /// Who asks is rarely more than one.
 const MOST_CONNECTIONS: usize = 16;
@@ -95,17 +95,18 @@ impl Control {
     }
 
     /// For the program after us: the listener and who waits.
-    pub(crate) fn hand(&self, asker: Option<Asker>) -> (Option<RawFd>, Option<RawFd>) {
-        let number = |descriptor: BorrowedFd<'_>| {
-            keep(&descriptor, true).ok()?;
-            Some(descriptor.as_raw_fd())
-        };
+    pub(crate) fn hand<'c>(
+        &'c self,
+        asker: Option<Asker>,
+        kept: &mut KeptOpen<'c>,
+    ) -> rustix::io::Result<(Option<RawFd>, Option<RawFd>)> {
         let waits = |connection: &&Connection| asker == Some(Asker(connection.number));
         let waiting = self.connections.iter().find(waits);
-        (
-            number(self.listener.as_fd()),
-            waiting.and_then(|connection| number(connection.stream.as_fd())),
-        )
+        let listener = kept.keep(self.listener.as_fd())?;
+        let waiting = waiting
+            .map(|one| kept.keep(one.stream.as_fd()))
+            .transpose()?;
+        Ok((Some(listener), waiting))
     }
 
     /// Goes on where another supervisor listened.

@@ -17,7 +17,7 @@ use vistafs_host::{Inherited, spawn};
 use super::program::Program;
 use super::run::TO_SERVE;
 use super::state::{HandedWorker, seconds};
-use crate::inherited::{self, keep};
+use crate::inherited::{self, KeptOpen};
 use crate::link::{Link, Order};
 use crate::plugins::PluginFile;
 
@@ -212,11 +212,10 @@ impl WorkerProcess {
     }
 
     /// For the program after us.
-    pub(crate) fn hand(&self) -> rustix::io::Result<HandedWorker> {
-        keep(&self.link, true)?;
+    pub(crate) fn hand<'w>(&'w self, kept: &mut KeptOpen<'w>) -> rustix::io::Result<HandedWorker> {
         Ok(HandedWorker {
             pid: self.pid.as_raw(),
-            link: self.link.as_fd().as_raw_fd(),
+            link: kept.keep(self.link.as_fd())?,
             since: self.since,
             generation: self.generation,
             stuck_seconds: self.stuck_after.map_or(0, |after| after.as_secs()),
