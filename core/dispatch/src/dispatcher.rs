@@ -8,8 +8,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use rustix::thread::CapabilitySet;
 use vistafs_container::{Caller, Container, Containers};
 use vistafs_handover::Handover;
+use vistafs_host::Process;
 use vistafs_view::{
     Asker, NodeAttributes, NodeKind, Policy, Provider, Registered, Registry, ViewError,
 };
@@ -622,8 +624,17 @@ impl Dispatcher {
         error
     }
 
+    /// For root of the host with CAP_SYS_ADMIN in vistafs's user namespace: a service that runs as uid 0 without
+    /// capabilities does not see what other containers use.
     fn only_host_root(&self, asker: Asker) -> Result<(), DispatchError> {
-        if asker.uid == 0 && self.containers.is_on_host(asker.tid) {
+        let is_on_host = || self.containers.is_on_host(asker.tid);
+        let is_admin = || {
+            let host = self.containers.host();
+            Process::open(host, asker.tid)
+                .and_then(|thread| thread.has_capability_here(host, CapabilitySet::SYS_ADMIN))
+                .unwrap_or(false)
+        };
+        if asker.uid == 0 && is_on_host() && is_admin() {
             Ok(())
         } else {
             Err(DispatchError::HostOnly)

@@ -73,9 +73,7 @@ pub fn redo_unfinished(
 /// Wakes those who wait in poll(2) for what a dead worker was to tell them: they ask again. On every
 /// kernel, when a worker begins.
 pub fn wake_pollers(handover: &Handover, device: BorrowedFd<'_>) {
-    for number in handover.take_pollers() {
-        tell_to_ask(device, number);
-    }
+    handover.wake_pollers(|number| tell_to_ask(device, number));
 }
 
 fn tell_to_ask(device: BorrowedFd<'_>, number: u64) {
