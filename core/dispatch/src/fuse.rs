@@ -218,7 +218,7 @@ impl Filesystem for VistaFs {
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let (asker, wanted) = (asker(req), name.to_owned());
-        let asks = Asks::LookUp(parent.0, name);
+        let asks = Asks::LookUp(parent.0);
         let noted = of_name(opcode::LOOKUP, parent, name);
         self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
             let found = guarded(|| {

@@ -14,7 +14,6 @@
 //!
 //! The last row comes before the others: a request that waits there makes every other container wait.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,8 +29,8 @@ use crate::tree::Node;
 
 /// What a request is about, as far as it matters where it runs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Asks<'r> {
-    LookUp(u64, &'r OsStr),
+pub(crate) enum Asks {
+    LookUp(u64),
     /// Of a node, by way of an open file perhaps.
     Attributes(u64, Option<u64>),
     /// Also of what is in a directory.
@@ -133,14 +132,14 @@ pub(crate) enum Turn {
 
 impl Dispatcher {
     /// What decides where a request runs. Costs look-ups.
-    pub(crate) fn target(&self, asks: Asks<'_>) -> Target {
+    pub(crate) fn target(&self, asks: Asks) -> Target {
         self.found_target(asks).unwrap_or_else(Target::nobodys)
     }
 
     /// `None`: it is the same for everyone, or an error at once.
-    fn found_target(&self, asks: Asks<'_>) -> Option<Target> {
+    fn found_target(&self, asks: Asks) -> Option<Target> {
         let node = match asks {
-            Asks::LookUp(node, _)
+            Asks::LookUp(node)
             | Asks::Attributes(node, _)
             | Asks::Change(node)
             | Asks::Open(node, _)
@@ -247,7 +246,7 @@ impl Dispatcher {
     }
 
     /// Of a container's own directory, or what is in it.
-    fn target_of_own(&self, asks: Asks<'_>, own: OwnNode) -> Option<Target> {
+    fn target_of_own(&self, asks: Asks, own: OwnNode) -> Option<Target> {
         // Where files are opened, to look one up or at its attributes renders nothing.
         let renders = self.no_open || matches!(asks, Asks::Attributes(_, Some(_)));
         let callers = Target {
@@ -261,7 +260,7 @@ impl Dispatcher {
                 ..callers
             }),
             (OwnNode::All, Asks::List(_)) | (OwnNode::Link, Asks::ReadLink(_)) => Some(callers),
-            (OwnNode::Of(..), Asks::LookUp(node, _) | Asks::Attributes(node, _)) if renders => {
+            (OwnNode::Of(..), Asks::LookUp(node) | Asks::Attributes(node, _)) if renders => {
                 Some(Target {
                     costs: self.has_unknown_owner(node),
                     ..callers
@@ -289,7 +288,7 @@ impl Dispatcher {
         }
     }
 
-    fn target_of_directory(&self, asks: Asks<'_>, place: &crate::place::Place) -> Option<Target> {
+    fn target_of_directory(&self, asks: Asks, place: &crate::place::Place) -> Option<Target> {
         match (asks, &place.cgroup) {
             // Containers are refused at once.
             (Asks::List(_), Some(cgroup)) => Some(Target {

@@ -532,7 +532,7 @@ fn a_file_without_a_channel_is_always_ready() {
     assert_eq!(ready & 0b111, 0b101, "POLLIN and POLLOUT, not POLLPRI");
 }
 
-fn waits(dispatcher: &Dispatcher, asks: Asks<'_>) -> bool {
+fn waits(dispatcher: &Dispatcher, asks: Asks) -> bool {
     let target = dispatcher.target(asks);
     match dispatcher.turn(&target, host(0)) {
         Turn::Later(..) => true,

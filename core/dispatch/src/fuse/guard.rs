@@ -175,7 +175,7 @@ impl VistaFs {
         &self,
         request: &Request,
         noted: Noted<'_>,
-        (asks, data): (Asks<'_>, usize),
+        (asks, data): (Asks, usize),
         answer: impl FnOnce(&Dispatcher, Admission) + Send + 'static,
     ) {
         let asker = asker(request);

@@ -4,6 +4,8 @@ use std::time::Duration;
 use vistafs_container::budgets;
 use vistafs_view::{Context, Policy, Registry, Selection, View, ViewError, ViewSpec};
 
+use std::ffi::OsStr;
+
 use super::*;
 use crate::dispatcher::tests::{CHANGING, GUARDED, READ, SMALL, UPTIME, find, host, spec};
 use vistafs_container::Containers;
@@ -77,7 +79,7 @@ fn opened(dispatcher: &Dispatcher, path: &str, container: &Arc<Container>) -> (u
     (node, dispatcher.open_files.open(file).unwrap())
 }
 
-fn read((node, handle): (u64, u64)) -> Asks<'static> {
+fn read((node, handle): (u64, u64)) -> Asks {
     Asks::Read {
         node,
         handle,
@@ -85,11 +87,11 @@ fn read((node, handle): (u64, u64)) -> Asks<'static> {
     }
 }
 
-fn turn(dispatcher: &Dispatcher, asks: Asks<'_>) -> Turn {
+fn turn(dispatcher: &Dispatcher, asks: Asks) -> Turn {
     dispatcher.turn(&dispatcher.target(asks), host(0))
 }
 
-fn is_now(dispatcher: &Dispatcher, asks: Asks<'_>) -> bool {
+fn is_now(dispatcher: &Dispatcher, asks: Asks) -> bool {
     matches!(turn(dispatcher, asks), Turn::Now(_))
 }
 
@@ -157,9 +159,8 @@ fn nothing_waits_that_others_wait_for() {
         .pace
         .charge(Duration::from_secs(1), Instant::now());
     let tree = find(&dispatcher, "sys/small").number;
-    let name = OsStr::new("file");
     let file = find(&dispatcher, "sys/small/file").number;
-    assert!(is_now(&dispatcher, Asks::LookUp(tree, name)));
+    assert!(is_now(&dispatcher, Asks::LookUp(tree)));
     assert!(is_now(&dispatcher, Asks::Change(tree)));
     let guarded = opened(&dispatcher, "proc/guarded", &container);
     assert!(is_now(&dispatcher, Asks::Write(guarded.0, guarded.1)));
