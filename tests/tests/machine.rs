@@ -78,6 +78,14 @@ mod disks;
 #[path = "machine/sys_trees.rs"]
 mod sys_trees;
 
+/// The numbers of CPUs: what a thread is told that it runs on, and what there is room for.
+#[path = "machine/cpu_numbers.rs"]
+mod cpu_numbers;
+
+/// Sizes: what tools do that trust stat(2).
+#[path = "machine/sizes.rs"]
+mod sizes;
+
 /// CPU time: exact, and never backwards.
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;

@@ -58,11 +58,12 @@ fn every_list_agrees_with_the_directory() {
     let made_up = with_cpus(4, "1-2");
     let host = made_up.open();
     let show = |path: &str| host.show(&format!("{CPU}/{path}"));
-    for list in ["online", "present", "possible"] {
+    for list in ["online", "present"] {
         assert_eq!(show(list), "1-2\n", "{list}");
     }
-    assert_eq!(show("offline"), "\n");
-    assert_eq!(names(&host, CPU, "cpu"), ["cpu1", "cpu2"]);
+    assert_eq!(show("possible"), "0-3\n");
+    assert_eq!(show("offline"), "0,3\n");
+    assert_eq!(names(&host, CPU, "cpu"), ["cpu0", "cpu1", "cpu2", "cpu3"]);
     for (cpu, siblings, mask) in [(1, "1\n", "00000002\n"), (2, "2\n", "00000004\n")] {
         assert_eq!(
             show(&format!("cpu{cpu}/topology/thread_siblings_list")),
@@ -88,12 +89,101 @@ fn every_list_agrees_with_the_directory() {
         assert_eq!(show(&format!("cpu{cpu}/online")), "1\n");
         assert_eq!(show(&format!("cpu{cpu}/subsystem")), "../../../../bus/cpu");
     }
-    for hidden in ["cpu0", "cpu3/topology/core_id", "cpu4", "cpu01", "cpu"] {
+    for hidden in [
+        "cpu0/topology",
+        "cpu3/topology/core_id",
+        "cpu3/cache",
+        "cpu4",
+        "cpu01",
+        "cpu",
+    ] {
         assert_eq!(
             answer(host.try_show(&format!("{CPU}/{hidden}"))),
             Errno::NOENT
         );
     }
+}
+
+/// The directory of a hidden CPU is that of one which is offline, also where the kernel has no file
+/// `online` because the CPU cannot be unplugged.
+#[test]
+fn hidden_cpus_are_offline() {
+    let made_up = with_cpus(4, "1-2");
+    made_up.write(format!("{CPU}/cpu0/crash_notes"), "1234\n");
+    made_up.write(format!("{CPU}/cpu0/power/control"), "auto\n");
+    std::fs::remove_file(made_up.path(&format!("{CPU}/cpu0/online"))).unwrap();
+    let host = made_up.open();
+    for cpu in ["cpu0", "cpu3"] {
+        assert_eq!(host.show(&format!("{CPU}/{cpu}/online")), "0\n");
+    }
+    let listing = host.show(CPU);
+    let of_first: Vec<&str> = listing.lines().filter(|l| l.starts_with("cpu0/")).collect();
+    let expected = [
+        "cpu0/",
+        "cpu0/online: 0",
+        "cpu0/power/",
+        "cpu0/power/control = host: auto",
+        "cpu0/subsystem -> ../../../../bus/cpu",
+    ];
+    assert_eq!(of_first, expected);
+    // One that is visible has what the kernel has.
+    std::fs::remove_file(made_up.path(&format!("{CPU}/cpu1/online"))).unwrap();
+    let gone = host.try_show(&format!("{CPU}/cpu1/online"));
+    assert_eq!(answer(gone), Errno::NOENT);
+}
+
+/// Memory that is sized by `possible` has room for the number of every CPU that a thread can run on,
+/// however few are visible and whatever their numbers.
+#[test]
+fn possible_covers_every_cpu_of_the_kernel() {
+    for (cpuset, quota, renumber) in [
+        ("3", "max 100000\n", false),
+        ("2-3", "100000 100000\n", false),
+        ("1,3", "max 100000\n", true),
+    ] {
+        let mut made_up = with_cpus(4, cpuset);
+        made_up.set(Layout::V2, "box/app", "cpu.max", quota);
+        let mut host = made_up.open();
+        host.policy.cpus.renumber = renumber;
+        assert_eq!(host.show(&format!("{CPU}/possible")), "0-3\n", "{cpuset}");
+        let directories = names(&host, CPU, "cpu");
+        assert_eq!(directories, ["cpu0", "cpu1", "cpu2", "cpu3"], "{cpuset}");
+        let all = |text: String| cpu_list(&text).len();
+        let online = all(host.show(&format!("{CPU}/online")));
+        let offline = all(host.show(&format!("{CPU}/offline")));
+        assert_eq!(online + offline, 4, "{cpuset}");
+        let are_online = directories
+            .iter()
+            .filter(|cpu| host.show(&format!("{CPU}/{cpu}/online")) == "1\n");
+        assert_eq!(are_online.count(), online, "{cpuset}");
+    }
+}
+
+/// The numbers that `possible` leaves out are no names either, when others are numbered anew.
+#[test]
+fn a_host_with_gaps_in_its_numbers() {
+    let mut made_up = MadeUp::new("/box/app");
+    made_up.set_cpus(&[0, 2, 4, 6]);
+    made_up.write(format!("{CPU}/possible"), "0,2,4,6\n");
+    made_up.set(Layout::V2, "box/app", "cpuset.cpus.effective", "2,6\n");
+    made_up.write(format!("{CPU}/offline"), "\n");
+    let mut host = made_up.open();
+    let show = |host: &Captured, path: &str| host.show(&format!("{CPU}/{path}"));
+    std::fs::remove_dir_all(host.root.join(CPU).join("cpu1")).ok();
+    assert_eq!(show(&host, "offline"), "0,4\n");
+    host.policy.cpus.renumber = true;
+    assert_eq!(show(&host, "online"), "0-1\n");
+    assert_eq!(show(&host, "offline"), "2,4,6\n");
+    assert_eq!(names(&host, CPU, "cpu"), ["cpu0", "cpu1", "cpu4", "cpu6"]);
+    for (cpu, online) in [
+        ("cpu0", "1\n"),
+        ("cpu1", "1\n"),
+        ("cpu4", "0\n"),
+        ("cpu6", "0\n"),
+    ] {
+        assert_eq!(show(&host, &format!("{cpu}/online")), online, "{cpu}");
+    }
+    assert_eq!(show(&host, "cpu1/topology/core_id"), "3\n");
 }
 
 #[test]
@@ -108,6 +198,8 @@ fn a_host_with_512_cpus() {
         .map(|name| name[3..].parse().unwrap())
         .collect();
     listed.sort_unstable();
+    assert_eq!(listed, (0..512).collect::<Vec<_>>());
+    listed.retain(|cpu| host.show(&format!("{CPU}/cpu{cpu}/online")) == "1\n");
     assert_eq!(listed, online);
     let package = host.show(&format!("{CPU}/cpu64/topology/package_cpus"));
     let words = "00000000,".repeat(6) + "00003000," + &"00000000,".repeat(5);
@@ -125,7 +217,7 @@ fn cpus_are_renumbered_alike() {
     let mut host = made_up.open();
     host.policy.cpus.renumber = true;
     let show = |path: &str| host.show(&format!("sys/devices/system/{path}"));
-    assert_eq!(names(&host, CPU, "cpu"), ["cpu0", "cpu1"]);
+    assert_eq!(names(&host, CPU, "cpu"), ["cpu0", "cpu1", "cpu2", "cpu3"]);
     assert_eq!(show("cpu/online"), "0-1\n");
     assert_eq!(
         show("cpu/cpu1/topology/ppin"),
@@ -139,7 +231,8 @@ fn cpus_are_renumbered_alike() {
     assert_eq!(show("node/node1/cpulist"), "1\n");
     assert_eq!(show("node/node1/cpumap"), "00000000,00000002\n");
     for hidden in [
-        "cpu/cpu3",
+        "cpu/cpu3/topology",
+        "cpu/cpu4",
         "cpu/cpu01",
         "node/node1/cpu3",
         "node/node0/cpu1",
@@ -191,15 +284,11 @@ fn nodes_are_those_of_the_cpuset() {
         let host = made_up.open();
         let show = |path: &str| host.show(&format!("{NODE}/{path}"));
         assert_eq!(names(&host, NODE, "node"), ["node1"], "{file}");
-        for list in [
-            "online",
-            "possible",
-            "has_memory",
-            "has_normal_memory",
-            "has_cpu",
-        ] {
+        for list in ["online", "has_memory", "has_normal_memory", "has_cpu"] {
             assert_eq!(show(list), "1\n", "{file}: {list}");
         }
+        // A thread can be told that it runs on any of these, whatever nodes give it memory.
+        assert_eq!(show("possible"), "0,1\n", "{file}");
         assert_eq!(show("node1/distance"), "10\n");
         assert_eq!(show("node1/cpulist"), "2-3\n");
         assert_eq!(show("node1/numastat"), "numa_hit 0\nnuma_miss 0\n");
@@ -346,6 +435,7 @@ fn without_the_visible_cpus_there_is_an_error() {
     for path in [
         "cpu",
         "cpu/online",
+        "cpu/offline",
         "cpu/cpu0",
         "cpu/cpu0/online",
         "node",
@@ -359,8 +449,8 @@ fn without_the_visible_cpus_there_is_an_error() {
         );
     }
     assert_eq!(
-        host.show(&format!("{CPU}/offline")),
-        "\n",
+        host.show(&format!("{CPU}/possible")),
+        "0-3\n",
         "needs to know nothing"
     );
 }
@@ -407,11 +497,12 @@ fn cpus_come_and_go() {
     made_up.set_cpus(&[0, 1, 2]);
     assert_eq!(names(&made_up.open(), CPU, "cpu"), ["cpu0", "cpu1", "cpu2"]);
     std::fs::rename(host.root.join("cpu3"), top.join("cpu3")).unwrap();
-    assert_eq!(
-        names(&made_up.open(), CPU, "cpu"),
-        ["cpu0", "cpu1", "cpu2"],
-        "is offline"
-    );
+    made_up.write(format!("{CPU}/possible"), "0-3\n");
+    let host = made_up.open();
+    let all = ["cpu0", "cpu1", "cpu2", "cpu3"];
+    assert_eq!(names(&host, CPU, "cpu"), all);
+    assert_eq!(host.show(&format!("{CPU}/cpu3/online")), "0\n");
+    assert_eq!(answer(host.try_show(&core_id)), Errno::NOENT);
     made_up.set_cpus(&[0, 1, 2, 3]);
     assert_eq!(made_up.open().show(&core_id), "1\n");
 }
