@@ -47,6 +47,8 @@ mod sys_cpu;
 mod sys_node;
 #[cfg(any(feature = "sys-cpu", feature = "sys-node"))]
 mod sys_tree;
+#[cfg(any(feature = "meminfo", feature = "stat", feature = "sys-node"))]
+mod unknown_fields;
 #[cfg(feature = "uptime")]
 mod uptime;
 #[cfg(feature = "vmstat")]

@@ -32,7 +32,7 @@ use vistafs_view::{
     inventory,
 };
 
-use crate::memory_fields::UnknownFields;
+use crate::unknown_fields::UnknownFields;
 use shown::{HostMemory, Shown};
 
 inventory::submit! {

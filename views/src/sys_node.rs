@@ -25,8 +25,8 @@ use std::sync::Arc;
 use vistafs_text::{CpuSet, flat_keyed, number_words};
 use vistafs_view::{Provider, Source, ViewError, ViewSpec, inventory};
 
-use crate::memory_fields::UnknownFields;
 use crate::sys_tree::{HostTree, Seen, SysTree, cpu_list, numbered};
+use crate::unknown_fields::UnknownFields;
 
 inventory::submit! {
     ViewSpec {
