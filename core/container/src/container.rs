@@ -241,6 +241,17 @@ impl Container {
         self.cpu.usage(per_cpu, instant(host), text)
     }
 
+    /// The CPU time that it used while it was running. `None`: nobody counts it.
+    pub(crate) fn cpu_time(&self, host: &Host) -> Result<Option<Duration>, HostError> {
+        let Some(usage) = self.cpu_usage(&mut Vec::new(), host, &mut Vec::new())? else {
+            return Ok(None);
+        };
+        let used = Duration::from_nanos(usage.user.saturating_add(usage.system));
+        // Its cgroups may be older than it.
+        let cpus = u32::try_from(host.online_cpus()?.len()).unwrap_or(u32::MAX);
+        Ok(Some(used.min(self.age(host).saturating_mul(cpus))))
+    }
+
     /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.
     ///
     /// # Errors
