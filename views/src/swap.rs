@@ -107,7 +107,7 @@ mod tests {
             (
                 "v1 pool usage below memory's",
                 pool(512 * MIB, 90 * MIB, Some(60)),
-                (300, 0),
+                (256, 0),
             ),
         ];
         for (name, swap, (total, used)) in rows {
@@ -115,6 +115,7 @@ mod tests {
                 limit: Limit::Value(256 * MIB),
                 usage: 100 * MIB,
                 stat: MemoryStat::default(),
+                headroom: Limit::Max,
                 ancestors_headroom: Limit::Max,
                 swap,
             };

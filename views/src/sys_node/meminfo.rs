@@ -223,6 +223,7 @@ mod tests {
             limit,
             usage,
             stat: MemoryStat::default(),
+            headroom: Limit::Max,
             ancestors_headroom: Limit::Max,
             swap: SwapFigures::NotAccounted,
         }
