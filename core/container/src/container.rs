@@ -136,6 +136,12 @@ impl Container {
         &self.located
     }
 
+    /// Whether it has a cgroup of its own in any hierarchy; if not, nothing tells it from the host.
+    #[must_use]
+    pub fn is_told_from_the_host(&self) -> bool {
+        self.located.iter().any(|cgroup| !cgroup.is_root())
+    }
+
     /// Whether its cgroups are still there.
     #[must_use]
     pub fn is_alive(&self) -> bool {
