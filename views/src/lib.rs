@@ -3,6 +3,8 @@
 //! A view registers itself, but only when its crate is linked: the daemon says
 //! `use vistafs_views as _;`, and [`ENABLED`] is the list that its tests compare the registry with.
 
+#[cfg(feature = "arcstats")]
+mod arcstats;
 #[cfg(feature = "cgroup")]
 mod cgroup;
 #[cfg(any(feature = "stat", feature = "uptime"))]
@@ -58,6 +60,8 @@ mod zoneinfo;
 
 /// The names of the views that are compiled in, sorted.
 pub const ENABLED: &[&str] = &[
+    #[cfg(feature = "arcstats")]
+    "arcstats",
     #[cfg(feature = "cgroup")]
     "cgroup",
     #[cfg(feature = "cpuinfo")]
