@@ -82,6 +82,10 @@ mod sys_trees;
 #[path = "machine/cpu_numbers.rs"]
 mod cpu_numbers;
 
+/// Who reads what: the number of CPUs and the size of memory, program by program.
+#[path = "machine/who_reads.rs"]
+mod who_reads;
+
 /// Sizes: what tools do that trust stat(2).
 #[path = "machine/sizes.rs"]
 mod sizes;
