@@ -21,10 +21,11 @@ enum From {
 }
 
 /// The container's own cgroups, where its runtime mounts them.
-const CGROUPS: &str = "if [ -e /sys/fs/cgroup/cgroup.procs ]; then mount -t cgroup2 cgroup2 /sys/fs/cgroup; else \
-     mount -t tmpfs none /sys/fs/cgroup; for c in cpu cpuacct cpuset memory; do mkdir /sys/fs/cgroup/$c; \
-     mount -t cgroup -o $c none /sys/fs/cgroup/$c 2>/dev/null || { cut -d: -f2 /proc/self/cgroup | grep -q cpu,cpuacct && \
-     mount -t cgroup -o cpu,cpuacct none /sys/fs/cgroup/$c; } || exit 96; done; fi; ";
+const CGROUPS: &str = "if [ -e /sys/fs/cgroup/cgroup.procs ]; then umount -R /sys/fs/cgroup; \
+     mount -t cgroup2 none /sys/fs/cgroup || exit 96; else umount -R /sys/fs/cgroup; \
+     mount -t tmpfs none /sys/fs/cgroup; \
+     for c in $(cut -d: -f2 /proc/self/cgroup | grep -E '^(cpu|cpuacct|cpuset|memory)(,|$)'); do \
+     mkdir /sys/fs/cgroup/$c; mount -t cgroup -o $c none /sys/fs/cgroup/$c || exit 95; done; fi; ";
 
 fn mounted(config: &str) -> Mounted {
     Mounted::with(&MountOptions {
@@ -139,6 +140,7 @@ fn node() {
     require!(program("node"), "needs node (apt install nodejs)");
     let print = |what: &str| format!("node -p {what:?}");
     assert_eq!(cpus(&print("os.cpus().length")), From::File);
+    assert_eq!(cpus(&print("os.availableParallelism()")), From::Kernel);
     assert_eq!(memory(&print("os.totalmem()")), From::File);
 }
 
