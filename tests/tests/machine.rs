@@ -78,7 +78,7 @@ mod disks;
 #[path = "machine/sys_trees.rs"]
 mod sys_trees;
 
-/// The numbers of CPUs: what a thread is told that it runs on, and what there is room for.
+/// CPU numbers: those that the kernel reports to threads, and the memory that programs size by `possible`.
 #[path = "machine/cpu_numbers.rs"]
 mod cpu_numbers;
 

@@ -9,8 +9,8 @@
 //! the container has read from, written to or discarded on; partitions are not counted per
 //! container. Reads, writes, discards and their sectors (512 bytes) are the container's
 //! ([`device_io`]); merges, times, flushes and what is in flight: zero. Where the controller io is not
-//! enabled for the container, as mostly for those of users, nobody counts its I/O: all of the host's lines
-//! are there, with zeros. proc_diskstats(5).
+//! enabled for the container, as mostly for those of users, the kernel does not count its I/O: all of the host's
+//! lines are there, with zeros. proc_diskstats(5).
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ impl View for Diskstats {
         })?;
         match shown {
             Some(outcome) => outcome.map_err(|source| ViewError::Host { file: FILE, source }),
-            None if cx.container().is_told_from_the_host() => {
+            None if cx.container().has_own_cgroup() => {
                 for line in diskstats::lines(&text) {
                     let line = line.map_err(|source| ViewError::Host { file: FILE, source })?;
                     line.push_with(&IoCounts::default(), out);

@@ -120,7 +120,7 @@ impl Stat {
                 (b"procs_running", Some(counts)) => counts.running.max(1),
                 (b"procs_blocked", Some(counts)) => counts.blocked,
                 (b"btime", _) => boot_time(cx, line.text)?,
-                // Nothing tells the container from the host.
+                // The container cannot be distinguished from the host.
                 (_, None) => {
                     out.extend_from_slice(line.text);
                     continue;

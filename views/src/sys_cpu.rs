@@ -10,12 +10,12 @@
 //!
 //! - `online`, `present` and `enabled` are the visible CPUs;
 //! - `possible` and the directories `cpuN` are the host's: programs size their per-CPU memory by them,
-//!   and index it by the number that the kernel tells a thread, which can be that of any of these. The
+//!   and index it by the number that the kernel reports to a thread, which can be any of these. The
 //!   directory of a hidden CPU is that of a CPU which is offline;
 //! - other sets of CPUs are those of the host, the visible ones of them;
 //! - a `cpufreq/policyN` is there if it is of a visible CPU, and in `cpuN` the link `nodeN` to a
 //!   visible node of memory;
-//! - `cpuN/thermal_throttle` is not there: what other containers compute can be told from these
+//! - `cpuN/thermal_throttle` is not there: containers can learn about each other from these
 //!   counts, so container runtimes mask them too (option `thermal_throttle`);
 //! - everything else is the host's, for it describes the hardware.
 //!

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - sets of nodes are those of the host, the visible ones of them, but for `possible`, which is the
-//!   host's: a thread can be told that it runs on any of these. `has_cpu` are those with a visible CPU;
+//!   host's: getcpu(2) can report any of these. `has_cpu` are those with a visible CPU;
 //! - `nodeN` is there for visible nodes, in it the links `cpuN` to visible CPUs, and a column of
 //!   `distance` for each visible node;
 //! - `meminfo` and `hugepages`: see [`meminfo`];

@@ -62,7 +62,7 @@ pub(crate) trait HostTree: Debug + Send + Sync + 'static {
     ) -> Result<bool, ViewError>;
 }
 
-/// The file in the directory of a CPU that tells whether it is online. The kernel has none for a CPU
+/// The file in the directory of a CPU that shows whether it is online. The kernel has none for a CPU
 /// that cannot be unplugged, so that of a hidden CPU may be there for containers only.
 pub(crate) const ONLINE: &str = "online";
 

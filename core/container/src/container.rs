@@ -136,9 +136,9 @@ impl Container {
         &self.located
     }
 
-    /// Whether it has a cgroup of its own in any hierarchy; if not, nothing tells it from the host.
+    /// Whether it has a cgroup of its own in any hierarchy; without one it cannot be distinguished from the host.
     #[must_use]
-    pub fn is_told_from_the_host(&self) -> bool {
+    pub fn has_own_cgroup(&self) -> bool {
         self.located.iter().any(|cgroup| !cgroup.is_root())
     }
 
@@ -247,7 +247,7 @@ impl Container {
         self.cpu.usage(per_cpu, instant(host), text)
     }
 
-    /// The CPU time that it used while it was running. `None`: nobody counts it.
+    /// Returns the CPU time that it used while it was running. `None`: the kernel does not count it.
     pub(crate) fn cpu_time(&self, host: &Host) -> Result<Option<Duration>, HostError> {
         let Some(usage) = self.cpu_usage(&mut Vec::new(), host, &mut Vec::new())? else {
             return Ok(None);

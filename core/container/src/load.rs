@@ -237,7 +237,8 @@ impl Rules {
 }
 
 /// The averages that the kernel would have come to for a container of that age that has used so much CPU
-/// time. `None`: nobody counts it; then as if it had always had as many threads as now.
+/// time. `None`: the kernel does not count
+/// it; then the averages are as if the container had always had as many threads as now.
 pub(crate) fn past(age: Duration, used: Option<Duration>, counts: TaskCounts) -> Averages {
     let steady = || age.saturating_mul(u32::try_from(load_of(counts)).unwrap_or(u32::MAX));
     Averages::of_past(age, used.unwrap_or_else(steady))

@@ -98,7 +98,7 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// Appends a line with 0 in the place of each of its numbers.
+/// Appends a line with each of its numbers replaced by 0.
 pub fn push_zeroed(line: &Line<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(line.key);
     for _ in Fields::new(line.text, 1).skip(1) {

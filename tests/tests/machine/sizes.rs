@@ -1,4 +1,4 @@
-//! What stat(2) tells of a size, with the tools that trust it, and the kernel's own procfs as witness.
+//! File sizes: tools that trust `st_size` do with a view what they do with the kernel's own procfs.
 
 use std::process::Command;
 

@@ -70,15 +70,6 @@ fn every_tool_counts_the_visible_cpus() {
     });
 }
 
-/// What sched_getaffinity(2) gives: it knows of no quota.
-fn scheduled(visible: usize, limit: &str) -> usize {
-    if limit.contains("quota") {
-        cpus()
-    } else {
-        visible
-    }
-}
-
 #[test]
 fn hwloc_finds_the_visible_cpus() {
     require_privileged!();
@@ -124,54 +115,6 @@ fn numactl_shows_the_share_of_the_nodes() {
     let free = field(&text, "node 0 free:");
     let free_in_all = field(&text, "MemFree:") / 1024;
     assert!(free <= 256 && free.abs_diff(free_in_all) <= 32, "{text}");
-}
-
-/// What OpenJDK may use by itself follows the scheduler, and so a cpuset but no quota; what it takes
-/// for the machine is what is possible.
-#[test]
-fn openjdk_without_its_container_support_counts_what_the_scheduler_gives() {
-    require_privileged!();
-    require!(cpus() >= 2, "needs 2 CPUs");
-    require!(
-        program("java"),
-        "needs java (apt install openjdk-17-jre-headless)"
-    );
-    let script = "java -XX:-UseContainerSupport -Xint -Xlog:os+cpu=info -version 2>&1; \
-                  getconf _NPROCESSORS_CONF";
-    each_limit(|container, expected, limit| {
-        let text = container.run(script);
-        let number = |before: &str| -> usize {
-            let (_, after) = text.split_once(before).unwrap();
-            let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
-            digits.parse().unwrap()
-        };
-        let possible = text.lines().last().unwrap();
-        assert_eq!(
-            number("CPU: total ").to_string(),
-            possible,
-            "{limit}: {text}"
-        );
-        let active = number("initial active ");
-        assert_eq!(active, scheduled(expected, limit), "{limit}: {text}");
-    });
-}
-
-/// musl asks the scheduler for both numbers, so it follows a cpuset and no quota, whatever is mounted.
-#[test]
-fn musl_counts_what_the_scheduler_gives() {
-    require_privileged!();
-    require!(cpus() >= 2, "needs 2 CPUs");
-    let program = std::env::var("VISTAFS_MUSL_SYSCONF");
-    require!(
-        program.is_ok(),
-        "needs a program that `cargo xtask test` compiles with musl-gcc"
-    );
-    let program = program.unwrap();
-    each_limit(|container, expected, limit| {
-        let scheduled = scheduled(expected, limit);
-        let text = container.run(&program);
-        assert_eq!(text, format!("{scheduled} {scheduled}\n"), "{limit}");
-    });
 }
 
 /// A tree, by path: what each entry is, and where links lead.

@@ -1,5 +1,5 @@
-//! Where programs have the number of CPUs and the size of memory from: the table in SEMANTICS.md, "Who reads
-//! what", row by row, as far as the programs can be had here.
+//! Where programs get the number of CPUs and the size of memory from: the table "Who reads what" in
+//! SEMANTICS.md, row by row, for the programs that are installed.
 
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::TestContainer;
@@ -46,7 +46,7 @@ fn number(container: &TestContainer<'_>, script: &str) -> u64 {
 /// Less memory than any machine has that these tests run on, bytes.
 const LIMIT: u64 = 256 << 20;
 
-/// Tells where a script has the number of CPUs from, on a machine with two or more.
+/// Finds out where a script gets the number of CPUs from. Needs two CPUs.
 #[track_caller]
 fn cpus(script: &str) -> From {
     let all = std::thread::available_parallelism().unwrap().get() as u64;

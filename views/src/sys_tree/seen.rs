@@ -67,7 +67,7 @@ impl<'a> Seen<'a> {
         Ok(self.nodes.insert(nodes))
     }
 
-    /// All CPUs that a thread can ever be told that it runs on, by the host's numbers.
+    /// All CPUs that the kernel can ever report to a thread, by the host's numbers.
     pub(crate) fn possible_cpus(&mut self) -> Result<CpuSet, ViewError> {
         const POSSIBLE: &str = "sys/devices/system/cpu/possible";
         match self.cx.host().text(POSSIBLE) {
@@ -87,7 +87,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Whether a path is the file that tells of a hidden CPU that it is offline.
+    /// Whether a path is the `online` file of a hidden CPU.
     pub(crate) fn is_made_up(&mut self, path: &str) -> Result<bool, ViewError> {
         match path.split_once('/') {
             Some((directory, ONLINE)) => self.is_offline(directory),
@@ -122,11 +122,13 @@ impl<'a> Seen<'a> {
         let Some(shown) = self.renumbered(name) else {
             return Ok(Some(name.to_owned()));
         };
-        let all = self.renumbered_cpus()?.iter();
-        let host = all.filter(|cpu| cpu.shown == shown).map(|cpu| cpu.host);
+        let mut all = self.renumbered_cpus()?.iter();
+        let found = all.find(|cpu| cpu.shown == shown);
         // `cpu01` is no name of CPU 1.
         let exact = name == format!("cpu{shown}");
-        Ok(host.last().filter(|_| exact).map(|cpu| format!("cpu{cpu}")))
+        Ok(found
+            .filter(|_| exact)
+            .map(|cpu| format!("cpu{}", cpu.host)))
     }
 
     /// The name by which a visible entry of the host's is shown.
@@ -134,11 +136,9 @@ impl<'a> Seen<'a> {
         let Some(host) = self.renumbered(name) else {
             return Ok(name.to_owned());
         };
-        let all = self.renumbered_cpus()?.iter();
-        let shown = all.filter(|cpu| cpu.host == host).map(|cpu| cpu.shown);
-        Ok(shown
-            .last()
-            .map_or_else(|| name.to_owned(), |cpu| format!("cpu{cpu}")))
+        let mut all = self.renumbered_cpus()?.iter();
+        let found = all.find(|cpu| cpu.host == host);
+        Ok(found.map_or_else(|| name.to_owned(), |cpu| format!("cpu{}", cpu.shown)))
     }
 
     /// All CPUs with the numbers that they are shown by: the visible ones 0, 1, 2, ..., and the hidden

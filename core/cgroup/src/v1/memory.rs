@@ -69,7 +69,7 @@ impl memory::Level for Level {
     }
 
     fn high(&self, _text: &mut Vec<u8>) -> Result<Limit, HostError> {
-        // The soft limit throttles nobody: it only says from whom to take first.
+        // The soft limit does not throttle: it only decides which cgroup is reclaimed first.
         Ok(Limit::Max)
     }
 

@@ -144,7 +144,7 @@ fn it_begins_with_the_mean_of_its_life() {
     assert_eq!(averages(86_400, &used(86_400), "S"), Averages::steady(1));
     // Not more than the CPUs can have given it: its cgroup is older.
     assert_eq!(averages(60, &used(1_000_000), "S"), after(12, 4));
-    // Where nobody counts CPU time, as if it had always been as now.
+    // Where the kernel does not count CPU time, as if it had always been as now.
     assert_eq!(averages(60, "", "RRR"), after(12, 3));
 }
 

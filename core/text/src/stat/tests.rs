@@ -91,7 +91,7 @@ fn passes_over_other_lines_and_goes_on_after_a_bad_one() {
 }
 
 #[test]
-fn zeros_in_the_place_of_numbers() {
+fn numbers_are_replaced_by_zeros() {
     let text = b"ctxt 7\nsoftirq 12 5 0 7\n\nlast 1";
     let mut out = Vec::new();
     lines(text).for_each(|line| push_zeroed(&line, &mut out));
