@@ -29,6 +29,10 @@ mod listing;
 #[path = "any/sys_trees.rs"]
 mod sys_trees;
 
+/// CPUs that a container cannot use.
+#[path = "any/hidden_cpus.rs"]
+mod hidden_cpus;
+
 /// Views x captured hosts, compared with `tests/golden`.
 #[path = "any/goldens.rs"]
 mod goldens;

@@ -160,6 +160,12 @@ impl Container {
         &self.located
     }
 
+    /// Whether it has a cgroup of its own in any hierarchy; without one it cannot be distinguished from the host.
+    #[must_use]
+    pub fn has_own_cgroup(&self) -> bool {
+        self.located.iter().any(|cgroup| !cgroup.is_root())
+    }
+
     /// Whether its cgroups are still there.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -263,6 +269,17 @@ impl Container {
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
         self.cpu.usage(per_cpu, instant(host), text)
+    }
+
+    /// Returns the CPU time that it used while it was running. `None`: the kernel does not count it.
+    pub(crate) fn cpu_time(&self, host: &Host) -> Result<Option<Duration>, HostError> {
+        let Some(usage) = self.cpu_usage(&mut Vec::new(), host, &mut Vec::new())? else {
+            return Ok(None);
+        };
+        let used = Duration::from_nanos(usage.user.saturating_add(usage.system));
+        // Its cgroups may be older than it.
+        let cpus = u32::try_from(host.online_cpus()?.len()).unwrap_or(u32::MAX);
+        Ok(Some(used.min(self.age(host).saturating_mul(cpus))))
     }
 
     /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rustix::time::ClockId;
 use vistafs_host::{Host, HostError};
 
-use crate::load::{Load, Now, Rules, Sampled, Series};
+use crate::load::{self, Load, Now, Rules, Sampled, Series};
 use crate::{Container, thread_time};
 
 /// From one sample to the next. A little more than five seconds, as the kernel takes it too, so
@@ -83,8 +83,10 @@ impl LoadSampler {
         let Some(counts) = container.task_counts(host, asker)? else {
             return Ok(None);
         };
-        let rules = self.shared.rules;
-        let (averages, is_new) = series.begin(container, counts, self.shared.now(), rules);
+        let used = container.cpu_time(host)?;
+        let past = load::past(container.age(host), used, counts);
+        let when = (self.shared.now(), self.shared.rules);
+        let (averages, is_new) = series.begin(container, counts, past, when);
         if is_new {
             self.list(series, host);
         }
