@@ -63,6 +63,19 @@ pub(crate) const GUEST_TESTS: Program = Program {
     name: "guest",
 };
 
+/// The tests of container hosts.
+pub(crate) const HOSTS_TESTS: Program = Program {
+    cargo: &[
+        "test",
+        "--package",
+        "vistafs-tests",
+        "--test",
+        "hosts",
+        "--no-run",
+    ],
+    name: "hosts",
+};
+
 impl Program {
     /// Builds it and returns its path, which cargo alone knows.
     pub(crate) fn build(&self) -> Result<PathBuf> {

@@ -4,22 +4,26 @@
 //! [`kernel`]), gets files, runs one command as root under a real systemd, gives files back, and is
 //! gone. Nothing that happens in it changes the image.
 
+mod accel;
 mod boot;
 mod cache;
 mod cli;
 mod container;
+mod hosts;
 mod image;
 mod job;
 mod kernel;
 mod layout;
 mod mirror;
+mod progress;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use boot::RunFiles;
 pub(crate) use cli::{VmArgs, quote};
@@ -55,7 +59,7 @@ impl Vm {
     pub(crate) fn new(layout: Layout) -> Vm {
         Vm {
             layout,
-            memory_mib: 1536,
+            memory_mib: layout.memory_mib(),
             cpus: 2,
             timeout: Duration::from_secs(25 * 60),
             prefix: String::new(),
@@ -109,13 +113,18 @@ impl Vm {
     }
 }
 
-/// Makes sure of what booting that layout takes, so that a machine without the means (no qemu, no
-/// network) can be told from a failure of the guest.
+/// Builds what booting that layout takes, so that a machine without the means (no qemu, no network) is
+/// distinguished from a failure of the guest. Root file system and kernel are built at the same time.
 pub(crate) fn prepare(layout: Layout) -> Result<()> {
     if !run::is_there("qemu-system-x86_64") {
         bail!("no qemu-system-x86_64");
     }
-    image::root()?;
-    layout.kernel().files()?;
-    Ok(())
+    thread::scope(|scope| {
+        let kernel = scope.spawn(|| layout.kernel().files());
+        layout.root()?;
+        kernel
+            .join()
+            .map_err(|_| anyhow!("the build of the kernel panicked"))??;
+        Ok(())
+    })
 }

@@ -1,0 +1,192 @@
+//! A container from its start to its end: what it sees of itself, and that its reader goes on when the
+//! worker is killed.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use vistafs_tests::vistafs::wait_for;
+
+use crate::service::Service;
+
+/// What runs in the container. Each round of the reader prints `ok`, or what it read instead. It ends
+/// when it gets a line.
+pub(crate) const SCRIPT: &str = r#"
+free -m; grep '^cpu[0-9]' /proc/stat; echo online $(cat /sys/devices/system/cpu/online); echo ready
+while text=$(free -m 2>&1; cat /proc/uptime /proc/stat /sys/devices/system/cpu/online 2>&1 || echo failed); do
+    case $text in
+    *failed* | *rror*) echo "failed: $text" ;;
+    *Mem:\ *\ 256\ *cpu\ *) echo ok ;;
+    *) echo "not its own: $text" ;;
+    esac
+done &
+read -r _
+kill $!
+"#;
+
+/// The limit of each container's memory in MiB.
+const MEMORY: u64 = 256;
+
+/// How long a host may take to start a container: usual are 15 s where the processor is emulated and
+/// busy.
+const START: Duration = Duration::from_secs(300);
+const END: Duration = Duration::from_secs(120);
+
+/// How often the worker is killed under the reader.
+const KILLS: u32 = 2;
+/// After each time, so many rounds of the reader must have begun.
+const ROUNDS: u32 = 3;
+
+/// A container whose standard streams are ours.
+struct Container {
+    child: Child,
+    lines: Receiver<String>,
+    stderr: Option<thread::JoinHandle<String>>,
+}
+
+impl Container {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                // The test has failed if nothing receives it.
+                let _ = sender.send(line);
+            }
+        });
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = thread::spawn(move || {
+            let mut text = String::new();
+            // What is no text is of no use for a report.
+            let _ = stderr.read_to_string(&mut text);
+            text
+        });
+        Self {
+            child,
+            lines,
+            stderr: Some(stderr),
+        }
+    }
+
+    /// The next line, or `None` at the end of the output.
+    #[track_caller]
+    fn line(&mut self, what: &str, most: Duration) -> Option<String> {
+        match self.lines.recv_timeout(most) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line for {most:?}: {what}"),
+        }
+    }
+
+    /// The lines before the one that says `ready`.
+    #[track_caller]
+    fn description(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            match self.line("the container starts", START) {
+                Some(line) if line == "ready" => return lines,
+                Some(line) => lines.push(line),
+                None => panic!("the container ended: {lines:?} {}", self.messages()),
+            }
+        }
+    }
+
+    /// Waits for that many rounds that begin from now on.
+    #[track_caller]
+    fn rounds(&mut self, what: &str) {
+        while let Ok(line) = self.lines.try_recv() {
+            assert_eq!(line, "ok", "{what}");
+        }
+        // The first of them may have begun before.
+        for _ in 0..=ROUNDS {
+            let line = self.line(what, START);
+            assert_eq!(line.as_deref(), Some("ok"), "{what}");
+        }
+    }
+
+    /// Lets it end by itself.
+    #[track_caller]
+    fn end(mut self) {
+        self.child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"end\n")
+            .unwrap();
+        let mut status = None;
+        wait_for(END, "the container ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        let messages = self.messages();
+        assert!(status.unwrap().success(), "{}: {messages}", status.unwrap());
+        while let Some(line) = self.line("the output ends", END) {
+            assert_eq!(line, "ok", "at the end");
+        }
+    }
+
+    /// What the host's command wrote to its standard error, to be called at its end.
+    fn messages(&mut self) -> String {
+        let _ = self.child.kill();
+        let stderr = self.stderr.take();
+        stderr
+            .and_then(|stderr| stderr.join().ok())
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // After a failure; otherwise it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a container, checks what it sees, kills the worker under its reader, and ends it.
+#[track_caller]
+pub(crate) fn check(host: &str, service: &Service, command: &mut Command) {
+    let started = Instant::now();
+    let mut container = Container::start(command);
+    let lines = container.description();
+    report(host, "started", started);
+    check_limits(&lines.join("\n"));
+    container.rounds("before the worker is killed");
+    for number in 1..=KILLS {
+        service.kill_worker();
+        container.rounds(&format!("after kill {number} of the worker"));
+    }
+    container.end();
+    report(host, "ended", started);
+}
+
+/// Past the capture of libtest: how long a host takes is of interest when its test passes, too.
+pub(crate) fn report(host: &str, what: &str, since: Instant) {
+    let took = since.elapsed();
+    // A closed output is no failure of the host.
+    let _ = writeln!(std::io::stdout(), "{host}: {what} after {took:.1?}");
+}
+
+/// 256 MiB and one CPU, by what free(1) prints, /proc/stat and the list of CPUs.
+#[track_caller]
+pub(crate) fn check_limits(text: &str) {
+    let memory = text.lines().find_map(|line| line.strip_prefix("Mem:"));
+    let total = memory.and_then(|rest| rest.split_whitespace().next());
+    assert_eq!(total, Some(&*MEMORY.to_string()), "{text}");
+    let cpus: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("cpu"))
+        .filter_map(|rest| rest.split(' ').next())
+        .collect();
+    let online = text.lines().find_map(|line| line.strip_prefix("online "));
+    assert_eq!(cpus.len(), 1, "{text}");
+    assert_eq!(online, Some(cpus[0]), "{text}");
+}

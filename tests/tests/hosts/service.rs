@@ -1,0 +1,89 @@
+//! vistafs as the services of the packages: one mount for the containers of all tests, and one in the
+//! place of lxcfs.
+
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vistafs_tests::vistafs::{children, printed, wait_until};
+
+use crate::container::report;
+use crate::run;
+
+/// A service; the guest has the program as /usr/bin/vistafs.
+pub(crate) struct Service {
+    name: &'static str,
+}
+
+impl Service {
+    /// `vistafs.service`, started: the mount is at /var/lib/vistafs.
+    pub(crate) fn vistafs() -> &'static Service {
+        static STARTED: OnceLock<Service> = OnceLock::new();
+        STARTED.get_or_init(|| {
+            let unit = include_str!("../../../contrib/systemd/vistafs.service");
+            Service::start("vistafs", unit)
+        })
+    }
+
+    /// `lxcfs.service`, started: the mount is at /var/lib/lxcfs. Debian's lxcfs, which Incus depends on,
+    /// has never run.
+    pub(crate) fn lxcfs() -> &'static Service {
+        static STARTED: OnceLock<Service> = OnceLock::new();
+        STARTED.get_or_init(|| {
+            let _ = run(&["ln", "-sf", "vistafs", "/usr/bin/lxcfs"]);
+            let unit = include_str!("../../../contrib/systemd/lxcfs.service");
+            Service::start("lxcfs", unit)
+        })
+    }
+
+    fn start(name: &'static str, unit: &str) -> Service {
+        std::fs::write(format!("/etc/systemd/system/{name}.service"), unit).unwrap();
+        let _ = run(&["systemctl", "daemon-reload"]);
+        let _ = run(&["systemctl", "start", name]);
+        Service { name }
+    }
+
+    fn worker(&self) -> u32 {
+        let pid = run(&[
+            "systemctl",
+            "show",
+            "--property=MainPID",
+            "--value",
+            self.name,
+        ]);
+        let supervisor = pid.trim().parse().unwrap();
+        let mut worker = 0;
+        // A process that repairs containers ends by itself; the worker of another test's kill follows.
+        wait_until("the worker is the only child", || {
+            let children = children(supervisor);
+            worker = children.last().copied().unwrap_or_default();
+            children.len() == 1
+        });
+        worker
+    }
+
+    /// Kills the worker and waits for its successor.
+    pub(crate) fn kill_worker(&self) {
+        let worker = self.worker();
+        let killed = kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL);
+        // Another test may have killed it first.
+        assert!(matches!(killed, Ok(()) | Err(Errno::ESRCH)), "{killed:?}");
+        wait_until("another worker serves", || self.worker() != worker);
+    }
+}
+
+/// Starts a unit, and shows its log if it fails.
+#[track_caller]
+pub(crate) fn start(unit: &str) {
+    let started = Instant::now();
+    let output = Command::new("systemctl").args(["start", unit]).output();
+    let output = output.unwrap();
+    report(unit, "its service is up", started);
+    if !output.status.success() {
+        eprintln!("{}", run(&["journalctl", "--no-pager", "-u", unit]));
+    }
+    let _ = printed(&output);
+}
