@@ -114,7 +114,8 @@ impl Vm {
 }
 
 /// Builds what booting that layout takes, so that a machine without the means (no qemu, no network) is
-/// distinguished from a failure of the guest. Root file system and kernel are built at the same time.
+/// distinguished from a failure of the guest. Root file system and kernel are built at the same time, and
+/// so are those of several layouts if each is prepared in a thread: none is built twice.
 pub(crate) fn prepare(layout: Layout) -> Result<()> {
     if !run::is_there("qemu-system-x86_64") {
         bail!("no qemu-system-x86_64");

@@ -1,18 +1,19 @@
-//! A container from its start to its end: what it sees of itself, and that its reader goes on when the
-//! worker is killed.
+//! Checks a container from its start to its end: the limits that it sees, and its reader while the worker is
+//! killed.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
 use vistafs_tests::vistafs::wait_for;
 
 use crate::service::Service;
 
-/// What runs in the container. Each round of the reader prints `ok`, or what it read instead. It ends
-/// when it gets a line.
+/// The container's command. Each round of the reader prints `ok`, or the text that is wrong. A line of
+/// input ends it.
 pub(crate) const SCRIPT: &str = r#"
 free -m; grep '^cpu[0-9]' /proc/stat; echo online $(cat /sys/devices/system/cpu/online); echo ready
 while text=$(free -m 2>&1; cat /proc/uptime /proc/stat /sys/devices/system/cpu/online 2>&1 || echo failed); do
@@ -36,59 +37,56 @@ const END: Duration = Duration::from_secs(120);
 
 /// How often the worker is killed under the reader.
 const KILLS: u32 = 2;
-/// After each time, so many rounds of the reader must have begun.
+/// Rounds of the reader that must follow each kill.
 const ROUNDS: u32 = 3;
 
 /// A container whose standard streams are ours.
 struct Container {
     child: Child,
     lines: Receiver<String>,
-    stderr: Option<thread::JoinHandle<String>>,
+    /// A file, as processes of the host may hold it longer than the command runs.
+    stderr: NamedTempFile,
 }
 
 impl Container {
     fn start(command: &mut Command) -> Self {
+        let stderr = NamedTempFile::new().unwrap();
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(stderr.reopen().unwrap())
             .spawn()
             .unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                // The test has failed if nothing receives it.
+                // There is no receiver after a failure.
                 let _ = sender.send(line);
             }
-        });
-        let mut stderr = child.stderr.take().unwrap();
-        let stderr = thread::spawn(move || {
-            let mut text = String::new();
-            // What is no text is of no use for a report.
-            let _ = stderr.read_to_string(&mut text);
-            text
         });
         Self {
             child,
             lines,
-            stderr: Some(stderr),
+            stderr,
         }
     }
 
     /// The next line, or `None` at the end of the output.
     #[track_caller]
-    fn line(&mut self, what: &str, most: Duration) -> Option<String> {
+    fn line(&self, what: &str, most: Duration) -> Option<String> {
         match self.lines.recv_timeout(most) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
-            Err(RecvTimeoutError::Timeout) => panic!("no line for {most:?}: {what}"),
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("no line for {most:?}: {what}: {}", self.messages())
+            }
         }
     }
 
-    /// The lines before the one that says `ready`.
+    /// The lines before `ready`.
     #[track_caller]
-    fn description(&mut self) -> Vec<String> {
+    fn description(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             match self.line("the container starts", START) {
@@ -99,9 +97,9 @@ impl Container {
         }
     }
 
-    /// Waits for that many rounds that begin from now on.
+    /// Waits for [`ROUNDS`] rounds that begin from now on.
     #[track_caller]
-    fn rounds(&mut self, what: &str) {
+    fn rounds(&self, what: &str) {
         while let Ok(line) = self.lines.try_recv() {
             assert_eq!(line, "ok", "{what}");
         }
@@ -112,7 +110,7 @@ impl Container {
         }
     }
 
-    /// Lets it end by itself.
+    /// Ends the script, and with it the container.
     #[track_caller]
     fn end(mut self) {
         self.child
@@ -133,13 +131,9 @@ impl Container {
         }
     }
 
-    /// What the host's command wrote to its standard error, to be called at its end.
-    fn messages(&mut self) -> String {
-        let _ = self.child.kill();
-        let stderr = self.stderr.take();
-        stderr
-            .and_then(|stderr| stderr.join().ok())
-            .unwrap_or_default()
+    /// The standard error of the host's command so far.
+    fn messages(&self) -> String {
+        std::fs::read_to_string(self.stderr.path()).unwrap()
     }
 }
 
@@ -151,11 +145,11 @@ impl Drop for Container {
     }
 }
 
-/// Starts a container, checks what it sees, kills the worker under its reader, and ends it.
+/// Starts a container, checks the limits that it sees, kills the worker under its reader, and ends it.
 #[track_caller]
 pub(crate) fn check(host: &str, service: &Service, command: &mut Command) {
     let started = Instant::now();
-    let mut container = Container::start(command);
+    let container = Container::start(command);
     let lines = container.description();
     report(host, "started", started);
     check_limits(&lines.join("\n"));
@@ -168,10 +162,10 @@ pub(crate) fn check(host: &str, service: &Service, command: &mut Command) {
     report(host, "ended", started);
 }
 
-/// Past the capture of libtest: how long a host takes is of interest when its test passes, too.
+/// Prints a duration past the capture of libtest, which hides the output of tests that pass.
 pub(crate) fn report(host: &str, what: &str, since: Instant) {
     let took = since.elapsed();
-    // A closed output is no failure of the host.
+    // A closed output must not fail the test.
     let _ = writeln!(std::io::stdout(), "{host}: {what} after {took:.1?}");
 }
 

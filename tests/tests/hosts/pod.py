@@ -90,7 +90,7 @@ try:
                 (2, message((1, IMAGE))),
                 (3, ["sh", "-c", SCRIPT]),
                 (11, "box.log"),
-                # Its standard input stays open, and nobody writes to it.
+                # Its standard input stays open and empty.
                 (12, 1),
                 (15, message((1, message((4, 256 << 20), (6, "1"))))),
                 (17, message((1, DEVICE))),

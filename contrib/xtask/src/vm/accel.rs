@@ -1,4 +1,5 @@
-//! What executes the guests: the processor itself (KVM) where that works, an emulation (TCG) elsewhere.
+//! Chooses how guests are executed: by the processor itself (KVM) where that works, by emulation (TCG)
+//! elsewhere.
 //!
 //! That /dev/kvm opens proves nothing: in some virtual machines it does although the processor cannot
 //! run guests, and every guest then dies of an emulation failure. So KVM is used only after it booted a
