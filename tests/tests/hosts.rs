@@ -32,7 +32,7 @@ mod incus;
 /// LXC, with its hook.
 #[path = "hosts/lxc.rs"]
 mod lxc;
-/// Podman, with its hook and with CDI.
+/// Podman, with its hook.
 #[path = "hosts/podman.rs"]
 mod podman;
 

@@ -15,7 +15,8 @@ use crate::service::Service;
 /// The container's command. Each round of the reader prints `ok`, or the text that is wrong. A line of
 /// input ends it.
 pub(crate) const SCRIPT: &str = r#"
-free -m; grep '^cpu[0-9]' /proc/stat; echo online $(cat /sys/devices/system/cpu/online); echo ready
+free -m; grep '^cpu[0-9]' /proc/stat; echo online $(cat /sys/devices/system/cpu/online)
+grep ' /proc/meminfo ' /proc/self/mountinfo; echo ready
 while text=$(free -m 2>&1; cat /proc/uptime /proc/stat /sys/devices/system/cpu/online 2>&1 || echo failed); do
     case $text in
     *failed* | *rror*) echo "failed: $text" ;;
@@ -152,7 +153,11 @@ pub(crate) fn check(host: &str, service: &Service, command: &mut Command) {
     let container = Container::start(command);
     let lines = container.description();
     report(host, "started", started);
-    check_limits(&lines.join("\n"));
+    let text = lines.join("\n");
+    check_limits(&text);
+    // Two mounts and lxcfs's hook are on the machine: the views must be of the one that is tested.
+    let device = device(&text, "/proc/meminfo");
+    assert_eq!(device, service.device(), "{text}");
     container.rounds("before the worker is killed");
     for number in 1..=KILLS {
         service.kill_worker();
@@ -160,6 +165,17 @@ pub(crate) fn check(host: &str, service: &Service, command: &mut Command) {
     }
     container.end();
     report(host, "ended", started);
+}
+
+/// The device number of the topmost mount at a place, from lines of /proc/PID/mountinfo.
+#[track_caller]
+pub(crate) fn device(mountinfo: &str, place: &str) -> String {
+    let mut lines = mountinfo.lines().map(|line| line.split(' '));
+    let mount = lines.rfind(|words| words.clone().nth(4) == Some(place));
+    let device = mount.and_then(|mut words| words.nth(2));
+    device
+        .unwrap_or_else(|| panic!("nothing is mounted at {place}: {mountinfo}"))
+        .to_owned()
 }
 
 /// Prints a duration past the capture of libtest, which hides the output of tests that pass.

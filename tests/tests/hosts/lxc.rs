@@ -4,16 +4,20 @@ use crate::container::{SCRIPT, check};
 use crate::service::Service;
 use crate::{ROOT, require_hosts, run};
 
-/// Where the page has the line for all containers.
-const COMMON: &str = "/usr/share/lxc/config/common.conf.d";
+/// Runs LXC with `$0` in the place of the directory with lines for all containers: there is the line of
+/// lxcfs's package, which Incus needs.
+const WITH_DIRECTORY: &str =
+    "mount --bind \"$0\" /usr/share/lxc/config/common.conf.d && exec lxc-execute \"$@\"";
 
 #[test]
 fn lxc_with_the_hook() {
     require_hosts!();
     let service = Service::vistafs();
-    let line = include_str!("../../../contrib/lxc/10-vistafs.conf");
-    std::fs::write(format!("{COMMON}/10-vistafs.conf"), line).unwrap();
     let dir = tempfile::tempdir().unwrap();
+    let common = dir.path().join("common.conf.d");
+    std::fs::create_dir(&common).unwrap();
+    let line = include_str!("../../../contrib/lxc/10-vistafs.conf");
+    std::fs::write(common.join("10-vistafs.conf"), line).unwrap();
     let root = dir.path().join("root");
     let _ = run(&["cp", "-a", ROOT, root.to_str().unwrap()]);
     let config = dir.path().join("config");
@@ -29,8 +33,10 @@ fn lxc_with_the_hook() {
         root.display()
     );
     std::fs::write(&config, text).unwrap();
-    let mut command = Command::new("lxc-execute");
+    let mut command = Command::new("unshare");
     command
+        .args(["--mount", "sh", "-c", WITH_DIRECTORY])
+        .arg(&common)
         .args(["--name", "box", "--rcfile"])
         .arg(&config)
         .args(["--", "/bin/sh", "-c", SCRIPT]);

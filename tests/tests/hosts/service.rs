@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_tests::vistafs::{children, printed, wait_until};
 
-use crate::container::report;
+use crate::container::{device, report};
 use crate::run;
 
 /// A service; the guest has the program as /usr/bin/vistafs.
@@ -44,6 +44,12 @@ impl Service {
         let _ = run(&["systemctl", "daemon-reload"]);
         let _ = run(&["systemctl", "start", name]);
         Service { name }
+    }
+
+    /// The device number of its mount.
+    pub(crate) fn device(&self) -> String {
+        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        device(&mountinfo, &format!("/var/lib/{}", self.name))
     }
 
     fn worker(&self) -> u32 {
