@@ -1,7 +1,7 @@
 use std::process::Command;
 
-use crate::container::{SCRIPT, check};
-use crate::service::{Service, start};
+use crate::container::{self, SCRIPT, check};
+use crate::service::{Service, main_pid, start};
 use crate::{require_hosts, run};
 
 /// Directories as storage, no network.
@@ -35,5 +35,14 @@ fn incus_with_vistafs_for_lxcfs() {
     let mut command = Command::new("incus");
     command.args(["exec", "c", "--", "sh", "-c", SCRIPT]);
     check("incus", service, &mut command);
+
+    // Debian's incus.service requires lxcfs.service: a crash of that must not restart Incus.
+    let (daemon, device) = (main_pid("incus"), service.device());
+    service.kill_supervisor();
+    let script = "free -m; grep ' /proc/meminfo ' /proc/self/mountinfo";
+    let text = run(&["incus", "exec", "c", "--", "sh", "-c", script]);
+    assert!(text.contains(" 256 "), "{text}");
+    assert_eq!(container::device(&text, "/proc/meminfo"), device, "{text}");
+    assert_eq!(main_pid("incus"), daemon);
     let _ = run(&["incus", "delete", "--force", "c"]);
 }

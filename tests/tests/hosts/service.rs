@@ -53,14 +53,7 @@ impl Service {
     }
 
     fn worker(&self) -> u32 {
-        let pid = run(&[
-            "systemctl",
-            "show",
-            "--property=MainPID",
-            "--value",
-            self.name,
-        ]);
-        let supervisor = pid.trim().parse().unwrap();
+        let supervisor = main_pid(self.name);
         let mut worker = 0;
         // A process that repairs containers ends by itself; the worker of another test's kill follows.
         wait_until("the worker is the only child", || {
@@ -71,6 +64,22 @@ impl Service {
         worker
     }
 
+    /// Kills the supervisor, and waits until the service is up again.
+    pub(crate) fn kill_supervisor(&self) {
+        let supervisor = main_pid(self.name);
+        kill(Pid::from_raw(supervisor.cast_signed()), Signal::SIGKILL).unwrap();
+        wait_until("another supervisor runs", || {
+            let state = [
+                "systemctl",
+                "show",
+                "--property=ActiveState",
+                "--value",
+                self.name,
+            ];
+            ![0, supervisor].contains(&main_pid(self.name)) && run(&state).trim() == "active"
+        });
+    }
+
     /// Kills the worker and waits for its successor.
     pub(crate) fn kill_worker(&self) {
         let worker = self.worker();
@@ -79,6 +88,12 @@ impl Service {
         assert!(matches!(killed, Ok(()) | Err(Errno::ESRCH)), "{killed:?}");
         wait_until("another worker serves", || self.worker() != worker);
     }
+}
+
+/// The number of a unit's main process; 0 if there is none.
+pub(crate) fn main_pid(unit: &str) -> u32 {
+    let pid = run(&["systemctl", "show", "--property=MainPID", "--value", unit]);
+    pid.trim().parse().unwrap()
 }
 
 /// Starts a unit, and shows its log if it fails.
