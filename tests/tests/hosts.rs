@@ -1,7 +1,8 @@
 //! Real container hosts: each shows a container its own limits, by the way that the documents name, and
 //! a reader in it survives the death of the worker.
 //!
-//! They run in the guest with the hosts alone (`cargo xtask hosts`). A container is given 256 MiB and
+//! They run in the guest with the hosts alone (`cargo xtask test --layout hosts`).
+//! Each test is a process of its own, two at a time. A container is given 256 MiB and
 //! one of two CPUs.
 
 #![allow(
@@ -51,7 +52,7 @@ macro_rules! require_hosts {
     () => {
         vistafs_tests::require!(
             vistafs_tests::require::guest() && std::path::Path::new(crate::ROOT).exists(),
-            "needs the guest with container hosts (cargo xtask hosts)"
+            "needs the guest with container hosts (cargo xtask test --layout hosts)"
         );
     };
 }
@@ -65,13 +66,13 @@ fn run(words: &[&str]) -> String {
     vistafs_tests::vistafs::printed(&command.output().unwrap())
 }
 
-/// Types the page's command that makes the devices of CDI, once.
+/// Types the page's command that makes the devices of CDI.
 fn make_cdi_devices() {
-    static MADE: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    let _ = MADE.get_or_init(|| {
+    let _alone = service::SetUp::begin();
+    if !std::path::Path::new("/etc/cdi/vistafs.json").exists() {
         let line = vistafs_tests::page::block(PAGE, "sh", "cdi");
-        run(&["sh", "-euc", line.trim_start_matches("# ")])
-    });
+        let _ = run(&["sh", "-euc", line.trim_start_matches("# ")]);
+    }
 }
 
 /// The command line of a page, as a shell runs it: `docker run … debian:12 free -m`, with further options

@@ -1,7 +1,7 @@
 //! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
 //!
 //! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
-//! command in a virtual machine; `hosts` tests real container hosts in one; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
+//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
 //! `header` the header of plugins, and `new-plugin` a plugin to begin from.
 
 mod bench;
@@ -10,15 +10,14 @@ mod check;
 mod deb;
 mod features;
 mod header;
-mod hosts;
 mod manifests;
 mod new_plugin;
+mod outcome;
 mod packages;
 mod plugins;
 mod program;
 mod recipe;
 mod run;
-mod tally;
 mod test;
 mod vm;
 mod work_dir;
@@ -41,7 +40,6 @@ enum Task {
     Capture(capture::CaptureArgs),
     Deb(deb::DebArgs),
     Header(header::HeaderArgs),
-    Hosts(hosts::HostsArgs),
     NewPlugin(new_plugin::NewPluginArgs),
     Vm(vm::VmArgs),
 }
@@ -53,7 +51,6 @@ fn main() -> ExitCode {
         Task::Capture(args) => args.run(),
         Task::Deb(args) => args.run(),
         Task::Header(args) => args.run(),
-        Task::Hosts(args) => args.run(),
         Task::NewPlugin(args) => args.run(),
         Task::Vm(args) => args.run(),
     };

@@ -69,12 +69,12 @@ impl Vm {
     /// Boots, runs the job, and returns the exit status of its command.
     pub(crate) fn run(&self, job: &Job, mut on_line: impl FnMut(&str) + Send) -> Result<i32> {
         // Before there is a console whose end would be shown.
-        prepare(self.layout)?;
+        prepare(&[self.layout])?;
         let work = WorkDir::new()?;
         let console = work.path.join("console.log");
         let mut outcome = self.run_in(&work.path, job, &console, &mut on_line);
         if outcome.is_err() && boot::is_fault_of_emulator(&console) {
-            eprintln!("vm: the emulated processor has failed the guest's kernel: once more");
+            run::say("vm: the emulated processor has failed the guest's kernel: once more");
             outcome = self.run_in(&work.path, job, &console, &mut on_line);
         }
         match outcome {
@@ -113,19 +113,32 @@ impl Vm {
     }
 }
 
-/// Builds what booting that layout takes, so that a machine without the means (no qemu, no network) is
-/// distinguished from a failure of the guest. Root file system and kernel are built at the same time, and
-/// so are those of several layouts if each is prepared in a thread: none is built twice.
-pub(crate) fn prepare(layout: Layout) -> Result<()> {
+/// Builds what booting those layouts takes, so that a machine without the means (no qemu, no network) is
+/// distinguished from a failure of a guest. All images are built at the same time.
+pub(crate) fn prepare(layouts: &[Layout]) -> Result<()> {
     if !run::is_there("qemu-system-x86_64") {
         bail!("no qemu-system-x86_64");
     }
+    let log = run::log();
+    let log = &log;
     thread::scope(|scope| {
-        let kernel = scope.spawn(|| layout.kernel().files());
-        layout.root()?;
-        kernel
-            .join()
-            .map_err(|_| anyhow!("the build of the kernel panicked"))??;
+        let mut builds = Vec::new();
+        for layout in layouts {
+            let builds_of_layout = [
+                scope.spawn(move || {
+                    run::log_to(log.clone());
+                    layout.root().map(drop)
+                }),
+                scope.spawn(move || {
+                    run::log_to(log.clone());
+                    layout.kernel().files().map(drop)
+                }),
+            ];
+            builds.extend(builds_of_layout);
+        }
+        for build in builds {
+            build.join().map_err(|_| anyhow!("a build panicked"))??;
+        }
         Ok(())
     })
 }

@@ -16,5 +16,5 @@ fn containerd_s_cri_with_cdi() {
     make_cdi_devices();
     let mut command = Command::new("python3");
     command.args(["-c", POD, IMAGE, "vistafs.dev/view=all", SCRIPT]);
-    check("containerd", service, &mut command);
+    check("containerd", &service, &mut command);
 }

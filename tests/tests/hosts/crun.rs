@@ -16,5 +16,5 @@ fn crun_with_the_hook() {
     bundle.config["hooks"] = json!({"createContainer": [
         {"path": "/usr/bin/vistafs", "args": ["vistafs", "oci-hook", "--required"], "timeout": 120},
     ]});
-    check("crun", service, &mut bundle.command("crun"));
+    check("crun", &service, &mut bundle.command("crun"));
 }

@@ -11,13 +11,13 @@ fn docker_with_its_options_and_with_cdi() {
     start("docker");
     let _ = run(&["docker", "load", "--input", ARCHIVE]);
     let line = block(PAGE, "podman", "docker-args");
-    check("docker", service, &mut typed(line, "-i --cpus 1", SCRIPT));
+    check("docker", &service, &mut typed(line, "-i --cpus 1", SCRIPT));
 
     make_cdi_devices();
     let line = block(PAGE, "podman", "cdi").replace("podman run", "docker run");
     check(
         "docker with CDI",
-        service,
+        &service,
         &mut typed(&line, "-i --cpuset-cpus 1", SCRIPT),
     );
 }

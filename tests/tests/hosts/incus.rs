@@ -34,7 +34,7 @@ fn incus_with_vistafs_for_lxcfs() {
     let _ = run(&[&["incus", "launch", "--quiet", "box", "c"], &limits[..]].concat());
     let mut command = Command::new("incus");
     command.args(["exec", "c", "--", "sh", "-c", SCRIPT]);
-    check("incus", service, &mut command);
+    check("incus", &service, &mut command);
 
     // Debian's incus.service requires lxcfs.service: a crash of that must not restart Incus.
     let (daemon, device) = (main_pid("incus"), service.device());

@@ -40,5 +40,5 @@ fn lxc_with_the_hook() {
         .args(["--name", "box", "--rcfile"])
         .arg(&config)
         .args(["--", "/bin/sh", "-c", SCRIPT]);
-    check("lxc", service, &mut command);
+    check("lxc", &service, &mut command);
 }

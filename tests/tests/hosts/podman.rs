@@ -15,5 +15,5 @@ fn podman_with_the_hook() {
     let _ = run(&["podman", "load", "--input", ARCHIVE]);
     let line = block(PAGE, "podman", "hook");
     let options = "-i --network none --cpuset-cpus 1";
-    check("podman", service, &mut typed(line, options, SCRIPT));
+    check("podman", &service, &mut typed(line, options, SCRIPT));
 }

@@ -1,8 +1,9 @@
 //! vistafs as the services of the packages: one mount for the containers of all tests, and one in the
 //! place of lxcfs.
 
+use std::fs::File;
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -13,6 +14,19 @@ use vistafs_tests::vistafs::{children, printed, wait_until};
 use crate::container::{device, report};
 use crate::run;
 
+/// Held while a test changes what others use, too: they are other processes.
+pub(crate) struct SetUp {
+    _lock: File,
+}
+
+impl SetUp {
+    pub(crate) fn begin() -> SetUp {
+        let lock = File::create("/run/vistafs-tests-set-up").unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        SetUp { _lock: lock }
+    }
+}
+
 /// A service; the guest has the program as /usr/bin/vistafs.
 pub(crate) struct Service {
     name: &'static str,
@@ -20,29 +34,27 @@ pub(crate) struct Service {
 
 impl Service {
     /// `vistafs.service`, started: the mount is at /var/lib/vistafs.
-    pub(crate) fn vistafs() -> &'static Service {
-        static STARTED: OnceLock<Service> = OnceLock::new();
-        STARTED.get_or_init(|| {
-            let unit = include_str!("../../../contrib/systemd/vistafs.service");
-            Service::start("vistafs", unit)
-        })
+    pub(crate) fn vistafs() -> Service {
+        let unit = include_str!("../../../contrib/systemd/vistafs.service");
+        Service::start("vistafs", unit)
     }
 
     /// `lxcfs.service`, started: the mount is at /var/lib/lxcfs. Debian's lxcfs, which Incus depends on,
     /// has never run.
-    pub(crate) fn lxcfs() -> &'static Service {
-        static STARTED: OnceLock<Service> = OnceLock::new();
-        STARTED.get_or_init(|| {
-            let _ = run(&["ln", "-sf", "vistafs", "/usr/bin/lxcfs"]);
-            let unit = include_str!("../../../contrib/systemd/lxcfs.service");
-            Service::start("lxcfs", unit)
-        })
+    pub(crate) fn lxcfs() -> Service {
+        let _ = run(&["ln", "-sf", "vistafs", "/usr/bin/lxcfs"]);
+        let unit = include_str!("../../../contrib/systemd/lxcfs.service");
+        Service::start("lxcfs", unit)
     }
 
     fn start(name: &'static str, unit: &str) -> Service {
-        std::fs::write(format!("/etc/systemd/system/{name}.service"), unit).unwrap();
-        let _ = run(&["systemctl", "daemon-reload"]);
-        let _ = run(&["systemctl", "start", name]);
+        let _alone = SetUp::begin();
+        let place = format!("/etc/systemd/system/{name}.service");
+        if !Path::new(&place).exists() {
+            std::fs::write(place, unit).unwrap();
+            let _ = run(&["systemctl", "daemon-reload"]);
+            let _ = run(&["systemctl", "start", name]);
+        }
         Service { name }
     }
 

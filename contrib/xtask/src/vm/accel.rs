@@ -16,6 +16,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 
 use super::kernel::KernelFiles;
+use crate::run;
 use crate::work_dir::WorkDir;
 
 /// An accelerator of qemu.
@@ -52,14 +53,16 @@ impl Accel {
                     .map(drop)
             };
             let (accel, reason) = decide(&cpuinfo, open, || probe(Accel::Kvm, kernel));
-            eprintln!("vm: guests run on {}: {reason}", accel.name());
+            run::say(&format!("vm: guests run on {}: {reason}", accel.name()));
             accel
         })
     }
 
     /// No further guest of this run uses KVM.
     pub(super) fn give_up_kvm(reason: &str) {
-        eprintln!("vm: a guest failed on KVM, guests run on TCG from now on: {reason}");
+        run::say(&format!(
+            "vm: a guest failed on KVM, guests run on TCG from now on: {reason}"
+        ));
         if let Ok(mut chosen) = CHOSEN.lock() {
             *chosen = Some(Accel::Tcg);
         }

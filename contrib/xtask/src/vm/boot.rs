@@ -73,7 +73,7 @@ pub(super) fn boot(
             (Ended::NeverStarted, _) if accel == Accel::Kvm => {
                 Accel::give_up_kvm("it does not come up");
             }
-            (Ended::NeverStarted, _) => eprintln!("vm: the guest does not come up: stopped"),
+            (Ended::NeverStarted, _) => run::say("vm: the guest does not come up: stopped"),
         }
     }
     bail!("the guest does not come up");
@@ -94,9 +94,14 @@ fn attempt(
         .spawn()
         .context("running qemu-system-x86_64")?;
     let output = child.stdout.take();
+    let log = run::log();
     let (ended, printed) = thread::scope(|scope| {
-        let reader = output
-            .map(|output| scope.spawn(move || run::tee(output, &vm.prefix, Tail::Leave, on_line)));
+        let reader = output.map(|output| {
+            scope.spawn(move || {
+                run::log_to(log);
+                run::tee(output, &vm.prefix, Tail::Leave, on_line)
+            })
+        });
         let ended = wait(&mut child, files.console, vm.timeout + GRACE);
         let printed = reader.and_then(|reader| reader.join().ok());
         (ended, printed.unwrap_or(0))

@@ -25,7 +25,7 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    /// The cgroup layouts, in the order in which they are tested.
+    /// The cgroup layouts: the columns of the matrix. The guest with container hosts has tests of its own.
     pub(crate) const ALL: [Layout; 4] = [Layout::V1, Layout::Hybrid, Layout::V2, Layout::V2On612];
 
     /// The name on the command line, in file names and before each line of the guest's output.

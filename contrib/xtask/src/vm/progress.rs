@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::run;
+
 /// Prints a step of the build of that image, with the time since its start.
 pub(super) fn step(name: &str, started: Instant, step: &str) {
-    eprintln!(
+    run::progress(&format!(
         "vm: {name}: {:4.0} s: {step}",
         started.elapsed().as_secs_f32()
-    );
+    ));
 }
 
 /// Runs a command and prints as a step each line of its standard error that begins with `I: `
