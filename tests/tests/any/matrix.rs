@@ -1,32 +1,47 @@
 //! `tests/matrix.toml` names every module of tests once, and nothing that is not there.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use toml::Table;
 
-/// The modules that a test program declares, and the full names of their tests.
-fn declared(program: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
-    let text = std::fs::read_to_string(format!("{root}/{program}.rs")).unwrap();
-    let modules = text.lines().filter_map(|line| line.strip_prefix("mod "));
-    let mut tests = BTreeSet::new();
-    let mut with_tests = BTreeSet::new();
-    for module in modules.map(|module| module.trim_end_matches(';')) {
-        let source = std::fs::read_to_string(format!("{root}/{program}/{module}.rs")).unwrap();
-        let mut is_test = false;
-        for line in source.lines() {
-            is_test |= line == "#[test]";
-            let name = line
-                .strip_prefix("fn ")
-                .and_then(|rest| rest.split('(').next());
-            if let Some(name) = name.filter(|_| is_test) {
-                tests.insert(format!("{module}::{name}"));
-                with_tests.insert(module.to_owned());
-                is_test = false;
-            }
+/// Adds the names of the tests of a source, and of the sources in the directory of its name.
+fn add_tests(source: &Path, module: &str, tests: &mut BTreeSet<String>) {
+    let mut is_test = false;
+    for line in std::fs::read_to_string(source).unwrap().lines() {
+        is_test |= line == "#[test]";
+        let rest = line.strip_prefix("fn ");
+        if let Some(name) = rest.and_then(|rest| rest.split('(').next())
+            && std::mem::take(&mut is_test)
+        {
+            tests.insert(format!("{module}::{name}"));
         }
     }
-    (with_tests, tests)
+    let below = std::fs::read_dir(source.with_extension("")).into_iter();
+    for path in below.flatten().map(|entry| entry.unwrap().path()) {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            add_tests(&path, &format!("{module}::{name}"), tests);
+        }
+    }
+}
+
+/// The modules with tests that a test program declares, and the names of the tests.
+fn declared(program: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let text = std::fs::read_to_string(root.join(program).with_extension("rs")).unwrap();
+    let mut path = "";
+    let mut tests = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(quoted) = line.strip_prefix("#[path = \"") {
+            path = quoted.trim_end_matches("\"]");
+        }
+        if let Some(module) = line.strip_prefix("mod ") {
+            add_tests(&root.join(path), module.trim_end_matches(';'), &mut tests);
+        }
+    }
+    let module_of = |test: &String| test.split(':').next().unwrap().to_owned();
+    (tests.iter().map(module_of).collect(), tests)
 }
 
 #[test]
