@@ -8,10 +8,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
