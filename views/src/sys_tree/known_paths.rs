@@ -203,7 +203,7 @@ mod tests {
     fn numbers_that_are_nowhere_have_a_bound() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(&dir);
-        let paths = KnownPaths::new("top");
+        let paths = KnownPaths::new("top", None);
         for cpu in 10..20 + MOST_VAIN {
             assert_eq!(paths.get(&host, number(&format!("cpu{cpu}"))), None);
         }
