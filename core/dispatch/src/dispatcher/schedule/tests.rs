@@ -95,7 +95,7 @@ fn is_now(dispatcher: &Dispatcher, asks: Asks) -> bool {
     matches!(turn(dispatcher, asks), Turn::Now(_))
 }
 
-fn waits_in<'a>(turn: &'a Turn) -> Option<&'a Arc<Queue>> {
+fn waits_in(turn: &Turn) -> Option<&Arc<Queue>> {
     match turn {
         Turn::Later(queue, _) => Some(queue),
         _ => None,
