@@ -123,8 +123,11 @@ pub struct MemoryFigures {
     pub usage: u64,
     /// Statistics.
     pub stat: MemoryStat,
-    /// What the tightest *ancestor* can still give: its limit less its usage, plus what it can
-    /// take back. `Max` when no ancestor has a limit.
+    /// What it can still use before it is throttled: memory.high less its usage, plus what can be
+    /// taken back. `Max` when nothing throttles it.
+    pub headroom: Limit,
+    /// What the tightest *ancestor* can still give: the least of its limit and memory.high less its
+    /// usage, plus what it can take back. `Max` when no ancestor has either.
     pub ancestors_headroom: Limit,
     /// Swap.
     pub swap: SwapFigures,
@@ -142,6 +145,8 @@ impl MemoryFigures {
 pub(crate) trait Level {
     /// Its own limit; `None`: the controller is not there.
     fn limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
+    /// Above so much its tasks are throttled.
+    fn high(&self, text: &mut Vec<u8>) -> Result<Limit, HostError>;
     /// Bytes in use; `None`: not counted.
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError>;
     /// Statistics.
@@ -363,8 +368,13 @@ impl Memory {
                 {
                     own.swap.set_limit(now);
                 }
+                let high = match wanted.statistics {
+                    true => level.high(text)?,
+                    false => Limit::Max,
+                };
                 figures = Some(MemoryFigures {
                     limit,
+                    headroom: headroom(high, own.usage, own.stat.reclaimable()),
                     usage: own.usage,
                     stat: own.stat,
                     ancestors_headroom: Limit::Max,
@@ -375,13 +385,17 @@ impl Memory {
             if limit != Limit::Max {
                 known.limit = known.limit.min(limit);
             }
-            if limit != Limit::Max && wanted.headroom {
+            let bound = match wanted.headroom {
+                true => limit.min(level.high(text)?),
+                false => Limit::Max,
+            };
+            if bound != Limit::Max {
                 let charged = MemoryWanted {
                     statistics: true,
                     ..MemoryWanted::USAGE
                 };
                 let (charged, _) = self.charged((height, level), charged, facts, text)?;
-                let left = headroom(limit, charged.usage, charged.stat.reclaimable());
+                let left = headroom(bound, charged.usage, charged.stat.reclaimable());
                 known.ancestors_headroom = known.ancestors_headroom.min(left);
             }
             if let SwapFigures::Apart { limit: swap, .. } | SwapFigures::Pool { limit: swap, .. } =

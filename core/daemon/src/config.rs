@@ -32,7 +32,7 @@ pub(crate) use example::example;
 use files::Files;
 use reader::Reader;
 pub(crate) use reader::{Entry, Mistake, Origin};
-use sections::{Fuse, Host, Pinned, Plugins, Worker};
+use sections::{Fuse, Host, PageCache, Plugins, Worker};
 use views::Views;
 
 /// Where it is looked for.
@@ -51,7 +51,7 @@ pub(crate) struct Config {
     views: Views,
     policy: Policy,
     host: Host,
-    pinned: Pinned,
+    page_cache: PageCache,
     fuse: Fuse,
     worker: Worker,
     plugins: Plugins,
@@ -108,7 +108,7 @@ impl Config {
         let views = Views::read(&mut reader);
         let policy = sections::policy(&mut reader);
         let host = Host::read(&mut reader);
-        let pinned = Pinned::read(&mut reader);
+        let page_cache = PageCache::read(&mut reader);
         let fuse = Fuse::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let plugins = Plugins::read(&mut reader);
@@ -128,7 +128,7 @@ impl Config {
             views,
             policy,
             host,
-            pinned,
+            page_cache,
             fuse,
             worker,
             plugins,
@@ -218,9 +218,9 @@ impl Config {
         Duration::from_millis(self.host.epoch_ms)
     }
 
-    /// How old a text may be that a container reads from the page cache.
-    pub(crate) fn window(&self) -> Duration {
-        Duration::from_millis(self.pinned.window_ms.get())
+    /// How long the kernel may serve a container's own files from its page cache.
+    pub(crate) fn ttl(&self) -> Duration {
+        Duration::from_millis(self.page_cache.ttl_ms.get())
     }
 
     /// How old a request may become before its worker is taken for stuck; 0: any age.

@@ -30,20 +30,26 @@ const MOST_VAIN: usize = 1024;
 pub(super) struct KnownPaths {
     top: &'static str,
     number: fn(&str) -> NodeId,
+    /// A file that a directory below the top may be shown with though the host has none there.
+    made_up: Option<&'static str>,
     known: RcuMap<NodeId, Arc<str>, 256>,
     // When each was sought in vain. Never held over a walk.
     in_vain: Mutex<HashMap<NodeId, Instant>>,
 }
 
 impl KnownPaths {
-    pub(super) fn new(top: &'static str) -> Self {
-        Self::numbered(top, number)
+    pub(super) fn new(top: &'static str, made_up: Option<&'static str>) -> Self {
+        Self {
+            made_up,
+            ..Self::numbered(top, number)
+        }
     }
 
     fn numbered(top: &'static str, number: fn(&str) -> NodeId) -> Self {
         Self {
             top,
             number,
+            made_up: None,
             known: RcuMap::default(),
             in_vain: Mutex::default(),
         }
@@ -87,6 +93,13 @@ impl KnownPaths {
         let mut directories = vec![String::new()];
         let mut left = MOST_ENTRIES;
         while let Some(parent) = directories.pop() {
+            if let Some(name) = self.made_up.filter(|_| !parent.is_empty()) {
+                let path = joined(&parent, name);
+                if (self.number)(&path) == id {
+                    self.id(&path)?;
+                    return Some(path.into());
+                }
+            }
             let directory: PathBuf = below(self.top, &parent);
             // One that goes meanwhile has nothing in it.
             for entry in host.root().entries(&directory).unwrap_or_default() {
@@ -152,7 +165,7 @@ mod tests {
     fn what_another_process_has_numbered_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(&dir);
-        let paths = KnownPaths::new("top");
+        let paths = KnownPaths::new("top", None);
         for path in ["cpu1", "cpu0/topology/core_id"] {
             assert_eq!(&*paths.get(&host, number(path)).unwrap(), path);
         }
@@ -161,10 +174,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_the_host_does_not_have_is_found_in_its_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(&dir);
+        let paths = KnownPaths::new("top", Some("online"));
+        assert_eq!(
+            &*paths.get(&host, number("cpu1/online")).unwrap(),
+            "cpu1/online"
+        );
+        assert_eq!(paths.get(&host, number("online")), None);
+    }
+
+    #[test]
     fn what_is_nowhere_is_not_sought_again_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(&dir);
-        let paths = KnownPaths::new("top");
+        let paths = KnownPaths::new("top", None);
         assert_eq!(paths.get(&host, number("cpu2")), None);
         std::fs::create_dir(dir.path().join("top/cpu2")).unwrap();
         assert_eq!(paths.get(&host, number("cpu2")), None);
@@ -178,7 +203,7 @@ mod tests {
     fn numbers_that_are_nowhere_have_a_bound() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(&dir);
-        let paths = KnownPaths::new("top");
+        let paths = KnownPaths::new("top", None);
         for cpu in 10..20 + MOST_VAIN {
             assert_eq!(paths.get(&host, number(&format!("cpu{cpu}"))), None);
         }

@@ -112,8 +112,13 @@ impl Supervisor {
         let started = program.and_then(|program| {
             let handover = self.handover.as_ref().map(|memory| memory.as_fd());
             let given = (&self.device, handover);
-            let worker =
-                WorkerProcess::start(&program, &self.options, self.state.hot, given, &prepare)?;
+            let worker = WorkerProcess::start(
+                &program,
+                &self.options,
+                self.state.page_cache,
+                given,
+                &prepare,
+            )?;
             Ok((program, worker))
         });
         match started {

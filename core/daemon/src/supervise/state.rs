@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use vistafs_handover::SlotFile;
 
 use super::suspects::Suspects;
-use crate::link::PutAside;
+use crate::link::{PutAside, Quarantined};
 use crate::plugins::LeftOut;
 
 /// The form that is written here.
@@ -58,6 +58,9 @@ pub(crate) struct State {
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
+    /// Views that are kept from single containers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) quarantined: Vec<Quarantined>,
     /// Plugins that are not loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) left_out: Vec<LeftOut>,
@@ -67,9 +70,9 @@ pub(crate) struct State {
     /// Whether containers are passed the host's files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) passing: bool,
-    /// Whether it is a mount of the hot tree.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) hot: bool,
+    /// Whether it is a mount of the page-cache tree.
+    #[serde(default, alias = "hot", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) page_cache: bool,
     /// What was served at the last crashes.
     #[serde(default)]
     pub(crate) suspects: Suspects,
@@ -150,10 +153,11 @@ impl State {
             ends: Vec::new(),
             reasons: BTreeMap::new(),
             put_aside: Vec::new(),
+            quarantined: Vec::new(),
             left_out: Vec::new(),
             configuration: None,
             passing: false,
-            hot: false,
+            page_cache: false,
             suspects: Suspects::default(),
             handed: None,
         }

@@ -129,7 +129,7 @@ impl WorkerProcess {
     pub(crate) fn start(
         program: &Program,
         options: &[OsString],
-        hot: bool,
+        page_cache: bool,
         (device, handover): (&OwnedFd, Option<BorrowedFd<'_>>),
         prepare: &Order,
     ) -> anyhow::Result<Self> {
@@ -145,9 +145,9 @@ impl WorkerProcess {
             .arg("--link")
             .arg(theirs.as_fd().as_raw_fd().to_string())
             .stdin(Stdio::null());
-        if hot {
-            // A program that cannot serve it does not know the word, and ends.
-            command.arg("--hot");
+        if page_cache {
+            // A program that cannot serve it does not know the option, and exits.
+            command.arg("--page-cache");
         }
         if let Some(handover) = handover {
             command
