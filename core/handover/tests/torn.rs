@@ -33,13 +33,13 @@ fn number_of(text: &[u8]) -> Option<u64> {
 }
 
 fn memory() -> OwnedFd {
-    memfd_create("test", MemfdFlags::CLOEXEC).expect("a memfd")
+    memfd_create("test", MemfdFlags::CLOEXEC).expect("a memory file")
 }
 
 /// The sequence number that a slot begins with, whether the rest of it was written or not.
 fn begun(file: &SlotFile, slot: u64) -> u64 {
     let mut bytes = [0; 8];
-    rustix::io::pread(file.as_fd(), &mut bytes, (slot << 20) + 8).expect("the slot can be read");
+    rustix::io::pread(file.as_fd(), &mut bytes, (slot << 20) + 8).expect("it can be read");
     u64::from_le_bytes(bytes)
 }
 
