@@ -17,6 +17,10 @@ mod captured;
 #[path = "any/made_up.rs"]
 mod made_up;
 
+/// What containers may take of the daemon: the unit and the documents agree with it.
+#[path = "any/budgets.rs"]
+mod budgets;
+
 /// A whole tree as one text, for golden files.
 #[path = "any/listing.rs"]
 mod listing;

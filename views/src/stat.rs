@@ -23,6 +23,7 @@
 
 use std::sync::Arc;
 
+use vistafs_container::Container;
 use vistafs_text::cpuinfo::Numbering;
 use vistafs_text::stat::{self, CpuTimes};
 use vistafs_text::{CpuSet, ParseError, number};
@@ -84,6 +85,10 @@ impl Stat {
 }
 
 impl View for Stat {
+    fn must_walk(&self, container: &Container) -> bool {
+        container.must_count_tasks()
+    }
+
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let host = cx.host_text("proc/stat")?;
         let visible = cx.visible_cpus()?;

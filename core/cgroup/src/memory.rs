@@ -252,22 +252,19 @@ impl Memory {
         levels: &[L],
         text: &'t mut Vec<u8>,
     ) -> Result<Option<MemoryCounters<'t>>, HostError> {
-        let mut found = None;
         for level in levels {
-            if level.stat_file().read(text)? {
-                found = Some(level);
-                break;
+            let statistics = level.stat_file();
+            // Once: it is the dearest of all files.
+            if !statistics.read(text)? {
+                continue;
             }
+            let oom_kills = level.oom_kills(&mut Vec::new())?;
+            return MemoryCounters::parse(text, oom_kills, L::counter)
+                .map(Some)
+                .map_err(|source| HostError::malformed(&statistics.path(), source));
         }
-        let Some(level) = found else {
-            self.cgroup.ensure_alive()?;
-            return Ok(None);
-        };
-        let oom_kills = level.oom_kills(text)?;
-        level.stat_file().read_required(text)?;
-        MemoryCounters::parse(text, oom_kills, L::counter)
-            .map(Some)
-            .map_err(|source| HostError::malformed(&level.stat_file().path(), source))
+        self.cgroup.ensure_alive()?;
+        Ok(None)
     }
 
     /// Use by node of memory. Empty: the kernel does not keep it for the cgroup that is charged.
@@ -427,7 +424,37 @@ fn headroom(limit: Limit, usage: u64, reclaimable: u64) -> Limit {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+
     use super::*;
+
+    #[test]
+    fn statistics_are_read_once_for_the_counters() {
+        let dir = tempfile::tempdir().unwrap();
+        let cgroup = dir.path().join("c/one");
+        std::fs::create_dir_all(&cgroup).unwrap();
+        std::fs::write(cgroup.join("memory.stat"), "anon 1\npgfault 7\n").unwrap();
+        std::fs::write(cgroup.join("memory.events"), "oom_kill 3\n").unwrap();
+        let mounts = b"30 1 0:30 / /c rw - cgroup2 cgroup2 rw\n";
+        let hierarchies = crate::Hierarchies::discover(mounts, dir.path()).unwrap();
+        let located = hierarchies.locate_path(std::path::Path::new("/one"));
+        let memory = Memory::new(located.unwrap().in_hierarchy(0).unwrap());
+
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&watch, &cgroup, WatchFlags::ACCESS).unwrap();
+        let mut text = Vec::new();
+        assert!(memory.counters(&mut text).unwrap().is_some());
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        let mut read = Vec::new();
+        while let Ok(event) = events.next() {
+            let name = event.file_name().unwrap().to_str().unwrap();
+            if read.last().is_none_or(|last| last != name) {
+                read.push(name.to_owned());
+            }
+        }
+        assert_eq!(read, ["memory.stat", "memory.events"]);
+    }
 
     #[test]
     fn headroom_is_never_more_than_the_limit() {

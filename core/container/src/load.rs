@@ -88,6 +88,14 @@ impl Series {
         Some(kept.averages)
     }
 
+    /// Whether its averages are being sampled.
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.kept
+            .lock()
+            .as_ref()
+            .is_some_and(|kept| kept.is_sampled)
+    }
+
     /// Enters the first count of a container that is not being sampled, and whether it is on the
     /// caller to have it sampled now: only one of several at once is told so. `past` is what the
     /// averages begin with where none are known.

@@ -93,6 +93,13 @@ impl LoadSampler {
         Ok(Some(Load { averages, counts }))
     }
 
+    /// Whether [`load`](Self::load) would walk all cgroups and threads of the container now.
+    #[must_use]
+    pub fn must_count(&self, container: &Container) -> bool {
+        let is_sampled = || container.state::<Series>().is_sampled();
+        !container.has_no_tasks() && (container.last_task_counts().is_none() || !is_sampled())
+    }
+
     fn list(&self, series: Arc<Series>, host: &Arc<Host>) {
         {
             let mut joining = self.shared.joining.lock();

@@ -4,6 +4,7 @@
 //! listed is remembered, which is bounded by what the host has; a number that an earlier process gave
 //! out is found by walking the host's directory once.
 
+use std::collections::HashMap;
 use std::hash::Hasher;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ const MOST_ENTRIES: usize = 1 << 20;
 
 /// A number that no path has is not sought again and again.
 const BETWEEN_VAIN_WALKS: Duration = Duration::from_secs(1);
+/// How many such numbers are remembered. More than these are CPUs that vanish in one second.
+const MOST_VAIN: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct KnownPaths {
@@ -30,8 +33,8 @@ pub(super) struct KnownPaths {
     /// A file that a directory below the top may be shown with though the host has none there.
     made_up: Option<&'static str>,
     known: RcuMap<NodeId, Arc<str>, 256>,
-    // Never held over a walk.
-    last_in_vain: Mutex<Option<Instant>>,
+    // When each was sought in vain. Never held over a walk.
+    in_vain: Mutex<HashMap<NodeId, Instant>>,
 }
 
 impl KnownPaths {
@@ -48,7 +51,7 @@ impl KnownPaths {
             number,
             made_up: None,
             known: RcuMap::default(),
-            last_in_vain: Mutex::new(None),
+            in_vain: Mutex::default(),
         }
     }
 
@@ -84,7 +87,7 @@ impl KnownPaths {
 
     fn walk(&self, host: &Host, id: NodeId) -> Option<Arc<str>> {
         let lately = |at: Instant| at.elapsed() < BETWEEN_VAIN_WALKS;
-        if self.last_in_vain.lock().is_some_and(lately) {
+        if self.in_vain.lock().get(&id).copied().is_some_and(lately) {
             return None;
         }
         let mut directories = vec![String::new()];
@@ -114,7 +117,14 @@ impl KnownPaths {
                 }
             }
         }
-        *self.last_in_vain.lock() = Some(Instant::now());
+        let mut in_vain = self.in_vain.lock();
+        if in_vain.len() >= MOST_VAIN {
+            in_vain.retain(|_, at| lately(*at));
+        }
+        // Beyond that a number is sought each time: one must not keep others from being found.
+        if in_vain.len() < MOST_VAIN {
+            in_vain.insert(id, Instant::now());
+        }
         None
     }
 }
@@ -183,8 +193,21 @@ mod tests {
         assert_eq!(paths.get(&host, number("cpu2")), None);
         std::fs::create_dir(dir.path().join("top/cpu2")).unwrap();
         assert_eq!(paths.get(&host, number("cpu2")), None);
-        *paths.last_in_vain.lock() = None;
+        // That is said of this number alone.
+        assert_eq!(&*paths.get(&host, number("cpu1")).unwrap(), "cpu1");
+        paths.in_vain.lock().clear();
         assert_eq!(&*paths.get(&host, number("cpu2")).unwrap(), "cpu2");
+    }
+
+    #[test]
+    fn numbers_that_are_nowhere_have_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(&dir);
+        let paths = KnownPaths::new("top", None);
+        for cpu in 10..20 + MOST_VAIN {
+            assert_eq!(paths.get(&host, number(&format!("cpu{cpu}"))), None);
+        }
+        assert_eq!(paths.in_vain.lock().len(), MOST_VAIN);
     }
 
     #[test]
