@@ -83,9 +83,21 @@ fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     levels.filter(|level| !level.is_empty())
 }
 
+impl Tenant {
+    /// Short for it, the same in every worker; never 0. Two tenants may share one, which costs the second one a
+    /// view at worst.
+    pub(crate) fn tag(&self) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        let low = hasher.finish() & u64::from(u32::MAX);
+        u32::try_from(low).unwrap_or(1).max(1)
+    }
+}
+
 /// The account of one tenant, or of all callers on the host.
 #[derive(Debug)]
 pub struct Account {
+    tag: u32,
     /// How much of the serving threads it takes.
     pub pace: Pace,
     /// Requests that cost time.
@@ -100,14 +112,21 @@ pub struct Account {
 }
 
 impl Account {
-    pub(crate) fn new(pool: &Arc<Offload>, pace: Pace) -> Arc<Self> {
+    pub(crate) fn new(pool: &Arc<Offload>, pace: Pace, tag: u32) -> Arc<Self> {
         Arc::new(Self {
+            tag,
             pace,
             work: Queue::new(pool),
             waits: Queue::new(pool),
             held: Held::new(pool.totals()),
             locked: AtomicUsize::new(0),
         })
+    }
+
+    /// Returns what is short for the tenant, the same in every worker; 0: callers on the host.
+    #[must_use]
+    pub fn tag(&self) -> u32 {
+        self.tag
     }
 
     /// Admits one more request that waits while the kernel holds a lock of a directory that other containers
@@ -153,7 +172,7 @@ mod tests {
 
     #[test]
     fn few_requests_wait_while_the_kernel_holds_a_lock() {
-        let account = Account::new(&Arc::default(), Pace::default());
+        let account = Account::new(&Arc::default(), Pace::default(), 0);
         let most = crate::budgets::WAITING_WITH_A_LOCK;
         let mut waiting: Vec<_> = (0..most).map_while(|_| account.admit_with_lock()).collect();
         assert_eq!(waiting.len(), most);

@@ -85,7 +85,7 @@ impl Container {
             states: Arc::default(),
             moves: 0,
             counted: CountedTasks::default(),
-            account: Account::new(&Arc::default(), Pace::unknown()),
+            account: Account::new(&Arc::default(), Pace::unknown(), 1),
         }
     }
 
@@ -97,14 +97,6 @@ impl Container {
     /// The same container, which is charged to its tenant.
     pub(crate) fn with_account(self, account: Arc<Account>) -> Self {
         Self { account, ..self }
-    }
-
-    /// Short for it, the same in every worker; never 0. Two containers may share one, which costs the second one a
-    /// view at worst.
-    #[must_use]
-    pub fn tag(&self) -> u32 {
-        let low = self.mark.words()[0] & u64::from(u32::MAX);
-        u32::try_from(low).unwrap_or(1).max(1)
     }
 
     /// What it is charged to.

@@ -133,7 +133,7 @@ impl Containers {
             by_path: RwLock::default(),
             by_cgroups: RwLock::default(),
             tenants: Mutex::default(),
-            host_account: Account::new(&offload, Pace::default()),
+            host_account: Account::new(&offload, Pace::default(), 0),
             offload,
             lifetimes: Lifetimes::new(containers.clone(), watched),
             handover,
@@ -254,7 +254,7 @@ impl Containers {
         if let Some(account) = of_tenant.account.upgrade() {
             return account;
         }
-        let account = Account::new(&self.offload, Pace::unknown());
+        let account = Account::new(&self.offload, Pace::unknown(), tenant.tag());
         of_tenant.account = Arc::downgrade(&account);
         account
     }

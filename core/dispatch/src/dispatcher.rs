@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use rustix::thread::CapabilitySet;
-use vistafs_container::{Caller, Container, Containers};
+use vistafs_container::{Account, Caller, Container, Containers};
 use vistafs_handover::Handover;
 use vistafs_host::Process;
 use vistafs_view::{
@@ -253,11 +253,11 @@ impl Dispatcher {
         let _ = self.quarantined.set(known.collect());
     }
 
-    fn is_quarantined(&self, view: usize, container: &Container) -> bool {
+    fn is_quarantined(&self, view: usize, account: &Account) -> bool {
         let Some(quarantined) = self.quarantined.get().filter(|pairs| !pairs.is_empty()) else {
             return false;
         };
-        quarantined.contains(&(view, container.tag()))
+        quarantined.contains(&(view, account.tag()))
     }
 
     fn is_tree(&self, view: usize) -> bool {

@@ -125,7 +125,7 @@ pub(crate) enum Turn {
     /// In a queue.
     Later(Arc<Queue>, Option<Caller>),
     /// In a queue, where the container of the caller is found out before anything else.
-    Discover(Arc<Queue>, Option<WaitsWithLock>),
+    Discover(Arc<Account>, Option<WaitsWithLock>),
     /// It gets this error.
     Refused(DispatchError),
 }
@@ -325,6 +325,9 @@ impl Dispatcher {
                     return Turn::Now(None);
                 }
                 let account = self.containers.account_of_path(path);
+                if self.is_refused(target, &account) {
+                    return Turn::Refused(DispatchError::Quarantined);
+                }
                 Turn::Later(Arc::clone(&account.work), None)
             }
             Whose::Callers => match self.containers.identify(asker.tid) {
@@ -334,6 +337,9 @@ impl Dispatcher {
                         Caller::Inside(container) => Shows::Container(Arc::clone(container)),
                     };
                     self.turn_of(target, &shows, asker, Some(caller))
+                }
+                Ok(Identity::Unknown(account)) if self.is_refused(target, &account) => {
+                    Turn::Refused(DispatchError::Quarantined)
                 }
                 Ok(Identity::Unknown(account)) => discover(target, &account),
                 Err(error) => {
@@ -356,16 +362,19 @@ impl Dispatcher {
             Shows::Host => None,
             Shows::Container(container) => Some(container),
         };
-        if let (Some(view), Some(container)) = (target.view, container)
-            && self.is_quarantined(view, container)
-        {
+        let account = self.account(shows);
+        if self.is_refused(target, account) {
             return Turn::Refused(DispatchError::Quarantined);
         }
-        let account = self.account(shows);
         match self.queue_of(target, account, container, asker) {
             Some(queue) => Turn::Later(Arc::clone(queue), caller),
             None => Turn::Now(caller),
         }
+    }
+
+    fn is_refused(&self, target: &Target, account: &Account) -> bool {
+        let view = target.view;
+        view.is_some_and(|view| self.is_quarantined(view, account))
     }
 
     /// The queue that a request waits in. `None`: it does not wait.
@@ -488,14 +497,12 @@ impl Dispatcher {
         served
     }
 
-    /// Short for the container that a request is charged to; 0: for none.
-    pub(crate) fn tag(target: &Target, caller: Option<&Caller>) -> u32 {
+    /// Short for the tenant that a request is charged to; 0: for none, or callers on the host.
+    pub(crate) fn tag(&self, target: &Target, caller: Option<&Caller>) -> u32 {
         match (&target.whose, caller) {
-            (Whose::Files(file), _) => match &file.shows {
-                Shows::Container(container) => container.tag(),
-                Shows::Host => 0,
-            },
-            (_, Some(Caller::Inside(container))) => container.tag(),
+            (Whose::Files(file), _) => self.account(&file.shows).tag(),
+            (Whose::Named(path), _) => self.containers.account_of_path(path).tag(),
+            (_, Some(Caller::Inside(container))) => container.account().tag(),
             _ => 0,
         }
     }
@@ -503,10 +510,10 @@ impl Dispatcher {
 
 fn discover(target: &Target, account: &Arc<Account>) -> Turn {
     if target.lock == Lock::None || target.waits {
-        return Turn::Discover(Arc::clone(&account.work), None);
+        return Turn::Discover(Arc::clone(account), None);
     }
     match account.admit_with_lock() {
-        Some(waits) => Turn::Discover(Arc::clone(&account.work), Some(waits)),
+        Some(waits) => Turn::Discover(Arc::clone(account), Some(waits)),
         None => Turn::Refused(DispatchError::Busy),
     }
 }

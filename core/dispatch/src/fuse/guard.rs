@@ -108,7 +108,7 @@ struct RequestGuard<A> {
 impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
     fn run(self, dispatcher: &Dispatcher, caller: Option<Caller>) {
         if let Some(in_flight) = &self.in_flight {
-            let tag = Dispatcher::tag(&self.target, caller.as_ref());
+            let tag = dispatcher.tag(&self.target, caller.as_ref());
             if tag != 0 {
                 in_flight.charge_to(tag);
             }
@@ -122,11 +122,16 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
 
     /// Runs the request where its turn is.
     fn place(mut self, dispatcher: &Arc<Dispatcher>, noted: &Noted<'_>, data: usize, turn: Turn) {
+        // That of a caller whose container is to be found out.
+        let mut tag = 0;
         let (queue, caller, lock, is_unknown) = match turn {
             Turn::Now(caller) => return self.run(dispatcher, caller),
             Turn::Refused(error) => return (self.answer)(dispatcher, Err(error)),
             Turn::Later(queue, caller) => (queue, caller, None, false),
-            Turn::Discover(queue, lock) => (queue, None, lock, true),
+            Turn::Discover(account, lock) => {
+                tag = account.tag();
+                (Arc::clone(&account.work), None, lock, true)
+            }
         };
         self.wait(&queue, noted);
         let dispatcher = Arc::clone(dispatcher);
@@ -136,6 +141,9 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
                 return;
             }
             self.begin_service(&dispatcher);
+            if let Some(in_flight) = self.in_flight.as_ref().filter(|_| is_unknown) {
+                in_flight.charge_to(tag);
+            }
             if !is_unknown {
                 self.run(&dispatcher, caller);
                 return;

@@ -194,8 +194,8 @@ fn a_pair_in_quarantine_is_refused_and_no_other() {
     let [uptime, walking] =
         ["proc/uptime", "proc/walking"].map(|path| opened(&dispatcher, path, &container));
     dispatcher.quarantine([
-        ("uptime", container.tag()),
-        ("walking", container.tag() ^ 1),
+        ("uptime", container.account().tag()),
+        ("walking", container.account().tag() ^ 1),
     ]);
     let refused = turn(&dispatcher, read(uptime));
     assert!(matches!(refused, Turn::Refused(error) if error.errno() == libc::EIO));
