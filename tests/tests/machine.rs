@@ -171,3 +171,7 @@ mod hot;
 /// What the hot tree outlives: containers, workers, supervisors, everything.
 #[path = "machine/hot_outlives.rs"]
 mod hot_outlives;
+
+/// What one container does, no other container may feel.
+#[path = "machine/isolation.rs"]
+mod isolation;
