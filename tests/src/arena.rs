@@ -29,11 +29,11 @@ const GIVEN_BACK: Duration = Duration::from_secs(60);
 /// What the worker's memory may grow by for one attacker, KiB.
 const MEMORY_KIB: u64 = 48 << 10;
 /// How many descriptors and threads the worker may hold for one attacker.
-const DESCRIPTORS: usize = 512;
-const THREADS: usize = 16;
+const DESCRIPTORS: u64 = 512;
+const THREADS: u64 = 16;
 /// What may be left of it: buffers of threads, kernel files of the victim, a host file that is kept.
 const LEFT_KIB: u64 = 8 << 10;
-const LEFT_DESCRIPTORS: usize = 48;
+const LEFT_DESCRIPTORS: u64 = 48;
 /// CPU weight of an attacker: a tenth of what its victim has. So the scheduler of the kernel is not what the
 /// victim feels.
 const WEIGHT_PERCENT: u64 = 10;
@@ -54,8 +54,8 @@ pub fn scaled(native: usize) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
     memory_kib: u64,
-    descriptors: usize,
-    threads: usize,
+    descriptors: u64,
+    threads: u64,
 }
 
 impl Used {
@@ -69,8 +69,8 @@ impl Used {
         let is_there = std::path::Path::new(&format!("/proc/{pid}/fd")).exists();
         Self {
             memory_kib: of("RssAnon:"),
-            descriptors: if is_there { descriptors(pid) } else { 0 },
-            threads: usize::try_from(of("Threads:")).unwrap(),
+            descriptors: if is_there { descriptors(pid) as u64 } else { 0 },
+            threads: of("Threads:"),
         }
     }
 
@@ -81,6 +81,15 @@ impl Used {
             threads: self.threads.max(other.threads),
         }
     }
+}
+
+/// What came of one attack.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the victim felt, round by round.
+    pub rounds: Vec<Felt>,
+    /// What is against the rule.
+    pub faults: Vec<String>,
 }
 
 /// Two mounts, of which one is attacked, and the victim.
@@ -96,6 +105,7 @@ pub struct Arena {
     // A host without a controller has files that no container can read.
     unreadable: String,
     worker: u32,
+    attackers: usize,
     // Of the victim.
     _own: TestCgroup,
     // Above it, and above the cgroups of all other containers.
@@ -144,6 +154,7 @@ impl Arena {
             before: Used::by(mounted.pid()),
             unreadable: String::new(),
             worker: mounted.pid(),
+            attackers: 1,
             mounted,
             control,
             _own: own,
@@ -199,11 +210,25 @@ impl Arena {
     /// vistafs has used for the attacker is given back after its end.
     #[track_caller]
     pub fn withstand(mut self, attack: Vec<Running>) {
+        let Outcome { rounds, faults } = self.beside(attack, ROUNDS);
+        let rounds = rounds.iter().map(|felt| format!("beside it: {felt}\n"));
+        assert!(
+            faults.is_empty(),
+            "without the attack: {}\n{}{}",
+            self.quiet,
+            rounds.collect::<String>(),
+            faults.join("\n")
+        );
+    }
+
+    /// What the victim feels in some rounds beside an attack, which ends then, and what is against the rule.
+    #[must_use]
+    pub fn beside(&mut self, attack: Vec<Running>, count: usize) -> Outcome {
         let mut attack = Some(attack);
         let mut faults = Vec::new();
         let mut peak = Used::by(self.worker);
         let mut rounds = Vec::new();
-        for _ in 0..ROUNDS {
+        for _ in 0..count {
             let felt = self.measure(round(), Some(&mut attack));
             println!("beside the attack: {felt}");
             peak = peak.max(Used::by(self.worker));
@@ -227,30 +252,34 @@ impl Arena {
         faults.extend(self.felt_too_much(&rounds));
         faults.extend(self.used_too_much(peak));
         drop(attack);
-        if self.mounted.pid() != self.worker {
+        let worker = self.mounted.pid();
+        if worker != self.worker {
             faults.push("the worker was replaced".to_owned());
-        } else {
+            self.worker = worker;
+        } else if self.attackers == 1 {
             faults.extend(self.not_given_back());
         }
-        let metrics = self.mounted.read("metrics");
-        let restarts = metrics.lines().filter(|line| {
-            line.starts_with("vistafs_worker_restarts_total{") && !line.ends_with(" 0")
-        });
-        faults.extend(restarts.map(|line| format!("metrics: {line}")));
+        faults.extend(self.restarted());
         let unreadable = self.unreadable();
         if unreadable != self.unreadable {
             faults.push(format!("a container cannot read any more: {unreadable}"));
         }
-        assert!(
-            faults.is_empty(),
-            "without the attack: {}\n{}\n{}",
-            self.quiet,
-            rounds
-                .iter()
-                .map(|felt| format!("beside it: {felt}\n"))
-                .collect::<String>(),
-            faults.join("\n")
-        );
+        Outcome { rounds, faults }
+    }
+
+    /// How many containers attack at the same time: each has a budget of its own. What is given back is looked
+    /// at only where it is one.
+    pub fn expect_attackers(&mut self, attackers: usize) {
+        self.attackers = attackers;
+    }
+
+    /// Restarts of workers, as the metrics count them.
+    fn restarted(&self) -> Vec<String> {
+        let metrics = self.mounted.read("metrics");
+        let counts = metrics.lines().filter(|line| {
+            line.starts_with("vistafs_worker_restarts_total{") && !line.ends_with(" 0")
+        });
+        counts.map(|line| format!("metrics: {line}")).collect()
     }
 
     fn felt_too_much(&self, rounds: &[Felt]) -> Vec<String> {
@@ -277,28 +306,30 @@ impl Arena {
     }
 
     fn used_too_much(&self, peak: Used) -> Vec<String> {
-        let Self { before, .. } = self;
+        let before = self.before;
         println!("the worker used {before:?}, beside the attack {peak:?}");
-        let mut faults = Vec::new();
-        if peak.memory_kib > before.memory_kib + MEMORY_KIB {
-            faults.push(format!(
-                "the worker's memory grew from {} to {} KiB",
-                before.memory_kib, peak.memory_kib
-            ));
-        }
-        if peak.descriptors > before.descriptors + DESCRIPTORS {
-            faults.push(format!(
-                "the worker's descriptors grew from {} to {}",
-                before.descriptors, peak.descriptors
-            ));
-        }
-        if peak.threads > before.threads + THREADS {
-            faults.push(format!(
-                "the worker's threads grew from {} to {}",
-                before.threads, peak.threads
-            ));
-        }
-        faults
+        let attackers = self.attackers as u64;
+        let bounds = [
+            (
+                "KiB of memory",
+                before.memory_kib,
+                peak.memory_kib,
+                MEMORY_KIB,
+            ),
+            (
+                "descriptors",
+                before.descriptors,
+                peak.descriptors,
+                DESCRIPTORS,
+            ),
+            ("threads", before.threads, peak.threads, THREADS),
+        ];
+        let exceeded =
+            |&(_, before, peak, most): &(&str, u64, u64, u64)| peak > before + most * attackers;
+        let told = |(what, before, peak, _)| {
+            format!("the worker had {before} {what}, beside the attack {peak}")
+        };
+        bounds.into_iter().filter(exceeded).map(told).collect()
     }
 
     fn not_given_back(&self) -> Option<String> {

@@ -233,14 +233,18 @@ fn lookers(args: &[String], _: &Receiver<String>) {
     });
 }
 
-/// `THREADS DIRECTORY`: makes and removes directories in it, of ever new names.
+/// `THREADS DIRECTORY PATH`: half of the threads make and remove directories in it, of ever new names; the
+/// others read a file, which takes its time.
 fn makers(args: &[String], _: &Receiver<String>) {
-    let [threads, directory] = args else {
+    let [threads, directory, path] = args else {
         panic!("{args:?}");
     };
     in_threads(threads, |number, ready| {
         ready.wait();
         for_ever(|round| {
+            if number % 2 == 0 {
+                return read(path);
+            }
             let new = PathBuf::from(directory).join(format!("new-{number}-{round}"));
             let made = rustix::fs::mkdirat(CWD, &new, Mode::from_raw_mode(0o755)).is_ok();
             let _ = std::fs::remove_dir(&new);

@@ -69,7 +69,7 @@ impl TestCgroup {
         };
         for dir in cgroup.directories() {
             enable_controllers(dir.parent().unwrap());
-            std::fs::create_dir(&dir).unwrap_or_else(|e| panic!("mkdir {}: {e}", dir.display()));
+            make(&dir);
             // v1: a cpuset without CPUs and nodes takes no tasks.
             for file in ["cpuset.cpus", "cpuset.mems"] {
                 if dir.join("cpuset.effective_cpus").exists() {
@@ -122,6 +122,34 @@ impl TestCgroup {
     #[must_use]
     pub fn is_v2(&self, controller: &str) -> bool {
         self.hierarchies.version_of(controller) == Some(Version::V2)
+    }
+
+    /// Its path below a mount of vistafs, in the hierarchy of the cpu controller.
+    #[must_use]
+    pub fn below_mount(&self) -> PathBuf {
+        let index = self.hierarchies.index_of("cpu").unwrap();
+        let name = self.hierarchies.all()[index].name();
+        let own = self.path.strip_prefix("/").unwrap();
+        PathBuf::from("cgroup").join(name).join(own)
+    }
+
+    /// Makes cgroups in it, in the hierarchy whose tasks vistafs counts: the first one of v1, if there is any.
+    pub fn widen(&self, count: usize) {
+        let mut all = self.hierarchies.all().iter();
+        let v1 = all.find(|one| one.version() == Version::V1);
+        let counted = v1.map(|one| self.in_hierarchy(one));
+        let counted = counted.unwrap_or_else(|| self.directory("cpu"));
+        (0..count).for_each(|number| make(&counted.join(format!("g{number}"))));
+    }
+
+    /// Makes a cgroup at that depth, each below the one before and named `d`, in the hierarchy of the cpu
+    /// controller.
+    pub fn deepen(&self, levels: usize) {
+        let mut directory = self.directory("cpu");
+        for _ in 0..levels {
+            directory.push("d");
+            make(&directory);
+        }
     }
 
     /// Sets the memory limit, bytes.
@@ -278,6 +306,10 @@ impl Drop for TestCgroup {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+fn make(dir: &Path) {
+    std::fs::create_dir(dir).unwrap_or_else(|e| panic!("mkdir {}: {e}", dir.display()));
 }
 
 /// Removes a cgroup and all below it, and kills what is in them. Returns whether it is gone.

@@ -17,6 +17,7 @@ mod plugins;
 mod program;
 mod recipe;
 mod run;
+mod soak;
 mod tally;
 mod test;
 mod vm;
@@ -41,6 +42,7 @@ enum Task {
     Deb(deb::DebArgs),
     Header(header::HeaderArgs),
     NewPlugin(new_plugin::NewPluginArgs),
+    Soak(soak::SoakArgs),
     Vm(vm::VmArgs),
 }
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Deb(args) => args.run(),
         Task::Header(args) => args.run(),
         Task::NewPlugin(args) => args.run(),
+        Task::Soak(args) => args.run(),
         Task::Vm(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -1,13 +1,9 @@
 //! What one container does, no other container may feel: one file for each rule, which attacks it.
 
-use std::path::PathBuf;
-
-use vistafs_cgroup::Version;
 use vistafs_tests::attackers::ROLES;
-use vistafs_tests::cgroup::{TestCgroup, hierarchies};
 use vistafs_tests::role;
 
-/// Queries and changes of deep cgroups.
+/// Requests for deep cgroups.
 #[path = "isolation/deep.rs"]
 mod deep;
 
@@ -59,39 +55,6 @@ fn role() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), ROLES.len());
-}
-
-/// The path of a cgroup below a mount, in the hierarchy of the cpu controller.
-fn below_mount(cgroup: &TestCgroup) -> PathBuf {
-    let all = hierarchies();
-    let index = all.index_of("cpu").unwrap();
-    let name = all.all()[index].name();
-    let own = cgroup.path().strip_prefix("/").unwrap();
-    PathBuf::from("cgroup").join(name).join(own)
-}
-
-/// The directory of a cgroup in the hierarchy whose tasks vistafs counts: the first one of v1, if there is any.
-fn counted(cgroup: &TestCgroup) -> PathBuf {
-    let all = hierarchies();
-    let v1 = all.all().iter().find(|one| one.version() == Version::V1);
-    let root = v1.map_or_else(
-        || cgroup.directory("cpu"),
-        |one| {
-            one.root()
-                .path()
-                .join(cgroup.path().strip_prefix("/").unwrap())
-        },
-    );
-    assert!(root.is_dir(), "{} is missing", root.display());
-    root
-}
-
-/// Makes directories in a cgroup, from the host.
-fn make(directory: &std::path::Path, count: usize) {
-    for number in 0..count {
-        let path = directory.join(format!("g{number}"));
-        std::fs::create_dir(&path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
-    }
 }
 
 /// The words of an attack, as text.

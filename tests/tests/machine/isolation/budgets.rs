@@ -5,7 +5,7 @@ use vistafs_tests::container::Namespaces;
 use vistafs_tests::require_privileged;
 use vistafs_tests::role::Start;
 
-use super::{below_mount, make, words};
+use super::words;
 
 const FILES: usize = 19_000;
 const DIRECTORIES: usize = 500;
@@ -33,8 +33,8 @@ fn listings_have_a_budget() {
     require_privileged!();
     let arena = Arena::default();
     let cgroup = arena.attackers("lister");
-    make(&cgroup.directory("cpu"), scaled(ENTRIES));
-    let directory = arena.mounted().root().join(below_mount(&cgroup));
+    cgroup.widen(scaled(ENTRIES));
+    let directory = arena.mounted().root().join(cgroup.below_mount());
     let start = Start {
         args: words![DIRECTORIES, directory.display()],
         ..Start::default()

@@ -6,7 +6,7 @@ use vistafs_tests::container::Namespaces;
 use vistafs_tests::require_privileged;
 use vistafs_tests::role::Start;
 
-use super::{below_mount, words};
+use super::words;
 
 const LEVELS: usize = 1000;
 
@@ -14,9 +14,8 @@ fn attack_by(threads: usize) {
     let arena = Arena::default();
     let cgroup = arena.attackers("deep");
     let levels = scaled(LEVELS);
-    let deepest = cgroup.directory("cpu").join("d/".repeat(levels));
-    std::fs::create_dir_all(&deepest).unwrap();
-    let top = arena.mounted().path("").join(below_mount(&cgroup));
+    cgroup.deepen(levels);
+    let top = arena.mounted().path("").join(cgroup.below_mount());
     let start = Start {
         args: words![threads, top.display(), levels],
         ..Start::default()

@@ -9,7 +9,7 @@ use vistafs_tests::container::{Namespaces, TestContainer};
 use vistafs_tests::require_privileged;
 use vistafs_tests::role::{Running, Start};
 
-use super::{below_mount, words};
+use super::words;
 
 const STARTS: usize = 8;
 const WITH_PAGE_CACHE: &str = "[pinned]\nwindow_ms = 50\n";
@@ -19,7 +19,7 @@ fn lookers(arena: &Arena, cgroup: &TestCgroup, others: &[&TestCgroup]) -> Runnin
     let root = arena.mounted().root();
     let mut args = words![4];
     for other in others {
-        let group = root.join(below_mount(other));
+        let group = root.join(other.below_mount());
         args.extend(words![group.display(), group.join("sub").display()]);
         args.extend(words![root.join(other.address("proc")).display()]);
     }
@@ -52,7 +52,7 @@ fn mounts_of_a_container_outlast_look_ups_by_another() {
          for round in $(seq 30); do\n\
          sleep 0.1; grep -q ' /mnt/sub ' /proc/self/mountinfo || {{ echo \"gone in round $round\"; exit; }}\n\
          done; echo there",
-        below_mount(&owner).display()
+        owner.below_mount().display()
     );
     let mut keeper = TestContainer::new(arena.mounted(), &owner)
         .command(&script)
@@ -82,7 +82,7 @@ fn containers_start_while_another_looks_their_names_up() {
         // Beside the files of proc and sys its cgroup, as LXC binds it, several times.
         let script = format!(
             "for round in $(seq 20); do mount --bind \"$M/{}\" /mnt || exit 90; umount /mnt; done",
-            below_mount(cgroup).display()
+            cgroup.below_mount().display()
         );
         let output = TestContainer::new(arena.mounted(), cgroup)
             .command(&script)

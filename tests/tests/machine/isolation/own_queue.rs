@@ -9,19 +9,22 @@ use vistafs_tests::require::guest;
 use vistafs_tests::require_privileged;
 use vistafs_tests::role::Start;
 
-use super::slow_files::slow_command;
+use super::slow_files::{slow_plugin, slow_plugin_config};
 use super::words;
+
+/// A tenth of a second for each of them: they are done after 20 s.
+const READERS: u32 = 200;
 
 #[test]
 fn a_queue_longer_than_stuck_seconds_is_no_fault() {
     require_privileged!();
-    let stuck = if guest() { 20 } else { 4 };
-    let arena = Arena::new(&slow_command(stuck));
+    let stuck = if guest() { 10 } else { 4 };
+    let plugins = slow_plugin();
+    let arena = Arena::new(&slow_plugin_config(&plugins, stuck));
     let cgroup = arena.attackers("queue");
-    let path = arena.mounted().path("proc/site/slow");
-    // The last of them waits for more than twice `stuck_seconds`.
+    let path = arena.mounted().path("proc/odd/slow");
     let start = Start {
-        args: words![stuck * 5, path.display()],
+        args: words![READERS, path.display()],
         ..Start::default()
     };
     let attack = arena.attack(&cgroup, Namespaces::Both, "readers", start);

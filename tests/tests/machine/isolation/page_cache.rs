@@ -66,9 +66,6 @@ impl<'a> Readers<'a> {
                 running.rest()
             })
             .collect();
-        for lines in &found {
-            println!("{lines:?}");
-        }
         let foreign = |line: &&String| !line.starts_with("own ");
         let wrong: Vec<&String> = found.iter().flatten().filter(foreign).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");

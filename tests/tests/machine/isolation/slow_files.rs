@@ -21,6 +21,25 @@ pub(super) fn slow_command(stuck_seconds: u32) -> String {
     )
 }
 
+/// A directory with the plugin whose files misbehave.
+pub(super) fn slow_plugin() -> Plugins {
+    let plugins = Plugins::new();
+    plugins.put_odd(Odd::Behaves, "odd.so");
+    plugins
+}
+
+/// Of its files, the one that is only slow.
+pub(super) fn slow_plugin_config(plugins: &Plugins, stuck_seconds: u32) -> String {
+    let others = [
+        "answer", "bytes", "error", "little", "much", "never", "panic", "signal", "tree",
+    ];
+    let others = others.map(|name| format!("odd-{name}"));
+    format!(
+        "{}[views]\ndisable = {others:?}\n[worker]\nstuck_seconds = {stuck_seconds}\n",
+        plugins.config()
+    )
+}
+
 fn attack_on(arena: Arena, file: &str) {
     let cgroup = arena.attackers("slow");
     let path = arena.mounted().path(file);
@@ -42,8 +61,9 @@ fn two_hundred_readers_of_a_slow_command_delay_no_other_container() {
 #[test]
 fn two_hundred_readers_of_a_slow_plugin_delay_no_other_container() {
     require_privileged!();
-    let plugins = Plugins::new();
-    plugins.put_odd(Odd::Behaves, "odd.so");
-    let config = format!("{}[worker]\nstuck_seconds = 300\n", plugins.config());
-    attack_on(Arena::new(&config), "proc/odd/slow");
+    let plugins = slow_plugin();
+    attack_on(
+        Arena::new(&slow_plugin_config(&plugins, 300)),
+        "proc/odd/slow",
+    );
 }

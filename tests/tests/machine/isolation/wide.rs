@@ -5,7 +5,7 @@ use vistafs_tests::container::Namespaces;
 use vistafs_tests::require_privileged;
 use vistafs_tests::role::Start;
 
-use super::{counted, make, words};
+use super::words;
 
 const CGROUPS: usize = 60_000;
 
@@ -14,7 +14,7 @@ fn a_container_of_sixty_thousand_cgroups_delays_no_other() {
     require_privileged!();
     let arena = Arena::default();
     let cgroup = arena.attackers("wide");
-    make(&counted(&cgroup), scaled(CGROUPS));
+    cgroup.widen(scaled(CGROUPS));
     let files = ["proc/loadavg", "proc/uptime", "proc/stat"];
     let root = arena.mounted().root();
     let paths = files.map(|file| root.join(file).display().to_string());

@@ -1,0 +1,63 @@
+//! `cargo xtask soak`: all attacks on vistafs in turns, beside containers that make random system calls.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::program::{DAEMON, SOAK};
+use crate::run;
+use crate::tally::Outcome;
+
+/// The length of the short run, which is part of `cargo xtask test`.
+const QUICK_SECONDS: u64 = 60;
+
+/// Attack vistafs from containers for a while; print the seed that repeats a failure
+#[derive(Args)]
+pub(crate) struct SoakArgs {
+    /// How long to attack, in seconds.
+    #[arg(long, default_value_t = QUICK_SECONDS)]
+    seconds: u64,
+    /// The seed of the random numbers; absent: another one each time.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl SoakArgs {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        if !run::is_root() {
+            bail!("mounting takes root");
+        }
+        let succeeded = run::loud(&mut self.command()?)?.success();
+        Ok(if succeeded {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    fn command(&self) -> Result<Command> {
+        let daemon = DAEMON.build()?;
+        let mut command = Command::new(SOAK.build()?);
+        command
+            .args(["--seconds", &self.seconds.to_string()])
+            .env("VISTAFS_BIN", daemon);
+        if let Some(seed) = self.seed {
+            command.args(["--seed", &seed.to_string()]);
+        }
+        Ok(command)
+    }
+}
+
+/// The short run.
+#[allow(dead_code, reason = "`cargo xtask test` is about to call it")]
+pub(crate) fn quick() -> Result<Outcome> {
+    if !run::is_root() {
+        return Ok(Outcome::missing("a soak takes root".into()));
+    }
+    let args = SoakArgs {
+        seconds: QUICK_SECONDS,
+        seed: None,
+    };
+    Ok(Outcome::of(run::loud(&mut args.command()?)?.success()))
+}
