@@ -28,8 +28,9 @@ const ROUNDS: usize = 3;
 const GIVEN_BACK: Duration = Duration::from_secs(60);
 /// What the worker's memory may grow by for one attacker, KiB.
 const MEMORY_KIB: u64 = 48 << 10;
-/// How many descriptors and threads the worker may hold for one attacker.
-const DESCRIPTORS: u64 = 512;
+/// How many descriptors and threads the worker may hold for one attacker: three for each of 256 pairs of
+/// namespaces, and the kernel's files of its cgroups.
+const DESCRIPTORS: u64 = 1024;
 const THREADS: u64 = 16;
 /// What may be left of it: buffers of threads, kernel files of the victim, a host file that is kept.
 const LEFT_KIB: u64 = 8 << 10;
@@ -124,14 +125,18 @@ impl Arena {
     #[must_use]
     #[track_caller]
     pub fn new(config: &str) -> Self {
-        Self::with(config, |_| Vec::new())
+        Self::with(config, Namespaces::Both, |_| Vec::new())
     }
 
-    /// The same with a victim that reads further files of both mounts, which lie below the cgroup that the
-    /// attackers' cgroups are in.
+    /// The same with a victim of other namespaces, and that reads further files of both mounts, which may lie
+    /// below the cgroup that the attackers' cgroups are in.
     #[must_use]
     #[track_caller]
-    pub fn with(config: &str, more: impl FnOnce(&TestCgroup) -> Vec<PathBuf>) -> Self {
+    pub fn with(
+        config: &str,
+        namespaces: Namespaces,
+        more: impl FnOnce(&TestCgroup) -> Vec<PathBuf>,
+    ) -> Self {
         let turn = TURN.lock();
         let stuck = if guest() { 60 } else { 4 };
         let stuck = format!("[worker]\nstuck_seconds = {stuck}\n");
@@ -146,7 +151,8 @@ impl Arena {
         let (mounted, control) = (Mounted::with(&options), Mounted::with(&options));
         let slice = TestCgroup::new();
         let own = slice.child("victim");
-        let victim = Victim::start(&mounted, &control, &own, &more(&slice));
+        let container = TestContainer::with(&mounted, &own, namespaces);
+        let victim = Victim::start(&container, [&mounted, &control], &more(&slice));
         let mut arena = Self {
             victim,
             started: Default::default(),

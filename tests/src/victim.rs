@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::cgroup::TestCgroup;
 use crate::container::TestContainer;
 use crate::role::{EXEC, Running, Start, report};
 use crate::vistafs::Mounted;
@@ -155,29 +154,23 @@ pub struct Victim {
 }
 
 impl Victim {
-    /// Starts it in a cgroup. `more`: further files to read, each as a path below both mounts.
+    /// Starts it in a container, which reads on the attacked mount and on the other one. `more`: further files to
+    /// read, each as a path below both mounts.
     #[must_use]
     #[track_caller]
-    pub fn start(
-        mounted: &Mounted,
-        control: &Mounted,
-        cgroup: &TestCgroup,
-        more: &[PathBuf],
-    ) -> Self {
-        let sides = [("attacked", mounted), ("control", control)];
-        let arg = |(side, mounted): &(&str, &Mounted), below: &PathBuf| {
+    pub fn start(container: &TestContainer<'_>, mounts: [&Mounted; 2], more: &[PathBuf]) -> Self {
+        let sides = ["attacked", "control"].into_iter().zip(mounts);
+        let arg = |side: &str, mounted: &Mounted, below: &PathBuf| {
             format!("{side}:{}", mounted.root().join(below).display())
         };
-        let args = sides
-            .iter()
-            .flat_map(|side| more.iter().map(|b| arg(side, b)));
+        let args =
+            sides.flat_map(|(side, mounted)| more.iter().map(move |b| arg(side, mounted, b)));
         let start = Start {
             args: args.collect(),
             script: &format!("{BIND}{EXEC}"),
-            env: vec![("CONTROL", control.root().display().to_string())],
+            env: vec![("CONTROL", mounts[1].root().display().to_string())],
         };
-        let container = TestContainer::new(mounted, cgroup);
-        let mut running = Running::start(&container, "victim", start);
+        let mut running = Running::start(container, "victim", start);
         running.expect("ready");
         Self { running }
     }

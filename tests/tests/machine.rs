@@ -148,6 +148,10 @@ mod idle;
 #[path = "machine/memory.rs"]
 mod memory;
 
+/// What one container does, no other container may feel.
+#[path = "machine/isolation.rs"]
+mod isolation;
+
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]
 mod metrics;
@@ -171,7 +175,3 @@ mod hot;
 /// What the hot tree outlives: containers, workers, supervisors, everything.
 #[path = "machine/hot_outlives.rs"]
 mod hot_outlives;
-
-/// What one container does, no other container may feel.
-#[path = "machine/isolation.rs"]
-mod isolation;

@@ -24,13 +24,12 @@ use vistafs_tests::arena::{Arena, Outcome};
 use vistafs_tests::attackers;
 use vistafs_tests::require::privileged;
 use vistafs_tests::role::{self, Role};
+use vistafs_tests::vistafs::page_cache;
 
 use fuzzer::Fuzzers;
 
 /// With what the turns need: a slow file, page-cached files, and little patience with a worker.
 const CONFIG: &str = "\
-[pinned]
-window_ms = 50
 [worker]
 stuck_seconds = 4
 [[file]]
@@ -67,7 +66,7 @@ fn soak(length: Duration, seconds: u64, seed: u64) -> ExitCode {
     println!("soak: seed {seed}, {seconds} s");
     let begun = Instant::now();
     let mut rng = Rng::with_seed(seed);
-    let mut arena = Arena::new(CONFIG);
+    let mut arena = Arena::new(&format!("{CONFIG}{}", page_cache(50)));
     let mut fuzzers = Fuzzers::start(&arena, &mut rng);
     arena.expect_attackers(1 + fuzzers.count());
     let mut faults = Vec::new();

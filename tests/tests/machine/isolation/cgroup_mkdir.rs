@@ -13,7 +13,7 @@ use super::words;
 #[test]
 fn refused_changes_of_a_shared_directory_delay_no_other_container() {
     require_privileged!();
-    let arena = Arena::with(&slow_command(300), |slice| {
+    let arena = Arena::with(&slow_command(300), Namespaces::Both, |slice| {
         let shared = slice.below_mount();
         // A name that nobody has looked up, and the way to a file that is the victim's own.
         vec![shared.join("probe?"), shared.join("victim/cgroup.procs")]

@@ -43,6 +43,6 @@ fn write_leases_delay_no_reader() {
 fn read_leases_delay_no_writer() {
     require_privileged!();
     let trigger = PathBuf::from("proc/pressure/memory!");
-    let arena = Arena::with("", |_| vec![trigger]);
+    let arena = Arena::with("", Namespaces::Both, |_| vec![trigger]);
     attack_with("read", arena, &["proc/pressure/memory", "proc/uptime"]);
 }

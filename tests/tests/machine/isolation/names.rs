@@ -8,11 +8,11 @@ use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer};
 use vistafs_tests::require_privileged;
 use vistafs_tests::role::{Running, Start};
+use vistafs_tests::vistafs::page_cache;
 
 use super::words;
 
 const STARTS: usize = 8;
-const WITH_PAGE_CACHE: &str = "[pinned]\nwindow_ms = 50\n";
 
 /// Looks up all names of other containers, and those that only the host sees.
 fn lookers(arena: &Arena, cgroup: &TestCgroup, others: &[&TestCgroup]) -> Running {
@@ -44,7 +44,7 @@ fn lookers(arena: &Arena, cgroup: &TestCgroup, others: &[&TestCgroup]) -> Runnin
 #[test]
 fn mounts_of_a_container_outlast_look_ups_by_another() {
     require_privileged!();
-    let arena = Arena::new(WITH_PAGE_CACHE);
+    let arena = Arena::new(&page_cache(50));
     let (owner, attackers) = (arena.slice().child("owner"), arena.attackers("looker"));
     std::fs::create_dir(owner.directory("cpu").join("sub")).unwrap();
     let script = format!(
@@ -71,7 +71,7 @@ fn mounts_of_a_container_outlast_look_ups_by_another() {
 #[test]
 fn containers_start_while_another_looks_their_names_up() {
     require_privileged!();
-    let arena = Arena::new(WITH_PAGE_CACHE);
+    let arena = Arena::new(&page_cache(50));
     let attackers = arena.attackers("looker");
     let starting: Vec<TestCgroup> = (0..STARTS)
         .map(|number| arena.slice().child(format!("c{number}")))

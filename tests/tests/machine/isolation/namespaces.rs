@@ -10,8 +10,7 @@ use super::words;
 
 const PROCESSES: usize = 1500;
 
-fn attack_from(namespaces: Namespaces) {
-    let arena = Arena::default();
+fn attack_from(namespaces: Namespaces, arena: Arena) {
     let cgroup = arena.attackers("leaver");
     let path = arena.mounted().path("proc/uptime");
     let start = Start {
@@ -25,12 +24,20 @@ fn attack_from(namespaces: Namespaces) {
 #[test]
 fn new_namespaces_of_a_crowded_container_delay_no_other() {
     require_privileged!();
-    attack_from(Namespaces::Both);
+    attack_from(Namespaces::Both, Arena::default());
 }
 
 /// Without a PID namespace of its own no process stands for the container.
 #[test]
 fn new_namespaces_of_a_crowded_container_in_the_hosts_pid_namespace_delay_no_other() {
     require_privileged!();
-    attack_from(Namespaces::Cgroup);
+    attack_from(Namespaces::Cgroup, Arena::default());
+}
+
+/// Nor does one stand for the victim: both are in the host's PID namespace, and yet two containers.
+#[test]
+fn new_namespaces_of_a_crowded_container_delay_no_neighbour_in_the_hosts_pid_namespace() {
+    require_privileged!();
+    let arena = Arena::with("", Namespaces::Cgroup, |_| Vec::new());
+    attack_from(Namespaces::Cgroup, arena);
 }

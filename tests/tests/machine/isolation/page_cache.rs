@@ -9,7 +9,7 @@ use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::TestContainer;
 use vistafs_tests::require_privileged;
 use vistafs_tests::role::{Running, Start};
-use vistafs_tests::vistafs::{MountOptions, Mounted};
+use vistafs_tests::vistafs::{MountOptions, Mounted, page_cache};
 
 use super::words;
 use crate::outlives::kill_worker;
@@ -94,7 +94,7 @@ fn no_way_of_reading_shows_another_containers_contents() {
 #[test]
 fn no_way_of_reading_shows_another_containers_page_cache() {
     require_privileged!();
-    let mounted = mounted("[pinned]\nwindow_ms = 50\n");
+    let mounted = mounted(&page_cache(50));
     let readers = Readers::start(&mounted);
     std::thread::sleep(Duration::from_secs(2));
     readers.check();
@@ -104,7 +104,7 @@ fn no_way_of_reading_shows_another_containers_page_cache() {
 #[test]
 fn descriptors_that_are_older_than_the_worker_show_no_other_containers_page_cache() {
     require_privileged!();
-    let mounted = mounted("[pinned]\nwindow_ms = 50\n");
+    let mounted = mounted(&page_cache(50));
     let readers = Readers::start(&mounted);
     for _ in 0..3 {
         std::thread::sleep(Duration::from_millis(700));
