@@ -3,10 +3,11 @@
 //! The rule under test: what one container does, no other container may feel. A test starts an attack beside
 //! the victim and calls [`Arena::withstand`], which asserts what the rule promises to every other container.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Mutex, MutexGuard};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::cgroup::TestCgroup;
 use crate::container::{Namespaces, TestContainer, field};
@@ -15,8 +16,9 @@ use crate::role::{Running, Start};
 use crate::victim::{Felt, Victim};
 use crate::vistafs::{MountOptions, Mounted, descriptors};
 
-/// One attack at a time: two would blame each other.
-static TURN: Mutex<()> = Mutex::new(());
+/// Locked while a test attacks: two attacks at a time would blame each other. Each test may be a process of its
+/// own.
+const TURN: &str = "vistafs-isolation.lock";
 
 /// How much longer than without the attack the slowest read may take.
 const TIMES: u32 = 20;
@@ -111,7 +113,7 @@ pub struct Arena {
     _own: TestCgroup,
     // Above it, and above the cgroups of all other containers.
     slice: TestCgroup,
-    _turn: MutexGuard<'static, ()>,
+    _turn: File,
 }
 
 impl Default for Arena {
@@ -137,7 +139,8 @@ impl Arena {
         namespaces: Namespaces,
         more: impl FnOnce(&TestCgroup) -> Vec<PathBuf>,
     ) -> Self {
-        let turn = TURN.lock();
+        let turn = File::create(std::env::temp_dir().join(TURN)).unwrap();
+        flock(&turn, FlockOperation::LockExclusive).unwrap();
         let stuck = if guest() { 60 } else { 4 };
         let stuck = format!("[worker]\nstuck_seconds = {stuck}\n");
         let options = MountOptions {

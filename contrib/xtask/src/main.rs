@@ -1,7 +1,7 @@
 //! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
 //!
 //! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
-//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
+//! command in a virtual machine; `soak` attacks vistafs from containers; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
 //! `header` the header of plugins, and `new-plugin` a plugin to begin from.
 
 mod bench;
@@ -12,13 +12,13 @@ mod features;
 mod header;
 mod manifests;
 mod new_plugin;
+mod outcome;
 mod packages;
 mod plugins;
 mod program;
 mod recipe;
 mod run;
 mod soak;
-mod tally;
 mod test;
 mod vm;
 mod work_dir;

@@ -7,9 +7,8 @@ use clap::Args;
 
 use crate::program::{DAEMON, SOAK};
 use crate::run;
-use crate::tally::Outcome;
 
-/// The length of the short run, which is part of `cargo xtask test`.
+/// The length of a short run, in which each kind of attack comes once.
 const QUICK_SECONDS: u64 = 60;
 
 /// Attack vistafs from containers for a while; print the seed that repeats a failure
@@ -47,17 +46,4 @@ impl SoakArgs {
         }
         Ok(command)
     }
-}
-
-/// The short run.
-#[allow(dead_code, reason = "`cargo xtask test` is about to call it")]
-pub(crate) fn quick() -> Result<Outcome> {
-    if !run::is_root() {
-        return Ok(Outcome::missing("a soak takes root".into()));
-    }
-    let args = SoakArgs {
-        seconds: QUICK_SECONDS,
-        seed: None,
-    };
-    Ok(Outcome::of(run::loud(&mut args.command()?)?.success()))
 }

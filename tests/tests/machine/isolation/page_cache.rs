@@ -73,8 +73,14 @@ impl<'a> Readers<'a> {
         let wrong: Vec<&String> = found.iter().flatten().filter(foreign).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
         assert_eq!(found.iter().flatten().count(), LIMITS.len());
-        for (way, lines) in by.iter().flat_map(|way| found.iter().map(move |lines| (way, lines))) {
-            assert!(lines.iter().any(|line| line.contains(way)), "not by {way}: {lines:?}");
+        for (way, lines) in by
+            .iter()
+            .flat_map(|way| found.iter().map(move |lines| (way, lines)))
+        {
+            assert!(
+                lines.iter().any(|line| line.contains(way)),
+                "not by {way}: {lines:?}"
+            );
         }
         assert!(self.mounted.path("proc/uptime").exists());
         drop(self.cgroups);
