@@ -25,6 +25,7 @@ use crate::victim;
 pub const ROLES: &[Role] = &[
     ("victim", victim::role),
     ("leases", leases),
+    ("lease-all", lease_all),
     ("namespaces", namespaces),
     ("readers", readers),
     ("deep", deep),
@@ -96,6 +97,31 @@ fn leases(args: &[String], _: &Receiver<String>) {
         take(&mut held);
         false
     });
+}
+
+/// `DIRECTORY...`: tries to take a write lease on every file below them. Reports each that was
+/// granted, and how many it has tried.
+fn lease_all(args: &[String], _: &Receiver<String>) {
+    SigSet::from(Signal::SIGIO).thread_block().unwrap();
+    let mut left: Vec<PathBuf> = args.iter().map(PathBuf::from).collect();
+    let mut tried = 0;
+    while let Some(path) = left.pop() {
+        let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+        for entry in entries {
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                left.push(entry.path());
+            } else if kind.is_file()
+                && let Ok(file) = File::open(entry.path())
+            {
+                tried += 1;
+                if set_lease(&file, Lease::Write).is_ok() {
+                    report(&format!("granted {}", entry.path().display()));
+                }
+            }
+        }
+    }
+    report(&format!("tried {tried}"));
 }
 
 /// `THREADS COUNT PROCESSES PATH`: leaves the cgroup namespace and opens a file, again and again, beside so many

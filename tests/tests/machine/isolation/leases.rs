@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 
 use vistafs_tests::arena::Arena;
-use vistafs_tests::container::Namespaces;
+use vistafs_tests::cgroup::TestCgroup;
+use vistafs_tests::container::{Namespaces, TestContainer};
 use vistafs_tests::require_privileged;
-use vistafs_tests::role::Start;
+use vistafs_tests::role::{Running, Start};
+use vistafs_tests::vistafs::Mounted;
 
 /// Takes all capabilities away.
 const SCRIPT: &str =
@@ -36,6 +38,27 @@ fn write_leases_delay_no_reader() {
         "sys/devices/system/cpu/online",
     ];
     attack_with("write", Arena::default(), &files);
+}
+
+/// Each file that several containers open, in trees, too.
+#[test]
+fn no_file_of_the_mount_grants_a_write_lease() {
+    require_privileged!();
+    let (mounted, cgroup) = (Mounted::new(), TestCgroup::new());
+    let start = Start {
+        args: ["proc", "sys"]
+            .map(|top| mounted.path(top).display().to_string())
+            .to_vec(),
+        ..Start::default()
+    };
+    let container = TestContainer::new(&mounted, &cgroup);
+    let mut lines = Running::start(&container, "lease-all", start).rest();
+    let last = lines.pop().unwrap_or_default();
+    let tried = last
+        .strip_prefix("tried ")
+        .and_then(|n| n.parse::<u32>().ok());
+    assert!(tried.is_some_and(|tried| tried > 20), "{last:?}");
+    assert!(lines.is_empty(), "of {tried:?} files: {lines:#?}");
 }
 
 /// Files that may be written to: a read lease conflicts with who opens them for that.
