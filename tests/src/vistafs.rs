@@ -156,7 +156,7 @@ impl Mounted {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("vistafs has ended: {status}: {}", self.messages());
             }
-            // The second one is of a hot tree.
+            // The second one is of a page-cache tree.
             let is_there = |name| self.path(name).symlink_metadata().is_ok();
             is_there("proc") || is_there("self")
         });
@@ -179,7 +179,7 @@ impl Mounted {
         }
     }
 
-    /// Of a hot tree, for containers: each one's own directory. Its drop ends nothing.
+    /// For containers: each one's own directory. Its drop ends nothing.
     #[must_use]
     pub fn own(&self) -> Self {
         let mut own = self.for_readers();

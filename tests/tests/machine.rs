@@ -78,6 +78,18 @@ mod disks;
 #[path = "machine/sys_trees.rs"]
 mod sys_trees;
 
+/// CPU numbers: those that the kernel reports to threads, and the memory that programs size by `possible`.
+#[path = "machine/cpu_numbers.rs"]
+mod cpu_numbers;
+
+/// Who reads what: the number of CPUs and the size of memory, program by program.
+#[path = "machine/who_reads.rs"]
+mod who_reads;
+
+/// Sizes: what tools do that trust stat(2).
+#[path = "machine/sizes.rs"]
+mod sizes;
+
 /// CPU time: exact, and never backwards.
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;
@@ -156,22 +168,22 @@ mod isolation;
 #[path = "machine/metrics.rs"]
 mod metrics;
 
-/// Pinned nodes: what the page cache serves.
-#[path = "machine/pinned.rs"]
-mod pinned;
+/// Containers' own files: what the page cache serves.
+#[path = "machine/page_cache.rs"]
+mod page_cache;
 
-/// Pinned nodes of views that are made up: texts of many pages, and such that grow.
-#[path = "machine/pinned_texts.rs"]
-mod pinned_texts;
+/// Page-cached files of views that are made up: contents of many pages, and such that grow.
+#[path = "machine/page_cache_texts.rs"]
+mod page_cache_texts;
 
 /// What many readers of one container do to another.
 #[path = "machine/neighbours.rs"]
 mod neighbours;
 
-/// The hot tree: files that are opened without asking anybody.
-#[path = "machine/hot.rs"]
-mod hot;
+/// The page-cache tree: files that the kernel opens without asking.
+#[path = "machine/page_cache_tree.rs"]
+mod page_cache_tree;
 
-/// What the hot tree outlives: containers, workers, supervisors, everything.
-#[path = "machine/hot_outlives.rs"]
-mod hot_outlives;
+/// What the page-cache tree outlives: containers, workers, supervisors, everything.
+#[path = "machine/page_cache_outlives.rs"]
+mod page_cache_outlives;

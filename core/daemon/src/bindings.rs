@@ -11,6 +11,9 @@ use crate::outside;
 /// Where vistafs is mounted on container hosts.
 pub(crate) const DEFAULT_MOUNT: &str = "/var/lib/vistafs";
 
+/// The link in a mount to the directory of the caller's own files.
+pub(crate) const OWN: &str = "self";
+
 /// What runc and crun let a mount of a container's configuration cover below /proc; of the rest they
 /// refuse the container.
 const LET_BY_RUNTIMES: [&str; 8] = [

@@ -131,10 +131,10 @@ pub(crate) struct MountArgs {
     /// Leave dead views of running containers dead.
     #[arg(long)]
     pub(crate) no_repair: bool,
-    /// Serve each container its files from the kernel's page cache, below DIR/self: a mount beside the
-    /// usual one.
-    #[arg(long)]
-    pub(crate) hot: bool,
+    /// Serve containers' own files alone, below DIR/self, and have the kernel open them without asking: a
+    /// mount beside the usual one.
+    #[arg(long, alias = "hot")]
+    pub(crate) page_cache: bool,
 }
 
 #[derive(Args, Debug)]
@@ -170,9 +170,9 @@ pub(crate) struct UpgradeArgs {
 /// What a supervisor starts its workers with.
 #[derive(Args, Debug)]
 pub(crate) struct WorkerArgs {
-    /// Serve the hot tree.
+    /// Serve the page-cache tree.
     #[arg(long)]
-    pub(crate) hot: bool,
+    pub(crate) page_cache: bool,
     /// Descriptor of /dev/fuse.
     #[arg(long)]
     pub(crate) device: RawFd,
@@ -381,9 +381,9 @@ pub(crate) struct LxcHookArgs {
 pub(crate) struct HookArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// Bind from a mount of the hot tree what is in it, and only the rest from the usual mount.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) hot: Option<PathBuf>,
+    /// Bind from a mount of the page-cache tree what is in it, and only the rest from the usual mount.
+    #[arg(long, alias = "hot", value_name = "DIR")]
+    pub(crate) page_cache: Option<PathBuf>,
     /// Only these views, by name.
     #[arg(long, value_name = "VIEW,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,

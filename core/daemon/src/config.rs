@@ -20,7 +20,8 @@ mod sections;
 mod setting;
 mod views;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ pub(crate) use example::example;
 use files::Files;
 use reader::Reader;
 pub(crate) use reader::{Entry, Mistake, Origin};
-use sections::{Fuse, Host, Pinned, Plugins, Worker};
+use sections::{Fuse, Host, PageCache, Plugins, Worker};
 use views::Views;
 
 /// Where it is looked for.
@@ -50,7 +51,7 @@ pub(crate) struct Config {
     views: Views,
     policy: Policy,
     host: Host,
-    pinned: Pinned,
+    page_cache: PageCache,
     fuse: Fuse,
     worker: Worker,
     plugins: Plugins,
@@ -107,7 +108,7 @@ impl Config {
         let views = Views::read(&mut reader);
         let policy = sections::policy(&mut reader);
         let host = Host::read(&mut reader);
-        let pinned = Pinned::read(&mut reader);
+        let page_cache = PageCache::read(&mut reader);
         let fuse = Fuse::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let plugins = Plugins::read(&mut reader);
@@ -127,7 +128,7 @@ impl Config {
             views,
             policy,
             host,
-            pinned,
+            page_cache,
             fuse,
             worker,
             plugins,
@@ -217,9 +218,9 @@ impl Config {
         Duration::from_millis(self.host.epoch_ms)
     }
 
-    /// How old a text may be that a container reads from the page cache.
-    pub(crate) fn window(&self) -> Duration {
-        Duration::from_millis(self.pinned.window_ms.get())
+    /// How long the kernel may serve a container's own files from its page cache.
+    pub(crate) fn ttl(&self) -> Duration {
+        Duration::from_millis(self.page_cache.ttl_ms.get())
     }
 
     /// How old a request may become before its worker is taken for stuck; 0: any age.
@@ -236,9 +237,30 @@ impl Config {
     }
 }
 
+/// Reads the configuration, if nobody but root and whoever runs us can change it: what it says is done with the
+/// rights of vistafs.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let found = file.metadata()?;
+    let (owner, us) = (found.uid(), rustix::process::geteuid().as_raw());
+    let refused = |why: String| Err(std::io::Error::new(ErrorKind::PermissionDenied, why));
+    let shown = path.display();
+    if owner != 0 && owner != us {
+        return refused(format!("it belongs to user {owner} (chown root {shown})"));
+    }
+    if found.is_file() && found.mode() & 0o022 != 0 {
+        return refused(format!(
+            "others than its owner may write to it (chmod go-w {shown})"
+        ));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn text_of(asked: Option<&Path>) -> anyhow::Result<String> {
     let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
-    match std::fs::read_to_string(path) {
+    match read(path) {
         Ok(text) if text.len() > LARGEST => {
             bail!("{}: larger than {LARGEST} bytes", path.display())
         }

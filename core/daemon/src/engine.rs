@@ -31,12 +31,12 @@ impl Engine {
         Self::take_over(config, &AsLxcfs::default(), false, nothing, Loader::COMMAND)
     }
 
-    /// The same, for a mount that others have served before, of the hot tree perhaps; with the views that
+    /// The same, for a mount that others have served before, of the page-cache tree perhaps; with the views that
     /// are put aside, and what others have left.
     pub(crate) fn take_over(
         config: &Config,
         as_lxcfs: &AsLxcfs,
-        hot: bool,
+        page_cache: bool,
         (put_aside, handover): (&[PutAside], Option<Arc<Handover>>),
         loader: Loader<'_>,
     ) -> anyhow::Result<Self> {
@@ -55,10 +55,10 @@ impl Engine {
             );
         }
         let containers = Containers::with_handover(host, Arc::new(hierarchies), handover)?;
-        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, policy)
-            .with_window(config.window());
-        let dispatcher = if hot {
-            dispatcher.with_hot_tree()
+        let dispatcher =
+            Dispatcher::new(Arc::clone(&containers), &registry, policy).with_ttl(config.ttl());
+        let dispatcher = if page_cache {
+            dispatcher.without_open()
         } else {
             dispatcher
         };

@@ -17,8 +17,8 @@ use vistafs_text::mountinfo;
 
 /// The mount's source in mountinfo, by which `vistafs repair` tells one tree from the other.
 pub(crate) const SOURCE: &str = "vistafs";
-/// That of a mount of the hot tree.
-pub(crate) const HOT_SOURCE: &str = "vistafs-hot";
+/// That of a mount of the page-cache tree.
+pub(crate) const PAGE_CACHE_SOURCE: &str = "vistafs-page-cache";
 
 /// A mount; unmounted at drop, if it is still there.
 #[derive(Debug)]
@@ -53,9 +53,13 @@ impl FuseMount {
         Ok(device.into())
     }
 
-    /// Mounts at a directory that was checked; for the hot tree, where nobody is asked who opens a file
-    /// for writing, so that nobody may.
-    pub(crate) fn on(mount_point: &Path, device: &OwnedFd, hot: bool) -> anyhow::Result<Self> {
+    /// Mounts at a directory that was checked. The page-cache tree, where the kernel opens files for writing
+    /// without asking, is mounted read-only.
+    pub(crate) fn on(
+        mount_point: &Path,
+        device: &OwnedFd,
+        page_cache: bool,
+    ) -> anyhow::Result<Self> {
         let mount_point = mount_point
             .canonicalize()
             .with_context(|| format!("cannot use {}", mount_point.display()))?;
@@ -66,9 +70,13 @@ impl FuseMount {
             device.as_raw_fd()
         );
         let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        flags.set(MsFlags::MS_RDONLY, hot);
+        flags.set(MsFlags::MS_RDONLY, page_cache);
         nix::mount::mount(
-            Some(if hot { HOT_SOURCE } else { SOURCE }),
+            Some(if page_cache {
+                PAGE_CACHE_SOURCE
+            } else {
+                SOURCE
+            }),
             &mount_point,
             Some("fuse.vistafs"),
             flags,

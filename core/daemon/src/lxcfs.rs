@@ -76,7 +76,7 @@ fn run(args: &LxcfsArgs, verbose: u8) -> anyhow::Result<u8> {
         no_repair: args.no_repair,
         handover: false,
         mkdir: false,
-        hot: false,
+        page_cache: false,
     };
     let mut options: Vec<OsString> = Vec::new();
     if let Some(config) = &args.config {

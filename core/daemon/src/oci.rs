@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 use serde::Deserialize;
 
-use crate::bindings::Binding;
+use crate::bindings::{Binding, OWN};
 
 /// Says whether a container wants the views, where the hook is for all of them.
 const ANNOTATION: &str = "dev.vistafs";
@@ -82,48 +82,45 @@ pub(crate) fn open_directory(root: &Path) -> anyhow::Result<OwnedFd> {
 /// Where views are bound from.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    mount: PathBuf,
-    /// The caller's own directory in the hot tree.
-    own: Option<PathBuf>,
+    // The first one that has a view is taken. In each the container's own files come before those that
+    // containers share.
+    places: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// From a mount; what is in the hot tree from that, if it is mounted somewhere.
-    pub(crate) fn new(mount: PathBuf, hot: Option<&Path>) -> anyhow::Result<Self> {
-        let is_mounted = |hot: &Path| is_of(statfs(hot), &[FUSE]).unwrap_or(false);
-        if let Some(hot) = hot.filter(|hot| !is_mounted(hot)) {
+    /// From a mount; what is in the page-cache tree from that, if it is mounted somewhere.
+    pub(crate) fn new(mount: &Path, page_cache: Option<&Path>) -> anyhow::Result<Self> {
+        let is_mounted = |tree: &Path| is_of(statfs(tree), &[FUSE]).unwrap_or(false);
+        if let Some(tree) = page_cache.filter(|tree| !is_mounted(tree)) {
             bail!(
-                "{0} is not a mount of vistafs (vistafs mount --hot {0})",
-                hot.display()
+                "{0} is not a mount of vistafs (vistafs mount --page-cache {0})",
+                tree.display()
             );
         }
-        let own = hot.map(|hot| hot.join("self"));
-        Ok(Self { mount, own })
+        let own = page_cache.into_iter().chain([mount]);
+        let mut places: Vec<PathBuf> = own.map(|mount| mount.join(OWN)).collect();
+        places.push(mount.to_owned());
+        Ok(Self { places })
     }
 
-    /// A copy of the mount with one view alone. Whoever calls looks it up, and has to be in the container.
+    /// A copy of the mount with one view alone. The caller looks it up, and has to be in the container.
     fn open(&self, binding: Binding) -> anyhow::Result<OwnedFd> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        let open = |mount: &Path| rustix::mount::open_tree(CWD, binding.source(mount), flags);
-        // What asks for more than the page cache is in the usual mount alone.
-        let is_there = |opened: &Result<_, Errno>| !matches!(opened, Err(Errno::NOENT));
-        let hot = self.own.as_deref().map(|own| (own, open(own)));
-        let (mount, opened) = hot
-            .filter(|(_, opened)| is_there(opened))
-            .unwrap_or_else(|| (&self.mount, open(&self.mount)));
-        let source = binding.source(mount);
+        let mut opened = Err(Errno::NOENT);
+        let mut source = PathBuf::new();
+        for place in &self.places {
+            source = binding.source(place);
+            opened = rustix::mount::open_tree(CWD, &source, flags);
+            if !matches!(opened, Err(Errno::NOENT)) {
+                break;
+            }
+        }
+        let source = source.display();
         let tree = opened.with_context(|| {
-            format!(
-                "cannot bind {} (is vistafs mounted at {}? systemctl status vistafs)",
-                source.display(),
-                mount.display()
-            )
+            format!("cannot bind {source} (is vistafs mounted there? systemctl status vistafs)")
         })?;
         if !is_of(fstatfs(&tree), &[FUSE])? {
-            bail!(
-                "{} is not a file of vistafs (start it: systemctl start vistafs)",
-                source.display()
-            );
+            bail!("{source} is not a file of vistafs (start it: systemctl start vistafs)");
         }
         Ok(tree)
     }

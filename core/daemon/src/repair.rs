@@ -34,7 +34,7 @@
 //! - What was found is the mount of that line of mountinfo, by its number, or it is left alone. It is
 //!   mounted on by its descriptor: renames, links and mounts that come later lead nowhere else.
 //! - A copy of a live view shows what the path of the dead one says, which was bound there by somebody
-//!   who could. Only paths below `at/`, and all of the hot tree, show more than the container itself;
+//!   who could. Only paths below `at/`, and containers' own files, show more than the container itself;
 //!   they are mounted again in namespaces of the host's user namespace only, where nobody but root can have mounted a FUSE file
 //!   system of root's.
 //! - The copies receive no mounts and pass none on.

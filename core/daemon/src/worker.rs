@@ -53,7 +53,7 @@ pub(crate) fn work(
     // be 2 MiB of each.
     let _ = nix::sys::prctl::set_thp_disable(true);
     let handed = (device, handover);
-    match prepare_and_serve(handed, args.hot, &link, &signals, &as_lxcfs, config) {
+    match prepare_and_serve(handed, args.page_cache, &link, &signals, &as_lxcfs, config) {
         Ok(status) => Ok(status),
         Err(error) => {
             let mut why = format!("{error}");
@@ -71,7 +71,7 @@ pub(crate) fn work(
 
 fn prepare_and_serve(
     (device, handover): (OwnedFd, Option<OwnedFd>),
-    hot: bool,
+    page_cache: bool,
     link: &Link,
     signals: &SigSet,
     as_lxcfs: &AsLxcfs,
@@ -79,6 +79,7 @@ fn prepare_and_serve(
 ) -> anyhow::Result<u8> {
     let Some(Order::Prepare {
         put_aside,
+        quarantined,
         left_out,
         supervision,
         configuration,
@@ -89,10 +90,10 @@ fn prepare_and_serve(
         bail!("started without a word: vistafs mount starts it");
     };
     let config = config(configuration)?;
-    if hot && config.window().is_zero() {
+    if page_cache && config.ttl().is_zero() {
         bail!(
-            "--hot is for texts that the kernel keeps, and [pinned] window_ms is 0: it keeps none (set \
-             it, to 50 for example)"
+            "--page-cache has the kernel serve files from its page cache, and [page_cache] ttl_ms is 0: it \
+             never does (set it, to 50 for example)"
         );
     }
     serve::raise_open_files_limit();
@@ -110,8 +111,12 @@ fn prepare_and_serve(
         left_out: &left_out,
     };
     let taken = (&put_aside[..], handover.clone());
-    let engine = Engine::take_over(&config, as_lxcfs, hot, taken, loader)?;
+    let engine = Engine::take_over(&config, as_lxcfs, page_cache, taken, loader)?;
     engine.dispatcher.set_passing(passing);
+    let pairs = quarantined
+        .iter()
+        .map(|one| (one.view.as_str(), one.container));
+    engine.dispatcher.quarantine(pairs);
     if let Some(supervision) = supervision {
         engine.dispatcher.set_supervision(Supervision {
             pid: supervision.pid,

@@ -163,7 +163,7 @@ mod tests {
             gid: 2,
             size: 3,
             changeable: false,
-            pinned: None,
+            freshness: None,
         };
         let entry = Entry {
             attributes,

@@ -4,40 +4,42 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use rustix::thread::CapabilitySet;
 use vistafs_container::{Caller, Container, Containers};
 use vistafs_handover::Handover;
+use vistafs_host::Process;
 use vistafs_view::{
     Asker, NodeAttributes, NodeKind, Policy, Provider, Registered, Registry, ViewError,
 };
 
 use crate::address::{self, Addresses};
-use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
 use crate::figures::Figures;
-use crate::hot::Hot;
 use crate::kept_text::Budget;
 use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
-use crate::pace::{Pace, Slowness};
+use crate::own::{OwnDirs, OwnNode};
+use crate::page_cache::{Freshness, PageCached};
 use crate::passing::Passing;
-use crate::pinned::{Freshness, Pinned};
 use crate::place::Place;
 use crate::tree::{Node, TOP, Tree};
 
 mod files;
-mod hot;
-mod pinned;
+mod own;
+mod page_cache;
+pub(crate) mod schedule;
 mod trees;
+mod whom;
 
 pub(crate) use files::Poll;
-pub use pinned::PageCache;
+pub use page_cache::PageCache;
 
 /// What stat(2) shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +58,39 @@ pub struct Attributes {
     pub size: u64,
     /// Whether mode or owner may be changed.
     pub changeable: bool,
-    /// Of a pinned node, for how long that is so.
-    pub pinned: Option<Freshness>,
+    /// Of a page-cached node: how long the kernel may keep its contents.
+    pub freshness: Option<Freshness>,
 }
 
 impl Attributes {
     /// When the content has changed: now, but for what is kept.
     pub(crate) fn modified(&self) -> SystemTime {
-        self.pinned
+        self.freshness
             .map_or_else(SystemTime::now, |fresh| fresh.modified)
+    }
+}
+
+/// No user's ID, on no host: `(uid_t) -1`.
+const NO_OWNER: u32 = u32::MAX;
+
+impl Attributes {
+    /// The same, but without an owner if it is a file that everybody may read and nobody may write: no container can
+    /// then lease it.
+    ///
+    /// The owner of a file may have all others wait to open it, 45 seconds each time (fcntl(2), F_SETLEASE), and root
+    /// in a container has the ID of the host's root. The kernel refuses to write to a file without an owner, and
+    /// asks for one where permission bits differ, so the few other shared files keep theirs and are held open
+    /// (`core/daemon/src/supervise/holder.rs`).
+    fn without_owner(self) -> Self {
+        let is_for_all = self.mode & 0o444 == 0o444 && self.mode & 0o222 == 0;
+        if self.kind == NodeKind::File && is_for_all {
+            Self {
+                uid: NO_OWNER,
+                ..self
+            }
+        } else {
+            self
+        }
     }
 }
 
@@ -111,22 +137,17 @@ pub struct Dispatcher {
     views: Vec<Served>,
     tree: Tree,
     addresses: Addresses,
-    pinned: Pinned,
-    // Instead of the tree: one for each container.
-    hot: Option<Hot>,
+    page_cache: PageCached,
+    own: OwnDirs,
+    // The kernel opens files without asking; see `without_open`.
+    no_open: bool,
     open_files: OpenFiles,
     waiting: Waiting,
-    // Of callers on the host; each container has its own.
-    aside: Arc<Aside>,
     texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
-    // Whether any view may wait for others than the kernel.
-    has_slow: bool,
-    // Of containers whose requests take long.
-    slowness: Slowness,
-    // Of callers on the host; each container has its own.
-    pace: Arc<Pace>,
+    // Views, by index, that a container has crashed workers with, by its tag.
+    quarantined: OnceLock<Vec<(usize, u32)>>,
     passing: Passing,
     // Of the views; that of `metrics` itself, which is the last, is not counted.
     figures: Figures,
@@ -169,33 +190,36 @@ impl Dispatcher {
             is_steady: false,
         });
         let is_tree = |view: &Served| matches!(view.provider, Provider::Tree(_));
-        let may_be_pinned = |view: &Served| {
-            let is_read_alone = !is_tree(view) && view.mode & 0o222 == 0;
-            is_read_alone && !view.takes_time() && view.path != metrics::NAME
+        let is_cached = |view: &Served| {
+            let is_only_read = !is_tree(view) && view.mode & 0o222 == 0;
+            is_only_read && !view.takes_time() && view.path != metrics::NAME
         };
         let files = views.iter().enumerate();
-        let files = files.filter(|(_, view)| may_be_pinned(view));
-        let files: Vec<_> = files.map(|(index, view)| (index, view.path)).collect();
+        let cached = files.filter(|(_, view)| is_cached(view));
+        let cached = cached.map(|(index, _)| index).collect();
+        let tree = Tree::new(views.iter().map(|view| (view.path, is_tree(view))));
+        let own = OwnDirs::new(&tree, |view| {
+            let view = &views[view];
+            !is_tree(view) && view.path != metrics::NAME
+        });
         let handover = containers.handover().cloned();
         let mark = handover.as_ref().map(|handover| handover.handle_mark());
         let open_files = OpenFiles::new(mark);
         containers.settle_as_well(open_files.spares());
         Self {
-            has_slow: views.iter().any(Served::takes_time),
-            tree: Tree::new(views.iter().map(|view| (view.path, is_tree(view)))),
+            tree,
             views,
             containers,
             addresses: Addresses::new(handover),
-            pinned: Pinned::new(files),
-            hot: None,
+            page_cache: PageCached::new(cached),
+            own,
+            no_open: false,
             open_files,
             waiting: Waiting::default(),
-            aside: Arc::default(),
             texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
-            slowness: Slowness::default(),
-            pace: Arc::default(),
+            quarantined: OnceLock::new(),
             passing: Passing::default(),
             figures,
             started: SystemTime::now(),
@@ -217,6 +241,27 @@ impl Dispatcher {
     /// Views, by name, that pass the host's file for good. To be said once, before serving.
     pub fn pass_views(&self, names: &[&'static str]) {
         self.passing.set_views(names);
+    }
+
+    /// Views, by name, each with the tag of a container that gets EIO from it: it has crashed workers there. To
+    /// be said once, before serving.
+    pub fn quarantine<'n>(&self, pairs: impl IntoIterator<Item = (&'n str, u32)>) {
+        let index = |name: &str| self.views.iter().position(|view| view.name == name);
+        let known = pairs
+            .into_iter()
+            .filter_map(|(name, tag)| Some((index(name)?, tag)));
+        let _ = self.quarantined.set(known.collect());
+    }
+
+    fn is_quarantined(&self, view: usize, container: &Container) -> bool {
+        let Some(quarantined) = self.quarantined.get().filter(|pairs| !pairs.is_empty()) else {
+            return false;
+        };
+        quarantined.contains(&(view, container.tag()))
+    }
+
+    fn is_tree(&self, view: usize) -> bool {
+        matches!(self.views[view].provider, Provider::Tree(_))
     }
 
     /// Whose numbers are read where `shows` was found out: the host's if the view passes them.
@@ -253,11 +298,28 @@ impl Dispatcher {
     /// Finds `name` in a directory.
     ///
     /// # Errors
-    /// `NoEntry`, `NotDirectory`, `Stale`; in the hot tree also `NotYours`.
+    /// `NoEntry` for a name that nobody has; `Hidden` for one that this caller may not see; `NotDirectory`,
+    /// `Stale`.
     pub fn lookup(&self, parent: u64, name: &OsStr, asker: Asker) -> Result<Entry, DispatchError> {
-        if let Some(hot) = &self.hot {
-            return self.look_up_hot(hot, parent, name, asker);
-        }
+        let found = match (self.own.node(parent), self.own_top(name)) {
+            (Some(own), _) => self.look_up_own(own, name, asker),
+            (None, Some(own)) if parent == number::ROOT => self.own_top_entry(own, asker),
+            _ if self.no_open && parent == number::ROOT => Err(DispatchError::NoEntry),
+            _ if self.no_open => Err(DispatchError::Stale),
+            _ => self.look_up_shared(parent, name, asker),
+        };
+        found.map_err(|error| match error {
+            DispatchError::HostOnly => DispatchError::Hidden,
+            error => error,
+        })
+    }
+
+    fn look_up_shared(
+        &self,
+        parent: u64,
+        name: &OsStr,
+        asker: Asker,
+    ) -> Result<Entry, DispatchError> {
         let place = self.place(parent)?;
         if place.cgroup.is_some() {
             self.only_host_root(asker)?;
@@ -272,7 +334,7 @@ impl Dispatcher {
             (Node::Directory(_), Some(cgroup)) => {
                 let child = address::child(&self.containers, &self.tree, cgroup, place.node, name)
                     .ok_or(DispatchError::NoEntry)?;
-                let attributes = self.attributes_of(&child, asker)?;
+                let attributes = self.attributes_in_fixed(&child, asker)?;
                 (child, attributes, false)
             }
             (Node::Directory(_), None) if place.node == TOP && name == address::NAME => {
@@ -287,25 +349,15 @@ impl Dispatcher {
                     .child(place.node, name)
                     .ok_or(DispatchError::NoEntry)?;
                 let child = Place::fixed(child);
-                let mut named = None;
-                let mut lasting = !self.is_of_metrics(&child);
-                if let Node::View(view) = *self.tree.node(child.node)
-                    && self.may_be_pinned(view)
-                {
-                    named = self.named(view, asker);
-                    lasting = false;
-                }
-                let attributes = match named {
-                    Some(attributes) => attributes,
-                    None => self.attributes_of(&child, asker)?,
-                };
+                let lasting = !self.is_of_metrics(&child);
+                let attributes = self.attributes_in_fixed(&child, asker)?;
                 (child, attributes, lasting)
             }
         };
         if found.cgroup.is_some() {
             self.addresses
                 .remember(&found, &self.tree)
-                .ok_or(DispatchError::NoEntry)?;
+                .ok_or(DispatchError::Hidden)?;
         }
         Ok(Entry {
             attributes,
@@ -315,8 +367,8 @@ impl Dispatcher {
 
     /// The kernel has forgotten a node `count` times.
     pub fn forget(&self, number: u64, count: u64) {
-        if number::pinned_view(number).is_some() {
-            self.pinned.forget(number);
+        if number::split_own(number).is_some() {
+            self.page_cache.forget(number);
             return;
         }
         self.addresses.forget(number, count, &self.tree);
@@ -333,11 +385,11 @@ impl Dispatcher {
         reader: Option<u64>,
         asker: Asker,
     ) -> Result<Attributes, DispatchError> {
-        if let Some(hot) = &self.hot {
-            return self.hot_attributes(hot, number, asker);
+        if let Some(own) = self.own.node(number) {
+            return self.own_attributes(number, own, reader, asker);
         }
-        if let Some(attributes) = self.attributes_of_pinned(number, reader, asker) {
-            return Ok(attributes);
+        if self.no_open && number != number::ROOT {
+            return Err(DispatchError::Stale);
         }
         self.attributes_of(&self.place(number)?, asker)
     }
@@ -348,7 +400,12 @@ impl Dispatcher {
     /// `NotDirectory`, `Stale`, `TooManyOpen`; `NoEntry` for a caller that may not see it.
     pub fn open_directory(&self, number: u64, asker: Asker) -> Result<u64, DispatchError> {
         let listing = self.list(number, asker)?;
-        let handle = self.open_files.open_listing(listing);
+        let shows = match whom::caller(&self.containers, asker.tid) {
+            Ok(Caller::Inside(container)) => Shows::Container(container),
+            _ => Shows::Host,
+        };
+        let held = &self.account(&shows).held;
+        let handle = self.open_files.open_listing(listing, held);
         handle.ok_or(DispatchError::TooManyOpen)
     }
 
@@ -402,12 +459,10 @@ impl Dispatcher {
     /// The view that a node belongs to: a number of it that is the same in every process, and its
     /// name.
     pub(crate) fn view_of(&self, node: u64) -> Option<(u64, &'static str)> {
-        if let Some(view) = self.pinned.view(node) {
-            return Some((self.views[view].number, self.views[view].name));
-        }
-        let node = match number::split(node) {
-            Some((tag, _)) => self.tree.by_tag(tag),
-            None => self
+        let node = match (self.own.node(node), number::split(node)) {
+            (Some(OwnNode::Of(_, node)), _) => Some(node),
+            (_, Some((tag, _))) => self.tree.by_tag(tag),
+            _ => self
                 .tree
                 .by_number(node)
                 .or_else(|| self.addresses.node(node, &self.tree)),
@@ -437,11 +492,12 @@ impl Dispatcher {
             let node = self.tree.by_tag(tag).ok_or(DispatchError::Stale)?;
             return Ok(Place::fixed(node).sibling(within));
         }
-        // Of a pinned node as of the one that it stands for.
-        let number = match self.pinned.view(number) {
-            Some(view) => self.views[view].number,
-            None => number,
-        };
+        match self.own.node(number) {
+            // As the shared node of the same path: what it shows depends on who opens it.
+            Some(OwnNode::Of(_, node)) => return Ok(Place::fixed(node)),
+            Some(OwnNode::Link | OwnNode::All) => return Ok(Place::fixed(TOP)),
+            None => {}
+        }
         if let Some(node) = self.tree.by_number(number) {
             return Ok(Place::fixed(node));
         }
@@ -466,13 +522,18 @@ impl Dispatcher {
                     let node = self.attributes_in_tree(*view, place, asker)?;
                     return Ok(self.node_attributes(place, &node));
                 }
-                (NodeKind::File, served.mode, served.size)
+                // As in procfs: tools then read to the end. sysfs has sizes.
+                let size = match served.path.starts_with("sys/") {
+                    true => served.size,
+                    false => 0,
+                };
+                (NodeKind::File, served.mode, size)
             }
             (Node::Directory(_), None) if place.node == TOP => (NodeKind::Directory, 0o755, 0),
             (Node::Directory(_), None) => (NodeKind::Directory, 0o555, 0),
             (Node::Directory(_), Some(_)) => (NodeKind::Directory, 0o700, 0),
         };
-        Ok(Attributes {
+        let attributes = Attributes {
             number: place.number(&self.tree),
             kind,
             mode,
@@ -480,12 +541,39 @@ impl Dispatcher {
             gid: 0,
             size,
             changeable: false,
-            pinned: None,
-        })
+            freshness: None,
+        };
+        Ok(attributes.without_owner())
+    }
+
+    /// The attributes of what is in a directory of the fixed tree. Of the top of a tree view they are told without
+    /// asking the view, as the kernel holds the lock of a directory that all containers see; the kernel
+    /// asks for them again.
+    fn attributes_in_fixed(
+        &self,
+        place: &Place,
+        asker: Asker,
+    ) -> Result<Attributes, DispatchError> {
+        match *self.tree.node(place.node) {
+            Node::View(view) if self.is_tree(view) => {
+                let attributes = Attributes {
+                    number: place.number(&self.tree),
+                    kind: NodeKind::Directory,
+                    mode: self.views[view].mode,
+                    uid: 0,
+                    gid: 0,
+                    size: 0,
+                    changeable: true,
+                    freshness: None,
+                };
+                Ok(attributes.without_owner())
+            }
+            _ => self.attributes_of(place, asker),
+        }
     }
 
     fn node_attributes(&self, place: &Place, node: &NodeAttributes) -> Attributes {
-        Attributes {
+        let attributes = Attributes {
             number: place.number(&self.tree),
             kind: node.kind,
             mode: node.mode,
@@ -493,7 +581,12 @@ impl Dispatcher {
             gid: node.gid,
             size: node.size,
             changeable: node.changeable,
-            pinned: None,
+            freshness: None,
+        };
+        if node.changeable {
+            attributes
+        } else {
+            attributes.without_owner()
         }
     }
 
@@ -504,13 +597,10 @@ impl Dispatcher {
                 Ok(container) => Ok(Shows::Container(container)),
                 Err(_) => return Err(DispatchError::Stale),
             },
-            None => self
-                .containers
-                .caller(asker.tid)
-                .map(|caller| match caller {
-                    Caller::Host => Shows::Host,
-                    Caller::Inside(container) => Shows::Container(container),
-                }),
+            None => whom::caller(&self.containers, asker.tid).map(|caller| match caller {
+                Caller::Host => Shows::Host,
+                Caller::Inside(container) => Shows::Container(container),
+            }),
         };
         shows.map_err(|error| {
             let thread = format_args!("thread {}", asker.tid).to_string();
@@ -539,18 +629,26 @@ impl Dispatcher {
         error
     }
 
+    /// For root of the host with CAP_SYS_ADMIN in vistafs's user namespace: a service that runs as uid 0 without
+    /// capabilities does not see what other containers use.
     fn only_host_root(&self, asker: Asker) -> Result<(), DispatchError> {
-        let host = matches!(self.containers.caller(asker.tid), Ok(Caller::Host));
-        if host && asker.uid == 0 {
+        let is_on_host = || self.containers.is_on_host(asker.tid);
+        let is_admin = || {
+            let host = self.containers.host();
+            Process::open(host, asker.tid)
+                .and_then(|thread| thread.has_capability_here(host, CapabilitySet::SYS_ADMIN))
+                .unwrap_or(false)
+        };
+        if asker.uid == 0 && is_on_host() && is_admin() {
             Ok(())
         } else {
-            Err(DispatchError::NoEntry)
+            Err(DispatchError::HostOnly)
         }
     }
 
     fn list(&self, number: u64, asker: Asker) -> Result<Listing, DispatchError> {
-        if let Some(hot) = &self.hot {
-            return self.list_hot(hot, number, asker);
+        if let Some(own) = self.own.node(number) {
+            return self.list_own(number, own, asker);
         }
         let place = self.place(number)?;
         if place.cgroup.is_some() {
@@ -560,6 +658,12 @@ impl Dispatcher {
             (".".into(), number, NodeKind::Directory),
             ("..".into(), number, NodeKind::Directory),
         ];
+        if number == number::ROOT {
+            Self::list_own_tops(&mut listing);
+        }
+        if self.no_open {
+            return Ok(listing);
+        }
         let children = match self.tree.node(place.node) {
             Node::Directory(children) => children,
             Node::View(view) => {

@@ -7,12 +7,15 @@ use vistafs_view::ViewError;
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
 pub enum DispatchError {
-    /// No such name, or not for this caller.
+    /// No such name, for no caller.
     #[error("no such file")]
     NoEntry,
-    /// Another container's directory of the hot tree.
-    #[error("another container's")]
-    NotYours,
+    /// A name that exists, but that this caller may not see.
+    #[error("not for this caller")]
+    Hidden,
+    /// What only root on the host may use.
+    #[error("for root on the host alone")]
+    HostOnly,
     /// What the kernel is to answer by itself from now on.
     #[error("not asked for")]
     NotAsked,
@@ -56,6 +59,12 @@ pub enum DispatchError {
     /// No number is left for one more open file.
     #[error("too many open files")]
     TooManyOpen,
+    /// So many requests of the container wait that there is no room for one more.
+    #[error("too many requests of this container wait")]
+    Busy,
+    /// The container has crashed workers with this view.
+    #[error("this view is in quarantine for this container")]
+    Quarantined,
     /// A panic, caught.
     #[error("internal error")]
     Panic,
@@ -73,8 +82,10 @@ impl DispatchError {
     pub fn errno(&self) -> i32 {
         match self {
             Self::NoEntry => libc::ENOENT,
-            // Any other error would have the kernel drop the name, which its owner may be binding.
-            Self::NotYours => libc::ENOMEM,
+            // Names are shared. Upon any other error (but EINTR) the kernel drops the name for all callers, and
+            // with it what they have mounted there: fuse_dentry_revalidate.
+            Self::Hidden | Self::Busy => libc::ENOMEM,
+            Self::HostOnly => libc::EACCES,
             Self::NotAsked => libc::ENOSYS,
             Self::Stale => libc::ESTALE,
             Self::NotDirectory => libc::ENOTDIR,
@@ -96,7 +107,7 @@ impl DispatchError {
             | Self::NotAgain(errno) => errno.raw_os_error(),
             // As a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
-            Self::TextLost | Self::Panic => libc::EIO,
+            Self::TextLost | Self::Quarantined | Self::Panic => libc::EIO,
         }
     }
 
@@ -138,7 +149,8 @@ mod tests {
         let io = || std::io::Error::from_raw_os_error(libc::EBADMSG);
         let rows: Vec<(DispatchError, i32)> = vec![
             (DispatchError::NoEntry, libc::ENOENT),
-            (DispatchError::NotYours, libc::ENOMEM),
+            (DispatchError::Hidden, libc::ENOMEM),
+            (DispatchError::HostOnly, libc::EACCES),
             (DispatchError::NotAsked, libc::ENOSYS),
             (DispatchError::Stale, libc::ESTALE),
             (DispatchError::NotDirectory, libc::ENOTDIR),
@@ -150,6 +162,8 @@ mod tests {
             (DispatchError::ContainerGone, libc::ENODEV),
             (DispatchError::Panic, libc::EIO),
             (DispatchError::TextLost, libc::EIO),
+            (DispatchError::Busy, libc::ENOMEM),
+            (DispatchError::Quarantined, libc::EIO),
             (ViewError::Answer(Errno::BUSY).into(), libc::EBUSY),
             (DispatchError::NotAgain(Errno::INVAL), libc::EINVAL),
             (

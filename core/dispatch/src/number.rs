@@ -6,10 +6,10 @@
 //! ```text
 //! 0 | 63 bits of a hash of (path, container, node)    the fixed tree; anything of a named container
 //! 1 | 7 bits: which tree view | 56 bits: NodeId       below a tree view
-//! 1 | 1111111 | 16 bits: hash of a view's path | 40 bits: hash of a container      pinned
+//! 1 | 1111111 | 16 bits: hash of a path | 40 bits: hash of a container      a container's own node
 //! ```
-//! So a node of a tree view is understood from its number alone; and of a pinned one which view it is
-//! of, and whether a container is its owner. In the hot tree directories have such numbers, too.
+//! So a node of a tree view is understood from its number alone. The number of a container's own node
+//! (below `c/ID`) tells which file or directory it is, and whether a given container owns it.
 
 use std::ffi::OsStr;
 use std::hash::Hasher;
@@ -49,75 +49,53 @@ pub(crate) fn split(number: u64) -> Option<(u8, NodeId)> {
         return None;
     }
     let tag = u8::try_from((number >> NodeId::BITS) & u64::from(TAGS)).ok()?;
-    if tag == PINNED {
+    if tag == OWN {
         return None;
     }
     let node = NodeId::new(number & ((1 << NodeId::BITS) - 1))?;
     Some((tag, node))
 }
 
-/// The number of the pinned node of a view, for the container that owns it.
-pub(crate) fn pinned(view: ViewHash, owner: ContainerKey) -> u64 {
-    pinned_of(view, OwnerHash::of(owner))
+/// The number of a container's own node for a file or directory.
+pub(crate) fn own(path: PathHash, owner: OwnerHash) -> u64 {
+    IN_TREE | u64::from(OWN) << NodeId::BITS | u64::from(path.0) << OWNER_BITS | owner.0
 }
 
-/// The same, of an owner of whom no more is known.
-pub(crate) fn pinned_of(view: ViewHash, owner: OwnerHash) -> u64 {
-    IN_TREE | u64::from(PINNED) << NodeId::BITS | u64::from(view.0) << OWNER_BITS | owner.0
-}
-
-/// Which view a pinned node is of. `None`: it is not pinned.
-pub(crate) fn pinned_view(number: u64) -> Option<ViewHash> {
-    if number >> NodeId::BITS != IN_TREE >> NodeId::BITS | u64::from(PINNED) {
+/// Splits the number of a container's own node. `None`: it is another kind of node.
+pub(crate) fn split_own(number: u64) -> Option<(PathHash, OwnerHash)> {
+    if number >> NodeId::BITS != IN_TREE >> NodeId::BITS | u64::from(OWN) {
         return None;
     }
-    let view = (number >> OWNER_BITS) & u64::from(u16::MAX);
-    u16::try_from(view).ok().map(ViewHash)
+    let path = (number >> OWNER_BITS) & u64::from(u16::MAX);
+    let path = u16::try_from(path).ok().map(PathHash)?;
+    Some((path, OwnerHash(number & OWNER)))
 }
 
-/// What the number of a pinned node tells of its owner. `None`: it is not pinned.
-pub(crate) fn pinned_owner(number: u64) -> Option<OwnerHash> {
-    pinned_view(number).map(|_| OwnerHash(number & OWNER))
-}
-
-/// Whether a number is that of the container's pinned node, of whichever view.
+/// Whether a number is that of one of the container's own nodes.
 pub(crate) fn is_owner(number: u64, container: ContainerKey) -> bool {
-    pinned_view(number).is_some_and(|view| pinned(view, container) == number)
+    split_own(number).is_some_and(|(_, owner)| owner == OwnerHash::of(container))
 }
 
-/// A view by its path, in the number of a pinned node.
+/// A file or directory by its path, in the number of a container's own node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ViewHash(u16);
+pub(crate) struct PathHash(u16);
 
-impl ViewHash {
-    /// Of the view at a path.
+impl PathHash {
+    /// Of the file or directory at a path of the fixed tree.
     pub(crate) fn of(path: &str) -> Self {
         let [low, high, ..] = hash(path, None, NodeId::TOP).to_le_bytes();
         Self(u16::from_le_bytes([low, high]))
     }
 }
 
-/// A container, in the number of a pinned node.
+/// A container, in the numbers of its own nodes and in the name of its own directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OwnerHash(u64);
 
 impl OwnerHash {
     /// Of a container.
     pub(crate) fn of(container: ContainerKey) -> Self {
-        Self::new(container.words()[0])
-    }
-
-    /// A hash of so many bits.
-    pub(crate) const BITS: u32 = OWNER_BITS;
-
-    /// From its bits; higher ones are left out.
-    pub(crate) fn new(bits: u64) -> Self {
-        Self(bits & OWNER)
-    }
-
-    /// Its bits.
-    pub(crate) fn get(self) -> u64 {
-        self.0
+        Self(container.words()[0] & OWNER)
     }
 
     /// As a name: ten digits.
@@ -128,14 +106,14 @@ impl OwnerHash {
     /// From such a name, and no other way to write it.
     pub(crate) fn parse(name: &OsStr) -> Option<Self> {
         let number = u64::from_str_radix(name.to_str()?, 16).ok()?;
-        let parsed = Self::new(number);
+        let parsed = Self(number & OWNER);
         (*name == *parsed.name()).then_some(parsed)
     }
 }
 
 const TAGS: u8 = 0x7f;
 /// No tree view has it.
-const PINNED: u8 = 0x7f;
+const OWN: u8 = 0x7f;
 const OWNER_BITS: u32 = 40;
 const OWNER: u64 = (1 << OWNER_BITS) - 1;
 
@@ -145,7 +123,7 @@ pub(crate) fn tags<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     let mut tags: Vec<u8> = Vec::new();
     for path in paths {
         let mut tag = hash(path, None, NodeId::TOP).to_le_bytes()[0] & TAGS;
-        while tag == PINNED || tags.contains(&tag) && tags.len() < usize::from(TAGS) {
+        while tag == OWN || tags.contains(&tag) && tags.len() < usize::from(TAGS) {
             tag = (tag + 1) & TAGS;
         }
         tags.push(tag);
@@ -188,7 +166,10 @@ mod tests {
         assert_eq!(tags(["sys/devices/system/cpu", "cgroup"]), [36, 31]);
         assert_eq!(within(5, node), 0x8500_0000_0000_0007);
         assert_eq!(
-            pinned(ViewHash::of("proc/stat"), ContainerKey::new(b"x")),
+            own(
+                PathHash::of("proc/stat"),
+                OwnerHash::of(ContainerKey::new(b"x"))
+            ),
             18_390_583_361_312_202_613
         );
     }
@@ -197,23 +178,23 @@ mod tests {
     fn a_number_in_a_tree_tells_which() {
         let node = NodeId::from_hash(u64::MAX);
         assert_eq!(split(within(126, node)), Some((126, node)));
-        assert_eq!(pinned_view(within(126, node)), None);
+        assert_eq!(split_own(within(126, node)), None);
         assert_eq!(split(of("proc/meminfo")), None);
         assert_eq!(split(at("proc", Path::new("/a"), node)), None);
     }
 
     #[test]
-    fn a_pinned_number_tells_view_and_owner() {
-        let (view, owner) = (ViewHash::of("proc/stat"), ContainerKey::new(b"x"));
-        let number = pinned(view, owner);
-        assert_eq!(pinned_view(number), Some(view));
-        assert!(is_owner(number, owner));
+    fn an_own_number_tells_path_and_owner() {
+        let (path, key) = (PathHash::of("proc/stat"), ContainerKey::new(b"x"));
+        let number = own(path, OwnerHash::of(key));
+        assert_eq!(split_own(number), Some((path, OwnerHash::of(key))));
+        assert!(is_owner(number, key));
         assert!(!is_owner(number, ContainerKey::new(b"y")));
-        assert!(!is_owner(number ^ 1, owner));
+        assert!(!is_owner(number ^ 1, key));
         assert_eq!(split(number), None);
         for other in [ROOT, of("proc/stat"), within(5, NodeId::from_hash(7))] {
-            assert_eq!(pinned_view(other), None);
-            assert!(!is_owner(other, owner));
+            assert_eq!(split_own(other), None);
+            assert!(!is_owner(other, key));
         }
     }
 
@@ -223,10 +204,6 @@ mod tests {
         let owner = OwnerHash::of(key);
         assert_eq!(owner.name(), "212f391f75");
         assert_eq!(OwnerHash::parse(OsStr::new(&owner.name())), Some(owner));
-        let view = ViewHash::of("proc/stat");
-        assert_eq!(pinned_of(view, owner), pinned(view, key));
-        assert_eq!(pinned_owner(pinned(view, key)), Some(owner));
-        assert_eq!(pinned_owner(of("proc/stat")), None);
         for other in [
             "",
             "self",

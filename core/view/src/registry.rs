@@ -278,8 +278,12 @@ pub fn registration_problem(
     if path.bytes().any(|b| !b.is_ascii_graphic()) {
         return Some("its path has characters that are not printable ASCII");
     }
-    if path == "at" || path.starts_with("at/") {
-        return Some("its path is below at/, where containers stand by address");
+    match path.split('/').next() {
+        Some("at") => return Some("its path is below at/, where containers stand by address"),
+        Some("c" | "self") => {
+            return Some("its path is below c/ or self/, where containers have their own files");
+        }
+        _ => {}
     }
     if mode & !0o777 != 0 {
         return Some("its mode has more than permission bits");

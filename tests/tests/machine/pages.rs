@@ -131,14 +131,14 @@ fn lxc_with_the_hook() {
 
 /// What is in it; the rest is bound from the usual mount.
 #[test]
-fn lxc_binds_from_the_hot_tree() {
+fn lxc_binds_from_the_page_cache_tree() {
     require_privileged!();
     require!(has_lxc(), "needs LXC (apt install lxc)");
-    let (mounted, hot) = (Mounted::new(), crate::hot::hot(50));
-    let text = executed_by_lxc(&mounted, &format!("--hot {}", hot.root().display()));
-    // Below the container's own number, ten digits.
-    let is_hot = |line: &&str| line.find("/proc/meminfo") == Some(11);
-    assert!(text.lines().any(|line| is_hot(&line)), "{text}");
+    let (mounted, tree) = (Mounted::new(), crate::page_cache_tree::tree(50));
+    let text = executed_by_lxc(&mounted, &format!("--page-cache {}", tree.root().display()));
+    // Below the container's ID, ten digits.
+    let is_own = |line: &&str| line.find("/proc/meminfo") == Some(13);
+    assert!(text.lines().any(|line| is_own(&line)), "{text}");
     let usual = "/sys/devices/system/cpu /sys/devices/system/cpu";
     assert!(text.lines().any(|line| line == usual), "{text}");
 }

@@ -101,19 +101,19 @@ fn the_hook_binds_what_it_is_asked_for() {
     assert_eq!(printed(&bundle.run("runc")), "");
 }
 
-/// A container opens by itself what is bound from the hot tree; the rest is bound from the usual mount.
+/// A container opens by itself what is bound from the page-cache tree; the rest is bound from the usual mount.
 #[test]
-fn the_hook_binds_from_the_hot_tree() {
+fn the_hook_binds_from_the_page_cache_tree() {
     require_runtime!();
-    let (mounted, hot) = (Mounted::new(), crate::hot::hot(50));
+    let (mounted, tree) = (Mounted::new(), crate::page_cache_tree::tree(50));
     // The device of each bind mount, and what it is of.
     let bound = "grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 3,4,5";
     let mut bundle = Bundle::new(&format!("cat /proc/meminfo; {bound}"));
-    let at = hot.root();
+    let at = tree.root();
     hook(
         &mut bundle,
         &mounted.root(),
-        &["--required", "--hot", at.to_str().unwrap()],
+        &["--required", "--page-cache", at.to_str().unwrap()],
     );
     for runtime in runtimes() {
         let text = printed(&bundle.run(runtime));
@@ -127,13 +127,19 @@ fn the_hook_binds_from_the_hot_tree() {
             words.unwrap_or_else(|| panic!("{runtime}: {target}: {text}"))
         };
         let (device, root) = root_of("/proc/meminfo");
-        // Below a number, ten digits.
+        // Below the container's ID, ten digits.
         assert_eq!(
-            (root.len(), &root[11..]),
-            (24, "/proc/meminfo"),
+            (root.len(), &root[13..]),
+            (26, "/proc/meminfo"),
             "{runtime}"
         );
         assert_eq!(root_of("/proc/stat").0, device);
+        // Its own file as well, of the usual mount.
+        let (usual, root) = root_of("/proc/pressure/cpu");
+        assert!(
+            usual != device && root[13..] == *"/proc/pressure/cpu",
+            "{runtime}"
+        );
         let (other, root) = root_of("/sys/devices/system/cpu");
         assert!(
             other != device && root == "/sys/devices/system/cpu",
@@ -145,10 +151,10 @@ fn the_hook_binds_from_the_hot_tree() {
     hook(
         &mut bundle,
         &mounted.root(),
-        &["--required", "--hot", nowhere],
+        &["--required", "--page-cache", nowhere],
     );
     let said = String::from_utf8_lossy(&bundle.run("runc").stderr).into_owned();
-    assert!(said.contains("vistafs mount --hot"), "{said}");
+    assert!(said.contains("vistafs mount --page-cache"), "{said}");
 }
 
 /// A container without the views is better than none, unless somebody says otherwise.

@@ -20,7 +20,7 @@ pub(crate) fn oci_hook(args: &OciHookArgs, config: &Config) -> anyhow::Result<u8
 impl HookArgs {
     /// Where the views are bound from.
     pub(super) fn sources(&self) -> anyhow::Result<Sources> {
-        Sources::new(self.mount.path()?, self.hot.as_deref())
+        Sources::new(&self.mount.path()?, self.page_cache.as_deref())
     }
 
     /// The views that are asked for.

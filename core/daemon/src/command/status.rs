@@ -20,7 +20,7 @@ pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
         .as_ref()
         .is_err_and(|error| error.kind() == ErrorKind::NotFound)
         && let Ok(answer) = ask(&mount, &Question::Status)
-        && answer["hot"] == true
+        && answer["page_cache"] == true
     {
         // There is nothing in that tree that is not a container's.
         let text = if args.json {

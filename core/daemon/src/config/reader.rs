@@ -145,6 +145,14 @@ impl<'t> Reader<'t> {
         Section::new(self, name.to_owned(), table, line)
     }
 
+    /// A table that has another name now.
+    pub(super) fn renamed(&mut self, old: &'static str, now: &str) {
+        if let Some((key, _)) = self.root.remove_entry(old) {
+            let line = self.line(key.span().start);
+            self.mistake(line, format!("`{old}` has another name: {now}"));
+        }
+    }
+
     /// The tables below a table of the file, `[name.x]`, with their names.
     pub(super) fn sections(&mut self, name: &'static str) -> Vec<(String, DeTable<'t>, usize)> {
         let tables = match self.take(name) {

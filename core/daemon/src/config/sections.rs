@@ -6,7 +6,7 @@ use vistafs_container::CpuPolicy;
 use vistafs_view::Policy;
 
 use super::reader::Reader;
-use super::setting::{TextSize, Timeout, Window};
+use super::setting::{TextSize, Timeout, Ttl};
 
 /// `[cpus]` and `[memory]`: what holds for all views alike.
 pub(super) fn policy(reader: &mut Reader<'_>) -> Policy {
@@ -55,22 +55,23 @@ impl Host {
     }
 }
 
-/// `[pinned]`.
+/// `[page_cache]`.
 #[derive(Debug)]
-pub(super) struct Pinned {
-    pub(super) window_ms: Window,
+pub(super) struct PageCache {
+    pub(super) ttl_ms: Ttl,
 }
 
-impl Pinned {
+impl PageCache {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        let mut section = reader.section("pinned");
-        let window_ms = section.get(
-            "window_ms",
-            Window::default(),
-            "how old a text may be that a container reads from the page cache; 0: never",
+        reader.renamed("pinned", "[page_cache], and its `window_ms` is `ttl_ms`");
+        let mut section = reader.section("page_cache");
+        let ttl_ms = section.get(
+            "ttl_ms",
+            Ttl::default(),
+            "how long the kernel may serve a container's own files from its page cache; 0: never",
         );
         section.end();
-        Self { window_ms }
+        Self { ttl_ms }
     }
 }
 

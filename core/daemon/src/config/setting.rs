@@ -59,23 +59,23 @@ macro_rules! number {
 number!(u32, "a whole number, 0 to 4294967295");
 number!(u64, "a whole number, not below 0");
 
-/// Milliseconds that a text may be kept in the page cache, whose clock ticks every 10 ms at worst;
-/// 0: it may not.
+/// Milliseconds that contents may stay in the page cache, whose clock ticks every 10 ms at worst; 0: they may
+/// not.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Window(u32);
+pub(super) struct Ttl(u32);
 
-impl Window {
+impl Ttl {
     pub(super) fn get(self) -> u64 {
         self.0.into()
     }
 }
 
-impl Setting for Window {
+impl Setting for Ttl {
     const TAKES: &'static str = "0, or a whole number from 20 to 10000";
 
     fn read(value: &DeValue<'_>) -> Option<Self> {
-        let window = u32::read(value)?;
-        (window == 0 || (20..=10_000).contains(&window)).then_some(Self(window))
+        let ttl = u32::read(value)?;
+        (ttl == 0 || (20..=10_000).contains(&ttl)).then_some(Self(ttl))
     }
 
     fn toml(&self) -> String {

@@ -139,12 +139,12 @@ impl Worker {
         mount: &'t Mount<'t>,
         found: Found,
     ) -> Result<(OwnedFd, Target<'t>), String> {
-        let root = match found {
-            Found::Dead(root) => root,
+        let (root, path) = match found {
+            Found::Dead(root, path) => (root, path),
             Found::Left(why) => return Err(why),
         };
         let refusals = Refusals::parse(mount.options);
-        let copy = self.live.copy(table::path_below(mount), refusals);
+        let copy = self.live.copy(&path, refusals);
         let copy = copy.map_err(|errno| match errno {
             Errno::NOENT | Errno::NOTDIR => "the mount has no such file now".to_owned(),
             errno => format!("cannot copy it from the mount: {errno}"),

@@ -18,7 +18,7 @@ use super::walk::{self, Seen};
 pub(super) struct Live {
     root: OwnedFd,
     seen: Seen,
-    is_hot: bool,
+    is_page_cache: bool,
 }
 
 impl Live {
@@ -47,8 +47,12 @@ impl Live {
             }
             answered => answered.with_context(|| format!("{shown} does not answer"))?,
         };
-        let is_hot = line.is_some_and(table::is_hot);
-        Ok(Self { root, seen, is_hot })
+        let is_page_cache = line.is_some_and(table::is_page_cache);
+        Ok(Self {
+            root,
+            seen,
+            is_page_cache,
+        })
     }
 
     /// Whether it is the one of that device.
@@ -56,9 +60,9 @@ impl Live {
         self.seen.device == device
     }
 
-    /// Whether it is of the hot tree, whose paths are not those of the usual one.
-    pub(super) fn is_hot(&self) -> bool {
-        self.is_hot
+    /// Whether it is the page-cache tree, whose paths are not those of the usual one.
+    pub(super) fn is_page_cache(&self) -> bool {
+        self.is_page_cache
     }
 
     /// A mount of what is at `path` below it, attached nowhere. Only in the namespace in which it was

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use rustix::io::Errno;
 use vistafs_text::Device;
@@ -34,8 +35,8 @@ pub(super) struct Look<'l> {
 /// What is to be said of a mount.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// It is dead and can be covered.
-    Dead(OwnedFd),
+    /// It is dead and can be covered, with what is at this path in the live mount.
+    Dead(OwnedFd, PathBuf),
     /// It is left alone, and why.
     Left(String),
 }
@@ -54,7 +55,7 @@ impl Look<'_> {
             let device = mount.device;
             if self.is_no_bind(mount)
                 || self.live.is_on(device)
-                || self.live.is_hot() != table::is_hot(mount)
+                || self.live.is_page_cache() != table::is_page_cache(mount)
                 || !*is_of_root
                     .entry(device)
                     .or_insert_with(|| self.connections.is_of_root(device))
@@ -99,16 +100,18 @@ impl Look<'_> {
 
     fn judge(&self, mount: &Mount<'_>, open: OwnedFd) -> Found {
         let below = table::path_below(mount);
-        let names_one = match self.live.is_hot() {
+        let shared = table::shared_path(below);
+        let names_one = match self.live.is_page_cache() {
             true => !below.as_os_str().is_empty(),
-            false => below.starts_with("at"),
+            false => shared.is_some() || below.starts_with("at"),
         };
-        if names_one && !self.is_of_host_users {
-            Found::Left(
+        match shared {
+            _ if !names_one || self.is_of_host_users => Found::Dead(open, below.to_owned()),
+            // The shared file shows each caller its own, so it need not be trusted whose the path says it is.
+            Some(shared) if !self.live.is_page_cache() => Found::Dead(open, shared.to_owned()),
+            _ => Found::Left(
                 "it names a container, in a namespace that is not of the host's root".to_owned(),
-            )
-        } else {
-            Found::Dead(open)
+            ),
         }
     }
 }

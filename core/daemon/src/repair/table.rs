@@ -10,7 +10,7 @@ use std::path::Path;
 use vistafs_text::ParseError;
 use vistafs_text::mountinfo::{self, Mount};
 
-use crate::fuse_mount::{HOT_SOURCE, SOURCE};
+use crate::fuse_mount::{PAGE_CACHE_SOURCE, SOURCE};
 
 /// The options that vistafs mounts with, as the kernel shows them.
 const OURS: [&[u8]; 4] = [
@@ -77,14 +77,14 @@ impl<'t> Table<'t> {
 /// Anybody who may mount can make it look so; whose it is, the kernel tells (`connections.rs`).
 pub(super) fn looks_like_ours(mount: &Mount<'_>) -> bool {
     mount.fs_type == b"fuse.vistafs"
-        && (mount.source == SOURCE.as_bytes() || is_hot(mount))
+        && (mount.source == SOURCE.as_bytes() || is_page_cache(mount))
         && mount.device.major == 0
         && OURS.iter().all(|option| mount.has_option(option))
 }
 
-/// A mount of the hot tree.
-pub(super) fn is_hot(mount: &Mount<'_>) -> bool {
-    mount.source == HOT_SOURCE.as_bytes()
+/// A mount of the page-cache tree.
+pub(super) fn is_page_cache(mount: &Mount<'_>) -> bool {
+    mount.source == PAGE_CACHE_SOURCE.as_bytes()
 }
 
 /// The path below the mount of vistafs that is mounted there; empty for all of it.
@@ -92,6 +92,14 @@ pub(super) fn path_below<'m>(mount: &'m Mount<'_>) -> &'m Path {
     let root = &*mount.root;
     let root = root.strip_suffix(DELETED).unwrap_or(root);
     Path::new(OsStr::from_bytes(root.strip_prefix(b"/").unwrap_or(root)))
+}
+
+/// The path of the shared file, of a path of a container's own one: `proc/stat` of `c/ID/proc/stat`.
+pub(super) fn shared_path(below: &Path) -> Option<&Path> {
+    let mut names = below.strip_prefix("c").ok()?.components();
+    names.next()?;
+    let shared = names.as_path();
+    (!shared.as_os_str().is_empty()).then_some(shared)
 }
 
 #[cfg(test)]
@@ -146,6 +154,11 @@ mod tests {
         assert_eq!(below("/proc/meminfo"), Path::new("proc/meminfo"));
         assert_eq!(below("/cgroup/a\\040b//deleted"), Path::new("cgroup/a b"));
         assert_eq!(below("/"), Path::new(""));
+        let shared = |path| shared_path(Path::new(path)).and_then(Path::to_str);
+        assert_eq!(shared("c/0123456789/proc/stat"), Some("proc/stat"));
+        for other in ["", "c", "c/0123456789", "proc/stat", "at/c/x/proc/stat"] {
+            assert_eq!(shared(other), None, "{other}");
+        }
     }
 
     #[test]

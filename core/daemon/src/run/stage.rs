@@ -22,6 +22,7 @@ use vistafs_text::mountinfo;
 use vistafs_view::{Registry, Selection};
 
 use super::cgroups;
+use crate::bindings::OWN;
 
 /// A directory that every machine has, and that neither the server nor the setting up of a
 /// container needs: it can be covered while that lasts, and nothing is left on disk.
@@ -115,11 +116,14 @@ fn bind_views() -> Result<()> {
             .iter()
             .any(|tree| Path::new(path).starts_with(tree))
     }) {
-        let (source, target) = (Path::new(VIEWS).join(path), Path::new("/").join(path));
-        // The configuration leaves it out.
-        if !source.exists() {
+        let target = Path::new("/").join(path);
+        // The container's own file, or the one that containers share.
+        let places = [Path::new(VIEWS).join(OWN), PathBuf::from(VIEWS)];
+        let mut sources = places.iter().map(|place| place.join(path));
+        let Some(source) = sources.find(|source| source.exists()) else {
+            // The configuration leaves it out.
             continue;
-        }
+        };
         uncover(&target);
         let no = None::<&str>;
         match mount(Some(&source), &target, no, MsFlags::MS_BIND, no) {

@@ -57,7 +57,7 @@ pub(crate) fn supervise(
         repairs: !args.no_repair,
         pid_file: None,
         hands_over: args.handover,
-        hot: args.hot,
+        page_cache: args.page_cache,
         signals,
     };
     if let Some(state) = handed_over()? {
@@ -65,7 +65,7 @@ pub(crate) fn supervise(
     }
     begun.pid_file = pid_file.map(PidFile::lock).transpose()?;
     if args.stored
-        && let Some(taken) = from_store(&args.mount_point, args.hot)
+        && let Some(taken) = from_store(&args.mount_point, args.page_cache)
     {
         return begun.take_over(taken)?.run();
     }
@@ -118,7 +118,7 @@ struct Taken {
 }
 
 /// A mount that the service manager has kept for us, if it is there and the one that is asked for.
-fn from_store(mount_point: &Path, hot: bool) -> Option<Taken> {
+fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
     let opened = store::take().and_then(|stored| {
         let opened = stored.state.map(StateFile::open).transpose()?;
         let opened = stored.device.zip(opened);
@@ -141,7 +141,7 @@ fn from_store(mount_point: &Path, hot: bool) -> Option<Taken> {
         return None;
     }
     let is_there = without_asking(mount_point).ok().as_deref() == Some(mount.mount_point());
-    if !is_there || state.hot != hot {
+    if !is_there || state.page_cache != page_cache {
         log::info!("unmounting {}", mount.mount_point().display());
         return None;
     }
@@ -189,7 +189,7 @@ struct Begun {
     repairs: bool,
     pid_file: Option<PidFile>,
     hands_over: bool,
-    hot: bool,
+    page_cache: bool,
     signals: SignalFd,
 }
 
@@ -203,8 +203,8 @@ impl Begun {
         let program = Program::running()?;
         let mount_point = self.shown.canonicalize()?;
         let mut state = State::new(mount_point.clone().into_os_string());
-        state.hot = self.hot;
-        let state_file = StateFile::create()?;
+        state.page_cache = self.page_cache;
+        let mut state_file = StateFile::create()?;
         state_file.write(&state)?;
         let shown = self.shown.clone();
         let stored = self.stored;
@@ -218,7 +218,7 @@ impl Begun {
             store::put(&supervisor.device, &supervisor.state_file, handover)
                 .context("cannot store descriptors with the service manager")?;
         }
-        let mount = FuseMount::on(&shown, &supervisor.device, supervisor.state.hot)?;
+        let mount = FuseMount::on(&shown, &supervisor.device, supervisor.state.page_cache)?;
         supervisor.state.device = Some(mount.device());
         supervisor.mount = Some(mount);
         supervisor.state.init = Some(adopt::read_init(&supervisor.device)?);
@@ -261,9 +261,13 @@ impl Begun {
             handover: memory,
             mut state,
         } = offer;
-        if state.hot != self.hot {
-            let (is, so) = if state.hot { ("", "") } else { ("not ", "out") };
-            bail!("{shown} is {is}a mount of the hot tree: mount with{so} --hot");
+        if state.page_cache != self.page_cache {
+            let (is, so) = if state.page_cache {
+                ("", "")
+            } else {
+                ("not ", "out")
+            };
+            bail!("{shown} is {is}a mount of the page-cache tree: mount with{so} --page-cache");
         }
         let number = state.device.context("a state without a mount")?;
         let there = || -> anyhow::Result<FuseMount> {

@@ -10,7 +10,6 @@ use vistafs_view::{
 };
 
 use super::{Attributes, Dispatcher, Entry};
-use crate::aside::Aside;
 use crate::errno::DispatchError;
 use crate::open_files::{Listing, OpenFile};
 use crate::place::Place;
@@ -27,8 +26,8 @@ impl Dispatcher {
         asker: Asker,
         out: &mut Vec<u8>,
     ) -> Result<(), DispatchError> {
-        if let Some(hot) = &self.hot {
-            return self.read_hot_link(hot, number, asker, out);
+        if let Some(own) = self.own.node(number) {
+            return self.read_own_link(own, asker, out);
         }
         let (view, place) = self.tree_place(number)?.ok_or(DispatchError::NotLink)?;
         self.in_tree(view, &place, asker, |tree, request| {
@@ -103,8 +102,22 @@ impl Dispatcher {
         name: &OsStr,
         asker: Asker,
     ) -> Result<NodeAttributes, DispatchError> {
-        self.in_tree(view, parent, asker, |tree, request| {
+        let found = self.in_tree(view, parent, asker, |tree, request| {
             tree.lookup(request, parent.within, name)
+        });
+        found.map_err(|error| {
+            if self.only_host_root(asker).is_ok() {
+                return error;
+            }
+            let tree = self.tree_view(view).ok();
+            let exists = tree.is_some_and(|tree| {
+                let of_host = Asker::administrator();
+                let found = self.with_request(None, of_host, |request| {
+                    tree.lookup(request, parent.within, name)
+                });
+                found.is_ok()
+            });
+            if exists { DispatchError::Hidden } else { error }
         })
     }
 
@@ -175,52 +188,6 @@ impl Dispatcher {
                 NodeKind::Link => tree.read_link(request, node.id, out),
             }
         })
-    }
-
-    /// Where to change something in a tree, which may take long.
-    pub(crate) fn aside_to_change(&self, number: u64, asker: Asker) -> Option<Arc<Aside>> {
-        let (view, place) = self.tree_place(number).ok()??;
-        let shows = self.shows(view, &place, asker).ok()?;
-        Some(self.aside(&shows))
-    }
-
-    /// Where to ask about a node, if it is in a tree that may take long.
-    pub(crate) fn aside_in_tree(&self, number: u64, asker: Asker) -> Option<Arc<Aside>> {
-        if !self.has_slow {
-            return None;
-        }
-        let (view, place) = self.tree_place(number).ok()??;
-        self.aside_of_slow(view, &place, asker)
-    }
-
-    /// Where to look a name up, if that is in such a tree, or is its top.
-    pub(crate) fn aside_to_look_up(
-        &self,
-        parent: u64,
-        name: &OsStr,
-        asker: Asker,
-    ) -> Option<Arc<Aside>> {
-        if !self.has_slow {
-            return None;
-        }
-        let mut place = self.place(parent).ok()?;
-        if let Node::Directory(_) = self.tree.node(place.node) {
-            place.node = self.tree.child(place.node, name)?;
-        }
-        match *self.tree.node(place.node) {
-            Node::View(view) if matches!(self.views[view].provider, Provider::Tree(_)) => {
-                self.aside_of_slow(view, &place, asker)
-            }
-            _ => None,
-        }
-    }
-
-    fn aside_of_slow(&self, view: usize, place: &Place, asker: Asker) -> Option<Arc<Aside>> {
-        if !self.views[view].takes_time() {
-            return None;
-        }
-        let shows = self.shows(view, place, asker).ok()?;
-        Some(self.aside(&shows))
     }
 
     /// The tree view that a number belongs to. `None`: to none.

@@ -1,10 +1,9 @@
-//! The hot tree: what is opened without asking anybody is still each container's own, whole and fresh.
+//! The page-cache tree: what the kernel opens without asking is still each container's own, whole and fresh.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -14,18 +13,18 @@ use vistafs_tests::container::{Namespaces, TestContainer, field};
 use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until};
 use vistafs_tests::{require, require_privileged, user_container};
 
-use crate::pinned::{Script, ages, descriptor, hammer, is_pinned, limited, python, total, whole};
+use crate::page_cache::{Script, ages, descriptor, hammer, is_own, limited, python, total, whole};
 
-pub(crate) fn hot_with(ms: u32) -> MountOptions {
+pub(crate) fn tree_with(ms: u32) -> MountOptions {
     MountOptions {
-        config: format!("[pinned]\nwindow_ms = {ms}\n"),
-        args: vec!["--hot".into()],
+        config: format!("[page_cache]\nttl_ms = {ms}\n"),
+        args: vec!["--page-cache".into()],
         ..MountOptions::default()
     }
 }
 
-pub(crate) fn hot(ms: u32) -> Mounted {
-    Mounted::with(&hot_with(ms))
+pub(crate) fn tree(ms: u32) -> Mounted {
+    Mounted::with(&tree_with(ms))
 }
 
 /// A shell in a container that has bound its own files, for each line that it is told a line of answer.
@@ -52,23 +51,23 @@ fn errno<T>(outcome: std::io::Result<T>) -> Option<Errno> {
 fn two_containers_never_get_each_other_s() {
     require_privileged!();
     require!(python(), "needs python3");
-    let mounted = hot(50);
-    hammer(&mounted.own(), Duration::ZERO);
+    let mounted = tree(50);
+    hammer(&mounted.own());
 }
 
 #[test]
 fn texts_are_whole_though_their_lengths_change() {
     require_privileged!();
     require!(python(), "needs python3");
-    let mounted = hot(20);
+    let mounted = tree(20);
     whole(&mounted.own(), require::rounds(1000));
 }
 
 #[test]
-fn no_value_is_older_than_the_window() {
+fn no_value_is_older_than_the_ttl() {
     require_privileged!();
     require!(python(), "needs python3");
-    let mounted = hot(1000);
+    let mounted = tree(1000);
     ages(&mounted.own());
 }
 
@@ -77,10 +76,10 @@ fn no_value_is_older_than_the_window() {
 fn to_open_and_to_read_asks_nobody() {
     require_privileged!();
     require!(python(), "needs python3");
-    let (mounted, cgroup) = (hot(10_000), limited(96));
+    let (mounted, cgroup) = (tree(10_000), limited(96));
     let script = "python3 -c \"$SCRIPT\"";
     let command = TestContainer::new(&mounted.own(), &cgroup).command(script);
-    let mut reader = Script::start(command, include_str!("hot/opens.py"));
+    let mut reader = Script::start(command, include_str!("page_cache_tree/opens.py"));
     reader.tell();
     assert_eq!(reader.number(), 1000);
     let worker = Pid::from_raw(mounted.pid().cast_signed());
@@ -96,22 +95,20 @@ fn to_open_and_to_read_asks_nobody() {
 #[test]
 fn containers_have_names_of_their_own() {
     require_privileged!();
-    let (mounted, cgroups) = (hot(50), [limited(96), limited(64)]);
+    let (mounted, cgroups) = (tree(50), [limited(96), limited(64)]);
     let found = |namespaces, cgroup| {
         let own = mounted.own();
         let container = TestContainer::with(&own, cgroup, namespaces);
         let text = container.run(
-            "readlink \"$M\"; ls \"$M/..\"; stat -c %i \"$M/proc/meminfo\" /proc/meminfo; \
+            "basename $(readlink \"$M\"); ls \"$M/..\"; ls $M/../../; stat -c %i \"$M/proc/meminfo\" /proc/meminfo; \
              cat /proc/meminfo",
         );
         let lines: Vec<&str> = text.lines().collect();
         let name = lines[0].to_owned();
-        let mut listed = [lines[1], lines[2]];
-        listed.sort_unstable();
-        assert_eq!(listed, [&name, "self"], "{text}");
-        assert_eq!(lines[3], lines[4]);
-        let inode: u64 = lines[3].parse().unwrap();
-        assert!(is_pinned(inode));
+        assert_eq!(lines[1..4], [&name, "c", "self"], "{text}");
+        assert_eq!(lines[4], lines[5]);
+        let inode: u64 = lines[4].parse().unwrap();
+        assert!(is_own(inode));
         assert_eq!(format!("{:010x}", inode & ((1 << 40) - 1)), name);
         (name, field(&text, "MemTotal:") >> 10)
     };
@@ -133,7 +130,7 @@ fn containers_have_names_of_their_own() {
 #[test]
 fn only_what_may_be_kept_is_there() {
     require_privileged!();
-    let (mounted, cgroup) = (hot(50), TestCgroup::new());
+    let (mounted, cgroup) = (tree(50), TestCgroup::new());
     let listed = TestContainer::new(&mounted.own(), &cgroup)
         .run("cd \"$M\"; find -L . -type f | sort; echo; find . -type d | sort");
     let (files, directories) = listed.split_once("\n\n").unwrap();
@@ -151,14 +148,14 @@ fn only_what_may_be_kept_is_there() {
 #[test]
 fn nobody_finds_another_s() {
     require_privileged!();
-    let (mounted, owner, other) = (hot(50), limited(96), limited(64));
+    let (mounted, owner, other) = (tree(50), limited(96), limited(64));
     let mut inside = resident(&mounted, &owner, "head -1 /proc/meminfo");
     let pid = owner.namespace_init().unwrap();
-    let root = mounted.root().display().to_string();
+    let root = mounted.path("c").display().to_string();
     let name = {
         let names = std::fs::read_dir(&root).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let names: Vec<String> = names.filter(|name| name != "self").collect();
+        let names: Vec<String> = names.collect();
         let [name] = &names[..] else {
             panic!("{names:?}");
         };
@@ -193,14 +190,14 @@ fn nobody_finds_another_s() {
         ])
         .output();
     check(printed(&output.unwrap()));
-    let text = std::fs::read_to_string(mounted.path(&name).join("proc/meminfo")).unwrap();
+    let text = std::fs::read_to_string(mounted.path("c").join(&name).join("proc/meminfo")).unwrap();
     assert_eq!(field(&text, "MemTotal:"), 96 << 10);
     assert_eq!(
         errno(std::fs::read_link(mounted.path("self"))),
         Some(Errno::ENOENT)
     );
     // What no worker has met may be there for one that has bound it before.
-    let unknown = mounted.path("0123456789/proc/meminfo");
+    let unknown = mounted.path("c/0123456789/proc/meminfo");
     assert_eq!(errno(std::fs::read(unknown)), Some(Errno::ESTALE));
     // /proc/PID/root leads the host to the owner's text.
     let through = File::open(format!("/proc/{pid}/root/proc/meminfo")).unwrap();
@@ -214,7 +211,7 @@ fn nobody_finds_another_s() {
 #[test]
 fn who_is_refused_does_not_disturb_the_owner() {
     require_privileged!();
-    let (mounted, owner, other) = (hot(50), limited(96), limited(64));
+    let (mounted, owner, other) = (tree(50), limited(96), limited(64));
     let name = name_of(&mounted, &owner);
     let root = mounted.root().display().to_string();
     let attack = format!(
@@ -246,7 +243,7 @@ fn who_is_refused_does_not_disturb_the_owner() {
 #[test]
 fn a_page_is_its_owner_s_whoever_fills_it() {
     require_privileged!();
-    let (mounted, owner, other) = (hot(50), limited(96), limited(64));
+    let (mounted, owner, other) = (tree(50), limited(96), limited(64));
     let inside = resident(&mounted, &owner, "true");
     let name = name_of(&mounted, &owner);
     let path = mounted.path(&name).join("proc/meminfo");
@@ -280,7 +277,7 @@ fn a_page_is_its_owner_s_whoever_fills_it() {
 #[test]
 fn nothing_can_be_written() {
     require_privileged!();
-    let (mounted, cgroup) = (hot(50), limited(96));
+    let (mounted, cgroup) = (tree(50), limited(96));
     let mut inside = resident(&mounted, &cgroup, "true");
     inside.tell();
     let text = TestContainer::new(&mounted.own(), &cgroup).run(
@@ -296,13 +293,13 @@ fn nothing_can_be_written() {
 }
 
 #[test]
-fn without_a_window_it_is_refused() {
+fn without_a_ttl_it_is_refused() {
     require_privileged!();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_str().unwrap();
     let refused = vistafs(&[
         "mount",
-        "--hot",
+        "--page-cache",
         "--no-repair",
         "--config",
         "/dev/null",
@@ -310,12 +307,12 @@ fn without_a_window_it_is_refused() {
     ]);
     assert_eq!(refused.status.code(), Some(1));
     let told = String::from_utf8(refused.stderr).unwrap();
-    assert!(told.contains("[pinned] window_ms is 0"), "{told}");
+    assert!(told.contains("[page_cache] ttl_ms is 0"), "{told}");
     assert!(told.contains("set it, to 50 for example"), "{told}");
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(path));
 
-    let (mounted, cgroup) = (hot(50), limited(96));
+    let (mounted, cgroup) = (tree(50), limited(96));
     let mut inside = resident(&mounted, &cgroup, "head -1 /proc/meminfo");
     std::fs::write(mounted.root().with_file_name("config.toml"), "").unwrap();
     let root = mounted.root();
@@ -329,7 +326,7 @@ fn without_a_window_it_is_refused() {
     let output = output.unwrap();
     assert!(!output.status.success());
     let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("[pinned] window_ms is 0"), "{told}");
+    assert!(told.contains("[page_cache] ttl_ms is 0"), "{told}");
     inside.tell();
     assert_eq!(field(&inside.line(), "MemTotal:"), 96 << 10);
     inside.end();
@@ -339,7 +336,7 @@ fn without_a_window_it_is_refused() {
 #[test]
 fn it_is_known_as_what_it_is() {
     require_privileged!();
-    let (mounted, cgroup) = (hot(50), limited(96));
+    let (mounted, cgroup) = (tree(50), limited(96));
     let inside = resident(&mounted, &cgroup, "true");
     let root: PathBuf = mounted.root();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -347,10 +344,13 @@ fn it_is_known_as_what_it_is() {
         .lines()
         .find(|line| line.contains(root.to_str().unwrap()))
         .unwrap();
-    assert!(line.contains(" - fuse.vistafs vistafs-hot ro,"), "{line}");
+    assert!(
+        line.contains(" - fuse.vistafs vistafs-page-cache ro,"),
+        "{line}"
+    );
     let kept = File::from(descriptor(&cgroup, 0));
     drop(kept);
-    assert!(is_pinned(
+    assert!(is_own(
         std::fs::metadata(format!(
             "/proc/{}/root/proc/meminfo",
             cgroup.namespace_init().unwrap()

@@ -1,5 +1,5 @@
 //! Texts of many pages, as of a host with 512 CPUs, and such that grow beyond a page, on mounts that
-//! this process serves: of the common tree and of the hot one.
+//! this process serves: with OPEN and without.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -89,7 +89,7 @@ impl Served {
         let containers = Containers::new(host, hierarchies).unwrap();
         let registry = Registry::new([&LARGE, &SMALL, &GROWING], &Selection::default()).unwrap();
         let dispatcher = Dispatcher::new(containers, &registry, Policy::default())
-            .with_window(Duration::from_millis(100));
+            .with_ttl(Duration::from_millis(100));
         let dispatcher = tree(dispatcher);
 
         let dir = tempfile::tempdir().unwrap();
@@ -140,8 +140,8 @@ fn texts_of_many_pages_are_of_one_moment() {
     let (served, mounted, cgroup) = (Served::new(), Mounted::new(), TestCgroup::new());
     let mut command = TestContainer::new(&mounted, &cgroup).command("python3 -c \"$SCRIPT\"");
     let output = command
-        .env("SCRIPT", include_str!("pinned/moments.py"))
-        .env("TEXTS", served.dir.path())
+        .env("SCRIPT", include_str!("page_cache/moments.py"))
+        .env("TEXTS", served.dir.path().join("self"))
         .output()
         .unwrap();
     let text = printed(&output);
@@ -171,14 +171,14 @@ fn texts_of_many_pages_are_of_one_moment() {
 }
 
 #[test]
-fn in_the_hot_tree_no_text_is_of_two_moments() {
+fn in_the_page_cache_tree_no_text_is_of_two_moments() {
     require_privileged!();
     require!(require::program("python3"), "needs python3");
-    let served = Served::with(Dispatcher::with_hot_tree);
+    let served = Served::with(Dispatcher::without_open);
     let (mounted, cgroup) = (Mounted::new(), TestCgroup::new());
     let mut command = TestContainer::new(&mounted, &cgroup).command("python3 -c \"$SCRIPT\"");
     let output = command
-        .env("SCRIPT", include_str!("hot/moments.py"))
+        .env("SCRIPT", include_str!("page_cache_tree/moments.py"))
         .env("TEXTS", served.dir.path().join("self"))
         .output()
         .unwrap();

@@ -1,4 +1,4 @@
-//! What the hot tree outlives, and what is seen when a container does not.
+//! What the page-cache tree outlives, and what is seen when a container does not.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,20 +12,20 @@ use vistafs_tests::require::resends;
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{MountOptions, Mounted, children, vistafs, wait_until};
 
-use crate::hot::{hot, hot_with};
-use crate::pinned::{
-    AFTER_THE_WINDOW, MIB, Script, by_all_ways, check, descriptor, kill_worker, limited,
+use crate::page_cache::{
+    AFTER_THE_TTL, MIB, Script, by_all_ways, check, descriptor, kill_worker, limited,
     outlive_workers, total,
 };
+use crate::page_cache_tree::{tree, tree_with};
 use crate::repair::{Resident, machine, outcome, repair, script};
 
 #[test]
 fn kept_descriptors_outlive_workers() {
     require_privileged!();
-    let (mounted, cgroup) = (hot(50), limited(96));
+    let (mounted, cgroup) = (tree(50), limited(96));
     let inside = outlive_workers(&mounted, &mounted.own(), &cgroup);
-    let listed = std::fs::read_dir(mounted.root()).unwrap().count();
-    assert_eq!(listed, 2, "self, and the one that has asked");
+    let listed = std::fs::read_dir(mounted.path("c")).unwrap().count();
+    assert_eq!(listed, 1, "the one that has asked");
     inside.end();
 }
 
@@ -33,8 +33,8 @@ fn kept_descriptors_outlive_workers() {
 #[test]
 fn readers_do_not_notice_that_workers_are_killed() {
     require_privileged!();
-    let (mounted, cgroup) = (hot(20), limited(96));
-    let script = "exec 2>\"$M/../../errors\"; echo ready; n=0; until [ -e \"$M/../../stop\" ]; do \
+    let (mounted, cgroup) = (tree(20), limited(96));
+    let script = "exec 2>\"$M/../../../errors\"; echo ready; n=0; until [ -e \"$M/../../../stop\" ]; do \
                   for f in /proc/meminfo $M/proc/meminfo; do \
                   read line <$f || { $FAIL 3; continue; }; \
                   [ \"$line\" = 'MemTotal:          98304 kB' ] || { echo \"$line\"; exit 4; }; done; \
@@ -63,7 +63,7 @@ fn readers_do_not_notice_that_workers_are_killed() {
 #[test]
 fn who_is_in_the_owner_may_ask_a_new_worker_first() {
     require_privileged!();
-    let (mounted, cgroup) = (hot(50), limited(96));
+    let (mounted, cgroup) = (tree(50), limited(96));
     // The shell around it stays, without a question of its own, as the parent of what is in it.
     let script = "echo ready; exec 5<&0; \
                   sh -c 'read _; exec unshare -mCpf sh -c \"$NESTED\"' <&5; exit 0";
@@ -82,11 +82,11 @@ fn who_is_in_the_owner_may_ask_a_new_worker_first() {
     };
     let (total, name) = asked();
     assert_eq!(total, 96, "what it was given is the owner's");
-    assert_eq!(name.trim_end().len(), 10, "{name}");
+    assert_eq!(name.trim_end().len(), 12, "{name}");
     for mib in [64, 80] {
         kill_worker(&mounted);
         cgroup.limit_memory(mib * MIB);
-        std::thread::sleep(AFTER_THE_WINDOW);
+        std::thread::sleep(AFTER_THE_TTL);
         assert_eq!(asked(), (mib, name.clone()));
     }
     inside.end();
@@ -95,7 +95,7 @@ fn who_is_in_the_owner_may_ask_a_new_worker_first() {
 #[test]
 fn what_is_kept_of_a_container_that_has_ended_is_an_error() {
     require_privileged!();
-    let (mounted, cgroup) = (hot(50), limited(96));
+    let (mounted, cgroup) = (tree(50), limited(96));
     let inside = by_all_ways(&mounted.own(), &cgroup);
     let file = File::from(descriptor(&cgroup, 3));
     assert_eq!(total(&file).unwrap(), 96 << 10);
@@ -103,7 +103,7 @@ fn what_is_kept_of_a_container_that_has_ended_is_an_error() {
     let again = File::open(format!("/proc/{pid}/root/proc/stat")).unwrap();
     inside.end();
     cgroup.remove();
-    std::thread::sleep(AFTER_THE_WINDOW);
+    std::thread::sleep(AFTER_THE_TTL);
     // Another one may look just like it.
     let next = limited(64);
     let other = TestContainer::new(&mounted.own(), &next).run("cat /proc/meminfo");
@@ -115,7 +115,7 @@ fn what_is_kept_of_a_container_that_has_ended_is_an_error() {
     is_gone(total(&file).unwrap_err());
     is_gone((&again).read_to_end(&mut Vec::new()).unwrap_err());
     kill_worker(&mounted);
-    std::thread::sleep(AFTER_THE_WINDOW);
+    std::thread::sleep(AFTER_THE_TTL);
     is_gone(total(&file).unwrap_err());
 }
 
@@ -127,10 +127,10 @@ fn it_is_handed_over_as_what_it_is() {
         let args = [&["--handover"], more].concat();
         MountOptions {
             args: args.into_iter().map(String::from).collect(),
-            ..hot_with(ms)
+            ..tree_with(ms)
         }
     };
-    let mut mounted = Mounted::with(&handing_over(50, &["--hot"]));
+    let mut mounted = Mounted::with(&handing_over(50, &["--page-cache"]));
     let cgroup = limited(96);
     let mut inside = by_all_ways(&mounted.own(), &cgroup);
     check(&mut inside, 96);
@@ -138,12 +138,12 @@ fn it_is_handed_over_as_what_it_is() {
     assert_eq!(refused.status.code(), Some(1));
     let why = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        why.contains("is a mount of the hot tree: mount with --hot"),
+        why.contains("is a mount of the page-cache tree: mount with --page-cache"),
         "{why}"
     );
     check(&mut inside, 96);
     let worker = mounted.pid();
-    let mut before = mounted.succeed(&handing_over(50, &["--hot"]));
+    let mut before = mounted.succeed(&handing_over(50, &["--page-cache"]));
     wait_until("the next one's worker serves", || {
         let root = mounted.root();
         let output = vistafs(&["status", "--json", "--mount", root.to_str().unwrap()]);
@@ -154,7 +154,7 @@ fn it_is_handed_over_as_what_it_is() {
         })
     });
     cgroup.limit_memory(64 * MIB);
-    std::thread::sleep(AFTER_THE_WINDOW);
+    std::thread::sleep(AFTER_THE_TTL);
     check(&mut inside, 64);
     kill(Pid::from_raw(before.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert!(before.wait().unwrap().success());
@@ -167,13 +167,13 @@ fn it_is_handed_over_as_what_it_is() {
 fn the_dead_are_repaired_from_their_own_tree() {
     require_privileged!();
     let _machine = machine();
-    let (mut mounted, other) = (hot(50), Mounted::new());
+    let (mut mounted, other) = (tree(50), Mounted::new());
     let cgroup = limited(96);
     let own = mounted.own();
     let container = TestContainer::new(&own, &cgroup);
     let resident = Resident::new(container.command(&script("true", "cat /proc/meminfo")));
     mounted.die();
-    mounted.start(&hot_with(50));
+    mounted.start(&tree_with(50));
     let (rows, _) = repair(&other, &[&resident], &[]);
     assert!(
         rows.iter().all(|row| row["path"] != "/proc/meminfo"),

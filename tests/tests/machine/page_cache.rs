@@ -1,4 +1,4 @@
-//! Pinned nodes: what a container reads from the page cache is its own, whole and fresh.
+//! Containers' own files: what a container reads from the page cache is its own, whole and fresh.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,10 +16,8 @@ use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until
 use vistafs_tests::{require, require_privileged};
 
 pub(crate) const MIB: u64 = 1 << 20;
-/// After which a name may stand for another container's node.
-const QUIET: Duration = Duration::from_millis(1100);
-/// Longer than the usual window, with time for a loaded machine.
-pub(crate) const AFTER_THE_WINDOW: Duration = Duration::from_millis(300);
+/// Longer than the usual TTL, with time for a loaded machine.
+pub(crate) const AFTER_THE_TTL: Duration = Duration::from_millis(300);
 
 pub(crate) fn limited(mib: u64) -> TestCgroup {
     let cgroup = TestCgroup::new();
@@ -27,9 +25,9 @@ pub(crate) fn limited(mib: u64) -> TestCgroup {
     cgroup
 }
 
-fn with_window(ms: u32) -> Mounted {
+fn with_ttl(ms: u32) -> Mounted {
     Mounted::with(&MountOptions {
-        config: format!("[pinned]\nwindow_ms = {ms}\n"),
+        config: format!("[page_cache]\nttl_ms = {ms}\n"),
         ..MountOptions::default()
     })
 }
@@ -102,10 +100,6 @@ pub(crate) fn total(file: &File) -> std::io::Result<u64> {
     ))
 }
 
-/// Looks a name up all the time, as long as the container lives: the name goes on standing for what it
-/// stands for.
-const LOOKS: &str = "while [ -e $M/proc/meminfo ]; do sleep 0.1; done & ";
-
 /// A shell in a container that has opened its own meminfo as descriptor 3.
 pub(crate) fn keeper(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
     let script = "exec 3</proc/meminfo; echo ready; read _ || true";
@@ -116,13 +110,12 @@ pub(crate) fn keeper(mounted: &Mounted, cgroup: &TestCgroup) -> Script {
 fn two_containers_never_get_each_other_s() {
     require_privileged!();
     require!(python(), "needs python3");
-    let mounted = with_window(50);
-    hammer(&mounted, QUIET);
+    let mounted = with_ttl(50);
+    hammer(&mounted.own());
 }
 
-/// Two containers hammer the same path and pass descriptors to each other. The second one is started so
-/// long after the first.
-pub(crate) fn hammer(mounted: &Mounted, apart: Duration) {
+/// Two containers that are started at the same time hammer the same path and pass descriptors to each other.
+pub(crate) fn hammer(mounted: &Mounted) {
     let sockets = tempfile::tempdir().unwrap();
     let names = ["first", "second"].map(|name| sockets.path().join(name).display().to_string());
     let cgroups = [limited(96), limited(64)];
@@ -137,13 +130,11 @@ pub(crate) fn hammer(mounted: &Mounted, apart: Duration) {
             kib[1 - mine]
         );
         let command = TestContainer::new(mounted, &cgroups[mine]).command(&script);
-        Script::start(command, include_str!("pinned/hammer.py"))
+        Script::start(command, include_str!("page_cache/hammer.py"))
     };
-    let first = start(0);
-    std::thread::sleep(apart);
-    let mut scripts = [first, start(1)];
+    let mut scripts = [start(0), start(1)];
     let inodes = scripts.each_mut().map(|script| script.number());
-    assert!(inodes.iter().all(|inode| is_pinned(*inode)) && inodes[0] != inodes[1]);
+    assert!(inodes.iter().all(|inode| is_own(*inode)) && inodes[0] != inodes[1]);
     scripts.iter_mut().for_each(Script::tell);
     let reads: u64 = scripts
         .each_mut()
@@ -158,16 +149,17 @@ pub(crate) fn hammer(mounted: &Mounted, apart: Duration) {
 fn texts_are_whole_though_their_lengths_change() {
     require_privileged!();
     require!(python(), "needs python3");
-    whole(&with_window(20), require::rounds(4000));
+    let mounted = with_ttl(20);
+    whole(&mounted.own(), require::rounds(4000));
 }
 
-/// On a mount with a window of 20 ms, so many times at least by each of three readers.
+/// On a mount with a TTL of 20 ms, so many times at least by each of three readers.
 pub(crate) fn whole(mounted: &Mounted, least: u32) {
     let cgroup = limited(96);
     let script = format!("python3 -c \"$SCRIPT\" 2 {least}");
     let mut command = TestContainer::new(mounted, &cgroup).command(&script);
     let output = command
-        .env("SCRIPT", include_str!("pinned/whole.py"))
+        .env("SCRIPT", include_str!("page_cache/whole.py"))
         .output();
     let text = printed(&output.unwrap());
     let reads = text.lines().map(|line| line.parse::<u32>().unwrap());
@@ -177,27 +169,28 @@ pub(crate) fn whole(mounted: &Mounted, least: u32) {
 }
 
 /// Of a second, so that what a loaded machine takes for its own things is less than what is left of
-/// the window when the kernel asks.
+/// the TTL when the kernel asks.
 #[test]
-fn no_value_is_older_than_the_window() {
+fn no_value_is_older_than_the_ttl() {
     require_privileged!();
     require!(python(), "needs python3");
-    ages(&with_window(1000));
+    let mounted = with_ttl(1000);
+    ages(&mounted.own());
 }
 
-/// On a mount with a window of a second.
+/// On a mount with a TTL of a second.
 pub(crate) fn ages(mounted: &Mounted) {
-    const WINDOW: Duration = Duration::from_secs(1);
+    const TTL: Duration = Duration::from_secs(1);
     let cgroup = limited(96);
     let command = TestContainer::new(mounted, &cgroup).command("python3 -c \"$SCRIPT\"");
-    let script = Script::start(command, include_str!("pinned/ages.py"));
+    let script = Script::start(command, include_str!("page_cache/ages.py"));
     let mut changes = Vec::new();
     for mib in [64, 96, 64] {
         std::thread::sleep(Duration::from_millis(300));
         let before = monotonic();
         cgroup.limit_memory(mib * MIB);
         changes.push((before, monotonic(), mib * 1024));
-        std::thread::sleep(WINDOW + Duration::from_millis(200));
+        std::thread::sleep(TTL + Duration::from_millis(200));
     }
     let seen = script.end();
     let mut reads = 0;
@@ -219,8 +212,8 @@ pub(crate) fn ages(mounted: &Mounted) {
             assert_eq!(total, *kib);
             assert!(first_new > *before, "before it was so");
             let age = Duration::from_nanos(last_old.saturating_sub(*after));
-            assert!(age < WINDOW, "{how}: {age:?}");
-            kept += u32::from(age > WINDOW / 20);
+            assert!(age < TTL, "{how}: {age:?}");
+            kept += u32::from(age > TTL / 20);
         }
     }
     for line in seen.lines().filter_map(|line| line.strip_prefix("reads ")) {
@@ -236,12 +229,12 @@ fn monotonic() -> u64 {
 }
 
 #[test]
-fn without_a_window_each_read_asks() {
+fn without_a_ttl_each_read_asks() {
     require_privileged!();
-    let (mounted, cgroup) = (with_window(0), limited(96));
-    let keeper = keeper(&mounted, &cgroup);
+    let (mounted, cgroup) = (with_ttl(0), limited(96));
+    let keeper = keeper(&mounted.own(), &cgroup);
     let file = File::from(descriptor(&cgroup, 3));
-    assert!(!is_pinned(file.metadata().unwrap().ino()));
+    assert!(is_own(file.metadata().unwrap().ino()));
     for mib in [64, 96, 64] {
         cgroup.limit_memory(mib * MIB);
         assert_eq!(total(&file).unwrap(), mib * 1024);
@@ -249,77 +242,78 @@ fn without_a_window_each_read_asks() {
     keeper.end();
 }
 
-pub(crate) fn is_pinned(inode: u64) -> bool {
+pub(crate) fn is_own(inode: u64) -> bool {
     inode >> 56 == 0xff
 }
 
-/// In whichever way a container is one.
+/// In whichever way a container is one, and at once: nobody has to wait for a name.
 #[test]
 fn containers_have_nodes_of_their_own() {
     require_privileged!();
-    let (mounted, cgroups) = (with_window(50), [limited(96), limited(64)]);
-    let inodes_of = |text: &str, namespaces: Namespaces| {
-        let inodes: Vec<u64> = text.lines().map_while(|line| line.parse().ok()).collect();
-        assert_eq!(inodes.len(), 2);
-        assert_eq!(inodes[0], inodes[1], "{namespaces:?}");
-        assert!(is_pinned(inodes[0]), "{namespaces:?}: {inodes:?}");
-        (inodes[0], field(text, "MemTotal:") >> 10)
-    };
-    const SHOW: &str = "stat -c %i $M/proc/meminfo /proc/meminfo; head -1 /proc/meminfo";
-    let inodes = |namespaces, cgroup| {
-        let container = TestContainer::with(&mounted, cgroup, namespaces);
-        inodes_of(&container.run(SHOW), namespaces)
-    };
-    let script = format!("echo ready; {SHOW}; {LOOKS} echo; read _ || true");
-    let command = TestContainer::new(&mounted, &cgroups[0]).command(&script);
-    let mut looks = Script::start(command, "");
-    let text: String = (0..4).map(|_| looks.line()).collect();
-    let first = inodes_of(&text, Namespaces::Both);
-    // Meanwhile the name stands for the first one's, which is as good but for its speed.
-    assert_eq!(inodes(Namespaces::Both, &cgroups[1]), (first.0, 64));
-    drop(looks.end());
-    let mut seen = vec![first];
-    for (namespaces, of) in [
+    let (mounted, cgroups) = (with_ttl(50), [limited(96), limited(64)]);
+    const SHOW: &str = "readlink $M; stat -L -c %i $M/proc/meminfo /proc/meminfo; \
+                        stat -c %i $M/../../proc/meminfo; cat /proc/meminfo";
+    let seen = [
+        (Namespaces::Both, 0),
+        (Namespaces::Both, 1),
         (Namespaces::Pid, 1),
         (Namespaces::Cgroup, 1),
         (Namespaces::Both, 0),
-    ] {
-        std::thread::sleep(QUIET);
-        seen.push(inodes(namespaces, &cgroups[of]));
-    }
-    let totals: Vec<u64> = seen.iter().map(|(_, total)| *total).collect();
-    assert_eq!(totals, [96, 64, 64, 96]);
-    assert_eq!(seen[0], seen[3], "the same cgroup namespace's root");
+    ]
+    .map(|(namespaces, of)| {
+        let own = mounted.own();
+        let text = TestContainer::with(&own, &cgroups[of], namespaces).run(SHOW);
+        let lines: Vec<&str> = text.lines().collect();
+        let node: u64 = lines[1].parse().unwrap();
+        assert!(
+            is_own(node) && lines[1] == lines[2],
+            "{namespaces:?}: {text}"
+        );
+        let id = format!("c/{:010x}", node & ((1 << 40) - 1));
+        assert_eq!(lines[0], id, "{namespaces:?}");
+        // What all containers share is one node, whoever looks it up.
+        let shared = mounted.path("proc/meminfo").metadata().unwrap().ino();
+        assert!(!is_own(shared) && lines[3] == shared.to_string(), "{text}");
+        (node, field(&text, "MemTotal:") >> 10)
+    });
+    assert_eq!(seen.map(|(_, total)| total), [96, 64, 64, 64, 96]);
+    assert_eq!(seen[0], seen[4], "the same cgroup namespace's root");
     assert!(seen[0].0 != seen[1].0 && seen[0].0 != seen[2].0 && seen[1].0 != seen[2].0);
-    std::thread::sleep(QUIET);
-    assert!(!is_pinned(
-        mounted.path("proc/meminfo").metadata().unwrap().ino()
-    ));
-    // What can be written to, or is the host's alone, is nobody's.
-    let shared = "stat -c %i $M/proc/pressure/cpu $M/sys/devices/system/cpu/online";
-    for line in TestContainer::new(&mounted, &cgroups[0])
-        .run(shared)
-        .lines()
-    {
-        assert!(!is_pinned(line.parse().unwrap()), "{line}");
+    let own = TestContainer::new(&mounted.own(), &cgroups[0]).run("cd $M; find . -type f | sort");
+    for path in ["./proc/meminfo", "./proc/pressure/cpu", "./proc/stat"] {
+        assert!(own.lines().any(|line| line == path), "{own}");
     }
 }
 
-/// A pinned node that somebody else reaches is as any other: who opens it sees its own numbers.
+/// What `oci-hook`, `lxc-hook` and `run` bind, and what a container sees that knows nothing of it.
+#[test]
+fn shared_nodes_go_around_the_page_cache() {
+    require_privileged!();
+    require!(python(), "needs python3");
+    let (mounted, cgroup) = (with_ttl(1000), limited(96));
+    let script = "python3 -c \"$SCRIPT\"";
+    let mut command = TestContainer::new(&mounted, &cgroup).command(script);
+    let output = command
+        .env("SCRIPT", include_str!("page_cache/shared.py"))
+        .output();
+    assert_eq!(printed(&output.unwrap()), "98304\n");
+}
+
+/// A node that another container reaches is as any other: who opens it sees its own numbers.
 #[test]
 fn who_opens_another_s_node_sees_its_own() {
     require_privileged!();
-    let mounted = with_window(50);
+    let mounted = with_ttl(50);
     let (owner, other) = (limited(96), limited(64));
-    let script = format!("exec 3</proc/meminfo; {LOOKS} echo ready; read _ || true");
-    let keeper = Script::start(TestContainer::new(&mounted, &owner).command(&script), "");
+    let keeper = keeper(&mounted.own(), &owner);
     let pid = owner.namespace_init().unwrap();
     let of_owner = File::open(format!("/proc/{pid}/root/proc/meminfo")).unwrap();
-    assert!(is_pinned(of_owner.metadata().unwrap().ino()));
+    let node = of_owner.metadata().unwrap().ino();
+    assert!(is_own(node));
     assert_eq!(total(&File::from(descriptor(&owner, 3))).unwrap(), 96 << 10);
     assert!(total(&of_owner).unwrap() > 96 << 10, "the host's");
-    // While its owner looks it up, everybody finds it.
-    let path = mounted.path("proc/meminfo").display().to_string();
+    let path = mounted.path(&format!("c/{:010x}/proc/meminfo", node & ((1 << 40) - 1)));
+    assert_eq!(path.metadata().unwrap().ino(), node, "the host finds it");
     let bound = tempfile::NamedTempFile::new().unwrap();
     let mount = |args: &[&str]| {
         let args = args.iter().copied().chain(bound.path().to_str());
@@ -328,32 +322,86 @@ fn who_opens_another_s_node_sees_its_own() {
             .output();
         let _ = printed(&output.unwrap());
     };
-    mount(&["mount", "--bind", &path]);
-    let node = bound.path().metadata().unwrap().ino();
-    assert_eq!(node, of_owner.metadata().unwrap().ino());
-    let mut command = TestContainer::new(&mounted, &other).command("cat \"$BOUND\"");
+    mount(&["mount", "--bind", path.to_str().unwrap()]);
+    let mut command = TestContainer::new(&mounted.own(), &other).command("cat \"$BOUND\"");
     let output = command.env("BOUND", bound.path()).output().unwrap();
     mount(&["umount"]);
     assert_eq!(field(&printed(&output), "MemTotal:"), 64 << 10);
     keeper.end();
 }
 
+/// One that another container had opened for itself, before the worker was exchanged: nobody knows by whom then.
+#[test]
+fn a_descriptor_of_an_earlier_worker_shows_nobody_another_s_pages() {
+    require_privileged!();
+    require!(python(), "needs python3");
+    let mounted = with_ttl(1000);
+    let (owner, other) = (limited(96), limited(64));
+    let mut inside = by_all_ways(&mounted.own(), &owner);
+    check(&mut inside, 96);
+    let pid = owner.namespace_init().unwrap();
+    let node = std::fs::metadata(format!("/proc/{pid}/root/proc/meminfo")).unwrap();
+    let path = mounted.path(&format!(
+        "c/{:010x}/proc/meminfo",
+        node.ino() & ((1 << 40) - 1)
+    ));
+    let bound = tempfile::NamedTempFile::new().unwrap();
+    let mut mount = Command::new("mount");
+    let output = mount.arg("--bind").args([&path, bound.path()]).output();
+    let _ = printed(&output.unwrap());
+    let mut command = TestContainer::new(&mounted.own(), &other).command("python3 -c \"$SCRIPT\"");
+    command.env("BOUND", bound.path());
+    let mut stranger = Script::start(command, include_str!("page_cache/stranger.py"));
+    let _ = printed(&Command::new("umount").arg(bound.path()).output().unwrap());
+    stranger.tell();
+    assert_eq!(stranger.line(), "splice EINVAL\n");
+    assert_eq!(stranger.line(), "read 65536\n");
+    kill_worker(&mounted);
+    check(&mut inside, 96);
+    stranger.tell();
+    let spliced = stranger.line();
+    assert!(
+        ["splice ESTALE\n", "splice EINVAL\n"].contains(&&*spliced),
+        "{spliced}"
+    );
+    assert_eq!(stranger.line(), "read 65536\n");
+    check(&mut inside, 96);
+    stranger.end();
+    inside.end();
+}
+
+/// However often others look for what is not theirs.
 #[test]
 fn look_ups_by_others_leave_bind_mounts_alone() {
     require_privileged!();
-    let (mounted, cgroups) = (with_window(50), [limited(96), limited(64)]);
+    let (mounted, cgroups) = (with_ttl(50), [limited(96), limited(64)]);
     let mut first = Script::start(
-        TestContainer::new(&mounted, &cgroups[0])
-            .command("echo ready; while read _; do head -1 /proc/meminfo; done"),
+        TestContainer::new(&mounted.own(), &cgroups[0]).command(
+            "id=$(readlink $M); echo ready; echo $id; while read _; do head -1 /proc/meminfo; \
+             grep -c deleted /proc/self/mountinfo || true; done",
+        ),
         "",
     );
+    let id = first.line();
+    let id = id.trim_end();
+    let root = mounted.root().display().to_string();
     for _ in 0..3 {
         first.tell();
         assert_eq!(field(&first.line(), "MemTotal:"), 96 << 10);
-        let other = TestContainer::new(&mounted, &cgroups[1]).run("cat /proc/meminfo");
+        assert_eq!(first.line(), "0\n");
+        let tried = format!(
+            "cat /proc/meminfo; for what in {id} {id}/proc/meminfo at metrics; do \
+             stat {root}/$what 2>&1 || true; done"
+        );
+        let other = TestContainer::new(&mounted.own(), &cgroups[1]).run(&tried);
         assert_eq!(field(&other, "MemTotal:"), 64 << 10);
+        assert_eq!(
+            other.matches("Cannot allocate memory").count(),
+            4,
+            "{other}"
+        );
         assert!(field(&mounted.read("proc/meminfo"), "MemTotal:") > 96 << 10);
-        std::thread::sleep(AFTER_THE_WINDOW);
+        std::thread::sleep(AFTER_THE_TTL);
     }
     first.end();
 }
@@ -361,13 +409,13 @@ fn look_ups_by_others_leave_bind_mounts_alone() {
 #[test]
 fn a_kept_descriptor_of_a_container_that_has_ended_is_an_error() {
     require_privileged!();
-    let (mounted, cgroup) = (with_window(50), limited(96));
-    let keeper = keeper(&mounted, &cgroup);
+    let (mounted, cgroup) = (with_ttl(50), limited(96));
+    let keeper = keeper(&mounted.own(), &cgroup);
     let file = File::from(descriptor(&cgroup, 3));
     assert_eq!(total(&file).unwrap(), 96 << 10);
     keeper.end();
     cgroup.remove();
-    std::thread::sleep(AFTER_THE_WINDOW);
+    std::thread::sleep(AFTER_THE_TTL);
     // Another one may look just like it.
     let next = limited(64);
     let other = TestContainer::new(&mounted, &next).run("cat /proc/meminfo");
@@ -407,8 +455,8 @@ pub(crate) fn kill_worker(mounted: &Mounted) {
 #[test]
 fn kept_descriptors_outlive_workers() {
     require_privileged!();
-    let (mounted, cgroup) = (with_window(50), limited(96));
-    outlive_workers(&mounted, &mounted, &cgroup).end();
+    let (mounted, cgroup) = (with_ttl(50), limited(96));
+    outlive_workers(&mounted, &mounted.own(), &cgroup).end();
 }
 
 /// Workers are killed and exchanged; `files`: what the container has of the mount. It lives on.
@@ -420,7 +468,7 @@ pub(crate) fn outlive_workers(mounted: &Mounted, files: &Mounted, cgroup: &TestC
         assert!(total(&file).is_ok());
         kill_worker(mounted);
         cgroup.limit_memory(mib * MIB);
-        std::thread::sleep(AFTER_THE_WINDOW);
+        std::thread::sleep(AFTER_THE_TTL);
         check(&mut inside, mib);
         // Passed on to the host: the owner has asked the new worker.
         assert_eq!(total(&file).unwrap(), mib << 10);
@@ -430,7 +478,7 @@ pub(crate) fn outlive_workers(mounted: &Mounted, files: &Mounted, cgroup: &TestC
     let _ = printed(&vistafs(&["upgrade", "--mount", root.to_str().unwrap()]));
     assert_ne!(mounted.pid(), worker);
     cgroup.limit_memory(96 * MIB);
-    std::thread::sleep(AFTER_THE_WINDOW);
+    std::thread::sleep(AFTER_THE_TTL);
     check(&mut inside, 96);
     inside
 }

@@ -1,4 +1,4 @@
-//! Pinned nodes: one container's, whose text may be in the page cache for a while.
+//! Page-cached nodes: a container's own files, whose contents the kernel may keep for a while (the TTL).
 //!
 //! The kernel serves reads from the pages of a node until its attributes expire. Then it asks for them
 //! (GETATTR), drops the pages if size or time of change are others, and reads once. So a text of one
@@ -16,7 +16,7 @@
 //! view renders, so nobody but that container's readers of that file waits for it: whoever just looks
 //! goes by what was told last.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,8 +26,7 @@ use vistafs_container::Container;
 use vistafs_handover::ContainerKey;
 use vistafs_tables::RcuMap;
 
-use crate::names::Names;
-use crate::number::{self, ViewHash};
+use crate::number;
 
 /// A text that is kept in the page cache is no longer. No kernel has smaller pages.
 pub(crate) const PAGE: usize = 4096;
@@ -42,7 +41,7 @@ const STEP: usize = 16;
 /// has changed.
 const TOO_MUCH: usize = 64;
 
-/// How long the kernel may keep what it was told of a pinned node.
+/// How long the kernel may keep what it was told of a page-cached node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
     /// When the text was made.
@@ -62,18 +61,18 @@ pub(crate) struct Told {
 
 impl Told {
     /// How much longer the kernel may keep it, if it is not too old already.
-    pub(crate) fn freshness(&self, window: Duration) -> Option<Duration> {
+    pub(crate) fn freshness(&self, ttl: Duration) -> Option<Duration> {
         let (taken, _) = self.taken.filter(|_| !self.is_outdated)?;
         // The rest is for the kernel's clock, whose ticks are up to 10 ms, and for the way there.
-        let left = (window - window / 4).checked_sub(taken.elapsed())?;
+        let left = (ttl - ttl / 4).checked_sub(taken.elapsed())?;
         (!left.is_zero()).then_some(left)
     }
 
     /// Whether it may be shown still, or the kernel may take it for fresh: it counts from when it was told,
     /// which is a little later.
-    pub(crate) fn is_within(&self, window: Duration) -> bool {
+    pub(crate) fn is_within(&self, ttl: Duration) -> bool {
         let taken = self.taken.filter(|_| !self.is_outdated);
-        taken.is_some_and(|(taken, _)| taken.elapsed() < window)
+        taken.is_some_and(|(taken, _)| taken.elapsed() < ttl)
     }
 
     /// The same length, but not to be kept: what is in the page cache is dropped.
@@ -114,12 +113,12 @@ impl Snapshot {
     }
 
     /// Takes the text out; one of more than a page stays, as it is read in pieces.
-    pub(crate) fn take(&mut self, window: Duration) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self, ttl: Duration) -> Option<Vec<u8>> {
         let (taken, _) = self.told.taken?;
         if self.told.length > PAGE {
             return self.text.clone();
         }
-        self.text.take().filter(|_| taken.elapsed() < window + LATE)
+        self.text.take().filter(|_| taken.elapsed() < ttl + LATE)
     }
 }
 
@@ -159,7 +158,7 @@ pub(crate) fn fill(text: &mut Vec<u8>, length: usize) -> bool {
 
 /// A node, as long as the kernel remembers it.
 #[derive(Debug)]
-pub(crate) struct PinnedNode {
+pub(crate) struct CachedNode {
     key: ContainerKey,
     owner: Mutex<Weak<Container>>,
     /// Held while the view renders, by the owner's readers alone.
@@ -168,7 +167,7 @@ pub(crate) struct PinnedNode {
     told: Mutex<Told>,
 }
 
-impl PinnedNode {
+impl CachedNode {
     /// What the kernel was told last; never waits for a view.
     pub(crate) fn told(&self) -> Told {
         *self.told.lock()
@@ -202,79 +201,49 @@ impl PinnedNode {
     }
 }
 
-/// The pinned nodes.
+/// The page-cached nodes.
 #[derive(Debug)]
-pub(crate) struct Pinned {
+pub(crate) struct PageCached {
     // Nanoseconds; 0: no more of them.
-    window: AtomicU64,
-    views: HashMap<ViewHash, usize>,
-    nodes: RcuMap<u64, Arc<PinnedNode>, 256>,
-    names: Names,
+    ttl: AtomicU64,
+    views: HashSet<usize>,
+    nodes: RcuMap<u64, Arc<CachedNode>, 256>,
 }
 
-impl Pinned {
-    /// For views at some paths, each with its index. Of two whose numbers would be the same, the
-    /// first has pinned nodes.
-    pub(crate) fn new<'a>(views: impl IntoIterator<Item = (usize, &'a str)>) -> Self {
-        let (mut by_hash, mut most) = (HashMap::new(), 0);
-        for (view, path) in views {
-            most = most.max(view + 1);
-            let known = *by_hash.entry(ViewHash::of(path)).or_insert(view);
-            if known != view {
-                log::info!("{path} is never pinned: its numbers would be another view's");
-            }
-        }
+impl PageCached {
+    /// For some views, by index.
+    pub(crate) fn new(views: HashSet<usize>) -> Self {
         Self {
-            window: AtomicU64::new(0),
-            views: by_hash,
+            ttl: AtomicU64::new(0),
+            views,
             nodes: RcuMap::default(),
-            names: Names::new(most),
         }
     }
 
-    /// How long texts are fresh.
-    pub(crate) fn window(&self) -> Duration {
-        Duration::from_nanos(self.window.load(Ordering::Relaxed))
+    /// How long contents are fresh.
+    pub(crate) fn ttl(&self) -> Duration {
+        Duration::from_nanos(self.ttl.load(Ordering::Relaxed))
     }
 
-    /// No new pinned nodes if it is zero; those that the kernel knows are then asked for always.
-    pub(crate) fn set_window(&self, window: Duration) {
-        let ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        self.window.store(ns, Ordering::Relaxed);
+    /// With zero the page cache is given nothing new; the nodes that it has something of are then asked for
+    /// at each read.
+    pub(crate) fn set_ttl(&self, ttl: Duration) {
+        let ns = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+        self.ttl.store(ns, Ordering::Relaxed);
     }
 
-    /// Whether nodes are pinned at all.
+    /// Whether anything is cached.
     pub(crate) fn is_on(&self) -> bool {
-        self.window.load(Ordering::Relaxed) > 0
+        self.ttl.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether a view has pinned nodes.
-    pub(crate) fn has(&self, view: usize, path: &str) -> bool {
-        self.is_on() && self.views.get(&ViewHash::of(path)) == Some(&view)
-    }
-
-    /// The number of the node that a view's name stands for now: the one that is wanted, if nobody
-    /// has looked the name up for a while.
-    pub(crate) fn turn(&self, (view, path): (usize, &str), wanted: Option<u64>) -> Option<u64> {
-        let owner = wanted.and_then(number::pinned_owner);
-        let owner = self.names.turn(view, owner)?;
-        Some(number::pinned_of(ViewHash::of(path), owner))
-    }
-
-    /// The view that a pinned node is of.
-    pub(crate) fn view(&self, number: u64) -> Option<usize> {
-        self.views.get(&number::pinned_view(number)?).copied()
-    }
-
-    /// The number of a view's node for a container. `None`: it has none.
-    pub(crate) fn number(&self, (view, path): (usize, &str), container: &Container) -> Option<u64> {
-        let hash = ViewHash::of(path);
-        (self.views.get(&hash) == Some(&view)).then_some(())?;
-        Some(number::pinned(hash, container.key()?))
+    /// Whether the files of a view may be cached, if any are.
+    pub(crate) fn has(&self, view: usize) -> bool {
+        self.views.contains(&view)
     }
 
     /// The node of a number, if it is known here.
-    pub(crate) fn known(&self, number: u64) -> Option<Arc<PinnedNode>> {
+    pub(crate) fn known(&self, number: u64) -> Option<Arc<CachedNode>> {
         self.nodes.get(&number)
     }
 
@@ -283,7 +252,7 @@ impl Pinned {
         &self,
         number: u64,
         container: &Arc<Container>,
-    ) -> Option<Arc<PinnedNode>> {
+    ) -> Option<Arc<CachedNode>> {
         let key = container
             .key()
             .filter(|key| number::is_owner(number, *key))?;
@@ -291,7 +260,7 @@ impl Pinned {
             self.nodes
                 .sweep(|_, node| node.owner.lock().strong_count() > 0);
             self.nodes.get_or_insert_with(number, || {
-                Arc::new(PinnedNode {
+                Arc::new(CachedNode {
                     key,
                     owner: Mutex::new(Arc::downgrade(container)),
                     snapshot: Mutex::default(),
