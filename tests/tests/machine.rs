@@ -160,6 +160,10 @@ mod idle;
 #[path = "machine/memory.rs"]
 mod memory;
 
+/// What one container does, no other container may feel.
+#[path = "machine/isolation.rs"]
+mod isolation;
+
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]
 mod metrics;
