@@ -65,7 +65,7 @@ struct Known {
 /// A container without a cgroup namespace of its own is where its init is.
 #[derive(Debug)]
 struct FollowedInit {
-    init: Process,
+    init: Arc<Process>,
     seen: Mutex<(Instant, Vec<u8>)>,
 }
 
@@ -465,7 +465,7 @@ impl Containers {
         };
         let follows = followed.and_then(|text| {
             Some(FollowedInit {
-                init: init?,
+                init: init?.into(),
                 seen: Mutex::new((Instant::now(), text)),
             })
         });
@@ -559,7 +559,8 @@ impl Containers {
         }
         let located = self.hierarchies.locate_process(&text)?;
         let container = Arc::new(known.container.moved_to(&self.hierarchies, located));
-        let init = Process::open(&self.host, followed.init.pid())?;
+        // The held directory is that process's own: its number may be another's by now.
+        let init = Arc::clone(&followed.init);
         let moved = Arc::new(Known {
             container: Arc::clone(&container),
             tenant: known.tenant,
