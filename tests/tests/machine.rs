@@ -152,6 +152,10 @@ mod memory;
 #[path = "machine/metrics.rs"]
 mod metrics;
 
+/// Leases on shared files.
+#[path = "machine/leases.rs"]
+mod leases;
+
 /// Containers' own files: what the page cache serves.
 #[path = "machine/page_cache.rs"]
 mod page_cache;

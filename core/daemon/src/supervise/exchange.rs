@@ -224,6 +224,13 @@ impl Supervisor {
             }
             None => None,
         };
+        let holder = match &self.holder {
+            Some(holder) => {
+                keep(holder, true)?;
+                Some(holder.as_raw_fd())
+            }
+            None => None,
+        };
         self.state.handed = Some(Handed {
             program: program.path().into(),
             device: self.device.as_raw_fd(),
@@ -233,6 +240,7 @@ impl Supervisor {
             waiting,
             reload: self.reload_wanted,
             pid_file: self.pid_file.as_ref().map(PidFile::hand).transpose()?,
+            holder,
         });
         self.state_file.write(&self.state)?;
         keep(&self.state_file, true)?;
@@ -259,6 +267,9 @@ impl Supervisor {
         keep(&self.state_file, false)?;
         if let Some(memory) = &self.handover {
             keep(&**memory, false)?;
+        }
+        if let Some(holder) = &self.holder {
+            keep(holder, false)?;
         }
         if let Some(file) = &self.pid_file {
             file.stay()?;
