@@ -8,6 +8,7 @@
 //! | `cgroup.rs` | a cgroup in every hierarchy, whatever the layout, that removes itself |
 //! | `crowd.rs` | idle processes in no container |
 //! | `bundle.rs` | a container for an OCI runtime |
+//! | `cdi.rs` | a strict reader of CDI files |
 //! | `plugins.rs` | a directory of plugins |
 //! | `page.rs` | blocks of pages that tests use as they are written |
 //! | `container.rs` | processes in namespaces and cgroups of their own |
@@ -21,6 +22,7 @@
 )]
 
 pub mod bundle;
+pub mod cdi;
 pub mod cgroup;
 pub mod container;
 pub mod crowd;

@@ -20,7 +20,9 @@ macro_rules! require {
 /// Notes a skip, or fails where nothing may be skipped.
 pub fn skip(test: &str, reason: &str) {
     let thread = std::thread::current();
-    let test = thread.name().unwrap_or(test);
+    // nextest gives the name; libtest names the thread.
+    let name = std::env::var("NEXTEST_TEST_NAME").ok();
+    let test = name.as_deref().or(thread.name()).unwrap_or(test);
     assert!(
         std::env::var_os("VISTAFS_REQUIRE").is_none_or(|v| v != "1"),
         "{test} cannot run here: {reason}"

@@ -87,3 +87,7 @@ mod packaging;
 /// Plugins: a built-in view, and the example of their document.
 #[path = "any/plugins.rs"]
 mod plugins;
+
+/// Where each test runs.
+#[path = "any/matrix.rs"]
+mod matrix;

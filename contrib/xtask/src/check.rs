@@ -3,16 +3,17 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::tally::{Outcome, Report};
+use crate::outcome::Outcome;
+use crate::test::Report;
 use crate::{features, manifests, new_plugin, recipe, run};
 
-/// Format, lints and documentation, each one a step.
-pub(crate) fn check(report: &mut Report) {
-    report.step("fmt", || {
+/// Format, lints and documentation, each one a suite.
+pub(crate) fn check(report: &Report) {
+    report.suite("fmt", || {
         let status = run::loud(&mut run::cargo(&["fmt", "--all", "--check"]))?;
         Ok(Outcome::of(status.success()))
     });
-    report.step("clippy", || {
+    report.suite("clippy", || {
         let args = [
             "clippy",
             "--workspace",
@@ -23,12 +24,12 @@ pub(crate) fn check(report: &mut Report) {
         ];
         Ok(Outcome::of(run::loud(&mut run::cargo(&args))?.success()))
     });
-    report.step("features", features::check);
-    report.step("rust-version", rust_version);
-    report.step("kubernetes", manifests::check);
-    report.step("new plugin", new_plugin::check);
-    report.step("new view", recipe::check);
-    report.step("doc", || {
+    report.suite("features", features::check);
+    report.suite("rust-version", rust_version);
+    report.suite("kubernetes", manifests::check);
+    report.suite("new plugin", new_plugin::check);
+    report.suite("new view", recipe::check);
+    report.suite("doc", || {
         let mut doc = run::cargo(&["doc", "--workspace", "--no-deps"]);
         doc.env("RUSTDOCFLAGS", "-Dwarnings");
         Ok(Outcome::of(run::loud(&mut doc)?.success()))
@@ -52,7 +53,10 @@ fn rust_version() -> Result<Outcome> {
     let promised = version_of(own);
     let mut good = !promised.is_empty();
     for package in packages.iter().filter(|p| version_of(p) > promised) {
-        println!("{} wants Rust {}", package["name"], package["rust_version"]);
+        run::say(&format!(
+            "{} wants Rust {}",
+            package["name"], package["rust_version"]
+        ));
         good = false;
     }
     Ok(Outcome::of(good))

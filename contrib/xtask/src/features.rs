@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::outcome::Outcome;
 use crate::run;
-use crate::tally::Outcome;
 
 const VIEWS: &str = "vistafs-views";
 const PROGRAM: &str = "vistafs";
@@ -16,7 +16,9 @@ pub(crate) fn check() -> Result<Outcome> {
     let mut good = alone(PROGRAM, "")? && alone(PROGRAM, "meminfo")? && alone(PROGRAM, "plugins")?;
     for feature in features(VIEWS)? {
         if !alone(VIEWS, &feature)? {
-            println!("{VIEWS} does not do with the feature {feature:?} alone");
+            run::say(&format!(
+                "{VIEWS} does not do with the feature {feature:?} alone"
+            ));
             good = false;
         }
     }

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::outcome::Outcome;
 use crate::run;
-use crate::tally::Outcome;
 
 const VALIDATOR: &str = "kubernetes-validate==1.37.0";
 /// The oldest release that is not out of support, and the newest that the validator knows.

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::outcome::Outcome;
 use crate::run;
-use crate::tally::Outcome;
 use crate::work_dir;
 
 /// Makes a plugin in a directory of its own, to begin from.

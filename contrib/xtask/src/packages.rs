@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use crate::outcome::Outcome;
 use crate::run;
-use crate::tally::Outcome;
 
 /// Called by the tests on this machine.
 const FOR_TESTS: &[&str] = &[
@@ -52,7 +52,7 @@ pub(crate) fn install(for_vms: bool) -> Result<Outcome> {
     }
     missing.retain(|package| installed_version(package).is_none());
     if missing.is_empty() {
-        println!("all packages are there");
+        run::say("all packages are there");
         return Ok(Outcome::nothing());
     }
     let missing_names = missing.join(" ");
@@ -92,7 +92,9 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     if !packages.contains(&"qemu-system-x86") || wanted == present {
         return Err(error);
     }
-    println!("qemu-utils {present} is in the way of qemu-system-x86: changing it to {wanted}");
+    run::say(&format!(
+        "qemu-utils {present} is in the way of qemu-system-x86: changing it to {wanted}"
+    ));
     let qemu_utils = format!("qemu-utils={wanted}");
     install.extend(["--allow-downgrades", &qemu_utils]);
     apt_get(&install)

@@ -54,14 +54,17 @@ fn in_rust(top: &Path, profile: Profile) -> Result<Vec<PathBuf>> {
     };
     // All at once, so that what they share is built once.
     let mut command = run::cargo(&["build", "--message-format=json-render-diagnostics"]);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
+    match profile {
+        Profile::Dev => command.args(["--workspace", "--all-targets"]),
+        Profile::Release => command.arg("--release"),
+    };
     for package in packages.iter().filter(is_example) {
         let name = package["name"]
             .as_str()
             .context("a package without a name")?;
-        command.args(["--package", name]);
+        if profile == Profile::Release {
+            command.args(["--package", name]);
+        }
     }
     let messages = run::stdout_of(&mut command)?;
     let objects = messages

@@ -13,9 +13,12 @@ pub(crate) struct Program {
     name: &'static str,
 }
 
+/// All of the workspace, its tests too: so each crate is built once, with one set of features.
+const EVERYTHING: &[&str] = &["build", "--workspace", "--all-targets"];
+
 /// vistafs, as developers run it.
 pub(crate) const DAEMON: Program = Program {
-    cargo: &["build", "--package", "vistafs"],
+    cargo: EVERYTHING,
     name: "vistafs",
 };
 
@@ -27,7 +30,7 @@ pub(crate) const FAST_DAEMON: Program = Program {
 
 /// What measures reading (tests/bench).
 pub(crate) const BENCH: Program = Program {
-    cargo: &["build", "--package", "vistafs-bench"],
+    cargo: EVERYTHING,
     name: "vistafs-bench",
 };
 
@@ -35,32 +38,6 @@ pub(crate) const BENCH: Program = Program {
 pub(crate) const FAST_BENCH: Program = Program {
     cargo: &["build", "--package", "vistafs-bench", "--release"],
     name: "vistafs-bench",
-};
-
-/// The tests that need root and /dev/fuse.
-pub(crate) const MACHINE_TESTS: Program = Program {
-    cargo: &[
-        "test",
-        "--package",
-        "vistafs-tests",
-        "--test",
-        "machine",
-        "--no-run",
-    ],
-    name: "machine",
-};
-
-/// The tests that change the machine that they run on.
-pub(crate) const GUEST_TESTS: Program = Program {
-    cargo: &[
-        "test",
-        "--package",
-        "vistafs-tests",
-        "--test",
-        "guest",
-        "--no-run",
-    ],
-    name: "guest",
 };
 
 impl Program {
@@ -73,6 +50,8 @@ impl Program {
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter(|message| message["target"]["name"] == self.name)
+            // Its unit tests are a program of the same name.
+            .filter(|message| message["profile"]["test"] == false)
             .find_map(|message| message["executable"].as_str().map(PathBuf::from))
             .with_context(|| format!("cargo made no program {}", self.name))
     }

@@ -15,8 +15,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::outcome::Outcome;
 use crate::run;
-use crate::tally::Outcome;
 use crate::work_dir;
 
 const DOCUMENT: &str = "contrib/doc/ADD_A_VIEW.md";

@@ -1,12 +1,82 @@
 //! Running other programs: quietly, loudly, or loudly with a copy of what they print.
+//!
+//! What is printed goes to the log of the suite that this thread runs, else to the standard output.
 
+use std::cell::RefCell;
 use std::env;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
+
+/// Where the output of a suite goes, and how far the suite is.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    file: Arc<File>,
+    progress: Arc<Mutex<String>>,
+}
+
+impl Log {
+    pub(crate) fn new(file: File) -> Log {
+        Log {
+            file: Arc::new(file),
+            progress: Arc::default(),
+        }
+    }
+
+    /// The last line that [`progress`] was given.
+    pub(crate) fn progress(&self) -> String {
+        self.progress
+            .lock()
+            .map_or_else(|_| String::new(), |text| text.clone())
+    }
+
+    fn stdio(&self) -> Option<Stdio> {
+        self.file.try_clone().ok().map(Stdio::from)
+    }
+}
+
+thread_local! {
+    static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// Sends what this thread prints, and what its programs print, to a log.
+pub(crate) fn log_to(log: Option<Log>) {
+    LOG.set(log);
+}
+
+/// The log of this thread, for another thread that works for it.
+pub(crate) fn log() -> Option<Log> {
+    LOG.with_borrow(Clone::clone)
+}
+
+/// Prints a line to the log of this thread.
+pub(crate) fn say(line: &str) {
+    match log() {
+        // The log is for people; what counts is in the outcome.
+        Some(log) => drop(writeln!(&*log.file, "{line}")),
+        None => println!("{line}"),
+    }
+}
+
+/// The same, and shows it as the progress of the suite.
+pub(crate) fn progress(line: &str) {
+    set_progress(line);
+    say(line);
+}
+
+/// Shows this as the progress of the suite.
+pub(crate) fn set_progress(text: &str) {
+    if let Some(log) = log()
+        && let Ok(mut progress) = log.progress.lock()
+    {
+        text.clone_into(&mut progress);
+    }
+}
 
 /// The root of the workspace, wherever this program was called from.
 pub(crate) fn workspace() -> PathBuf {
@@ -28,11 +98,17 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
 
 /// Whether a program of that name can be run.
 pub(crate) fn is_there(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// Where a program is.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Administrators' programs are in no ordinary user's path, but run for them as well.
     env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
-        .any(|dir| dir.join(program).is_file())
+        .map(|dir| dir.join(program))
+        .find(|path| path.is_file())
 }
 
 /// Whether we are root: the owner of our own process directory.
@@ -65,9 +141,11 @@ pub(crate) fn quiet(command: &mut Command) -> Result<String> {
 pub(crate) fn stdout_of(command: &mut Command) -> Result<String> {
     announce(command);
     let program = command.get_program().to_string_lossy().into_owned();
+    log_stderr(command);
     let output = command
-        .stderr(Stdio::inherit())
-        .output()
+        .stdout(Stdio::piped())
+        .spawn()
+        .and_then(Child::wait_with_output)
         .with_context(|| format!("running {program}"))?;
     if !output.status.success() {
         bail!("{program}: {}", output.status);
@@ -78,20 +156,27 @@ pub(crate) fn stdout_of(command: &mut Command) -> Result<String> {
 /// Runs to the end with our own output, and says first what is run.
 pub(crate) fn loud(command: &mut Command) -> Result<ExitStatus> {
     announce(command);
+    if let Some(stdout) = log().and_then(|log| log.stdio()) {
+        command.stdout(stdout);
+    }
+    log_stderr(command);
     command
         .status()
         .with_context(|| format!("running {}", command.get_program().to_string_lossy()))
 }
 
-/// As [`loud`], and calls `line` for each line of the standard output before printing it.
-pub(crate) fn teed(command: &mut Command, line: impl FnMut(&str)) -> Result<ExitStatus> {
+/// As [`loud`], and calls `line` for each line of the standard error output before printing it.
+pub(crate) fn teed_stderr(command: &mut Command, line: impl FnMut(&str)) -> Result<ExitStatus> {
     announce(command);
+    if let Some(stdout) = log().and_then(|log| log.stdio()) {
+        command.stdout(stdout);
+    }
     let mut child = command
-        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("running {}", command.get_program().to_string_lossy()))?;
-    if let Some(stdout) = child.stdout.take() {
-        tee(stdout, "", Tail::Print, line);
+    if let Some(stderr) = child.stderr.take() {
+        tee(stderr, "", Tail::Print, line);
     }
     Ok(child.wait()?)
 }
@@ -123,7 +208,7 @@ pub(crate) fn tee(
         let text = String::from_utf8_lossy(&bytes);
         let text = text.trim_end_matches(['\r', '\n']);
         line(text);
-        println!("{prefix}{text}");
+        say(&format!("{prefix}{text}"));
         printed += bytes.len();
         bytes.clear();
     }
@@ -137,5 +222,10 @@ fn announce(command: &Command) {
         .collect();
     let program = command.get_program().to_string_lossy();
     let program = program.rsplit('/').next().unwrap_or_default();
-    println!("+ {program} {}", words.join(" "));
+    say(&format!("+ {program} {}", words.join(" ")));
+}
+
+fn log_stderr(command: &mut Command) {
+    let stderr = log().and_then(|log| log.stdio());
+    command.stderr(stderr.unwrap_or_else(Stdio::inherit));
 }

@@ -70,7 +70,7 @@ impl Vm {
         let console = work.path.join("console.log");
         let mut outcome = self.run_in(&work.path, job, &console, &mut on_line);
         if outcome.is_err() && boot::is_fault_of_emulator(&console) {
-            eprintln!("vm: the emulated processor has failed the guest's kernel: once more");
+            run::say("vm: the emulated processor has failed the guest's kernel: once more");
             outcome = self.run_in(&work.path, job, &console, &mut on_line);
         }
         match outcome {

@@ -3,6 +3,7 @@
 //! What a container could try to make it mount elsewhere, hang or tell of others is in
 //! `repair_hostile.rs`.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -11,7 +12,6 @@ use std::thread::JoinHandle;
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use vistafs_tests::bundle::Bundle;
 use vistafs_tests::cgroup::TestCgroup;
@@ -21,10 +21,21 @@ use vistafs_tests::{require, require_privileged};
 
 const LIMIT: u64 = 64 * 1024;
 
-/// A run for the whole machine would repair what another test wants dead.
-pub(crate) fn machine() -> MutexGuard<'static, ()> {
-    static MACHINE: Mutex<()> = Mutex::new(());
-    MACHINE.lock()
+/// Held by each test whose `vistafs repair` works on the whole machine, or whose container is dead on purpose:
+/// one would repair what the other wants dead. Each test may be a process of its own.
+pub(crate) struct WholeMachine {
+    _lock: File,
+}
+
+pub(crate) fn machine() -> WholeMachine {
+    let lock = std::env::temp_dir().join("vistafs-tests-repair.lock");
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(lock)
+        .unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    WholeMachine { _lock: lock }
 }
 
 /// A container that stays until it is told to go on.

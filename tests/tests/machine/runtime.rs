@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use container_device_interface::spec::{new_spec, parse_spec};
 use serde_json::json;
 use vistafs_tests::bundle::Bundle;
+use vistafs_tests::cdi;
 use vistafs_tests::container::field;
 use vistafs_tests::vistafs::{Mounted, binary, printed, vistafs};
 use vistafs_tests::{require, require_privileged};
@@ -241,7 +241,7 @@ fn devices_of_cdi() {
         "--mount",
         mount.to_str().unwrap(),
     ]));
-    container_device_interface::schema::validate_builtin(text.as_bytes()).unwrap();
+    let spec = cdi::Spec::read(&text);
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("cdi/vistafs.json");
     let generate = |more: &[&str]| {
@@ -272,18 +272,14 @@ fn devices_of_cdi() {
         std::fs::read_dir(dir.path().join("cdi")).unwrap().count(),
         1
     );
-    let spec = new_spec(&parse_spec(&path).unwrap(), &path, 0).unwrap();
 
     for (device, expected) in [
         ("all", "every view"),
         ("meminfo", "/proc/meminfo\n"),
         ("vmstat", "/proc/vmstat\n"),
     ] {
-        let mut device = spec.get_devices().remove(device).unwrap();
         let mut bundle = Bundle::new(MOUNTS);
-        let mut config = serde_json::from_value(bundle.config).unwrap();
-        device.apply_edits(&mut config).unwrap();
-        bundle.config = serde_json::to_value(config).unwrap();
+        spec.apply(device, &mut bundle.config);
         let text = printed(&bundle.run("runc"));
         if expected == "every view" {
             for one in ["/proc/meminfo", "/proc/vmstat", "/sys/devices/system/cpu"] {

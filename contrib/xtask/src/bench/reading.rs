@@ -7,9 +7,9 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::outcome::Outcome;
 use crate::program::{BENCH, DAEMON, FAST_BENCH, FAST_DAEMON, Program};
 use crate::run;
-use crate::tally::Outcome;
 
 /// What is measured, and where it is written to.
 #[derive(Args)]

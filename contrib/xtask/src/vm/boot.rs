@@ -61,7 +61,7 @@ pub(super) fn boot(
             (Ended::Well, printed) => return Ok(printed),
             (Ended::TooLate, _) => bail!("no end in time: the guest was stopped"),
             // Nothing of the job has been done, so that it can be begun anew.
-            (Ended::NeverStarted, _) => eprintln!("vm: the guest does not come up: stopped"),
+            (Ended::NeverStarted, _) => run::say("vm: the guest does not come up: stopped"),
         }
     }
     bail!("the guest does not come up");
@@ -82,9 +82,14 @@ fn attempt(
         .spawn()
         .context("running qemu-system-x86_64")?;
     let output = child.stdout.take();
+    let log = run::log();
     let (ended, printed) = thread::scope(|scope| {
-        let reader = output
-            .map(|output| scope.spawn(move || run::tee(output, &vm.prefix, Tail::Leave, on_line)));
+        let reader = output.map(|output| {
+            scope.spawn(move || {
+                run::log_to(log);
+                run::tee(output, &vm.prefix, Tail::Leave, on_line)
+            })
+        });
         let ended = wait(&mut child, files.console, vm.timeout + GRACE);
         let printed = reader.and_then(|reader| reader.join().ok());
         (ended, printed.unwrap_or(0))

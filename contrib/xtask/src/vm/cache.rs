@@ -51,7 +51,7 @@ pub(super) fn built(
         bail!("the {name} image is not built, and only root can build one");
     }
     let started = Instant::now();
-    eprintln!("vm: building {}", done.display());
+    run::progress(&format!("vm: building {}", done.display()));
     let work = dir.join(format!(".building-{name}-{}", process::id()));
     fs::create_dir_all(&work).with_context(|| format!("creating {}", work.display()))?;
     let outcome = build(&work).and_then(|()| match fs::rename(&work, &done) {
@@ -62,6 +62,6 @@ pub(super) fn built(
         fs::remove_dir_all(&work).with_context(|| format!("removing {}", work.display()))?;
     }
     outcome.with_context(|| format!("building the {name} image"))?;
-    eprintln!("vm: {name} built in {:.1?}", started.elapsed());
+    run::progress(&format!("vm: {name} built in {:.1?}", started.elapsed()));
     Ok(done)
 }

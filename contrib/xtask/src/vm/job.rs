@@ -80,7 +80,7 @@ pub(super) fn unpack(job: &Job, tar: &Path, work: &Path) -> Result<Option<Result
     for (number, (from, to)) in job.get.iter().enumerate() {
         let copy = dir.join("get").join(number.to_string());
         if !copy.exists() {
-            eprintln!("vm: the guest has no {}", from.display());
+            run::say(&format!("vm: the guest has no {}", from.display()));
             continue;
         }
         if let Some(parent) = to.parent() {

@@ -1,0 +1,124 @@
+//! The tests of one cgroup layout, in a virtual machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::artifacts::Artifacts;
+use super::nextest;
+use crate::outcome::Outcome;
+use crate::plugins::Profile;
+use crate::vm::{Job, Layout, Vm, quote};
+use crate::work_dir::WorkDir;
+use crate::{deb, run};
+
+const DAEMON: &str = "/vistafs/vistafs";
+const NEXTEST: &str = "/vistafs/cargo-nextest";
+const BINARIES: &str = "/vistafs/binaries.json";
+const METADATA: &str = "/vistafs/cargo.json";
+const DEBS: &str = "/vistafs/debs";
+const PLUGINS: &str = "/vistafs/plugins";
+const MUSL_SYSCONF: &str = "/vistafs/sysconf-musl";
+const SKIPPED: &str = "/vistafs/skipped";
+
+/// How long the tests of a guest may take. nextest ends each test that hangs long before.
+const TIMEOUT: Duration = Duration::from_secs(40 * 60);
+
+/// Tests wait most of the time, so more of them than processors run at once.
+const TEST_THREADS: u32 = 4;
+
+/// Cgroups that stay for the life of the guest. The kernel patches its own code when the first quota
+/// or cpuset is made and when the last one goes, which an emulated processor does not always survive
+/// under load (see [`crate::vm`]): so it happens once, before the tests.
+const HOLD: &str = "\
+for top in /sys/fs/cgroup /sys/fs/cgroup/cpu,cpuacct /sys/fs/cgroup/cpuset; do
+    [ -e $top/cgroup.procs ] || continue
+    [ ! -e $top/cgroup.subtree_control ] || echo '+cpu +cpuset' >$top/cgroup.subtree_control || :
+    mkdir $top/hold
+    [ ! -e $top/hold/cpu.max ] || echo 100000 100000 >$top/hold/cpu.max
+    [ ! -e $top/hold/cpu.cfs_quota_us ] || echo 100000 >$top/hold/cpu.cfs_quota_us
+done
+";
+
+/// Whether a guest gets the Debian packages: one does, for dpkg and systemd are the same in all.
+fn has_packages(layout: Layout) -> bool {
+    layout == Layout::V2On612
+}
+
+/// Boots a guest and runs the tests of a filter in it.
+pub(crate) fn run_tests(layout: Layout, filter: &str, artifacts: &Artifacts) -> Result<Outcome> {
+    let work = WorkDir::new()?;
+    let workspace = run::workspace();
+    let (skipped, report) = (work.path.join("skipped"), work.path.join("junit.xml"));
+    let same = |path: PathBuf| (path.clone(), path);
+    let mut job = Job {
+        command: script(layout, filter, &workspace)?,
+        put: vec![
+            (artifacts.daemon.clone(), DAEMON.into()),
+            (artifacts.nextest.clone(), NEXTEST.into()),
+            (artifacts.binaries_metadata.clone(), BINARIES.into()),
+            (artifacts.cargo_metadata.clone(), METADATA.into()),
+            (artifacts.plugins.clone(), PLUGINS.into()),
+            // Where they are here: the tests have these paths compiled in.
+            same(workspace.join("Cargo.toml")),
+            same(workspace.join(".config/nextest.toml")),
+            same(workspace.join("tests/fixtures")),
+        ],
+        get: vec![
+            (SKIPPED.into(), skipped.clone()),
+            (nextest::report_path(), report.clone()),
+        ],
+    };
+    job.put.extend(artifacts.programs.iter().cloned().map(same));
+    if let Some(program) = &artifacts.musl_sysconf {
+        job.put.push((program.clone(), MUSL_SYSCONF.into()));
+    }
+    if has_packages(layout) {
+        let debs = work.path.join("debs");
+        for build in [1, 2] {
+            let to = debs.join(build.to_string());
+            deb::build(&artifacts.daemon, Profile::Dev, build, &to)?;
+        }
+        job.put.push((debs, DEBS.into()));
+    }
+    let vm = Vm {
+        timeout: TIMEOUT,
+        ..Vm::new(layout)
+    };
+    let status = vm.run(&job, nextest::show_progress)?;
+    let skips = fs::read_to_string(&skipped).unwrap_or_default();
+    let repeat = format!("cargo xtask test --layout {}", layout.name());
+    let outcome = nextest::outcome(&report, &skips, status == 0, &repeat)?;
+    work.remove();
+    Ok(outcome)
+}
+
+/// What cargo would do around the test programs.
+fn script(layout: Layout, filter: &str, workspace: &Path) -> Result<String> {
+    let workspace = workspace
+        .to_str()
+        .context("the path of the sources is no UTF-8")?;
+    let require = if run::is_ci() {
+        "export VISTAFS_REQUIRE=1\n"
+    } else {
+        ""
+    };
+    Ok(format!(
+        "export VISTAFS_BIN={DAEMON} VISTAFS_SKIP_LOG={SKIPPED} VISTAFS_LAYOUT={} \
+         VISTAFS_DEBS={DEBS} VISTAFS_PLUGINS={PLUGINS} RUST_BACKTRACE=1\n\
+         # .config/nextest.toml says which test runs alone.\n\
+         export VISTAFS_ALONE=1\n\
+         [ ! -e {MUSL_SYSCONF} ] || export VISTAFS_MUSL_SYSCONF={MUSL_SYSCONF}\n\
+         {require}\
+         {HOLD}\
+         : >{SKIPPED}\n\
+         mkdir -p {workspace}/tests && cd {workspace} || exit\n\
+         exec {NEXTEST} nextest run --color never --no-tests pass --test-threads {TEST_THREADS} \
+         --binaries-metadata {BINARIES} --cargo-metadata {METADATA} -E {}\n",
+        layout.name(),
+        quote(filter),
+        workspace = quote(workspace),
+    ))
+}
