@@ -161,6 +161,10 @@ impl Holder {
                 if entries > MOST_ENTRIES {
                     return all;
                 }
+                // Not looked up once more: a worker that is about to leave would have the kernel keep a name.
+                if self.held.contains_key(&entry.ino()) {
+                    continue;
+                }
                 let below =
                     path.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name));
                 match entry.file_type() {

@@ -30,7 +30,9 @@ fn modes_and_owners_are_those_of_the_host_s_files() {
         let ours = std::fs::metadata(mounted.path(view)).unwrap();
         let host = std::fs::metadata(format!("/{view}")).unwrap();
         assert_eq!(ours.mode(), host.mode(), "{view}");
-        assert_eq!((ours.uid(), ours.gid()), (0, 0), "{view}");
+        // What is in a tree belongs to nobody, whom no container can be.
+        let uid = if view.starts_with("sys/") { 65_534 } else { 0 };
+        assert_eq!((ours.uid(), ours.gid()), (uid, 0), "{view}");
         assert!(ours.len() > 0, "{view}");
     }
     for (dir, mode) in [
