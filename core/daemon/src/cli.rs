@@ -133,8 +133,7 @@ pub(crate) struct MountArgs {
     /// Leave dead views of running containers dead.
     #[arg(long)]
     pub(crate) no_repair: bool,
-    /// Serve containers' own files alone, below DIR/self, and have the kernel open them without asking: a
-    /// mount beside the usual one.
+    /// Serve page-cached files alone, without OPEN: a second mount.
     #[arg(long, alias = "hot")]
     pub(crate) page_cache: bool,
 }
