@@ -4,12 +4,16 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vistafs_cgroup::{Hierarchies, Hierarchy, Version};
 
 use crate::vistafs::wait_until;
+
+/// How long a failed test tries to remove its cgroups.
+const FAILED: Duration = Duration::from_secs(20);
 
 /// A cgroup of the same path in every hierarchy that matters here.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ impl TestCgroup {
         };
         for dir in cgroup.directories() {
             enable_controllers(dir.parent().unwrap());
-            std::fs::create_dir(&dir).unwrap_or_else(|e| panic!("mkdir {}: {e}", dir.display()));
+            make(&dir);
             // v1: a cpuset without CPUs and nodes takes no tasks.
             for file in ["cpuset.cpus", "cpuset.mems"] {
                 if dir.join("cpuset.effective_cpus").exists() {
@@ -118,6 +122,34 @@ impl TestCgroup {
     #[must_use]
     pub fn is_v2(&self, controller: &str) -> bool {
         self.hierarchies.version_of(controller) == Some(Version::V2)
+    }
+
+    /// Its path below a mount of vistafs, in the hierarchy of the cpu controller.
+    #[must_use]
+    pub fn below_mount(&self) -> PathBuf {
+        let index = self.hierarchies.index_of("cpu").unwrap();
+        let name = self.hierarchies.all()[index].name();
+        let own = self.path.strip_prefix("/").unwrap();
+        PathBuf::from("cgroup").join(name).join(own)
+    }
+
+    /// Makes cgroups in it, in the hierarchy whose tasks vistafs counts: the first one of v1, if there is any.
+    pub fn widen(&self, count: usize) {
+        let mut all = self.hierarchies.all().iter();
+        let v1 = all.find(|one| one.version() == Version::V1);
+        let counted = v1.map(|one| self.in_hierarchy(one));
+        let counted = counted.unwrap_or_else(|| self.directory("cpu"));
+        (0..count).for_each(|number| make(&counted.join(format!("g{number}"))));
+    }
+
+    /// Makes a cgroup at that depth, each below the one before and named `d`, in the hierarchy of the cpu
+    /// controller.
+    pub fn deepen(&self, levels: usize) {
+        let mut directory = self.directory("cpu");
+        for _ in 0..levels {
+            directory.push("d");
+            make(&directory);
+        }
     }
 
     /// Sets the memory limit, bytes.
@@ -209,30 +241,29 @@ impl TestCgroup {
 
     /// Kills what is in it.
     pub fn kill(&self) {
-        for dir in self.directories() {
-            let procs = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
-            // 0 is a process that this pid namespace cannot see; to kill(2) it would be ourselves.
-            let pids = procs
-                .lines()
-                .filter_map(|l| l.parse().ok())
-                .filter(|&pid| pid > 0);
-            for pid in pids {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-        }
+        self.directories().iter().for_each(|dir| kill_in(dir));
     }
 
-    /// Kills what is in it and removes it.
+    /// Kills what is in it and below it, and removes all of it.
     pub fn remove(&self) {
-        wait_until("a cgroup is empty and removed", || {
-            self.kill();
-            let removed = |dir: &PathBuf| std::fs::remove_dir(dir).is_ok() || !dir.exists();
-            self.directories()
-                .iter()
-                .filter(|dir| !removed(dir))
-                .count()
-                == 0
-        });
+        wait_until("a cgroup is empty and removed", || self.is_removed());
+    }
+
+    /// Tries to remove it in every hierarchy.
+    fn is_removed(&self) -> bool {
+        let left = self.directories().into_iter();
+        left.filter(|dir| !remove_tree(dir)).count() == 0
+    }
+
+    /// Sets the CPU weight, in percent of the usual one.
+    pub fn weigh(&self, percent: u64) {
+        let (file, usual) = if self.is_v2("cpu") {
+            ("cpu.weight", 100)
+        } else {
+            ("cpu.shares", 1024)
+        };
+        let weight = (usual * percent / 100).max(2);
+        self.write("cpu", file, &weight.to_string());
     }
 
     #[track_caller]
@@ -267,12 +298,40 @@ impl Default for TestCgroup {
 impl Drop for TestCgroup {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.remove();
-        } else {
-            for dir in self.directories() {
-                let _ = std::fs::remove_dir(dir);
-            }
+            return self.remove();
         }
+        // Processes that a failed test leaves behind would disturb all that follow.
+        let begun = Instant::now();
+        while !self.is_removed() && begun.elapsed() < FAILED {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+fn make(dir: &Path) {
+    std::fs::create_dir(dir).unwrap_or_else(|e| panic!("mkdir {}: {e}", dir.display()));
+}
+
+/// Removes a cgroup and all below it, and kills what is in them. Returns whether it is gone.
+fn remove_tree(dir: &Path) -> bool {
+    if std::fs::remove_dir(dir).is_ok() || !dir.exists() {
+        return true;
+    }
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    for child in directories {
+        remove_tree(&child.path());
+    }
+    kill_in(dir);
+    std::fs::remove_dir(dir).is_ok()
+}
+
+fn kill_in(dir: &Path) {
+    let procs = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    // 0 is a process that this pid namespace cannot see; to kill(2) it would be ourselves.
+    let pids = procs.lines().filter_map(|l| l.parse().ok());
+    for pid in pids.filter(|&pid| pid > 0) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
 }
 

@@ -13,6 +13,11 @@
 //! | `page.rs` | blocks of pages that tests use as they are written |
 //! | `container.rs` | processes in namespaces and cgroups of their own |
 //! | `user_container.rs` | the same in a user namespace |
+//! | `role.rs` | functions of the test program that run as processes in containers |
+//! | `arena.rs` | an attacked mount, a mount to compare with, and what the worker uses |
+//! | `victim.rs` | a container that only reads, and how long its reads take |
+//! | `attackers.rs` | the attacks |
+//! | `raw.rs` | system calls that no library wraps |
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +26,8 @@
     reason = "in tests a panic is the report"
 )]
 
+pub mod arena;
+pub mod attackers;
 pub mod bundle;
 pub mod cdi;
 pub mod cgroup;
@@ -28,7 +35,10 @@ pub mod container;
 pub mod crowd;
 pub mod page;
 pub mod plugins;
+pub mod raw;
 pub mod require;
+pub mod role;
 pub mod stop_at_end;
 pub mod user_container;
+pub mod victim;
 pub mod vistafs;

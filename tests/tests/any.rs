@@ -17,6 +17,10 @@ mod captured;
 #[path = "any/made_up.rs"]
 mod made_up;
 
+/// What containers may take of the daemon: the unit and the documents agree with it.
+#[path = "any/budgets.rs"]
+mod budgets;
+
 /// A whole tree as one text, for golden files.
 #[path = "any/listing.rs"]
 mod listing;
@@ -24,6 +28,10 @@ mod listing;
 /// Trees of CPUs and nodes on hosts with many of them.
 #[path = "any/sys_trees.rs"]
 mod sys_trees;
+
+/// CPUs that a container cannot use.
+#[path = "any/hidden_cpus.rs"]
+mod hidden_cpus;
 
 /// Views x captured hosts, compared with `tests/golden`.
 #[path = "any/goldens.rs"]

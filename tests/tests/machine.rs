@@ -78,6 +78,18 @@ mod disks;
 #[path = "machine/sys_trees.rs"]
 mod sys_trees;
 
+/// CPU numbers: those that the kernel reports to threads, and the memory that programs size by `possible`.
+#[path = "machine/cpu_numbers.rs"]
+mod cpu_numbers;
+
+/// Who reads what: the number of CPUs and the size of memory, program by program.
+#[path = "machine/who_reads.rs"]
+mod who_reads;
+
+/// Sizes: what tools do that trust stat(2).
+#[path = "machine/sizes.rs"]
+mod sizes;
+
 /// CPU time: exact, and never backwards.
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;
@@ -147,6 +159,10 @@ mod idle;
 /// What containers cost while they are known, and what is left of them.
 #[path = "machine/memory.rs"]
 mod memory;
+
+/// What one container does, no other container may feel.
+#[path = "machine/isolation.rs"]
+mod isolation;
 
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]

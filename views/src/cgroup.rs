@@ -254,6 +254,15 @@ impl Found {
 }
 
 impl TreeView for CgroupTree {
+    /// Only what is below a container's own cgroup is its alone. Of others it is decided without a look at any
+    /// name that there is nothing to be done.
+    fn is_shared(&self, request: &mut Request<'_>, directory: NodeId) -> bool {
+        match self.find(request, directory) {
+            Ok(Some(found)) => !matches!(found.standing, Standing::Own | Standing::Below),
+            _ => true,
+        }
+    }
+
     fn lookup(
         &self,
         request: &mut Request<'_>,

@@ -8,11 +8,13 @@
 //! Lines, order and number of columns are those of the running host's file, but only for disks that
 //! the container has read from, written to or discarded on; partitions are not counted per
 //! container. Reads, writes, discards and their sectors (512 bytes) are the container's
-//! ([`device_io`]); merges, times, flushes and what is in flight: zero. proc_diskstats(5).
+//! ([`device_io`]); merges, times, flushes and what is in flight: zero. Where the controller io is not
+//! enabled for the container, as mostly for those of users, the kernel does not count its I/O: all of the host's
+//! lines are there, with zeros. proc_diskstats(5).
 
 use std::sync::Arc;
 
-use vistafs_text::diskstats;
+use vistafs_text::{IoCounts, diskstats};
 use vistafs_view::{Context, Provider, Source, View, ViewError, ViewSpec, inventory};
 
 use crate::device_io;
@@ -49,8 +51,14 @@ impl View for Diskstats {
         })?;
         match shown {
             Some(outcome) => outcome.map_err(|source| ViewError::Host { file: FILE, source }),
+            None if cx.container().has_own_cgroup() => {
+                for line in diskstats::lines(&text) {
+                    let line = line.map_err(|source| ViewError::Host { file: FILE, source })?;
+                    line.push_with(&IoCounts::default(), out);
+                }
+                Ok(())
+            }
             None => {
-                // Nobody counts the container's I/O: what the host has.
                 out.extend_from_slice(&text);
                 Ok(())
             }

@@ -3,6 +3,8 @@
 //! A view registers itself, but only when its crate is linked: the daemon says
 //! `use vistafs_views as _;`, and [`ENABLED`] is the list that its tests compare the registry with.
 
+#[cfg(feature = "arcstats")]
+mod arcstats;
 #[cfg(feature = "cgroup")]
 mod cgroup;
 #[cfg(any(feature = "stat", feature = "uptime"))]
@@ -47,6 +49,8 @@ mod sys_cpu;
 mod sys_node;
 #[cfg(any(feature = "sys-cpu", feature = "sys-node"))]
 mod sys_tree;
+#[cfg(any(feature = "meminfo", feature = "stat", feature = "sys-node"))]
+mod unknown_fields;
 #[cfg(feature = "uptime")]
 mod uptime;
 #[cfg(feature = "vmstat")]
@@ -56,6 +60,8 @@ mod zoneinfo;
 
 /// The names of the views that are compiled in, sorted.
 pub const ENABLED: &[&str] = &[
+    #[cfg(feature = "arcstats")]
+    "arcstats",
     #[cfg(feature = "cgroup")]
     "cgroup",
     #[cfg(feature = "cpuinfo")]

@@ -18,7 +18,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vistafs_container::LoadSampler;
+use vistafs_container::{Container, LoadSampler};
 use vistafs_text::loadavg;
 use vistafs_view::{
     Context, OptionSpec, OptionValue, Options, Provider, Source, View, ViewError, ViewSpec,
@@ -60,6 +60,10 @@ impl Loadavg {
 }
 
 impl View for Loadavg {
+    fn must_walk(&self, container: &Container) -> bool {
+        self.sampler.must_count(container)
+    }
+
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let Some(load) = cx.load(&self.sampler)? else {
             out.extend_from_slice(&cx.host_text("proc/loadavg")?);

@@ -12,7 +12,7 @@
 //! - `MemTotal` = limit: the least of the container's, its ancestors' and the host's total;
 //! - `MemFree` = limit - usage;
 //! - `MemAvailable` = `MemFree` + what can be taken back (file pages and reclaimable slab), no more
-//!   than any ancestor or the host can still give;
+//!   than memory.high leaves, nor than any ancestor or the host can still give;
 //! - swap: see [`swap`](crate::swap);
 //! - statistics: the container's memory.stat;
 //! - sizes of address space and page sizes: the host's;
@@ -32,7 +32,7 @@ use vistafs_view::{
     inventory,
 };
 
-use crate::memory_fields::UnknownFields;
+use crate::unknown_fields::UnknownFields;
 use shown::{HostMemory, Shown};
 
 inventory::submit! {

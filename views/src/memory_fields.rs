@@ -1,7 +1,6 @@
 //! The statistics of memory that `/proc/meminfo` and a node's meminfo have in common.
 
 use vistafs_cgroup::MemoryStat;
-use vistafs_tables::RcuMap;
 
 /// Bytes of the statistic that is labelled so; 0 where the kernel keeps none per cgroup. `None`: not
 /// known to be a statistic.
@@ -37,22 +36,4 @@ pub(crate) fn statistic(key: &[u8], stat: &MemoryStat) -> Option<u64> {
         | b"HighFree" | b"LowTotal" | b"LowFree" | b"Quicklists" => 0,
         _ => return None,
     })
-}
-
-/// The fields that were met and are not known.
-#[derive(Debug, Default)]
-pub(crate) struct UnknownFields(RcuMap<Vec<u8>, (), 1>);
-
-impl UnknownFields {
-    /// Says once of each that it is shown as 0.
-    pub(crate) fn note(&self, file: &str, key: &[u8]) {
-        if self.0.get(key).is_none() && self.0.insert_if(key.to_vec(), (), |known| known.is_none())
-        {
-            log::warn!(
-                "the kernel's {file} has a field {:?} that is new to vistafs; containers are shown 0 \
-                 (please report it)",
-                String::from_utf8_lossy(key)
-            );
-        }
-    }
 }

@@ -15,12 +15,15 @@
 //! - `cpu` is the exact sum of the lines below it, and no counter ever goes down ([`cpu_time`]);
 //! - `btime`: the host's, less the offset of the container's time namespace, so that `ps` may add
 //!   process start times to it;
-//! - `procs_running`, `procs_blocked`: the container's threads; every other line: the host's.
+//! - `procs_running`, `procs_blocked`: the container's threads;
+//! - `intr`, `ctxt`, `processes`, `softirq`: zero, for the kernel counts them for the host alone
+//!   (option `host_counters`).
 //!
 //! All times in USER_HZ ticks. proc_stat(5).
 
 use std::sync::Arc;
 
+use vistafs_container::Container;
 use vistafs_text::cpuinfo::Numbering;
 use vistafs_text::stat::{self, CpuTimes};
 use vistafs_text::{CpuSet, ParseError, number};
@@ -30,6 +33,7 @@ use vistafs_view::{
 };
 
 use crate::cpu_time;
+use crate::unknown_fields::UnknownFields;
 
 inventory::submit! {
     ViewSpec {
@@ -45,12 +49,20 @@ inventory::submit! {
             Source::Processes,
             Source::Host,
         ],
-        options: &[OptionSpec {
-            name: "steal",
-            default: OptionValue::Bool(true),
-            range: None,
-            summary: "show time that the quota held back as steal; false shows it as idle",
-        }],
+        options: &[
+            OptionSpec {
+                name: "steal",
+                default: OptionValue::Bool(true),
+                range: None,
+                summary: "show time that the quota held back as steal; false shows it as idle",
+            },
+            OptionSpec {
+                name: "host_counters",
+                default: OptionValue::Bool(false),
+                range: None,
+                summary: "show the host's intr, ctxt, processes and softirq; false shows 0",
+            },
+        ],
         build: |options| Provider::File(Arc::new(Stat::new(options))),
     }
 }
@@ -58,17 +70,25 @@ inventory::submit! {
 #[derive(Debug)]
 struct Stat {
     steal: bool,
+    host_counters: bool,
+    unknown: UnknownFields,
 }
 
 impl Stat {
     fn new(options: &Options) -> Self {
         Self {
             steal: options.flag("steal"),
+            host_counters: options.flag("host_counters"),
+            unknown: UnknownFields::default(),
         }
     }
 }
 
 impl View for Stat {
+    fn must_walk(&self, container: &Container) -> bool {
+        container.must_count_tasks()
+    }
+
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let host = cx.host_text("proc/stat")?;
         let visible = cx.visible_cpus()?;
@@ -90,7 +110,48 @@ impl View for Stat {
         if shown.is_none() {
             push_host_cpus(&host, &visible, numbering, out)?;
         }
-        push_rest(cx, &host, out)
+        self.push_rest(cx, &host, out)
+    }
+}
+
+impl Stat {
+    /// The lines that are not about CPUs.
+    fn push_rest(&self, cx: &Context<'_>, host: &[u8], out: &mut Vec<u8>) -> Result<(), ViewError> {
+        let counts = cx.task_counts()?;
+        for line in stat::lines(host) {
+            let value = match (line.key, counts) {
+                (key, _) if key.starts_with(b"cpu") => continue,
+                // The reader itself runs, though it waits for us.
+                (b"procs_running", Some(counts)) => counts.running.max(1),
+                (b"procs_blocked", Some(counts)) => counts.blocked,
+                (b"btime", _) => boot_time(cx, line.text)?,
+                // The container cannot be distinguished from the host.
+                (_, None) => {
+                    out.extend_from_slice(line.text);
+                    continue;
+                }
+                (b"intr" | b"ctxt" | b"processes" | b"softirq", _) if self.host_counters => {
+                    out.extend_from_slice(line.text);
+                    continue;
+                }
+                (b"intr" | b"ctxt" | b"processes", _) => 0,
+                (b"softirq" | b"", _) => {
+                    // Its columns stay: Prometheus's procfs refuses the file without them.
+                    stat::push_zeroed(&line, out);
+                    continue;
+                }
+                (key, _) => {
+                    self.unknown.note("/proc/stat", key);
+                    stat::push_zeroed(&line, out);
+                    continue;
+                }
+            };
+            out.extend_from_slice(line.key);
+            out.push(b' ');
+            number::push_u64(out, value);
+            out.push(b'\n');
+        }
+        Ok(())
     }
 }
 
@@ -134,29 +195,6 @@ fn push_host_cpus(
     for (ordinal, line) in (0..).zip(shown()) {
         let (cpu, times) = line?;
         stat::push_cpu_line(out, label(numbering, cpu, ordinal), &times);
-    }
-    Ok(())
-}
-
-/// The lines that are not about CPUs.
-fn push_rest(cx: &Context<'_>, host: &[u8], out: &mut Vec<u8>) -> Result<(), ViewError> {
-    let counts = cx.task_counts()?;
-    for line in stat::lines(host) {
-        let value = match (line.key, counts) {
-            (key, _) if key.starts_with(b"cpu") => continue,
-            // The reader itself runs, though it waits for us.
-            (b"procs_running", Some(counts)) => counts.running.max(1),
-            (b"procs_blocked", Some(counts)) => counts.blocked,
-            (b"btime", _) => boot_time(cx, line.text)?,
-            _ => {
-                out.extend_from_slice(line.text);
-                continue;
-            }
-        };
-        out.extend_from_slice(line.key);
-        out.push(b' ');
-        number::push_u64(out, value);
-        out.push(b'\n');
     }
     Ok(())
 }

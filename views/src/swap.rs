@@ -1,9 +1,8 @@
 //! The container's swap, as `proc/meminfo` and `proc/swaps` show it alike.
 //!
 //! v2: total = min(limit, host's), used = memory.swap.current.
-//! v1: memory and swap are one pool; total = min(pool's limit, host's), used = the pool's usage -
-//! memory's usage. Where the pool is no larger than the memory limit, or swappiness is 0, the
-//! container cannot swap: total = used. In both, total is never less than used, and neither is more
+//! v1: memory and swap are one pool; total = min(the pool's limit - memory's limit, host's), used = the
+//! pool's usage - memory's usage. If swappiness is 0 the container cannot swap: total = used. In both, total is never less than used, and neither is more
 //! than the host's.
 
 use vistafs_cgroup::{MemoryFigures, SwapFigures};
@@ -29,12 +28,10 @@ impl Swap {
                 swappiness,
             } => {
                 let used = usage.saturating_sub(figures.usage);
-                let cannot =
-                    swappiness == Some(0) || (limit != Limit::Max && limit <= figures.limit);
-                let total = if cannot {
-                    used
-                } else {
-                    limit.or_total(host_total)
+                let total = match (limit, figures.limit) {
+                    _ if swappiness == Some(0) => used,
+                    (Limit::Value(pool), Limit::Value(memory)) => pool.saturating_sub(memory),
+                    (pool, _) => pool.or_total(host_total),
                 };
                 (total, used)
             }
@@ -85,8 +82,18 @@ mod tests {
                 apart(Limit::Max, 400 * MIB),
                 (300, 300),
             ),
-            ("v1 pool", pool(512 * MIB, 150 * MIB, Some(60)), (300, 50)),
-            ("v1 small pool", pool(280 * MIB, 150 * MIB, None), (280, 50)),
+            ("v1 pool", pool(512 * MIB, 150 * MIB, Some(60)), (256, 50)),
+            (
+                "v1 large pool",
+                pool(900 * MIB, 150 * MIB, Some(60)),
+                (300, 50),
+            ),
+            ("v1 small pool", pool(280 * MIB, 110 * MIB, None), (24, 10)),
+            (
+                "v1 more swapped out than that",
+                pool(280 * MIB, 150 * MIB, None),
+                (50, 50),
+            ),
             (
                 "v1 pool = memory",
                 pool(256 * MIB, 100 * MIB, Some(60)),
@@ -100,7 +107,7 @@ mod tests {
             (
                 "v1 pool usage below memory's",
                 pool(512 * MIB, 90 * MIB, Some(60)),
-                (300, 0),
+                (256, 0),
             ),
         ];
         for (name, swap, (total, used)) in rows {
@@ -108,6 +115,7 @@ mod tests {
                 limit: Limit::Value(256 * MIB),
                 usage: 100 * MIB,
                 stat: MemoryStat::default(),
+                headroom: Limit::Max,
                 ancestors_headroom: Limit::Max,
                 swap,
             };

@@ -1,17 +1,22 @@
 //! `/sys/devices/system/cpu`: the CPUs that the container can use, and what the host tells of them.
 //!
 //! ```text
-//! $ cd /sys/devices/system/cpu; ls -d cpu[0-9]*; cat online cpu2/topology/core_siblings_list
-//! cpu2
-//! cpu3
+//! $ cd /sys/devices/system/cpu; cat online offline possible cpu2/topology/core_siblings_list
 //! 2-3
+//! 0-1
+//! 0-3
 //! 2-3
 //! ```
 //!
-//! - `online`, `present`, `possible` and `enabled` are the visible CPUs, and none is `offline`;
-//! - sets of CPUs are those of the host, the visible ones of them;
-//! - `cpuN` is there for visible CPUs, a `cpufreq/policyN` that is of one of them, and in `cpuN`
-//!   the link `nodeN` to a visible node of memory;
+//! - `online`, `present` and `enabled` are the visible CPUs;
+//! - `possible` and the directories `cpuN` are the host's: programs size their per-CPU memory by them,
+//!   and index it by the number that the kernel reports to a thread, which can be any of these. The
+//!   directory of a hidden CPU is that of a CPU which is offline;
+//! - other sets of CPUs are those of the host, the visible ones of them;
+//! - a `cpufreq/policyN` is there if it is of a visible CPU, and in `cpuN` the link `nodeN` to a
+//!   visible node of memory;
+//! - `cpuN/thermal_throttle` is not there: containers can learn about each other from these
+//!   counts, so container runtimes mask them too (option `thermal_throttle`);
 //! - everything else is the host's, for it describes the hardware.
 //!
 //! `Documentation/ABI/testing/sysfs-devices-system-cpu`, `Documentation/admin-guide/cputopology.rst`,
@@ -20,9 +25,11 @@
 
 use std::sync::Arc;
 
-use vistafs_view::{Provider, Source, ViewError, ViewSpec, inventory};
+use vistafs_view::{
+    OptionSpec, OptionValue, Options, Provider, Source, ViewError, ViewSpec, inventory,
+};
 
-use crate::sys_tree::{HostTree, Seen, SysTree};
+use crate::sys_tree::{HostTree, ONLINE, Seen, SysTree};
 
 inventory::submit! {
     ViewSpec {
@@ -32,19 +39,51 @@ inventory::submit! {
         mode: 0o755,
         on_by_default: true,
         sources: &[Source::Controller("cpuset"), Source::Controller("cpu"), Source::Host],
-        options: &[],
-        build: |_| Provider::Tree(Arc::new(SysTree::new(SysCpu))),
+        options: &[OptionSpec {
+            name: THERMAL_THROTTLE,
+            default: OptionValue::Bool(false),
+            range: None,
+            summary: "show cpuN/thermal_throttle, from which containers can learn about each other",
+        }],
+        build: |options| Provider::Tree(Arc::new(SysTree::new(SysCpu::new(options)))),
     }
 }
 
+const THERMAL_THROTTLE: &str = "thermal_throttle";
+
 #[derive(Debug)]
-struct SysCpu;
+struct SysCpu {
+    thermal_throttle: bool,
+}
+
+impl SysCpu {
+    fn new(options: &Options) -> Self {
+        Self {
+            thermal_throttle: options.flag(THERMAL_THROTTLE),
+        }
+    }
+}
 
 impl HostTree for SysCpu {
     const TOP: &'static str = "sys/devices/system/cpu";
 
     const LASTING: &'static [&'static str] =
         &["online", "present", "possible", "offline", "kernel_max"];
+
+    // The kernel takes topology, caches and frequencies away with a CPU.
+    const OFFLINE: &'static [&'static str] = &[
+        ONLINE,
+        "driver",
+        "firmware_node",
+        "of_node",
+        "power",
+        "subsystem",
+        "uevent",
+    ];
+
+    fn withholds(&self, name: &str) -> bool {
+        name == THERMAL_THROTTLE && !self.thermal_throttle
+    }
 
     fn text(
         &self,
@@ -53,8 +92,9 @@ impl HostTree for SysCpu {
         out: &mut Vec<u8>,
     ) -> Result<bool, ViewError> {
         match names {
-            ["online" | "present" | "possible" | "enabled"] => seen.push_cpus(out)?,
-            ["offline"] => out.push(b'\n'),
+            ["online" | "present" | "enabled"] => seen.push_cpus(out)?,
+            ["offline"] => seen.push_offline_cpus(out)?,
+            [_, ONLINE] if seen.is_made_up(&names.join("/"))? => out.extend_from_slice(b"0\n"),
             ["isolated" | "nohz_full"] | [.., "cache", _, "shared_cpu_list"] => {
                 seen.push_cpu_list(names, out)?;
             }

@@ -8,8 +8,8 @@
 //! 2-3
 //! ```
 //!
-//! - sets of nodes are those of the host, the visible ones of them; `has_cpu` those with a visible
-//!   CPU;
+//! - sets of nodes are those of the host, the visible ones of them, but for `possible`, which is the
+//!   host's: getcpu(2) can report any of these. `has_cpu` are those with a visible CPU;
 //! - `nodeN` is there for visible nodes, in it the links `cpuN` to visible CPUs, and a column of
 //!   `distance` for each visible node;
 //! - `meminfo` and `hugepages`: see [`meminfo`];
@@ -25,8 +25,8 @@ use std::sync::Arc;
 use vistafs_text::{CpuSet, flat_keyed, number_words};
 use vistafs_view::{Provider, Source, ViewError, ViewSpec, inventory};
 
-use crate::memory_fields::UnknownFields;
 use crate::sys_tree::{HostTree, Seen, SysTree, cpu_list, numbered};
+use crate::unknown_fields::UnknownFields;
 
 inventory::submit! {
     ViewSpec {
@@ -68,7 +68,7 @@ impl HostTree for SysNode {
                 let nodes = with_visible_cpus(seen)?;
                 push_list(&nodes, out);
             }
-            ["online" | "possible"] => push_nodes(names, seen, out)?,
+            ["online"] => push_nodes(names, seen, out)?,
             [name] if name.starts_with("has_") => push_nodes(names, seen, out)?,
             [_, "cpulist"] => seen.push_cpu_list(names, out)?,
             [_, "cpumap"] => seen.push_cpu_mask(names, out)?,

@@ -3,7 +3,9 @@
 //!
 //! Callers on the host find the directory as it is. Callers in containers find
 //!
-//! - entries about a CPU or node (`cpu3`, `node1`, `policy4`) only where that is theirs,
+//! - entries about a CPU or node (`cpu3`, `node1`, `policy4`) only where that is theirs; the
+//!   directory of a hidden CPU can stay, as that of a CPU that is offline ([`HostTree::OFFLINE`]),
+//! - none of the entries that [`HostTree::withholds`],
 //! - the files that [`HostTree::text`] makes anew, and
 //! - all else byte for byte as the host has it.
 //!
@@ -24,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use vistafs_host::{FileKind, Host};
+use vistafs_host::{FileKind, FileStat, Host};
 use vistafs_view::{Access, Errno, NodeAttributes, NodeId, NodeKind, Request, TreeView, ViewError};
 
 use known_paths::KnownPaths;
@@ -40,6 +42,16 @@ pub(crate) trait HostTree: Debug + Send + Sync + 'static {
     /// Files in it that every caller finds, as long as the kernel runs.
     const LASTING: &'static [&'static str];
 
+    /// What the directory `cpuN` of a hidden CPU keeps, as far as the host has it, and always
+    /// [`ONLINE`]. Empty: the directory is hidden as well.
+    const OFFLINE: &'static [&'static str] = &[];
+
+    /// Whether containers are not shown an entry of this name, wherever it is.
+    fn withholds(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
     /// Appends the text of the file at `names` below the top for a container, where that is not the
     /// host's; `false`: it is.
     fn text(
@@ -49,6 +61,10 @@ pub(crate) trait HostTree: Debug + Send + Sync + 'static {
         out: &mut Vec<u8>,
     ) -> Result<bool, ViewError>;
 }
+
+/// The file in the directory of a CPU that shows whether it is online. The kernel has none for a CPU
+/// that cannot be unplugged, so that of a hidden CPU may be there for containers only.
+pub(crate) const ONLINE: &str = "online";
 
 /// Serves a directory of the host.
 #[derive(Debug)]
@@ -61,7 +77,7 @@ impl<T: HostTree> SysTree<T> {
     pub(crate) fn new(tree: T) -> Self {
         Self {
             tree,
-            paths: KnownPaths::new(T::TOP),
+            paths: KnownPaths::new(T::TOP, (!T::OFFLINE.is_empty()).then_some(ONLINE)),
         }
     }
 
@@ -72,25 +88,69 @@ impl<T: HostTree> SysTree<T> {
         node: NodeId,
     ) -> Result<(Arc<str>, Option<Seen<'r>>), ViewError> {
         let path = self.paths.get(request.host(), node).ok_or(STALE)?;
-        let mut seen = request.context().map(|cx| Seen::new(cx, T::TOP));
+        let mut seen = request
+            .context()
+            .map(|cx| Seen::new(cx, T::TOP, T::OFFLINE));
         if let Some(seen) = &mut seen
-            && !seen.shows(&path)?
+            && !self.shows(seen, &path)?
         {
             return Err(STALE);
         }
         Ok((path, seen))
     }
 
-    fn attributes_of(&self, host: &Host, path: &str) -> Result<NodeAttributes, Errno> {
-        let stat = host.root().stat(&below(T::TOP, path))?;
-        let mode = match stat.kind {
-            FileKind::File => stat.mode & !0o222,
-            _ => stat.mode,
-        };
+    /// Whether a container may see a path and all that is on the way to it.
+    fn shows(&self, seen: &mut Seen<'_>, path: &str) -> Result<bool, ViewError> {
+        let mut parent_end = 0;
+        for name in path.split('/') {
+            let parent = path.get(..parent_end).unwrap_or_default();
+            if !self.shows_entry(seen, parent.trim_end_matches('/'), name)? {
+                return Ok(false);
+            }
+            parent_end += name.len() + 1;
+        }
+        Ok(true)
+    }
+
+    fn shows_entry(
+        &self,
+        seen: &mut Seen<'_>,
+        parent: &str,
+        name: &str,
+    ) -> Result<bool, ViewError> {
+        Ok(!self.tree.withholds(name) && seen.shows_entry(parent, name)?)
+    }
+
+    /// The attributes of a path that the caller may see.
+    fn attributes_of(
+        &self,
+        host: &Host,
+        seen: Option<&mut Seen<'_>>,
+        path: &str,
+    ) -> Result<NodeAttributes, ViewError> {
+        let mut stat = host.root().stat(&below(T::TOP, path));
+        if let (Err(Errno::NOENT), Some(seen)) = (&stat, seen)
+            && seen.is_made_up(path)?
+        {
+            // It goes with the directory that it is in.
+            let directory = path.trim_end_matches(ONLINE).trim_end_matches('/');
+            let directory = host.root().stat(&below(T::TOP, directory));
+            stat = directory.map(|directory| FileStat {
+                kind: FileKind::File,
+                mode: 0o444,
+                size: host.page_size(),
+                ..directory
+            });
+        }
+        let stat = stat.map_err(ViewError::Answer)?;
         Ok(NodeAttributes {
-            id: self.paths.id(path).ok_or(Errno::NOENT)?,
-            kind: node_kind(stat.kind).ok_or(Errno::NOENT)?,
-            mode,
+            id: self.paths.id(path).ok_or(NO_ENTRY)?,
+            kind: node_kind(stat.kind).ok_or(NO_ENTRY)?,
+            // Nothing can be written.
+            mode: match stat.kind {
+                FileKind::File => stat.mode & !0o222,
+                _ => stat.mode,
+            },
             uid: stat.uid,
             gid: stat.gid,
             size: stat.size,
@@ -143,17 +203,16 @@ impl<T: HostTree> TreeView for SysTree<T> {
         name: &OsStr,
     ) -> Result<NodeAttributes, ViewError> {
         let host = request.host();
-        let (parent, seen) = self.find(request, parent)?;
+        let (parent, mut seen) = self.find(request, parent)?;
         let name = name.to_str().filter(|name| is_one_component(name));
         let mut name = name.ok_or(NO_ENTRY)?.to_owned();
-        if let Some(mut seen) = seen {
+        if let Some(seen) = &mut seen {
             name = seen.host_name(&name)?.ok_or(NO_ENTRY)?;
-            if !seen.shows_entry(&parent, &name)? {
+            if !self.shows_entry(seen, &parent, &name)? {
                 return Err(NO_ENTRY);
             }
         }
-        let found = self.attributes_of(host, &joined(&parent, &name));
-        found.map_err(ViewError::Answer)
+        self.attributes_of(host, seen.as_mut(), &joined(&parent, &name))
     }
 
     fn attributes(
@@ -162,8 +221,12 @@ impl<T: HostTree> TreeView for SysTree<T> {
         node: NodeId,
     ) -> Result<NodeAttributes, ViewError> {
         let host = request.host();
-        let (path, _) = self.find(request, node)?;
-        self.attributes_of(host, &path).map_err(gone)
+        let (path, mut seen) = self.find(request, node)?;
+        let found = self.attributes_of(host, seen.as_mut(), &path);
+        found.map_err(|error| match error {
+            ViewError::Answer(errno) => gone(errno),
+            error => error,
+        })
     }
 
     fn list(
@@ -175,13 +238,24 @@ impl<T: HostTree> TreeView for SysTree<T> {
         let host = request.host();
         let (parent, mut seen) = self.find(request, node)?;
         let entries = host.root().entries(&below(T::TOP, &parent));
-        for entry in entries.map_err(gone)? {
+        let entries = entries.map_err(gone)?;
+        if let Some(seen) = &mut seen {
+            let made_up = joined(&parent, ONLINE);
+            let has_it = entries.iter().any(|entry| entry.name == ONLINE);
+            if !has_it
+                && seen.is_made_up(&made_up)?
+                && let Some(id) = self.paths.id(&made_up)
+            {
+                found(OsStr::new(ONLINE), id, NodeKind::File);
+            }
+        }
+        for entry in entries {
             let (Some(name), Some(kind)) = (entry.name.to_str(), node_kind(entry.kind)) else {
                 continue;
             };
             let mut shown = name.to_owned();
             if let Some(seen) = &mut seen {
-                if !seen.shows_entry(&parent, name)? {
+                if !self.shows_entry(seen, &parent, name)? {
                     continue;
                 }
                 shown = seen.shown_name(name)?;
@@ -204,11 +278,12 @@ impl<T: HostTree> TreeView for SysTree<T> {
         if access.write {
             return Err(ViewError::Answer(Errno::ROFS));
         }
-        if seen.is_some() {
-            let stat = host.root().stat(&below(T::TOP, &path)).map_err(gone)?;
-            if stat.mode & 0o004 == 0 {
-                return Err(ViewError::Answer(Errno::ACCESS));
-            }
+        // One that is made up is not there on the host, and is for everybody.
+        if seen.is_some()
+            && let Ok(stat) = host.root().stat(&below(T::TOP, &path))
+            && stat.mode & 0o004 == 0
+        {
+            return Err(ViewError::Answer(Errno::ACCESS));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
 //!
 //! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
-//! command in a virtual machine; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
+//! command in a virtual machine; `soak` attacks vistafs from containers; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
 //! `header` the header of plugins, and `new-plugin` a plugin to begin from.
 
 mod bench;
@@ -18,6 +18,7 @@ mod plugins;
 mod program;
 mod recipe;
 mod run;
+mod soak;
 mod test;
 mod vm;
 mod work_dir;
@@ -41,6 +42,7 @@ enum Task {
     Deb(deb::DebArgs),
     Header(header::HeaderArgs),
     NewPlugin(new_plugin::NewPluginArgs),
+    Soak(soak::SoakArgs),
     Vm(vm::VmArgs),
 }
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Task::Deb(args) => args.run(),
         Task::Header(args) => args.run(),
         Task::NewPlugin(args) => args.run(),
+        Task::Soak(args) => args.run(),
         Task::Vm(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -40,6 +40,18 @@ pub(crate) const FAST_BENCH: Program = Program {
     name: "vistafs-bench",
 };
 
+/// What attacks vistafs for a while.
+pub(crate) const SOAK: Program = Program {
+    cargo: &[
+        "build",
+        "--package",
+        "vistafs-tests",
+        "--bin",
+        "vistafs-soak",
+    ],
+    name: "vistafs-soak",
+};
+
 impl Program {
     /// Builds it and returns its path, which cargo alone knows.
     pub(crate) fn build(&self) -> Result<PathBuf> {

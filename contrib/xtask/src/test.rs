@@ -47,7 +47,7 @@ enum Suite {
     Any,
     /// Tests that need root and /dev/fuse, on this machine.
     Machine,
-    /// Tests in virtual machines, one for each cgroup layout.
+    /// Tests in virtual machines: one for each cgroup layout, and one with container hosts.
     Vm,
 }
 
@@ -55,7 +55,13 @@ enum Suite {
 const GUESTS: usize = 2;
 
 /// The guests in the order in which they start: those that take longest come first.
-const ORDER: [Layout; 4] = [Layout::V2On612, Layout::V2, Layout::V1, Layout::Hybrid];
+const ORDER: [Layout; 5] = [
+    Layout::V2On612,
+    Layout::V2,
+    Layout::V1,
+    Layout::Hosts,
+    Layout::Hybrid,
+];
 
 impl TestArgs {
     pub(crate) fn run(self) -> Result<ExitCode> {
@@ -176,10 +182,8 @@ impl TestArgs {
     fn prepare_images(&self, report: &Report) -> bool {
         let mut is_ready = false;
         report.suite("images", || {
-            for layout in self.layouts() {
-                if let Err(error) = vm::prepare(layout) {
-                    return Ok(Outcome::missing(format!("no virtual machine: {error:#}")));
-                }
+            if let Err(error) = vm::prepare(&self.layouts()) {
+                return Ok(Outcome::missing(format!("no virtual machine: {error:#}")));
             }
             is_ready = true;
             Ok(Outcome::nothing())

@@ -4,22 +4,26 @@
 //! [`kernel`]), gets files, runs one command as root under a real systemd, gives files back, and is
 //! gone. Nothing that happens in it changes the image.
 
+mod accel;
 mod boot;
 mod cache;
 mod cli;
 mod container;
+mod hosts;
 mod image;
 mod job;
 mod kernel;
 mod layout;
 mod mirror;
+mod progress;
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use boot::RunFiles;
 pub(crate) use cli::{VmArgs, quote};
@@ -55,7 +59,7 @@ impl Vm {
     pub(crate) fn new(layout: Layout) -> Vm {
         Vm {
             layout,
-            memory_mib: 1536,
+            memory_mib: layout.memory_mib(),
             cpus: 2,
             timeout: Duration::from_secs(25 * 60),
             prefix: String::new(),
@@ -65,7 +69,7 @@ impl Vm {
     /// Boots, runs the job, and returns the exit status of its command.
     pub(crate) fn run(&self, job: &Job, mut on_line: impl FnMut(&str) + Send) -> Result<i32> {
         // Before there is a console whose end would be shown.
-        prepare(self.layout)?;
+        prepare(&[self.layout])?;
         let work = WorkDir::new()?;
         let console = work.path.join("console.log");
         let mut outcome = self.run_in(&work.path, job, &console, &mut on_line);
@@ -109,13 +113,32 @@ impl Vm {
     }
 }
 
-/// Makes sure of what booting that layout takes, so that a machine without the means (no qemu, no
-/// network) can be told from a failure of the guest.
-pub(crate) fn prepare(layout: Layout) -> Result<()> {
+/// Builds what booting those layouts takes, so that a machine without the means (no qemu, no network) is
+/// distinguished from a failure of a guest. All images are built at the same time.
+pub(crate) fn prepare(layouts: &[Layout]) -> Result<()> {
     if !run::is_there("qemu-system-x86_64") {
         bail!("no qemu-system-x86_64");
     }
-    image::root()?;
-    layout.kernel().files()?;
-    Ok(())
+    let log = run::log();
+    let log = &log;
+    thread::scope(|scope| {
+        let mut builds = Vec::new();
+        for layout in layouts {
+            let builds_of_layout = [
+                scope.spawn(move || {
+                    run::log_to(log.clone());
+                    layout.root().map(drop)
+                }),
+                scope.spawn(move || {
+                    run::log_to(log.clone());
+                    layout.kernel().files().map(drop)
+                }),
+            ];
+            builds.extend(builds_of_layout);
+        }
+        for build in builds {
+            build.join().map_err(|_| anyhow!("a build panicked"))??;
+        }
+        Ok(())
+    })
 }

@@ -16,7 +16,7 @@ use crate::{Hierarchy, Version};
 
 /// Deeper than any runtime goes. A tenant decides how deep its tree is, and each level is held: at
 /// some depth it is its own problem.
-const DEEPEST: usize = 128;
+pub(crate) const DEEPEST: usize = 128;
 
 /// A cgroup, from itself up to the child of the hierarchy's root.
 #[derive(Debug)]

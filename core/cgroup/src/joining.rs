@@ -13,8 +13,8 @@ use rustix::io::Errno;
 use vistafs_host::{Dir, HostError};
 use vistafs_text::pid_cgroup;
 
+use crate::cgroup::DEEPEST;
 use crate::locate::is_in;
-use crate::standing::DEEPEST;
 use crate::{Cgroup, Version};
 
 impl Cgroup {

@@ -51,4 +51,4 @@ pub use memory::{
 };
 pub use role::Role;
 pub use standing::Standing;
-pub use tasks::{Tasks, ThreadStates};
+pub use tasks::{MOST_CGROUPS, Tasks, ThreadStates};

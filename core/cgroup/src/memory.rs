@@ -123,8 +123,11 @@ pub struct MemoryFigures {
     pub usage: u64,
     /// Statistics.
     pub stat: MemoryStat,
-    /// What the tightest *ancestor* can still give: its limit less its usage, plus what it can
-    /// take back. `Max` when no ancestor has a limit.
+    /// What it can still use before it is throttled: memory.high less its usage, plus what can be
+    /// taken back. `Max` when nothing throttles it.
+    pub headroom: Limit,
+    /// What the tightest *ancestor* can still give: the least of its limit and memory.high less its
+    /// usage, plus what it can take back. `Max` when no ancestor has either.
     pub ancestors_headroom: Limit,
     /// Swap.
     pub swap: SwapFigures,
@@ -142,6 +145,8 @@ impl MemoryFigures {
 pub(crate) trait Level {
     /// Its own limit; `None`: the controller is not there.
     fn limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
+    /// Above so much its tasks are throttled.
+    fn high(&self, text: &mut Vec<u8>) -> Result<Limit, HostError>;
     /// Bytes in use; `None`: not counted.
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError>;
     /// Statistics.
@@ -247,22 +252,19 @@ impl Memory {
         levels: &[L],
         text: &'t mut Vec<u8>,
     ) -> Result<Option<MemoryCounters<'t>>, HostError> {
-        let mut found = None;
         for level in levels {
-            if level.stat_file().read(text)? {
-                found = Some(level);
-                break;
+            let statistics = level.stat_file();
+            // Once: it is the dearest of all files.
+            if !statistics.read(text)? {
+                continue;
             }
+            let oom_kills = level.oom_kills(&mut Vec::new())?;
+            return MemoryCounters::parse(text, oom_kills, L::counter)
+                .map(Some)
+                .map_err(|source| HostError::malformed(&statistics.path(), source));
         }
-        let Some(level) = found else {
-            self.cgroup.ensure_alive()?;
-            return Ok(None);
-        };
-        let oom_kills = level.oom_kills(text)?;
-        level.stat_file().read_required(text)?;
-        MemoryCounters::parse(text, oom_kills, L::counter)
-            .map(Some)
-            .map_err(|source| HostError::malformed(&level.stat_file().path(), source))
+        self.cgroup.ensure_alive()?;
+        Ok(None)
     }
 
     /// Use by node of memory. Empty: the kernel does not keep it for the cgroup that is charged.
@@ -366,8 +368,13 @@ impl Memory {
                 {
                     own.swap.set_limit(now);
                 }
+                let high = match wanted.statistics {
+                    true => level.high(text)?,
+                    false => Limit::Max,
+                };
                 figures = Some(MemoryFigures {
                     limit,
+                    headroom: headroom(high, own.usage, own.stat.reclaimable()),
                     usage: own.usage,
                     stat: own.stat,
                     ancestors_headroom: Limit::Max,
@@ -378,13 +385,17 @@ impl Memory {
             if limit != Limit::Max {
                 known.limit = known.limit.min(limit);
             }
-            if limit != Limit::Max && wanted.headroom {
+            let bound = match wanted.headroom {
+                true => limit.min(level.high(text)?),
+                false => Limit::Max,
+            };
+            if bound != Limit::Max {
                 let charged = MemoryWanted {
                     statistics: true,
                     ..MemoryWanted::USAGE
                 };
                 let (charged, _) = self.charged((height, level), charged, facts, text)?;
-                let left = headroom(limit, charged.usage, charged.stat.reclaimable());
+                let left = headroom(bound, charged.usage, charged.stat.reclaimable());
                 known.ancestors_headroom = known.ancestors_headroom.min(left);
             }
             if let SwapFigures::Apart { limit: swap, .. } | SwapFigures::Pool { limit: swap, .. } =
@@ -413,7 +424,37 @@ fn headroom(limit: Limit, usage: u64, reclaimable: u64) -> Limit {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+
     use super::*;
+
+    #[test]
+    fn statistics_are_read_once_for_the_counters() {
+        let dir = tempfile::tempdir().unwrap();
+        let cgroup = dir.path().join("c/one");
+        std::fs::create_dir_all(&cgroup).unwrap();
+        std::fs::write(cgroup.join("memory.stat"), "anon 1\npgfault 7\n").unwrap();
+        std::fs::write(cgroup.join("memory.events"), "oom_kill 3\n").unwrap();
+        let mounts = b"30 1 0:30 / /c rw - cgroup2 cgroup2 rw\n";
+        let hierarchies = crate::Hierarchies::discover(mounts, dir.path()).unwrap();
+        let located = hierarchies.locate_path(std::path::Path::new("/one"));
+        let memory = Memory::new(located.unwrap().in_hierarchy(0).unwrap());
+
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&watch, &cgroup, WatchFlags::ACCESS).unwrap();
+        let mut text = Vec::new();
+        assert!(memory.counters(&mut text).unwrap().is_some());
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        let mut read = Vec::new();
+        while let Ok(event) = events.next() {
+            let name = event.file_name().unwrap().to_str().unwrap();
+            if read.last().is_none_or(|last| last != name) {
+                read.push(name.to_owned());
+            }
+        }
+        assert_eq!(read, ["memory.stat", "memory.events"]);
+    }
 
     #[test]
     fn headroom_is_never_more_than_the_limit() {

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use vistafs_host::Dir;
 
 use crate::Cgroup;
+use crate::cgroup::DEEPEST;
 
 /// Where a directory is, seen from a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +24,6 @@ pub enum Standing {
     /// Anywhere else: not for this container.
     Elsewhere,
 }
-
-/// Deeper than this nobody's directories are looked for.
-pub(crate) const DEEPEST: usize = 1024;
 
 impl Cgroup {
     /// Where a directory of the same hierarchy stands.

@@ -1,11 +1,14 @@
 //! The tasks of a cgroup and of all below it.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use vistafs_host::{Dir, HostError, KeptFile, Shape};
 use vistafs_text::number;
 
+use crate::cgroup::DEEPEST;
 use crate::v1::cgroupstats::CgroupStats;
 use crate::{Cgroup, Version};
 
@@ -46,13 +49,16 @@ impl Tasks {
         }
     }
 
-    /// Calls `found` with each process. Cgroups that go meanwhile are passed over.
+    /// Calls `found` with each process, until it breaks. Cgroups that go meanwhile are passed over.
     ///
     /// # Errors
-    /// When the top one cannot be read.
-    pub fn processes(&self, found: &mut dyn FnMut(u32)) -> Result<(), HostError> {
+    /// When the top one cannot be read; `Io` with EOVERFLOW for more than [`MOST_CGROUPS`].
+    pub fn processes(
+        &self,
+        found: &mut dyn FnMut(u32) -> ControlFlow<()>,
+    ) -> Result<(), HostError> {
         walk(&self.top, "cgroup.procs", &mut |_, pids| {
-            pids.iter().for_each(|pid| found(*pid));
+            pids.iter().try_for_each(|pid| found(*pid))
         })
     }
 
@@ -62,7 +68,10 @@ impl Tasks {
     /// When the top one cannot be read.
     pub(crate) fn count(&self) -> Result<usize, HostError> {
         let mut threads = 0;
-        walk(&self.top, self.list(), &mut |_, tids| threads += tids.len())?;
+        walk(&self.top, self.list(), &mut |_, tids| {
+            threads += tids.len();
+            ControlFlow::Continue(())
+        })?;
         Ok(threads)
     }
 
@@ -81,13 +90,14 @@ impl Tasks {
         };
         walk(&self.top, self.list(), &mut |dir, tids| {
             if tids.is_empty() {
-                return;
+                return ControlFlow::Continue(());
             }
             let told = stats.as_ref().and_then(|stats| stats.of(dir));
             found(
                 tids,
                 told.filter(|told| told.threads() >= tids.len() as u64),
             );
+            ControlFlow::Continue(())
         })
     }
 
@@ -99,15 +109,19 @@ impl Tasks {
     }
 }
 
+/// Cgroups that are walked of one container. The kernel takes about 30 µs for each, so the walk ends within
+/// seconds; a longer one would have the supervisor take the worker for stuck.
+pub const MOST_CGROUPS: usize = 1 << 15;
+
 /// Reads `name` in `dir` and in all directories below it, without recursion: a tenant decides how
-/// deep its tree is.
+/// deep its tree is. Ends early when `found` breaks.
 fn walk(
     dir: &Arc<Dir>,
     name: &'static str,
-    found: &mut dyn FnMut(&Dir, &[u32]),
+    found: &mut dyn FnMut(&Dir, &[u32]) -> ControlFlow<()>,
 ) -> Result<(), HostError> {
     let (mut text, mut numbers) = (Vec::new(), Vec::new());
-    let mut read = |dir: &Arc<Dir>| -> Result<(), HostError> {
+    let mut read = |dir: &Arc<Dir>| -> Result<ControlFlow<()>, HostError> {
         // EOPNOTSUPP: a threaded cgroup has no cgroup.procs of its own.
         let file = KeptFile::new(Arc::clone(dir), name, Shape::Records);
         match file.file().read(&mut text) {
@@ -119,21 +133,34 @@ fn walk(
         let lines = text.split(|&b| b == b'\n');
         numbers.clear();
         numbers.extend(lines.filter_map(number::parse_u32).filter(|&n| n > 0));
-        found(dir, &numbers);
-        Ok(())
+        Ok(found(dir, &numbers))
     };
-    read(dir)?;
-    let mut rest = children(dir);
-    while let Some(child) = rest.pop() {
-        if read(&child).is_ok() {
-            rest.append(&mut children(&child));
+    if read(dir)?.is_break() {
+        return Ok(());
+    }
+    let mut left = MOST_CGROUPS;
+    // Names, and not directories: a descriptor for each child would be as many as the tenant likes.
+    let mut rest = vec![(Arc::clone(dir), dir.subdirectories().unwrap_or_default())];
+    while let Some((parent, names)) = rest.last_mut() {
+        let Some(name) = names.pop() else {
+            rest.pop();
+            continue;
+        };
+        let Ok(child) = parent.subdir(Path::new(&name)).map(Arc::new) else {
+            continue;
+        };
+        left -= 1;
+        if left == 0 || rest.len() > DEEPEST {
+            return Err(HostError::from_errno(Errno::OVERFLOW, dir.path()));
+        }
+        match read(&child) {
+            Ok(ControlFlow::Continue(())) => {
+                let names = child.subdirectories().unwrap_or_default();
+                rest.push((child, names));
+            }
+            Ok(ControlFlow::Break(())) => return Ok(()),
+            Err(_) => {}
         }
     }
     Ok(())
-}
-
-fn children(dir: &Dir) -> Vec<Arc<Dir>> {
-    let names = dir.subdirectories().unwrap_or_default();
-    let open = |name| dir.subdir(Path::new(&name)).ok().map(Arc::new);
-    names.into_iter().filter_map(open).collect()
 }

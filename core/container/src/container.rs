@@ -16,7 +16,9 @@ use vistafs_host::{Host, HostError};
 use vistafs_text::time_offsets::Offset;
 use vistafs_text::{CpuSet, Limit};
 
+use crate::account::Account;
 use crate::kept::{Keeper, Kept, Lasting};
+use crate::pace::Pace;
 use crate::states::States;
 use crate::task_counts::{self, CountedTasks};
 use crate::visible_cpus::visible;
@@ -42,6 +44,7 @@ pub struct Container {
     keeper: Keeper,
     mark: ContainerKey,
     counted: CountedTasks,
+    account: Arc<Account>,
 }
 
 /// How long what a container uses counts as of one instant: no more than a tick of most kernels.
@@ -82,12 +85,24 @@ impl Container {
             states: Arc::default(),
             moves: 0,
             counted: CountedTasks::default(),
+            account: Account::new(&Arc::default(), Pace::unknown(), 1),
         }
     }
 
     /// The same container, of which more is remembered than this process can.
     pub(crate) fn kept_by(self, keeper: Keeper) -> Self {
         Self { keeper, ..self }
+    }
+
+    /// The same container, which is charged to its tenant.
+    pub(crate) fn with_account(self, account: Arc<Account>) -> Self {
+        Self { account, ..self }
+    }
+
+    /// What it is charged to.
+    #[must_use]
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     pub(crate) fn keeper(&self) -> &Keeper {
@@ -119,6 +134,7 @@ impl Container {
             states: Arc::clone(&self.states),
             moves: self.moves + 1,
             keeper: self.keeper.clone(),
+            account: Arc::clone(&self.account),
             ..Self::new(hierarchies, located, self.start, self.boottime_offset)
         }
     }
@@ -134,6 +150,12 @@ impl Container {
     #[must_use]
     pub fn cgroups(&self) -> &Located {
         &self.located
+    }
+
+    /// Whether it has a cgroup of its own in any hierarchy; without one it cannot be distinguished from the host.
+    #[must_use]
+    pub fn has_own_cgroup(&self) -> bool {
+        self.located.iter().any(|cgroup| !cgroup.is_root())
     }
 
     /// Whether its cgroups are still there.
@@ -239,6 +261,17 @@ impl Container {
         text: &mut Vec<u8>,
     ) -> Result<Option<CpuUsage>, HostError> {
         self.cpu.usage(per_cpu, instant(host), text)
+    }
+
+    /// Returns the CPU time that it used while it was running. `None`: the kernel does not count it.
+    pub(crate) fn cpu_time(&self, host: &Host) -> Result<Option<Duration>, HostError> {
+        let Some(usage) = self.cpu_usage(&mut Vec::new(), host, &mut Vec::new())? else {
+            return Ok(None);
+        };
+        let used = Duration::from_nanos(usage.user.saturating_add(usage.system));
+        // Its cgroups may be older than it.
+        let cpus = u32::try_from(host.online_cpus()?.len()).unwrap_or(u32::MAX);
+        Ok(Some(used.min(self.age(host).saturating_mul(cpus))))
     }
 
     /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.
@@ -350,6 +383,17 @@ impl Container {
     ) -> Result<Option<TaskCounts>, HostError> {
         let counts = |tasks| self.counted.get(|| self.count(host, tasks, asker));
         self.tasks().map(counts).transpose()
+    }
+
+    /// Whether [`task_counts`](Self::task_counts) would walk all its cgroups and threads now.
+    #[must_use]
+    pub fn must_count_tasks(&self) -> bool {
+        !self.has_no_tasks() && !self.counted.is_fresh()
+    }
+
+    /// Whether it is known that no hierarchy tells its threads from the host's.
+    pub(crate) fn has_no_tasks(&self) -> bool {
+        matches!(self.tasks.get(), Some(None))
     }
 
     /// As [`task_counts`](Self::task_counts), of this instant.

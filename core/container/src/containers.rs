@@ -4,7 +4,7 @@
 //! The two tables are locked for a look-up, an insertion or a removal only, never over a system
 //! call. Two callers of a new container may both find it out; the first one's answer is kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -17,10 +17,14 @@ use vistafs_host::{HeldNamespace, Host, HostError, NamespaceKey, NamespaceKind, 
 use vistafs_tables::RcuMap;
 use vistafs_text::time_offsets::Offset;
 
+use crate::account::{Account, Tenant};
+use crate::budgets;
 use crate::callers::Callers;
 use crate::eldest::{eldest, outermost_start};
 use crate::kept::{Keeper, Origin};
-use crate::lifetime::Lifetimes;
+use crate::lifetime::{Lifetimes, Watch};
+use crate::offload::Offload;
+use crate::pace::Pace;
 use crate::{Container, ContainerError};
 
 /// How long a pid namespace's init is taken to stay in its cgroup.
@@ -35,9 +39,22 @@ pub enum Caller {
     Inside(Arc<Container>),
 }
 
+/// What can be said of a caller without waiting for anything that a container can prolong.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// [`Containers::caller`] would find this at once.
+    Found(Caller),
+    /// It would have to find the container out, or to look where the container's init is now. That costs
+    /// what the tenant has made it cost, so it runs in the tenant's queue.
+    Unknown(Arc<Account>),
+}
+
 #[derive(Debug)]
 struct Known {
     container: Arc<Container>,
+    tenant: Tenant,
+    // The process whose end is the container's.
+    watch: Mutex<Option<Watch>>,
     // Else its eldest process stands in for it.
     has_own_init: bool,
     // Keep the inode numbers of the key from being given to other namespaces.
@@ -52,6 +69,14 @@ struct FollowedInit {
     seen: Mutex<(Instant, Vec<u8>)>,
 }
 
+/// What is kept for a tenant.
+#[derive(Debug, Default)]
+struct OfTenant {
+    account: Weak<Account>,
+    // Its keys in `known`, the oldest first.
+    keys: VecDeque<NamespaceKey>,
+}
+
 /// Every container that has asked and lives.
 #[derive(Debug)]
 pub struct Containers {
@@ -63,6 +88,9 @@ pub struct Containers {
     by_path: RwLock<HashMap<PathBuf, Arc<Container>>>,
     // Of cgroup namespaces: callers in several pid namespaces may be in one.
     by_cgroups: RwLock<HashMap<Vec<u64>, Weak<Container>>>,
+    tenants: Mutex<HashMap<Tenant, OfTenant>>,
+    host_account: Arc<Account>,
+    offload: Arc<Offload>,
     lifetimes: Lifetimes,
     handover: Option<Arc<Handover>>,
     // What others let go of when all is settled.
@@ -95,6 +123,7 @@ impl Containers {
     ) -> Result<Arc<Self>, HostError> {
         let own = NamespaceKey::of_self(&host)?;
         let watched = Lifetimes::new_set()?;
+        let offload = Arc::<Offload>::default();
         Ok(Arc::new_cyclic(|containers| Self {
             host,
             hierarchies,
@@ -103,6 +132,9 @@ impl Containers {
             known: RcuMap::default(),
             by_path: RwLock::default(),
             by_cgroups: RwLock::default(),
+            tenants: Mutex::default(),
+            host_account: Account::new(&offload, Pace::default(), 0),
+            offload,
             lifetimes: Lifetimes::new(containers.clone(), watched),
             handover,
             spare: OnceLock::new(),
@@ -144,22 +176,107 @@ impl Containers {
         self.len() == 0
     }
 
-    /// Who the thread `tid` is (a number of vistafs's own pid namespace).
+    /// The account of callers on the host.
+    #[must_use]
+    pub fn host_account(&self) -> &Arc<Account> {
+        &self.host_account
+    }
+
+    /// The pool of offload threads.
+    #[must_use]
+    pub fn offload(&self) -> &Arc<Offload> {
+        &self.offload
+    }
+
+    /// The accounts of containers that have asked, each with the cgroup path of one of its containers.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<(PathBuf, Arc<Account>)> {
+        let mut accounts: Vec<(PathBuf, Arc<Account>)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for (_, known) in self.known.entries() {
+            if seen.insert(Arc::as_ptr(known.container.account())) {
+                let account = Arc::clone(known.container.account());
+                accounts.push((known.container.path(), account));
+            }
+        }
+        accounts
+    }
+
+    /// The account of a cgroup that is named by its path.
+    #[must_use]
+    pub fn account_of_path(&self, path: &Path) -> Arc<Account> {
+        self.account_of(Tenant::named(path))
+    }
+
+    /// Whether the thread `tid` is in no container. The cost does not depend on what any container has made.
+    #[must_use]
+    pub fn is_on_host(&self, tid: u32) -> bool {
+        self.namespaces(tid).is_ok_and(|key| key == self.own)
+    }
+
+    /// Who the thread `tid` is, as far as that is known. The cost does not depend on what any container has
+    /// made, so a serving thread may ask.
+    ///
+    /// # Errors
+    /// [`ContainerError`], as [`caller`](Self::caller) would answer.
+    pub fn identify(&self, tid: u32) -> Result<Identity, ContainerError> {
+        let key = self.namespaces(tid)?;
+        if key == self.own {
+            return Ok(Identity::Found(Caller::Host));
+        }
+        match self.known.get(&key) {
+            Some(known) if known.is_due() => {
+                Ok(Identity::Unknown(Arc::clone(known.container.account())))
+            }
+            Some(known) => {
+                let container = Arc::clone(&known.container);
+                Ok(Identity::Found(Caller::Inside(container)))
+            }
+            None => {
+                let tenant = Tenant::of_task(&self.host, tid, key, self.own).map_err(gone)?;
+                Ok(Identity::Unknown(self.account_of(tenant)))
+            }
+        }
+    }
+
+    fn namespaces(&self, tid: u32) -> Result<NamespaceKey, ContainerError> {
+        if tid == 0 {
+            return Err(ContainerError::Invisible);
+        }
+        let key = self.callers.namespaces(&self.host, tid, self.own);
+        key.map_err(gone)
+    }
+
+    /// The account of a tenant, a new one if it has none.
+    fn account_of(&self, tenant: Tenant) -> Arc<Account> {
+        let mut tenants = self.tenants.lock();
+        let of_tenant = tenants.entry(tenant).or_default();
+        if let Some(account) = of_tenant.account.upgrade() {
+            return account;
+        }
+        let account = Account::new(&self.offload, Pace::unknown(), tenant.tag());
+        of_tenant.account = Arc::downgrade(&account);
+        account
+    }
+
+    /// Notes that a pair of namespaces is held for a tenant; those that have to be let go for it.
+    fn hold_for(&self, tenant: Tenant, key: NamespaceKey) -> Vec<NamespaceKey> {
+        let are_many = self.known.len() > budgets::NAMESPACES_OF_ALL;
+        let most = if are_many { 1 } else { budgets::NAMESPACES };
+        let mut tenants = self.tenants.lock();
+        let keys = &mut tenants.entry(tenant).or_default().keys;
+        keys.push_back(key);
+        let too_many = keys.len().saturating_sub(most);
+        keys.drain(..too_many).collect()
+    }
+
+    /// Who the thread `tid` is (a number of vistafs's own pid namespace). It may take what the tenant has
+    /// made it take: a serving thread asks [`identify`](Self::identify) first.
     ///
     /// # Errors
     /// [`ContainerError`]; never a guess.
     pub fn caller(&self, tid: u32) -> Result<Caller, ContainerError> {
-        if tid == 0 {
-            return Err(ContainerError::Invisible);
-        }
-        let gone = |error: HostError| match error {
-            HostError::NotFound { .. } => ContainerError::CallerGone,
-            error => error.into(),
-        };
-        let key = self
-            .callers
-            .namespaces(&self.host, tid, self.own)
-            .map_err(gone)?;
+        let key = self.namespaces(tid)?;
         if key == self.own {
             return Ok(Caller::Host);
         }
@@ -187,12 +304,15 @@ impl Containers {
             // next one would make it younger, and its counters go down.
             let begins = Container::NOT_YET;
             let container = Container::new(&self.hierarchies, located, begins, Offset::default());
-            return Ok(Arc::new(container));
+            return Ok(Arc::new(container.with_account(self.account_of_path(path))));
         };
         let keeper = Keeper::new(self.handover(), Origin::Path, &located.mark());
         let start = first_start(&keeper, start);
         let container = Container::new(&self.hierarchies, located, start, Offset::default());
-        let container = Arc::new(container.kept_by(keeper));
+        let container = container
+            .kept_by(keeper)
+            .with_account(self.account_of_path(path));
+        let container = Arc::new(container);
         self.forget_gone_paths();
         let mut by_path = self.by_path.write();
         // Another may have found it meanwhile. Of two with counters of their own, each would show what
@@ -229,6 +349,7 @@ impl Containers {
         let Some(known) = self.known.get(key) else {
             return;
         };
+        known.watch.lock().take();
         // The next one may end while it is being looked for.
         while !known.has_own_init
             && let Some((next, _)) = eldest(&self.host, known.container.cgroups(), Some(*key))
@@ -237,13 +358,29 @@ impl Containers {
                 .pidfd()
                 .and_then(|pidfd| self.lifetimes.watch(*key, pidfd));
             match watched {
-                Ok(()) => return,
+                Ok(watch) => {
+                    *known.watch.lock() = Some(watch);
+                    return;
+                }
                 Err(error) if error.is_not_found() => {}
                 Err(_) => break,
             }
         }
+        self.forget(key, &known);
+        log::debug!("container {} has ended", known.container.path().display());
+    }
+
+    /// Lets a pair of namespaces go, and its container with the last pair.
+    fn forget(&self, key: &NamespaceKey, known: &Arc<Known>) {
         self.callers.forget(key);
         self.known.remove(key);
+        let watch = known.watch.lock().take();
+        watch
+            .into_iter()
+            .for_each(|watch| self.lifetimes.unwatch(watch));
+        if let Some(of_tenant) = self.tenants.lock().get_mut(&known.tenant) {
+            of_tenant.keys.retain(|other| other != key);
+        }
         let is_same = |other: &Arc<Known>| Arc::ptr_eq(&other.container, &known.container);
         if !self.known.any(|_, other| is_same(other)) {
             known.container.keeper().give_up();
@@ -255,7 +392,6 @@ impl Containers {
                 by_cgroups.remove(&identity);
             }
         }
-        log::debug!("container {} has ended", known.container.path().display());
     }
 
     /// Lets go of who has ended unseen and of what nobody needs now, and makes those tables anew that were made
@@ -270,6 +406,8 @@ impl Containers {
         self.host.let_go_of_texts();
         self.known.make_anew();
         self.lifetimes.make_anew();
+        let is_used = |_: &Tenant, of: &mut OfTenant| of.account.strong_count() > 0;
+        self.tenants.lock().retain(is_used);
         let mut by_cgroups = self.by_cgroups.write();
         let all = std::mem::take(&mut *by_cgroups);
         by_cgroups.extend(all);
@@ -281,6 +419,8 @@ impl Containers {
         if member.namespaces()? != key {
             return Err(ContainerError::CallerGone);
         }
+        let tenant = Tenant::of(&member, key, self.own)?;
+        let account = self.account_of(tenant);
         let pid_namespace = member.hold_namespace(NamespaceKind::Pid)?;
         let cgroup_namespace = member.hold_namespace(NamespaceKind::Cgroup)?;
         let init = if key.pid == self.own.pid {
@@ -312,7 +452,7 @@ impl Containers {
         let has_own_init = own_init.is_some();
         let container = match &followed {
             // Where the cgroup namespace decides, all pid namespaces in it are one container.
-            None => self.of_cgroups(key, located, watched)?,
+            None => self.of_cgroups(key, located, watched, &account)?,
             Some(_) => {
                 let (start, offset) = (watched.start(&self.host)?, watched.boottime_offset()?);
                 let init = init.as_ref().ok_or(ContainerError::CallerGone)?;
@@ -320,7 +460,7 @@ impl Containers {
                 let keeper = Keeper::new(self.handover(), origin, &[]);
                 let start = first_start(&keeper, start);
                 let container = Container::new(&self.hierarchies, located, start, offset);
-                Arc::new(container.kept_by(keeper))
+                Arc::new(container.kept_by(keeper).with_account(account))
             }
         };
         let follows = followed.and_then(|text| {
@@ -331,6 +471,8 @@ impl Containers {
         });
         let fresh = Arc::new(Known {
             container,
+            tenant,
+            watch: Mutex::default(),
             has_own_init,
             _held: [pid_namespace, cgroup_namespace],
             follows,
@@ -338,10 +480,20 @@ impl Containers {
         let kept = self.known.get_or_insert_with(key, || Arc::clone(&fresh));
         if Arc::ptr_eq(&kept, &fresh) {
             log::debug!("container {} has asked", kept.container.path().display());
-            // Who cannot be watched must not be kept: it is found out anew the next time.
-            if let Err(error) = pidfd.and_then(|pidfd| self.lifetimes.watch(key, pidfd)) {
-                log::debug!("cannot watch it: {error}");
-                self.known.remove(&key);
+            // What cannot be watched must not be kept: it is found out again the next time.
+            match pidfd.and_then(|pidfd| self.lifetimes.watch(key, pidfd)) {
+                Ok(watch) => {
+                    *kept.watch.lock() = Some(watch);
+                    for oldest in self.hold_for(tenant, key) {
+                        if let Some(known) = self.known.get(&oldest) {
+                            self.forget(&oldest, &known);
+                        }
+                    }
+                }
+                Err(error) => {
+                    log::debug!("cannot watch it: {error}");
+                    self.known.remove(&key);
+                }
             }
         }
         Ok(Arc::clone(&kept.container))
@@ -353,6 +505,7 @@ impl Containers {
         key: NamespaceKey,
         located: Located,
         first: &Process,
+        account: &Arc<Account>,
     ) -> Result<Arc<Container>, HostError> {
         let identity = located.identity();
         if let Some(known) = self
@@ -373,7 +526,8 @@ impl Containers {
         let keeper = Keeper::new(self.handover(), Origin::Namespace, &located.mark());
         let start = first_start(&keeper, start);
         let container = Container::new(&self.hierarchies, located, start, first.boottime_offset()?);
-        let container = Arc::new(container.kept_by(keeper));
+        let container = container.kept_by(keeper).with_account(Arc::clone(account));
+        let container = Arc::new(container);
         let mut by_cgroups = self.by_cgroups.write();
         by_cgroups.retain(|_, kept| kept.strong_count() > 0);
         if let Some(known) = by_cgroups.get(&identity).and_then(Weak::upgrade) {
@@ -408,6 +562,8 @@ impl Containers {
         let init = Process::open(&self.host, followed.init.pid())?;
         let moved = Arc::new(Known {
             container: Arc::clone(&container),
+            tenant: known.tenant,
+            watch: Mutex::new(known.watch.lock().take()),
             has_own_init: known.has_own_init,
             _held: [
                 init.hold_namespace(NamespaceKind::Pid)?,
@@ -420,6 +576,22 @@ impl Containers {
         });
         self.known.insert_if(key, moved, |known| known.is_some());
         Ok(container)
+    }
+}
+
+impl Known {
+    /// Whether it is time to look where its init is.
+    fn is_due(&self) -> bool {
+        let seen = |init: &FollowedInit| init.seen.lock().0.elapsed() >= MOVES_SEEN_AFTER;
+        self.follows.as_ref().is_some_and(seen)
+    }
+}
+
+/// A task that is not there has ended.
+fn gone(error: HostError) -> ContainerError {
+    match error {
+        HostError::NotFound { .. } => ContainerError::CallerGone,
+        error => error.into(),
     }
 }
 

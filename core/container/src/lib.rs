@@ -14,6 +14,11 @@
 //! |---|---|
 //! | `containers.rs` | from a caller to its container; the cache of containers |
 //! | `callers.rs` | callers that ask again and again |
+//! | `account.rs` | what a tenant is charged for: its pace and its queues |
+//! | `pace.rs` | how much of the serving threads it takes |
+//! | `offload.rs` | the threads that serve what waits in queues |
+//! | `held.rs` | what its open files hold |
+//! | `budgets.rs` | what containers may take of the daemon |
 //! | `eldest.rs` | who stands in for an init |
 //! | `lifetime.rs` | forgetting containers that have ended |
 //! | `container.rs` | one container: its cgroups, age and limits |
@@ -26,26 +31,35 @@
 //! | `words.rs` | the numbers in a record of that |
 //! | `states.rs` | what views remember about a container |
 
+mod account;
+pub mod budgets;
 mod callers;
 mod container;
 mod containers;
 mod eldest;
 mod error;
+mod held;
 mod kept;
 mod lifetime;
 mod load;
 mod load_sampler;
+mod offload;
+mod pace;
 mod states;
 mod task_counts;
 mod thread_time;
 mod visible_cpus;
 pub mod words;
 
+pub use account::{Account, WaitsWithLock};
 pub use container::Container;
-pub use containers::{Caller, Containers, Settle};
+pub use containers::{Caller, Containers, Identity, Settle};
 pub use error::ContainerError;
+pub use held::{Charge, Held, Holds, OpenCount};
 pub use kept::Lasting;
 pub use load::Load;
 pub use load_sampler::LoadSampler;
+pub use offload::{Offload, Queue, Refused, Work};
+pub use pace::Pace;
 pub use task_counts::TaskCounts;
 pub use visible_cpus::CpuPolicy;

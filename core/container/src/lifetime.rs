@@ -29,6 +29,10 @@ struct Watched {
     by_token: HashMap<u64, (NamespaceKey, OwnedFd)>,
 }
 
+/// A process that is waited for.
+#[derive(Debug)]
+pub(crate) struct Watch(u64);
+
 /// What is waited for.
 #[derive(Debug)]
 pub(crate) struct Lifetimes {
@@ -55,7 +59,7 @@ impl Lifetimes {
     }
 
     /// Tells [`Containers::ended`] of `key` when the process of `pidfd` ends.
-    pub(crate) fn watch(&self, key: NamespaceKey, pidfd: OwnedFd) -> Result<(), HostError> {
+    pub(crate) fn watch(&self, key: NamespaceKey, pidfd: OwnedFd) -> Result<Watch, HostError> {
         let mut watched = self.watched.lock();
         let token = watched.next_token;
         watched.next_token += 1;
@@ -74,7 +78,12 @@ impl Lifetimes {
                 );
             }
         });
-        Ok(())
+        Ok(Watch(token))
+    }
+
+    /// Waits for it no longer.
+    pub(crate) fn unwatch(&self, Watch(token): Watch) {
+        self.take(token);
     }
 
     /// Makes the table anew, for as many as there are.

@@ -88,14 +88,23 @@ impl Series {
         Some(kept.averages)
     }
 
+    /// Whether its averages are being sampled.
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.kept
+            .lock()
+            .as_ref()
+            .is_some_and(|kept| kept.is_sampled)
+    }
+
     /// Enters the first count of a container that is not being sampled, and whether it is on the
-    /// caller to have it sampled now: only one of several at once is told so.
+    /// caller to have it sampled now: only one of several at once is told so. `past` is what the
+    /// averages begin with where none are known.
     pub(crate) fn begin(
         &self,
         container: &Arc<Container>,
         counts: TaskCounts,
-        now: Now,
-        rules: Rules,
+        past: Averages,
+        (now, rules): (Now, Rules),
     ) -> (Averages, bool) {
         let mut slot = self.kept.lock();
         let load = load_of(counts);
@@ -116,7 +125,7 @@ impl Series {
                 averages.add(now.tick.saturating_sub(tick), load);
                 averages
             }
-            _ => Averages::steady(load),
+            _ => past,
         };
         let kept = slot.insert(Kept {
             averages,
@@ -233,6 +242,14 @@ impl Rules {
             .div_ceil(self.period.as_nanos().max(1));
         u64::try_from(ticks).unwrap_or(u64::MAX >> 1).max(1)
     }
+}
+
+/// The averages that the kernel would have come to for a container of that age that has used so much CPU
+/// time. `None`: the kernel does not count
+/// it; then the averages are as if the container had always had as many threads as now.
+pub(crate) fn past(age: Duration, used: Option<Duration>, counts: TaskCounts) -> Averages {
+    let steady = || age.saturating_mul(u32::try_from(load_of(counts)).unwrap_or(u32::MAX));
+    Averages::of_past(age, used.unwrap_or_else(steady))
 }
 
 fn load_of(counts: TaskCounts) -> u64 {

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rustix::time::ClockId;
 use vistafs_host::{Host, HostError};
 
-use crate::load::{Load, Now, Rules, Sampled, Series};
+use crate::load::{self, Load, Now, Rules, Sampled, Series};
 use crate::{Container, thread_time};
 
 /// From one sample to the next. A little more than five seconds, as the kernel takes it too, so
@@ -83,12 +83,21 @@ impl LoadSampler {
         let Some(counts) = container.task_counts(host, asker)? else {
             return Ok(None);
         };
-        let rules = self.shared.rules;
-        let (averages, is_new) = series.begin(container, counts, self.shared.now(), rules);
+        let used = container.cpu_time(host)?;
+        let past = load::past(container.age(host), used, counts);
+        let when = (self.shared.now(), self.shared.rules);
+        let (averages, is_new) = series.begin(container, counts, past, when);
         if is_new {
             self.list(series, host);
         }
         Ok(Some(Load { averages, counts }))
+    }
+
+    /// Whether [`load`](Self::load) would walk all cgroups and threads of the container now.
+    #[must_use]
+    pub fn must_count(&self, container: &Container) -> bool {
+        let is_sampled = || container.state::<Series>().is_sampled();
+        !container.has_no_tasks() && (container.last_task_counts().is_none() || !is_sampled())
     }
 
     fn list(&self, series: Arc<Series>, host: &Arc<Host>) {

@@ -71,6 +71,12 @@ impl CountedTasks {
         self.refresh(count)
     }
 
+    /// Whether [`get`](Self::get) would serve a count that is there.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let last = self.last.lock();
+        last.is_some_and(|last| Instant::now() < last.valid_until)
+    }
+
     /// The last count, however old.
     pub(crate) fn last(&self) -> Option<TaskCounts> {
         self.last.lock().map(|last| last.counts)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use vistafs_container::Container;
 use vistafs_host::HostError;
 use vistafs_view::ViewError;
 
@@ -45,9 +46,17 @@ pub struct Command {
     spec: CommandSpec,
     // Starts a command as a user.
     guard: Vec<OsString>,
-    // By the container's cgroups, not with the container: what is only looked at by its address, and
-    // has no process, is forgotten at once. `None`: the host.
-    results: Mutex<HashMap<Option<Vec<u8>>, Slot>>,
+    // Not with the container: what is only looked at by its address, and has no process, is forgotten at once.
+    // `None`: the host.
+    results: Mutex<HashMap<Option<Identity>, Slot>>,
+}
+
+/// What tells a container from all others: its cgroups, and when it began. The cgroups alone do not: the next
+/// container may be started in those of one that has ended, and must not read what was printed for that one.
+type Identity = (Vec<u8>, Duration);
+
+fn identity(container: &Container) -> Identity {
+    (container.cgroups().mark(), container.start())
 }
 
 /// Locked while the command runs.
@@ -82,8 +91,7 @@ impl Command {
         scene: &mut Scene<'_, '_>,
         out: &mut Vec<u8>,
     ) -> Result<(), ViewError> {
-        let container = scene.container();
-        let slot = self.slot(container.map(|container| container.cgroups().mark()));
+        let slot = self.slot(scene.container().map(identity));
         // Held while it runs: who comes meanwhile gets the same.
         let mut slot = slot.lock();
         let is_fresh = |kept: &&Kept| kept.until > Instant::now();
@@ -111,7 +119,7 @@ impl Command {
     }
 
     /// Where what was printed for a container is kept.
-    fn slot(&self, container: Option<Vec<u8>>) -> Slot {
+    fn slot(&self, container: Option<Identity>) -> Slot {
         const SOME: usize = 64;
         let mut results = self.results.lock();
         if results.len() >= SOME && results.len().is_power_of_two() {
@@ -232,19 +240,37 @@ mod tests {
             printed: Ok(Arc::default()),
         };
         let now = Instant::now();
+        let of = |number: u8| Some((vec![number], Duration::ZERO));
         for number in 0..64u8 {
             let until = if number < 10 {
                 now + Duration::from_secs(600)
             } else {
                 now
             };
-            *command.slot(Some(vec![number])).lock() = Some(kept(until));
+            *command.slot(of(number)).lock() = Some(kept(until));
         }
         let fresh = command.slot(None);
         assert_eq!(command.results.lock().len(), 11);
         assert!(Arc::ptr_eq(&fresh, &command.slot(None)));
-        assert!(command.slot(Some(vec![9])).lock().is_some());
-        assert!(command.slot(Some(vec![10])).lock().is_none());
+        assert!(command.slot(of(9)).lock().is_some());
+        assert!(command.slot(of(10)).lock().is_none());
+    }
+
+    #[test]
+    fn a_container_in_the_cgroups_of_a_dead_one_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("c/one")).unwrap();
+        let mounts = b"30 1 0:30 / /c rw - cgroup2 cgroup2 rw\n";
+        let hierarchies = vistafs_cgroup::Hierarchies::discover(mounts, dir.path()).unwrap();
+        let begun = |seconds| {
+            let located = hierarchies.locate_path(Path::new("/one")).unwrap();
+            let start = Duration::from_secs(seconds);
+            Container::new(&hierarchies, located, start, Default::default())
+        };
+        let (dead, next) = (begun(5), begun(9));
+        assert_eq!(dead.cgroups().mark(), next.cgroups().mark());
+        assert_ne!(identity(&dead), identity(&next));
+        assert_eq!(identity(&dead), identity(&begun(5)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::ffi::CString;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, User, chdir, execv, setgroups, setresgid, setresuid};
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 /// The user of a name, who is not root.
 ///
@@ -31,6 +31,8 @@ pub fn user(name: &str) -> Result<(Uid, Gid), String> {
 /// # Errors
 /// In words, if it cannot.
 pub fn execute(name: &str, argv: &[CString]) -> Result<Infallible, String> {
+    // Until the user changes, the kernel kills us when it ends.
+    let parent = getppid();
     let (uid, gid) = user(name)?;
     let program = argv.first().ok_or("no command")?;
     let failed = |what: &'static str| move |errno: nix::Error| format!("{what}: {errno}");
@@ -44,8 +46,11 @@ pub fn execute(name: &str, argv: &[CString]) -> Result<Infallible, String> {
     setresgid(gid, gid, gid).map_err(failed("group"))?;
     setresuid(uid, uid, uid).map_err(failed("user"))?;
     rustix::thread::set_no_new_privs(true).map_err(|errno| format!("privileges: {errno}"))?;
-    // It does not outlive the thread that waits for it.
+    // It does not outlive the thread that waits for it; a change of the user has undone that.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| errno.to_string())?;
+    if getppid() != parent {
+        return Err("vistafs has ended".into());
+    }
     execv(program, argv).map_err(|errno| format!("{}: {errno}", program.to_string_lossy()))
 }
 

@@ -20,7 +20,8 @@ mod sections;
 mod setting;
 mod views;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -236,9 +237,30 @@ impl Config {
     }
 }
 
+/// Reads the configuration, if nobody but root and whoever runs us can change it: what it says is done with the
+/// rights of vistafs.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let found = file.metadata()?;
+    let (owner, us) = (found.uid(), rustix::process::geteuid().as_raw());
+    let refused = |why: String| Err(std::io::Error::new(ErrorKind::PermissionDenied, why));
+    let shown = path.display();
+    if owner != 0 && owner != us {
+        return refused(format!("it belongs to user {owner} (chown root {shown})"));
+    }
+    if found.is_file() && found.mode() & 0o022 != 0 {
+        return refused(format!(
+            "others than its owner may write to it (chmod go-w {shown})"
+        ));
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 fn text_of(asked: Option<&Path>) -> anyhow::Result<String> {
     let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
-    match std::fs::read_to_string(path) {
+    match read(path) {
         Ok(text) if text.len() > LARGEST => {
             bail!("{}: larger than {LARGEST} bytes", path.display())
         }

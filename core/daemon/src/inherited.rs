@@ -8,7 +8,7 @@
     reason = "a number that was handed over at exec(2) becomes a descriptor nowhere else"
 )]
 
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use anyhow::Context as _;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
@@ -38,11 +38,51 @@ pub(crate) fn keep(descriptor: &impl AsFd, kept: bool) -> rustix::io::Result<()>
     fcntl_setfd(descriptor, flags)
 }
 
+/// Descriptors that stay open over the next exec(2), until this is dropped: after a failed one they are closed
+/// at exec(2) again, whatever else has failed.
+#[derive(Debug, Default)]
+pub(crate) struct KeptOpen<'d>(Vec<BorrowedFd<'d>>);
+
+impl<'d> KeptOpen<'d> {
+    /// Keeps one open; its number.
+    pub(crate) fn keep(&mut self, descriptor: BorrowedFd<'d>) -> rustix::io::Result<RawFd> {
+        keep(&descriptor, true)?;
+        self.0.push(descriptor);
+        Ok(descriptor.as_raw_fd())
+    }
+}
+
+impl Drop for KeptOpen<'_> {
+    fn drop(&mut self) {
+        for descriptor in &self.0 {
+            // It is open, for which there is no other error.
+            let _ = keep(descriptor, false);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::IntoRawFd;
 
     use super::*;
+
+    #[test]
+    fn descriptors_are_closed_at_exec_again_when_it_has_failed() {
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let closes = |descriptor: &std::os::unix::net::UnixStream| {
+            fcntl_getfd(descriptor).unwrap().contains(FdFlags::CLOEXEC)
+        };
+        let fails = || -> anyhow::Result<()> {
+            let mut kept = KeptOpen::default();
+            assert_eq!(kept.keep(one.as_fd())?, one.as_raw_fd());
+            kept.keep(other.as_fd())?;
+            assert!(!closes(&one) && !closes(&other));
+            anyhow::bail!("as execve(2) may");
+        };
+        assert!(fails().is_err());
+        assert!(closes(&one) && closes(&other));
+    }
 
     #[test]
     fn only_what_is_open_is_taken() {

@@ -27,6 +27,9 @@ pub(crate) enum Order {
         /// Views that are not to serve containers.
         #[serde(default)]
         put_aside: Vec<PutAside>,
+        /// Views that are kept from single containers.
+        #[serde(default)]
+        quarantined: Vec<Quarantined>,
         /// Plugins that are not to be loaded.
         #[serde(default)]
         left_out: Vec<LeftOut>,
@@ -113,6 +116,15 @@ pub(crate) struct PutAside {
     pub(crate) name: String,
     /// For `vistafs views`.
     pub(crate) why: String,
+}
+
+/// A view that is kept from one container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quarantined {
+    /// The view.
+    pub(crate) view: String,
+    /// Short for the container.
+    pub(crate) container: u32,
 }
 
 /// What a supervisor knows of itself and of its workers.
@@ -238,6 +250,7 @@ mod tests {
             Order::Prepare {
                 generation: 2,
                 put_aside: vec![],
+                quarantined: vec![],
                 left_out: vec![],
                 supervision: None,
                 configuration: None,

@@ -37,7 +37,7 @@ pub(crate) fn report(error: &anyhow::Error, chain: bool) {
         line = format!("{line}: {cause}");
     }
     line = remedy::with_remedy(line, error);
-    log::error!("{}", line.replace('\n', " "));
+    log::error!("{line}");
     if chain {
         for cause in error.chain().skip(1) {
             log::error!("  because: {cause}");
@@ -57,7 +57,7 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let message = record.args().to_string().replace('\n', " ");
+        let message = plain(&record.args().to_string());
         if is_reply_to_nobody(record.target(), &message) && log::max_level() < LevelFilter::Trace {
             return;
         }
@@ -71,6 +71,25 @@ impl Log for Logger {
     }
 
     fn flush(&self) {}
+}
+
+/// A message in one line that a terminal shows as it is. Names of cgroups, mounts and files are what a container
+/// has made of them: a line break would forge a line of the log, an escape sequence would take the terminal over.
+pub(crate) fn plain(message: &str) -> String {
+    let mut plain = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character {
+            '\n' => plain.push(' '),
+            // Marks that change the direction of what follows, too.
+            c if c.is_control()
+                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                plain.extend(c.escape_default());
+            }
+            c => plain.push(c),
+        }
+    }
+    plain
 }
 
 /// Whether fuser tells of a reply that the kernel does not wait for (ENOENT): it was asked to send the request
@@ -113,6 +132,16 @@ fn stderr_is_journal() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_a_container_has_chosen_forge_no_line_and_no_colour() {
+        let name = "a\u{1b}[2J\u{9b}1m\r\n<3>forged\tb\u{202e}\u{7f}";
+        assert_eq!(
+            plain(&format!("container /{name} has asked")),
+            "container /a\\u{1b}[2J\\u{9b}1m\\r <3>forged\\tb\\u{202e}\\u{7f} has asked"
+        );
+        assert_eq!(plain("/lxc.payload.été"), "/lxc.payload.été");
+    }
 
     #[test]
     fn a_reply_to_nobody_is_not_told() {

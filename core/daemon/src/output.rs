@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Write as _};
 
 use anyhow::Context as _;
 
+use crate::logging::plain;
+
 /// Prints all of it, as far as somebody reads it: `vistafs show ... | head -1` has seen enough.
 pub(crate) fn print(text: &[u8]) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text) {
@@ -19,6 +21,7 @@ pub(crate) fn table<const N: usize>(
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
     let head = head.map(str::to_owned);
+    let rows = rows.map(|row| row.map(|cell| plain(&cell)));
     let lines: Vec<[String; N]> = std::iter::once(head).chain(rows).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();
     let widths: [usize; N] = std::array::from_fn(|column| width(column).unwrap_or(0));
@@ -47,5 +50,11 @@ mod tests {
             table(["X", "Y", "Z"], rows.into_iter()),
             "X     Y          Z\na     long cell\n\u{e9}tat  b          c\n"
         );
+    }
+
+    #[test]
+    fn a_cell_is_no_more_than_text() {
+        let rows = [["a\nb\u{1b}[0m".to_owned()]];
+        assert_eq!(table(["X"], rows.into_iter()), "X\na b\\u{1b}[0m\n");
     }
 }

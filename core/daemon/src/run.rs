@@ -40,6 +40,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit};
 use rustix::process::Pid;
 use vistafs_cgroup::Hierarchies;
+use vistafs_host::{Inherited, spawn};
 
 pub(crate) use args::{InitArgs, RunArgs};
 pub(crate) use init::init;
@@ -115,10 +116,14 @@ impl Container {
         let soft = open_files.to_string();
         command.arg("--open-files").arg(soft);
         command.arg("--").args(&args.command);
+        let inherited = Inherited {
+            ignored_signals: true,
+            // Out of sight of the new pid namespace we have no number: it asks for that itself.
+            lives_on: true,
+            ..Inherited::default()
+        };
         let init = stage::in_new_pid_namespace(|| {
-            command
-                .spawn()
-                .context("starting the container's init from /proc/self/exe")
+            spawn(command, inherited).context("starting the container's init from /proc/self/exe")
         })??;
         Ok(Self { init })
     }

@@ -79,6 +79,7 @@ fn prepare_and_serve(
 ) -> anyhow::Result<u8> {
     let Some(Order::Prepare {
         put_aside,
+        quarantined,
         left_out,
         supervision,
         configuration,
@@ -112,6 +113,10 @@ fn prepare_and_serve(
     let taken = (&put_aside[..], handover.clone());
     let engine = Engine::take_over(&config, as_lxcfs, page_cache, taken, loader)?;
     engine.dispatcher.set_passing(passing);
+    let pairs = quarantined
+        .iter()
+        .map(|one| (one.view.as_str(), one.container));
+    engine.dispatcher.quarantine(pairs);
     if let Some(supervision) = supervision {
         engine.dispatcher.set_supervision(Supervision {
             pid: supervision.pid,

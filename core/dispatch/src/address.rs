@@ -21,6 +21,9 @@ use crate::number;
 use crate::place::Place;
 use crate::tree::{TOP, Tree};
 
+/// Levels of a path below `at`, as deep as cgroups are looked into.
+const DEEPEST: usize = 128;
+
 /// The directory that holds all addresses.
 pub(crate) const NAME: &str = "at";
 
@@ -158,6 +161,9 @@ pub(crate) fn child(
         return None;
     }
     let below = cgroup.join(name);
+    if below.components().count() > DEEPEST {
+        return None;
+    }
     let exists = directories(containers, &below).next().is_some();
     exists.then(|| Place::at(below, TOP))
 }

@@ -4,18 +4,19 @@ use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use vistafs_container::{Caller, Container, Containers};
+use rustix::thread::CapabilitySet;
+use vistafs_container::{Account, Caller, Container, Containers};
 use vistafs_handover::Handover;
+use vistafs_host::Process;
 use vistafs_view::{
     Asker, NodeAttributes, NodeKind, Policy, Provider, Registered, Registry, ViewError,
 };
 
 use crate::address::{self, Addresses};
-use crate::aside::Aside;
 use crate::channel::Waiting;
 use crate::complaints::Complaints;
 use crate::errno::DispatchError;
@@ -25,7 +26,6 @@ use crate::metrics::{self, Supervision};
 use crate::number;
 use crate::open_files::{Listing, OpenFiles, Shows};
 use crate::own::{OwnDirs, OwnNode};
-use crate::pace::{Pace, Slowness};
 use crate::page_cache::{Freshness, PageCached};
 use crate::passing::Passing;
 use crate::place::Place;
@@ -34,7 +34,9 @@ use crate::tree::{Node, TOP, Tree};
 mod files;
 mod own;
 mod page_cache;
+pub(crate) mod schedule;
 mod trees;
+mod whom;
 
 pub(crate) use files::Poll;
 pub use page_cache::PageCache;
@@ -140,17 +142,11 @@ pub struct Dispatcher {
     no_open: bool,
     open_files: OpenFiles,
     waiting: Waiting,
-    // Of callers on the host; each container has its own.
-    aside: Arc<Aside>,
     texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
-    // Whether any view may wait for others than the kernel.
-    has_slow: bool,
-    // Of containers whose requests take long.
-    slowness: Slowness,
-    // Of callers on the host; each container has its own.
-    pace: Arc<Pace>,
+    // Views, by index, that a container has crashed workers with, by its tag.
+    quarantined: OnceLock<Vec<(usize, u32)>>,
     passing: Passing,
     // Of the views; that of `metrics` itself, which is the last, is not counted.
     figures: Figures,
@@ -210,7 +206,6 @@ impl Dispatcher {
         let open_files = OpenFiles::new(mark);
         containers.settle_as_well(open_files.spares());
         Self {
-            has_slow: views.iter().any(Served::takes_time),
             tree,
             views,
             containers,
@@ -220,12 +215,10 @@ impl Dispatcher {
             no_open: false,
             open_files,
             waiting: Waiting::default(),
-            aside: Arc::default(),
             texts: Arc::new(Budget::of_host()),
             complaints: Complaints::default(),
             policy,
-            slowness: Slowness::default(),
-            pace: Arc::default(),
+            quarantined: OnceLock::new(),
             passing: Passing::default(),
             figures,
             started: SystemTime::now(),
@@ -247,6 +240,27 @@ impl Dispatcher {
     /// Views, by name, that pass the host's file for good. To be said once, before serving.
     pub fn pass_views(&self, names: &[&'static str]) {
         self.passing.set_views(names);
+    }
+
+    /// Views, by name, each with the tag of a container that gets EIO from it: it has crashed workers there. To
+    /// be said once, before serving.
+    pub fn quarantine<'n>(&self, pairs: impl IntoIterator<Item = (&'n str, u32)>) {
+        let index = |name: &str| self.views.iter().position(|view| view.name == name);
+        let known = pairs
+            .into_iter()
+            .filter_map(|(name, tag)| Some((index(name)?, tag)));
+        let _ = self.quarantined.set(known.collect());
+    }
+
+    fn is_quarantined(&self, view: usize, account: &Account) -> bool {
+        let Some(quarantined) = self.quarantined.get().filter(|pairs| !pairs.is_empty()) else {
+            return false;
+        };
+        quarantined.contains(&(view, account.tag()))
+    }
+
+    fn is_tree(&self, view: usize) -> bool {
+        matches!(self.views[view].provider, Provider::Tree(_))
     }
 
     /// Whose numbers are read where `shows` was found out: the host's if the view passes them.
@@ -319,7 +333,7 @@ impl Dispatcher {
             (Node::Directory(_), Some(cgroup)) => {
                 let child = address::child(&self.containers, &self.tree, cgroup, place.node, name)
                     .ok_or(DispatchError::NoEntry)?;
-                let attributes = self.attributes_of(&child, asker)?;
+                let attributes = self.attributes_in_fixed(&child, asker)?;
                 (child, attributes, false)
             }
             (Node::Directory(_), None) if place.node == TOP && name == address::NAME => {
@@ -335,12 +349,7 @@ impl Dispatcher {
                     .ok_or(DispatchError::NoEntry)?;
                 let child = Place::fixed(child);
                 let lasting = !self.is_of_metrics(&child);
-                let attributes = self.attributes_of(&child, asker);
-                // The name is there for everybody, whether or not the view has an answer for this caller.
-                let attributes = attributes.or_else(|error| match error {
-                    DispatchError::HostOnly => Err(error),
-                    _ => self.attributes_as_host(&child).ok_or(DispatchError::Hidden),
-                })?;
+                let attributes = self.attributes_in_fixed(&child, asker)?;
                 (child, attributes, lasting)
             }
         };
@@ -390,7 +399,12 @@ impl Dispatcher {
     /// `NotDirectory`, `Stale`, `TooManyOpen`; `NoEntry` for a caller that may not see it.
     pub fn open_directory(&self, number: u64, asker: Asker) -> Result<u64, DispatchError> {
         let listing = self.list(number, asker)?;
-        let handle = self.open_files.open_listing(listing);
+        let shows = match whom::caller(&self.containers, asker.tid) {
+            Ok(Caller::Inside(container)) => Shows::Container(container),
+            _ => Shows::Host,
+        };
+        let held = &self.account(&shows).held;
+        let handle = self.open_files.open_listing(listing, held);
         handle.ok_or(DispatchError::TooManyOpen)
     }
 
@@ -507,7 +521,12 @@ impl Dispatcher {
                     let node = self.attributes_in_tree(*view, place, asker)?;
                     return Ok(self.node_attributes(place, &node));
                 }
-                (NodeKind::File, served.mode, served.size)
+                // As in procfs: tools then read to the end. sysfs has sizes.
+                let size = match served.path.starts_with("sys/") {
+                    true => served.size,
+                    false => 0,
+                };
+                (NodeKind::File, served.mode, size)
             }
             (Node::Directory(_), None) if place.node == TOP => (NodeKind::Directory, 0o755, 0),
             (Node::Directory(_), None) => (NodeKind::Directory, 0o555, 0),
@@ -529,19 +548,30 @@ impl Dispatcher {
         }
     }
 
-    /// What callers on the host are told of a node, whoever asks.
-    fn attributes_as_host(&self, place: &Place) -> Option<Attributes> {
-        let Node::View(view) = *self.tree.node(place.node) else {
-            return None;
-        };
-        let Provider::Tree(tree) = &self.views[view].provider else {
-            return None;
-        };
-        let asker = Asker::administrator();
-        let node = self.with_request(None, asker, |request| {
-            tree.attributes(request, place.within)
-        });
-        Some(self.node_attributes(place, &node.ok()?))
+    /// The attributes of what is in a directory of the fixed tree. Of the top of a tree view they are told without
+    /// asking the view, as the kernel holds the lock of a directory that all containers see; the kernel
+    /// asks for them again.
+    fn attributes_in_fixed(
+        &self,
+        place: &Place,
+        asker: Asker,
+    ) -> Result<Attributes, DispatchError> {
+        match *self.tree.node(place.node) {
+            Node::View(view) if self.is_tree(view) => {
+                let attributes = Attributes {
+                    number: place.number(&self.tree),
+                    kind: NodeKind::Directory,
+                    mode: self.views[view].mode,
+                    uid: 0,
+                    gid: 0,
+                    size: 0,
+                    changeable: true,
+                    freshness: None,
+                };
+                Ok(attributes.without_owner())
+            }
+            _ => self.attributes_of(place, asker),
+        }
     }
 
     fn node_attributes(&self, place: &Place, node: &NodeAttributes) -> Attributes {
@@ -569,13 +599,10 @@ impl Dispatcher {
                 Ok(container) => Ok(Shows::Container(container)),
                 Err(_) => return Err(DispatchError::Stale),
             },
-            None => self
-                .containers
-                .caller(asker.tid)
-                .map(|caller| match caller {
-                    Caller::Host => Shows::Host,
-                    Caller::Inside(container) => Shows::Container(container),
-                }),
+            None => whom::caller(&self.containers, asker.tid).map(|caller| match caller {
+                Caller::Host => Shows::Host,
+                Caller::Inside(container) => Shows::Container(container),
+            }),
         };
         shows.map_err(|error| {
             let thread = format_args!("thread {}", asker.tid).to_string();
@@ -604,9 +631,17 @@ impl Dispatcher {
         error
     }
 
+    /// For root of the host with CAP_SYS_ADMIN in vistafs's user namespace: a service that runs as uid 0 without
+    /// capabilities does not see what other containers use.
     fn only_host_root(&self, asker: Asker) -> Result<(), DispatchError> {
-        let host = matches!(self.containers.caller(asker.tid), Ok(Caller::Host));
-        if host && asker.uid == 0 {
+        let is_on_host = || self.containers.is_on_host(asker.tid);
+        let is_admin = || {
+            let host = self.containers.host();
+            Process::open(host, asker.tid)
+                .and_then(|thread| thread.has_capability_here(host, CapabilitySet::SYS_ADMIN))
+                .unwrap_or(false)
+        };
+        if asker.uid == 0 && is_on_host() && is_admin() {
             Ok(())
         } else {
             Err(DispatchError::HostOnly)

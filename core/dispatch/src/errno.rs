@@ -59,6 +59,12 @@ pub enum DispatchError {
     /// No number is left for one more open file.
     #[error("too many open files")]
     TooManyOpen,
+    /// So many requests of the container wait that there is no room for one more.
+    #[error("too many requests of this container wait")]
+    Busy,
+    /// The container has crashed workers with this view.
+    #[error("this view is in quarantine for this container")]
+    Quarantined,
     /// A panic, caught.
     #[error("internal error")]
     Panic,
@@ -78,7 +84,7 @@ impl DispatchError {
             Self::NoEntry => libc::ENOENT,
             // Names are shared. Upon any other error (but EINTR) the kernel drops the name for all callers, and
             // with it what they have mounted there: fuse_dentry_revalidate.
-            Self::Hidden => libc::ENOMEM,
+            Self::Hidden | Self::Busy => libc::ENOMEM,
             Self::HostOnly => libc::EACCES,
             Self::NotAsked => libc::ENOSYS,
             Self::Stale => libc::ESTALE,
@@ -101,7 +107,7 @@ impl DispatchError {
             | Self::NotAgain(errno) => errno.raw_os_error(),
             // As a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
-            Self::TextLost | Self::Panic => libc::EIO,
+            Self::TextLost | Self::Quarantined | Self::Panic => libc::EIO,
         }
     }
 
@@ -156,6 +162,8 @@ mod tests {
             (DispatchError::ContainerGone, libc::ENODEV),
             (DispatchError::Panic, libc::EIO),
             (DispatchError::TextLost, libc::EIO),
+            (DispatchError::Busy, libc::ENOMEM),
+            (DispatchError::Quarantined, libc::EIO),
             (ViewError::Answer(Errno::BUSY).into(), libc::EBUSY),
             (DispatchError::NotAgain(Errno::INVAL), libc::EINVAL),
             (

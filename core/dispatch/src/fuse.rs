@@ -1,9 +1,6 @@
 //! FUSE requests to the dispatcher and its answers back: converts, and nothing else.
 //!
-//! Each request is noted from before it is served until it is answered (`fuse/noting.rs`).
-//!
-//! A panic would end fuser's event loop for good, so each request runs under `catch_unwind`; the
-//! reply that it drops is answered with EIO by fuser.
+//! `fuse/guard.rs` is around each request: notes it, decides where it runs, counts what it costs, catches panics.
 
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,16 +16,18 @@ use fuser::{
     Request, TimeOrNow, WriteFlags,
 };
 
-use vistafs_handover::{InFlight, Request as Noted, SENT_AGAIN};
+use vistafs_handover::{Request as Noted, SENT_AGAIN};
 use vistafs_view::{Access, Asker, Change, NodeKind};
 
 use crate::abi::{self, opcode};
-use crate::aside::Aside;
 use crate::channel::Wake;
 use crate::dispatcher::Poll;
+use crate::dispatcher::schedule::Asks;
 use crate::{Attributes, DispatchError, Dispatcher, Entry, PageCache};
 
-mod noting;
+mod guard;
+
+use guard::{contained, of_file, of_name, of_node};
 
 /// How long the kernel may keep a name that never changes.
 pub(crate) const LASTING: Duration = Duration::from_secs(3600);
@@ -63,13 +62,17 @@ impl VistaFs {
 /// Runs a request; a panic in it is logged and becomes an error.
 pub(crate) fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, Errno> {
     let outcome = catch_unwind(AssertUnwindSafe(request)).unwrap_or_else(|_| {
-        // The panic's own message has been printed by the panic hook.
-        log::error!(
-            "a request has panicked; its caller gets EIO (please report it, with the lines above)"
-        );
+        report_panic();
         Err(DispatchError::Panic)
     });
     outcome.map_err(|error| errno(&error))
+}
+
+/// The panic's own message has been printed by the panic hook.
+fn report_panic() {
+    log::error!(
+        "a request has panicked; its caller gets EIO (please report it, with the lines above)"
+    );
 }
 
 fn errno(error: &DispatchError) -> Errno {
@@ -110,26 +113,6 @@ fn reply_attributes(found: Result<Attributes, Errno>, reply: ReplyAttr) {
         Ok(attributes) => reply.attr(&kept(&attributes), &attr(&attributes)),
         Err(errno) => reply.error(errno),
     }
-}
-
-/// Answers now, or aside where that may take long.
-fn answer(
-    aside: Option<Arc<Aside>>,
-    noted: Option<InFlight>,
-    answer: impl FnOnce() + Send + 'static,
-) {
-    let Some(aside) = aside else {
-        // The note lasts until after the reply.
-        answer();
-        drop(noted);
-        return;
-    };
-    aside.give(move || {
-        // To wait for others of its container is not to be stuck: those that it waits for are, if any.
-        noted.iter().for_each(InFlight::begin_anew);
-        answer();
-        drop(noted);
-    });
 }
 
 /// What is sent, or the error.
@@ -211,6 +194,11 @@ impl Filesystem for VistaFs {
         {
             log::debug!("the kernel has no parallel directory operations");
         }
+        // Requests that nobody waits for in a system call (RELEASE, page-cache reads) count against this. One
+        // container's must not use up what all have.
+        if let Err(most) = config.set_max_background(u16::MAX) {
+            log::debug!("at most {most} background requests");
+        }
         // Pages are dropped when the time of change is another. Who took this mount over from a
         // release that did not ask for it does without.
         if config
@@ -229,35 +217,32 @@ impl Filesystem for VistaFs {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let noted = self.note_name(req, opcode::LOOKUP, parent, name);
-        let asker = asker(req);
-        let Some(aside) = self.dispatcher.aside_to_look_up(parent.0, name, asker) else {
-            let found = guarded(|| self.dispatcher.lookup(parent.0, name, asker));
-            reply_entry(found, reply);
-            return;
-        };
-        let (dispatcher, name) = (Arc::clone(&self.dispatcher), name.to_owned());
-        answer(Some(aside), noted, move || {
-            let found = guarded(|| dispatcher.lookup(parent.0, &name, asker));
+        let (asker, wanted) = (asker(req), name.to_owned());
+        let asks = Asks::LookUp(parent.0);
+        let noted = of_name(opcode::LOOKUP, parent, name);
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let found = guarded(|| {
+                admission?;
+                dispatcher.lookup(parent.0, &wanted, asker)
+            });
             reply_entry(found, reply);
         });
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, nlookup: u64) {
-        self.dispatcher.forget(ino.0, nlookup);
+        contained(|| self.dispatcher.forget(ino.0, nlookup));
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
         // stat(2) and fstat(2) name no file; what reads by way of the page cache does.
-        let reader = fh.map(|fh| fh.0);
-        let noted = self.note_file(req, opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let aside = match reader {
-            Some(handle) => dispatcher.aside_to_read(ino.0, handle, asker),
-            None => dispatcher.aside_in_tree(ino.0, asker),
-        };
-        answer(aside, noted, move || {
-            let found = guarded(|| dispatcher.attributes(ino.0, reader, asker));
+        let (asker, reader) = (asker(req), fh.map(|fh| fh.0));
+        let asks = Asks::Attributes(ino.0, reader);
+        let noted = of_file(opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let found = guarded(|| {
+                admission?;
+                dispatcher.attributes(ino.0, reader, asker)
+            });
             reply_attributes(found, reply);
         });
     }
@@ -286,39 +271,34 @@ impl Filesystem for VistaFs {
             self.getattr(req, ino, None, reply);
             return;
         }
-        let noted = self.note_node(req, opcode::SETATTR, ino);
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        answer(
-            self.dispatcher.aside_to_change(ino.0, asker),
-            noted,
-            move || {
-                let changed = guarded(|| dispatcher.change(ino.0, change, asker));
-                reply_attributes(changed, reply);
-            },
-        );
+        let asker = asker(req);
+        let (asks, noted) = (Asks::Change(ino.0), of_node(opcode::SETATTR, ino));
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let changed = guarded(|| {
+                admission?;
+                dispatcher.change(ino.0, change, asker)
+            });
+            reply_attributes(changed, reply);
+        });
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let noted = self.note(
-            req,
-            opcode::OPEN,
-            Noted {
-                node: ino.0,
-                flags: flags.0.cast_unsigned(),
-                ..Noted::default()
-            },
-        );
-        let access = access(flags);
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let (aside, shows) = self.dispatcher.aside_to_open(ino.0, access, asker);
-        let open = move || {
-            let outcome = guarded(|| dispatcher.open_showing(ino.0, access, asker, shows));
+        let noted = Noted {
+            flags: flags.0.cast_unsigned(),
+            ..of_node(opcode::OPEN, ino)
+        };
+        let (access, asker) = (access(flags), asker(req));
+        let asks = Asks::Open(ino.0, access);
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let outcome = guarded(|| {
+                admission?;
+                dispatcher.open(ino.0, access, asker)
+            });
             match outcome {
                 Ok((handle, cache)) => reply.opened(FileHandle(handle), opened(cache)),
                 Err(errno) => reply.error(errno),
             }
-        };
-        answer(aside, noted, open);
+        });
     }
 
     fn read(
@@ -332,38 +312,32 @@ impl Filesystem for VistaFs {
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let noted = self.note(
-            req,
-            opcode::READ,
-            Noted {
-                node: ino.0,
-                handle: fh.0,
-                offset,
-                size,
-                // All that matters of them, and not those of the open file.
-                flags: u32::from(lock_owner.is_some()) * abi::READ_LOCKOWNER,
-                ..Noted::default()
-            },
-        );
+        let noted = Noted {
+            offset,
+            size,
+            // All that matters of them, and not those of the open file.
+            flags: u32::from(lock_owner.is_some()) * abi::READ_LOCKOWNER,
+            ..of_file(opcode::READ, ino, fh)
+        };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (opened, asker) = ((fh.0, access(flags)), asker(req));
         // For the page cache: of a page-cached node, or by sendfile(2), splice(2), mmap(2) and read-ahead,
         // which go by it in spite of direct I/O. Such reads name no owner; read(2)'s always do.
-        let is_for_page_cache = lock_owner.is_none();
-        let read = move |dispatcher: &Dispatcher| {
+        let for_page_cache = lock_owner.is_none();
+        let asks = Asks::Read {
+            node: ino.0,
+            handle: fh.0,
+            for_page_cache,
+        };
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
             answer_data(reply, |send| {
-                if is_for_page_cache {
+                let file = admission?.file;
+                if for_page_cache {
                     return dispatcher.read_page(ino.0, fh.0, (offset, size), asker, send);
                 }
-                dispatcher.read(ino.0, opened, offset, size, asker, send)
+                dispatcher.read_of(file, ino.0, opened, (offset, size), asker, send)
             });
-        };
-        if let Some(aside) = self.dispatcher.aside_to_read(ino.0, fh.0, asker) {
-            let dispatcher = Arc::clone(&self.dispatcher);
-            answer(Some(aside), noted, move || read(&dispatcher));
-        } else {
-            read(&self.dispatcher);
-        }
+        });
     }
 
     fn write(
@@ -378,15 +352,19 @@ impl Filesystem for VistaFs {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let noted = self.note_file(req, opcode::WRITE, ino, fh);
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        if is_sent_again(req) {
-            self.dispatcher.write_again(fh.0);
-        }
+        let (asker, again) = (asker(req), is_sent_again(req));
         let (opened, data) = ((fh.0, access(flags)), data.to_vec());
-        let aside = self.dispatcher.aside_to_write(ino.0, fh.0, asker);
-        answer(aside, noted, move || {
-            match guarded(|| dispatcher.write(ino.0, opened, &data, asker)) {
+        let asks = (Asks::Write(ino.0, fh.0), data.len());
+        let noted = of_file(opcode::WRITE, ino, fh);
+        self.serve(req, noted, asks, move |dispatcher, admission| {
+            let taken = guarded(|| {
+                admission?;
+                if again {
+                    dispatcher.write_again(fh.0);
+                }
+                dispatcher.write(ino.0, opened, &data, asker)
+            });
+            match taken {
                 Ok(taken) => reply.written(u32::try_from(taken).unwrap_or(u32::MAX)),
                 Err(errno) => reply.error(errno),
             }
@@ -401,13 +379,14 @@ impl Filesystem for VistaFs {
         _owner: LockOwner,
         reply: ReplyEmpty,
     ) {
-        let _noted = self.note_file(req, opcode::FLUSH, ino, fh);
-        if self.dispatcher.is_without_open() {
-            // Then it is not asked for any more.
-            reply.error(errno(&DispatchError::NotAsked));
-        } else {
-            reply.ok();
-        }
+        self.serve_at_once(req, of_file(opcode::FLUSH, ino, fh), move |dispatcher| {
+            if dispatcher.is_without_open() {
+                // Then it is not asked for any more.
+                reply.error(errno(&DispatchError::NotAsked));
+            } else {
+                reply.ok();
+            }
+        });
     }
 
     fn release(
@@ -420,9 +399,10 @@ impl Filesystem for VistaFs {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        let _noted = self.note_file(req, opcode::RELEASE, ino, fh);
-        self.dispatcher.close(fh.0);
-        reply.ok();
+        self.serve_at_once(req, of_file(opcode::RELEASE, ino, fh), move |dispatcher| {
+            dispatcher.close(fh.0);
+            reply.ok();
+        });
     }
 
     fn fsync(
@@ -433,30 +413,28 @@ impl Filesystem for VistaFs {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        let _noted = self.note_file(req, opcode::FSYNC, ino, fh);
         // As procfs, which has no fsync operation.
-        reply.error(Errno::EINVAL);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::EINVAL);
+        self.serve_at_once(req, of_file(opcode::FSYNC, ino, fh), refuse);
     }
 
     fn opendir(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        let noted = self.note(
-            req,
-            opcode::OPENDIR,
-            Noted {
-                node: ino.0,
-                flags: flags.0.cast_unsigned(),
-                ..Noted::default()
-            },
-        );
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        answer(
-            self.dispatcher.aside_in_tree(ino.0, asker),
-            noted,
-            move || match guarded(|| dispatcher.open_directory(ino.0, asker)) {
+        let noted = Noted {
+            flags: flags.0.cast_unsigned(),
+            ..of_node(opcode::OPENDIR, ino)
+        };
+        let asker = asker(req);
+        let asks = Asks::List(ino.0);
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let opened = guarded(|| {
+                admission?;
+                dispatcher.open_directory(ino.0, asker)
+            });
+            match opened {
                 Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
                 Err(errno) => reply.error(errno),
-            },
-        );
+            }
+        });
     }
 
     fn readdir(
@@ -467,29 +445,25 @@ impl Filesystem for VistaFs {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        let _noted = self.note(
-            req,
-            opcode::READDIR,
-            Noted {
-                node: ino.0,
-                handle: fh.0,
-                offset,
-                ..Noted::default()
-            },
-        );
-        let outcome = guarded(|| {
-            self.dispatcher.read_directory(
-                ino.0,
-                fh.0,
-                offset,
-                asker(req),
-                |next, number, kind, name| reply.add(INodeNo(number), next, file_type(kind), name),
-            )
+        let noted = Noted {
+            offset,
+            ..of_file(opcode::READDIR, ino, fh)
+        };
+        let asker = asker(req);
+        let asks = Asks::ListOn(ino.0, fh.0);
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let mut add = |next, number, kind, name: &OsStr| {
+                reply.add(INodeNo(number), next, file_type(kind), name)
+            };
+            let outcome = guarded(|| {
+                admission?;
+                dispatcher.read_directory(ino.0, fh.0, offset, asker, &mut add)
+            });
+            match outcome {
+                Ok(()) => reply.ok(),
+                Err(errno) => reply.error(errno),
+            }
         });
-        match outcome {
-            Ok(()) => reply.ok(),
-            Err(errno) => reply.error(errno),
-        }
     }
 
     fn releasedir(
@@ -500,9 +474,11 @@ impl Filesystem for VistaFs {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        let _noted = self.note_file(req, opcode::RELEASEDIR, ino, fh);
-        self.dispatcher.close_directory(fh.0);
-        reply.ok();
+        let noted = of_file(opcode::RELEASEDIR, ino, fh);
+        self.serve_at_once(req, noted, move |dispatcher| {
+            dispatcher.close_directory(fh.0);
+            reply.ok();
+        });
     }
 
     fn fsyncdir(
@@ -513,13 +489,13 @@ impl Filesystem for VistaFs {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        let _noted = self.note_file(req, opcode::FSYNCDIR, ino, fh);
-        reply.error(Errno::EINVAL);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::EINVAL);
+        self.serve_at_once(req, of_file(opcode::FSYNCDIR, ino, fh), refuse);
     }
 
     fn statfs(&self, req: &Request, ino: INodeNo, reply: ReplyStatfs) {
-        let _noted = self.note_node(req, opcode::STATFS, ino);
-        reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
+        let tell = move |_: &Dispatcher| reply.statfs(0, 0, 0, 0, 0, 4096, 255, 4096);
+        self.serve_at_once(req, of_node(opcode::STATFS, ino), tell);
     }
 
     /// Never ENOSYS but on a connection without OPEN: it switches polling off for every file of the mount.
@@ -534,18 +510,12 @@ impl Filesystem for VistaFs {
         reply: ReplyPoll,
     ) {
         let number = ph.handle().0;
-        let noted = self.note(
-            req,
-            opcode::POLL,
-            Noted {
-                node: ino.0,
-                handle: fh.0,
-                offset: number,
-                size: events.bits(),
-                flags: flags.bits(),
-                ..Noted::default()
-            },
-        );
+        let noted = Noted {
+            offset: number,
+            size: events.bits(),
+            flags: flags.bits(),
+            ..of_file(opcode::POLL, ino, fh)
+        };
         let wake = || -> Wake {
             Box::new(move || {
                 // ENOENT: nobody waits any more.
@@ -561,13 +531,18 @@ impl Filesystem for VistaFs {
                 .contains(PollFlags::FUSE_POLL_SCHEDULE_NOTIFY)
                 .then(wake),
         };
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let ask = move || match guarded(|| dispatcher.poll(ino.0, fh.0, poll, asker)) {
-            Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
-            Err(errno) => reply.error(errno),
-        };
-        let aside = self.dispatcher.aside_to_poll(ino.0, fh.0, asker);
-        answer(aside, noted, ask);
+        let asker = asker(req);
+        let asks = Asks::Poll(ino.0, fh.0);
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let ready = guarded(|| {
+                admission?;
+                dispatcher.poll(ino.0, fh.0, poll, asker)
+            });
+            match ready {
+                Ok(ready) => reply.poll(PollEvents::from_bits_retain(ready)),
+                Err(errno) => reply.error(errno),
+            }
+        });
     }
 
     fn ioctl(
@@ -581,19 +556,19 @@ impl Filesystem for VistaFs {
         _out_size: u32,
         reply: ReplyIoctl,
     ) {
-        let _noted = self.note_file(req, opcode::IOCTL, ino, fh);
-        reply.error(Errno::ENOTTY);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::ENOTTY);
+        self.serve_at_once(req, of_file(opcode::IOCTL, ino, fh), refuse);
     }
 
     // ENOSYS makes the kernel answer EOPNOTSUPP by itself from then on, as procfs does.
     fn getxattr(&self, req: &Request, ino: INodeNo, _name: &OsStr, _size: u32, reply: ReplyXattr) {
-        let _noted = self.note_node(req, opcode::GETXATTR, ino);
-        reply.error(Errno::ENOSYS);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::ENOSYS);
+        self.serve_at_once(req, of_node(opcode::GETXATTR, ino), refuse);
     }
 
     fn listxattr(&self, req: &Request, ino: INodeNo, _size: u32, reply: ReplyXattr) {
-        let _noted = self.note_node(req, opcode::LISTXATTR, ino);
-        reply.error(Errno::ENOSYS);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::ENOSYS);
+        self.serve_at_once(req, of_node(opcode::LISTXATTR, ino), refuse);
     }
 
     fn setxattr(
@@ -606,13 +581,13 @@ impl Filesystem for VistaFs {
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        let _noted = self.note_node(req, opcode::SETXATTR, ino);
-        reply.error(Errno::ENOSYS);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::ENOSYS);
+        self.serve_at_once(req, of_node(opcode::SETXATTR, ino), refuse);
     }
 
     fn removexattr(&self, req: &Request, ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        let _noted = self.note_node(req, opcode::REMOVEXATTR, ino);
-        reply.error(Errno::ENOSYS);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::ENOSYS);
+        self.serve_at_once(req, of_node(opcode::REMOVEXATTR, ino), refuse);
     }
 
     fn lseek(
@@ -624,9 +599,9 @@ impl Filesystem for VistaFs {
         _whence: i32,
         reply: ReplyLseek,
     ) {
-        let _noted = self.note_file(req, opcode::LSEEK, ino, fh);
         // SEEK_DATA and SEEK_HOLE, which procfs does not know.
-        reply.error(Errno::EINVAL);
+        let refuse = move |_: &Dispatcher| reply.error(Errno::EINVAL);
+        self.serve_at_once(req, of_file(opcode::LSEEK, ino, fh), refuse);
     }
 
     fn mknod(
@@ -639,8 +614,8 @@ impl Filesystem for VistaFs {
         _rdev: u32,
         reply: ReplyEntry,
     ) {
-        let _noted = self.note_name(req, opcode::MKNOD, parent, name);
-        reply.error(errno(&DispatchError::ReadOnly));
+        let refuse = move |_: &Dispatcher| reply.error(errno(&DispatchError::ReadOnly));
+        self.serve_at_once(req, of_name(opcode::MKNOD, parent, name), refuse);
     }
 
     fn create(
@@ -653,8 +628,8 @@ impl Filesystem for VistaFs {
         _flags: i32,
         reply: ReplyCreate,
     ) {
-        let _noted = self.note_name(req, opcode::CREATE, parent, name);
-        reply.error(errno(&DispatchError::ReadOnly));
+        let refuse = move |_: &Dispatcher| reply.error(errno(&DispatchError::ReadOnly));
+        self.serve_at_once(req, of_name(opcode::CREATE, parent, name), refuse);
     }
 
     fn mkdir(
@@ -666,53 +641,45 @@ impl Filesystem for VistaFs {
         umask: u32,
         reply: ReplyEntry,
     ) {
-        let noted = self.note_name(req, opcode::MKDIR, parent, name);
-        let again = is_sent_again(req);
+        let (asker, again, wanted) = (asker(req), is_sent_again(req), name.to_owned());
         let mode = mode & !umask;
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let name = name.to_owned();
-        answer(
-            self.dispatcher.aside_to_change(parent.0, asker),
-            noted,
-            move || {
-                let made = guarded(|| {
-                    match dispatcher.make_directory(parent.0, &name, mode, asker) {
-                        // By the worker that died before it could say so.
-                        Err(error) if again && error.errno() == libc::EEXIST => {
-                            dispatcher.lookup(parent.0, &name, asker)
-                        }
-                        made => made,
+        let asks = Asks::Change(parent.0);
+        let noted = of_name(opcode::MKDIR, parent, name);
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let made = guarded(|| {
+                admission?;
+                match dispatcher.make_directory(parent.0, &wanted, mode, asker) {
+                    // By the worker that died before it could say so.
+                    Err(error) if again && error.errno() == libc::EEXIST => {
+                        dispatcher.lookup(parent.0, &wanted, asker)
                     }
-                });
-                reply_entry(made, reply);
-            },
-        );
+                    made => made,
+                }
+            });
+            reply_entry(made, reply);
+        });
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let _noted = self.note_name(req, opcode::UNLINK, parent, name);
-        reply.error(errno(&DispatchError::ReadOnly));
+        let refuse = move |_: &Dispatcher| reply.error(errno(&DispatchError::ReadOnly));
+        self.serve_at_once(req, of_name(opcode::UNLINK, parent, name), refuse);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let noted = self.note_name(req, opcode::RMDIR, parent, name);
-        let again = is_sent_again(req);
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        let name = name.to_owned();
-        answer(
-            self.dispatcher.aside_to_change(parent.0, asker),
-            noted,
-            move || {
-                let removed = guarded(|| {
-                    match dispatcher.remove_directory(parent.0, &name, asker) {
-                        // By the worker that died before it could say so.
-                        Err(error) if again && error.errno() == libc::ENOENT => Ok(()),
-                        removed => removed,
-                    }
-                });
-                reply_empty(removed, reply);
-            },
-        );
+        let (asker, again, wanted) = (asker(req), is_sent_again(req), name.to_owned());
+        let asks = Asks::Change(parent.0);
+        let noted = of_name(opcode::RMDIR, parent, name);
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let removed = guarded(|| {
+                admission?;
+                match dispatcher.remove_directory(parent.0, &wanted, asker) {
+                    // By the worker that died before it could say so.
+                    Err(error) if again && error.errno() == libc::ENOENT => Ok(()),
+                    removed => removed,
+                }
+            });
+            reply_empty(removed, reply);
+        });
     }
 
     fn link(
@@ -723,8 +690,8 @@ impl Filesystem for VistaFs {
         _newname: &OsStr,
         reply: ReplyEntry,
     ) {
-        let _noted = self.note_node(req, opcode::LINK, ino);
-        reply.error(errno(&DispatchError::ReadOnly));
+        let refuse = move |_: &Dispatcher| reply.error(errno(&DispatchError::ReadOnly));
+        self.serve_at_once(req, of_node(opcode::LINK, ino), refuse);
     }
 
     fn symlink(
@@ -735,8 +702,8 @@ impl Filesystem for VistaFs {
         _target: &Path,
         reply: ReplyEntry,
     ) {
-        let _noted = self.note_node(req, opcode::SYMLINK, parent);
-        reply.error(errno(&DispatchError::ReadOnly));
+        let refuse = move |_: &Dispatcher| reply.error(errno(&DispatchError::ReadOnly));
+        self.serve_at_once(req, of_node(opcode::SYMLINK, parent), refuse);
     }
 
     fn rename(
@@ -749,24 +716,24 @@ impl Filesystem for VistaFs {
         _flags: RenameFlags,
         reply: ReplyEmpty,
     ) {
-        let _noted = self.note_name(req, opcode::RENAME, parent, name);
-        reply.error(errno(&DispatchError::ReadOnly));
+        let refuse = move |_: &Dispatcher| reply.error(errno(&DispatchError::ReadOnly));
+        self.serve_at_once(req, of_name(opcode::RENAME, parent, name), refuse);
     }
 
     fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
-        let noted = self.note_node(req, opcode::READLINK, ino);
-        let (dispatcher, asker) = (Arc::clone(&self.dispatcher), asker(req));
-        answer(
-            self.dispatcher.aside_in_tree(ino.0, asker),
-            noted,
-            move || {
-                let mut target = Vec::new();
-                match guarded(|| dispatcher.read_link(ino.0, asker, &mut target)) {
-                    Ok(()) => reply.data(&target),
-                    Err(errno) => reply.error(errno),
-                }
-            },
-        );
+        let asker = asker(req);
+        let (asks, noted) = (Asks::ReadLink(ino.0), of_node(opcode::READLINK, ino));
+        self.serve(req, noted, (asks, 0), move |dispatcher, admission| {
+            let mut target = Vec::new();
+            let read = guarded(|| {
+                admission?;
+                dispatcher.read_link(ino.0, asker, &mut target)
+            });
+            match read {
+                Ok(()) => reply.data(&target),
+                Err(errno) => reply.error(errno),
+            }
+        });
     }
 }
 

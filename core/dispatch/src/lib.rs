@@ -5,11 +5,13 @@
 //! | file | owns |
 //! |---|---|
 //! | `fuse.rs` | converts requests and replies; catches panics; nothing else |
-//! | `fuse/noting.rs` | notes requests in flight in the handover memory |
+//! | `fuse/guard.rs` | what is around each request: its note, its turn, its cost, its panics |
 //! | `dispatcher.rs` | what each operation does |
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
 //! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
 //! | `dispatcher/trees.rs` | the same for what tree views serve |
+//! | `dispatcher/schedule.rs` | where a request runs: at once, or in its container's queue |
+//! | `dispatcher/whom.rs` | the caller of a request, found out once |
 //! | `dispatcher/own.rs` | the same for containers' own directories |
 //! | `dispatcher/page_cache.rs` | the same for page-cached nodes |
 //! | `own.rs` | containers' own directories: `self` and `c/ID/...` |
@@ -20,8 +22,6 @@
 //! | `open_files.rs` | open handles: view, container and text |
 //! | `kept_text.rs` | what has been read of them, for the next process |
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
-//! | `aside.rs` | requests that may take long, each container's on a thread of its own |
-//! | `pace.rs` | whose requests take long |
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
 //! | `redo.rs` | answers what dead workers have left unanswered |
 //! | `passing.rs` | which views pass the host's files to containers |
@@ -39,7 +39,6 @@
 
 mod abi;
 mod address;
-mod aside;
 mod channel;
 mod complaints;
 mod dispatcher;
@@ -51,7 +50,6 @@ mod metrics;
 mod number;
 mod open_files;
 mod own;
-mod pace;
 mod page_cache;
 mod passing;
 mod place;

@@ -7,11 +7,11 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rustix::io::Errno;
-use vistafs_container::{Container, Settle};
+use vistafs_container::{Charge, Container, Held, Holds, OpenCount, Settle};
 use vistafs_handover::Shown;
 use vistafs_tables::{RcuMap, Slots, Spares};
 use vistafs_view::{Access, NodeId, NodeKind};
@@ -42,6 +42,8 @@ pub(crate) struct Text {
     pub(crate) lost: bool,
     /// What is kept for the next process.
     pub(crate) kept: Option<KeptText>,
+    /// Of the bytes, if they are held beyond a reply.
+    charge: Option<Charge>,
 }
 
 impl Text {
@@ -62,7 +64,13 @@ impl Text {
 
     /// Takes what the last rendering gave.
     pub(crate) fn take(&mut self) -> Option<Arc<Vec<u8>>> {
+        self.charge = None;
         self.bytes.take()
+    }
+
+    /// Whether more is held than the kernel has been given, and nobody has counted it.
+    fn is_uncounted(&self) -> bool {
+        self.bytes.is_some() && self.charge.is_none()
     }
 
     /// As an earlier process has left it.
@@ -110,6 +118,22 @@ pub(crate) struct OpenFile {
     pub(crate) text: Mutex<Text>,
     /// What stands behind it; asked for under the lock.
     pub(crate) behind: Mutex<Behind>,
+    /// It is one of so many of its tenant's.
+    pub(crate) count: Option<OpenCount>,
+}
+
+impl Holds for OpenFile {
+    /// Who reads on in the middle of the text gets an error then, and begins anew.
+    fn let_go(&self) -> bool {
+        let Some(mut text) = self.text.try_lock() else {
+            return false;
+        };
+        if text.take().is_some() && text.rendered {
+            text.lost = true;
+            text.rendered = false;
+        }
+        true
+    }
 }
 
 impl OpenFile {
@@ -122,7 +146,31 @@ impl OpenFile {
             access,
             text: Mutex::default(),
             behind: Mutex::default(),
+            count: None,
         }
+    }
+
+    /// Has what is held of a text between two reads counted.
+    pub(crate) fn count_text(self: &Arc<Self>, held: &Arc<Held>) {
+        let bytes = {
+            let text = self.text.lock();
+            if !text.is_uncounted() {
+                return;
+            }
+            text.bytes().len()
+        };
+        let weak: Weak<Self> = Arc::downgrade(self);
+        // Not under the lock: others are let go of for it.
+        match held.hold(bytes, weak) {
+            Some(charge) => self.text.lock().charge = Some(charge),
+            None => drop(self.let_go()),
+        }
+    }
+
+    /// Whether it is known what stands behind it. Never waits for who is opening that just now.
+    pub(crate) fn has_channel_known(&self) -> bool {
+        let behind = self.behind.try_lock();
+        behind.is_some_and(|behind| !matches!(*behind, Behind::Unknown | Behind::Lasting(_)))
     }
 
     /// A place for the next one.
@@ -138,6 +186,22 @@ impl OpenFile {
 /// A directory listing: name, node number, kind.
 pub(crate) type Listing = Vec<(std::ffi::OsString, u64, NodeKind)>;
 
+/// An open directory. It is listed again when its listing has been let go.
+#[derive(Debug, Default)]
+pub(crate) struct OpenDirectory {
+    listing: Mutex<Option<(Arc<Listing>, Charge)>>,
+    _count: Option<OpenCount>,
+}
+
+impl Holds for OpenDirectory {
+    fn let_go(&self) -> bool {
+        self.listing.try_lock().is_some_and(|mut held| {
+            held.take();
+            true
+        })
+    }
+}
+
 const KEPT_BUFFERS: usize = 64;
 const KEPT_SIZE: usize = 64 << 10;
 /// Handles are told apart in the handover memory by their lowest 16 bits. Each worker begins elsewhere:
@@ -151,7 +215,7 @@ pub(crate) struct OpenFiles {
     files: Slots<OpenFile>,
     // Of other workers, by handle.
     adopted: RcuMap<u64, Arc<OpenFile>, 256>,
-    listings: Slots<Listing>,
+    directories: Slots<OpenDirectory>,
     spares: Arc<SpareMemory>,
 }
 
@@ -182,7 +246,7 @@ impl OpenFiles {
             mark,
             files: Slots::new(first),
             adopted: RcuMap::default(),
-            listings: Slots::new(first),
+            directories: Slots::new(first),
             spares: Arc::new(SpareMemory {
                 buffers: Spares::new(KEPT_BUFFERS),
                 closed: Spares::new(KEPT_BUFFERS),
@@ -286,20 +350,32 @@ impl OpenFiles {
         given_back.and_then(Arc::into_inner).unwrap_or_default()
     }
 
-    /// Opens a directory with what it lists; its handle. `None`: millions are open.
-    pub(crate) fn open_listing(&self, listing: Listing) -> Option<u64> {
-        Some(self.mark | self.listings.open(Arc::new(listing))?)
+    /// Opens a directory with what it lists; its handle. `None`: so many are open.
+    pub(crate) fn open_listing(&self, listing: Listing, held: &Arc<Held>) -> Option<u64> {
+        let room = |(name, ..): &(std::ffi::OsString, u64, NodeKind)| name.len() + 64;
+        let bytes = listing.iter().map(room).sum();
+        let directory = Arc::new(OpenDirectory {
+            listing: Mutex::default(),
+            _count: Some(held.open()?),
+        });
+        let weak: Weak<OpenDirectory> = Arc::downgrade(&directory);
+        if let Some(charge) = held.hold(bytes, weak) {
+            *directory.listing.lock() = Some((Arc::new(listing), charge));
+        }
+        Some(self.mark | self.directories.open(directory)?)
     }
 
-    /// The listing of a handle.
+    /// The listing of a handle, unless it has been let go.
     pub(crate) fn listing(&self, handle: u64) -> Option<Arc<Listing>> {
-        self.listings.get(self.own(handle)?)
+        let directory = self.directories.get(self.own(handle)?)?;
+        let held = directory.listing.lock();
+        held.as_ref().map(|(listing, _)| Arc::clone(listing))
     }
 
     /// Closes a directory.
     pub(crate) fn close_listing(&self, handle: u64) {
         let number = self.own(handle);
-        drop(number.and_then(|number| self.listings.close(number)));
+        drop(number.and_then(|number| self.directories.close(number)));
     }
 
     /// How many files are open.

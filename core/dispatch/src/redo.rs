@@ -15,7 +15,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use fuser::{Errno, OpenFlags, PollFlags};
-use parking_lot::Mutex;
 use vistafs_handover::{Handover, Unfinished};
 use vistafs_view::{Access, Asker};
 
@@ -25,8 +24,6 @@ use crate::dispatcher::Poll;
 use crate::fuse::{LASTING, NOT_AT_ALL, access, guarded, kept, opened};
 use crate::{DispatchError, Dispatcher};
 
-/// Answered at the same time, so that one that takes long does not delay all others.
-const AT_ONCE: usize = 16;
 /// The least that the kernel has room for in an answer to READDIR.
 const LISTING: usize = 4096;
 /// How often a request is done anew: it may be what kills the workers.
@@ -58,27 +55,17 @@ pub fn redo_unfinished(
             taken.len()
         );
     }
-    let threads = taken.len().min(AT_ONCE);
-    let queue = Arc::new(Mutex::new(taken));
-    for _ in 0..threads {
-        let redo = Redo {
-            dispatcher: Arc::clone(dispatcher),
-            handover: Arc::clone(handover),
-            device: device.try_clone_to_owned()?,
-        };
-        let queue = Arc::clone(&queue);
-        let work = move || {
-            loop {
-                let next = queue.lock().pop();
-                let Some(request) = next else {
-                    return;
-                };
-                redo.answer(&request);
-            }
-        };
-        std::thread::Builder::new()
-            .name("redo".into())
-            .spawn(work)?;
+    let redo = Arc::new(Redo {
+        dispatcher: Arc::clone(dispatcher),
+        handover: Arc::clone(handover),
+        device: device.try_clone_to_owned()?,
+    });
+    for request in taken {
+        // Those of a container that take long delay its own ones alone.
+        let queue = dispatcher.queue_of_thread(request.tid);
+        let redo = Arc::clone(&redo);
+        let answer = move |admitted: Result<(), _>| redo.answer(&request, admitted.is_ok());
+        queue.give(0, Box::new(answer));
     }
     Ok(())
 }
@@ -86,9 +73,7 @@ pub fn redo_unfinished(
 /// Wakes those who wait in poll(2) for what a dead worker was to tell them: they ask again. On every
 /// kernel, when a worker begins.
 pub fn wake_pollers(handover: &Handover, device: BorrowedFd<'_>) {
-    for number in handover.take_pollers() {
-        tell_to_ask(device, number);
-    }
+    handover.wake_pollers(|number| tell_to_ask(device, number));
 }
 
 fn tell_to_ask(device: BorrowedFd<'_>, number: u64) {
@@ -125,9 +110,9 @@ struct Redo {
 }
 
 impl Redo {
-    fn answer(&self, request: &Unfinished) {
+    fn answer(&self, request: &Unfinished, is_admitted: bool) {
         let mut payload = Vec::new();
-        let outcome = if request.taken_over > TIMES {
+        let outcome = if request.taken_over > TIMES || !is_admitted {
             Err(Errno::EINTR)
         } else {
             guarded(|| self.answered(request, &mut payload)).and_then(|outcome| outcome)

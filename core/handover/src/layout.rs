@@ -44,7 +44,7 @@ pub(crate) mod requests {
     /// Generation, and what the slot is.
     pub(crate) const STATE: usize = 0;
     pub(crate) const UNIQUE: usize = 1;
-    /// CLOCK_MONOTONIC, ns.
+    /// When a thread began to serve it: CLOCK_MONOTONIC, ns. All bits: none yet.
     pub(crate) const STARTED: usize = 2;
     /// Opcode, size.
     pub(crate) const OPCODE: usize = 3;
@@ -58,7 +58,7 @@ pub(crate) mod requests {
     pub(crate) const VIEW: usize = 9;
     /// Length of the view's name, length of the name that is looked up.
     pub(crate) const LENGTHS: usize = 10;
-    /// How many workers have taken it over.
+    /// The container that it is charged to (0 before there was such a thing), how many workers have taken it over.
     pub(crate) const TAKEN_OVER: usize = 11;
     pub(crate) const VIEW_NAME: usize = 12;
     pub(crate) const NAME: usize = 15;

@@ -18,6 +18,7 @@
 //! | `records/slots.rs` | where that is: slots of several sizes |
 //! | `records/before.rs` | where layout 1 has it |
 //! | `written.rs` | what was written into open files and must be written anew |
+//! | `slot_file.rs` | [`SlotFile`]: the supervisor's own state, which is no part of the memory |
 //!
 //! # Use
 //! The supervisor makes the memory ([`Handover::create`]) and gives its descriptor to each worker. A
@@ -76,6 +77,7 @@ mod pollers;
 mod records;
 mod region;
 mod requests;
+mod slot_file;
 mod texts;
 mod written;
 
@@ -83,5 +85,6 @@ pub use error::HandoverError;
 pub use handover::Handover;
 pub use records::ContainerKey;
 pub use requests::{InFlight, Request, SENT_AGAIN, Unfinished};
+pub use slot_file::{LONGEST_TEXT, SlotFile, SlotFileError};
 pub use texts::{OpenHandle, SMALL_TEXT, Shown};
 pub use written::MOST_WRITTEN;

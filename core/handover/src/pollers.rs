@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::Handover;
 use crate::layout::pollers::{COUNT, FIRST, NEIGHBOURS};
 
+/// Set in a number that a worker is about to wake. The kernel counts from 1, so no number has it by itself.
+const BEING_WOKEN: u64 = 1 << 63;
+
 impl Handover {
     /// Notes that somebody is to be woken. Where there is no room, the next worker does not.
     pub fn note_poller(&self, number: u64) {
@@ -22,16 +25,29 @@ impl Handover {
     /// The open file is closed.
     pub fn forget_poller(&self, number: u64) {
         for place in self.near(number) {
-            let _ = place.compare_exchange(number, 0, Ordering::AcqRel, Ordering::Relaxed);
+            for noted in [number, number | BEING_WOKEN] {
+                let _ = place.compare_exchange(noted, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
         }
     }
 
-    /// Those that an earlier worker was to wake, which are nobody's then.
-    #[must_use]
-    pub fn take_pollers(&self) -> Vec<u64> {
-        let all = self.region.words(FIRST, COUNT).iter();
-        let taken = all.map(|place| place.swap(0, Ordering::AcqRel));
-        taken.filter(|number| *number != 0).collect()
+    /// Calls `wake` with each number that was noted, which is forgotten after that: whoever is killed in between
+    /// leaves it to the next worker. A number that is noted again meanwhile stays.
+    pub fn wake_pollers(&self, mut wake: impl FnMut(u64)) {
+        for place in self.region.words(FIRST, COUNT) {
+            let noted = place.load(Ordering::Acquire);
+            let marked = noted | BEING_WOKEN;
+            let change = |from, to| {
+                place
+                    .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
+                    .is_ok()
+            };
+            // It may be closed at this moment.
+            if noted != 0 && change(noted, marked) {
+                wake(noted & !BEING_WOKEN);
+                change(marked, 0);
+            }
+        }
     }
 
     fn near(&self, number: u64) -> impl Iterator<Item = &AtomicU64> {
@@ -45,17 +61,42 @@ impl Handover {
 mod tests {
     use super::*;
 
+    fn woken(handover: &Handover) -> Vec<u64> {
+        let mut woken = Vec::new();
+        handover.wake_pollers(|number| woken.push(number));
+        woken
+    }
+
     #[test]
-    fn those_who_wait_are_taken_once() {
+    fn those_who_wait_are_woken_once() {
         let handover = Handover::create().unwrap();
         let twin = 3 + COUNT as u64;
         for number in [3, twin, 5, 3] {
             handover.note_poller(number);
         }
         handover.forget_poller(5);
-        assert_eq!(handover.take_pollers(), [3, twin]);
-        assert_eq!(handover.take_pollers(), []);
+        assert_eq!(woken(&handover), [3, twin]);
+        assert_eq!(woken(&handover), []);
         (1..10_000).for_each(|number| handover.note_poller(number));
-        assert_eq!(handover.take_pollers().len(), COUNT);
+        assert_eq!(woken(&handover).len(), COUNT);
+    }
+
+    #[test]
+    fn a_worker_that_is_killed_while_it_wakes_leaves_them_to_the_next() {
+        let handover = Handover::create().unwrap();
+        handover.note_poller(3);
+        handover.note_poller(4);
+        let killed = std::panic::AssertUnwindSafe(|| {
+            handover.wake_pollers(|_| std::panic::resume_unwind(Box::new("killed")));
+        });
+        assert!(std::panic::catch_unwind(killed).is_err());
+        assert_eq!(woken(&handover), [3, 4]);
+        // It asks again before it is forgotten, and closes after that.
+        handover.note_poller(3);
+        handover.wake_pollers(|number| handover.note_poller(number));
+        assert_eq!(woken(&handover), [3]);
+        handover.note_poller(4);
+        handover.wake_pollers(|number| handover.forget_poller(number));
+        assert_eq!(woken(&handover), []);
     }
 }

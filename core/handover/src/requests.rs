@@ -24,6 +24,9 @@ const FREE: u32 = 0;
 const FILLING: u32 = 1;
 const IN_FLIGHT: u32 = 2;
 
+/// Instead of the time at which a thread began to serve a request: it waits.
+const WAITING: u64 = u64::MAX;
+
 /// The kernel marks the number of a request that it sends again.
 pub const SENT_AGAIN: u64 = 1 << 63;
 
@@ -89,10 +92,12 @@ pub struct Unfinished {
     pub name: Option<OsString>,
     /// The worker that read it.
     pub generation: u32,
-    /// When it was read, or begun if it had to wait for others of its container; on CLOCK_MONOTONIC.
-    pub started: Duration,
+    /// When a thread began to serve it, on CLOCK_MONOTONIC. `None`: it waits in the queue of its container.
+    pub started: Option<Duration>,
     /// How many workers have taken it over from the one that read it.
     pub taken_over: u32,
+    /// Short for the container that it is charged to; 0: it is charged to none.
+    pub container: u32,
     slot: usize,
 }
 
@@ -106,11 +111,25 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// It begins to be served only now, having waited for others.
-    pub fn begin_anew(&self) {
-        let words = self.handover.slot(self.slot);
-        // A later worker may have the slot by now: its request is then younger by what this one waited.
-        words[STARTED].store(now(), Ordering::Relaxed);
+    /// It waits for other requests of its container. That is no reason to take its worker for stuck, and
+    /// it is not served at a crash.
+    pub fn wait(&self) {
+        // A later worker may have the slot by now: its request is then not seen as stuck until it ends.
+        self.words()[STARTED].store(WAITING, Ordering::Relaxed);
+    }
+
+    /// A thread begins to serve it.
+    pub fn begin_service(&self) {
+        self.words()[STARTED].store(now(), Ordering::Relaxed);
+    }
+
+    /// It is charged to a container, of which this is short.
+    pub fn charge_to(&self, container: u32) {
+        self.words()[TAKEN_OVER].store(pair(container, 0), Ordering::Relaxed);
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.handover.slot(self.slot)
     }
 }
 
@@ -206,7 +225,8 @@ impl Handover {
             }
             request.taken_over = request.taken_over.saturating_add(1);
             let words = self.slot(request.slot);
-            words[TAKEN_OVER].store(u64::from(request.taken_over), Ordering::Relaxed);
+            let taken_over = pair(request.container, request.taken_over);
+            words[TAKEN_OVER].store(taken_over, Ordering::Relaxed);
             words[STATE].store(pair(generation, IN_FLIGHT), Ordering::Release);
             request.generation = generation;
             true
@@ -272,6 +292,7 @@ impl Handover {
         let (tid, uid) = unpair(load(CALLER));
         let (gid, flags) = unpair(load(GROUP));
         let (view_length, name_length) = unpair(load(LENGTHS));
+        let (container, taken_over) = unpair(load(TAKEN_OVER));
         let mut view_name = Vec::new();
         load_bytes(
             &words[VIEW_NAME..NAME],
@@ -298,8 +319,11 @@ impl Handover {
             view_name: String::from_utf8_lossy(&view_name).into_owned(),
             name,
             generation,
-            started: Duration::from_nanos(load(STARTED)),
-            taken_over: unpair(load(TAKEN_OVER)).1,
+            started: Some(load(STARTED))
+                .filter(|started| *started != WAITING)
+                .map(Duration::from_nanos),
+            taken_over,
+            container,
             slot,
         };
         // Of a worker that lives the slot may be another request's by now.

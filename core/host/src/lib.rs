@@ -20,6 +20,7 @@
 //! | `credentials.rs` | what a caller may do, and doing something with no more than that |
 //! | `capability.rs` | doing something without one of our own capabilities |
 //! | `heap.rs` | freed memory, given back |
+//! | `spawn.rs` | child processes, and what they inherit |
 //! | `descriptors.rs` | how many descriptors there are left |
 
 mod capability;
@@ -38,6 +39,7 @@ mod nsfs;
 mod pid_namespace;
 mod pid_translation;
 mod process;
+mod spawn;
 
 pub use capability::without_sys_resource;
 pub use credentials::{Credentials, Owner};
@@ -51,3 +53,4 @@ pub use kept_files::{FileSpec, KeptFiles};
 pub use namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
 pub use pid_translation::PidTranslation;
 pub use process::Process;
+pub use spawn::{Inherited, spawn};

@@ -4,7 +4,7 @@
 //! the caller's parents, which nearly always reach it, else in all of `/proc`. The result is for
 //! the caller to keep: it is asked for once per container.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{Dir as DirStream, Mode, OFlags};
 use rustix::io::Errno;
@@ -33,6 +33,25 @@ impl HeldNamespace {
                 path: member_path(member),
             })
         }
+    }
+
+    /// Returns the inode number of the outermost pid namespace around this one, itself included, that is not
+    /// `own`, the one of vistafs. No process leaves it, whatever namespaces it makes.
+    #[must_use]
+    pub fn outermost(&self, own: u64) -> u64 {
+        let number = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map_or(0, |stat| stat.st_ino);
+        let mut outermost = number(self.as_fd());
+        let mut above = nsfs::parent(self);
+        // The kernel allows 32 levels. EPERM: vistafs's own is not above it.
+        while let Ok(parent) = above {
+            let parent_number = number(parent.as_fd());
+            if parent_number == own {
+                break;
+            }
+            outermost = parent_number;
+            above = nsfs::parent(&parent);
+        }
+        outermost
     }
 
     fn ask_kernel(&self) -> Result<u32, Errno> {

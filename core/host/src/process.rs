@@ -41,6 +41,27 @@ impl Process {
         self.pid
     }
 
+    /// Whether it is still there, and its number its own.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn ensure_there(&self) -> Result<(), HostError> {
+        self.text("stat").map(drop)
+    }
+
+    /// Whether it has a capability in effect in vistafs's own user namespace. Of a thread's own.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn has_capability_here(
+        &self,
+        host: &Host,
+        capability: CapabilitySet,
+    ) -> Result<bool, HostError> {
+        let own = Self::open(host, std::process::id())?.user_namespace()?;
+        Ok(self.user_namespace()? == own && self.has_capability(capability)?)
+    }
+
     /// When it started, since boot.
     ///
     /// # Errors
@@ -212,7 +233,7 @@ impl Process {
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
             .map_err(|errno| HostError::from_errno(errno, self.dir.path()))?;
         // The number may have been given to another in between: then the held directory is dead.
-        self.text("stat")?;
+        self.ensure_there()?;
         Ok(pidfd)
     }
 
@@ -254,6 +275,8 @@ mod tests {
         for capability in [CapabilitySet::SYS_RESOURCE, CapabilitySet::CHOWN] {
             let has = effective.contains(capability);
             assert_eq!(me.has_capability(capability).unwrap(), has);
+            // That of another user namespace is none here: tests/tests/machine/address.rs.
+            assert_eq!(me.has_capability_here(&host, capability).unwrap(), has);
         }
     }
 
@@ -266,10 +289,12 @@ mod tests {
             .unwrap();
         let process = Process::open(&host, child.id()).unwrap();
         process.namespaces().unwrap();
+        process.ensure_there().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(process.namespaces().unwrap_err().is_not_found());
         assert!(process.start(&host).unwrap_err().is_not_found());
         assert!(process.pidfd().unwrap_err().is_not_found());
+        assert!(process.ensure_there().unwrap_err().is_not_found());
     }
 }

@@ -29,6 +29,7 @@ mod fields;
 pub mod flat_keyed;
 pub mod id_map;
 pub mod io_stat;
+pub mod kstat;
 pub mod limit;
 mod line_reader;
 pub mod loadavg;

@@ -5,6 +5,8 @@
 //! kernel takes that number every five seconds and computes in binary fixed point with 11 bits
 //! after the point, and so do we: the same samples give the same digits.
 
+use std::time::Duration;
+
 use crate::error::ParseError;
 use crate::fields::Fields;
 use crate::number::{parse_u32, push_u64};
@@ -13,6 +15,8 @@ use crate::number::{parse_u32, push_u64};
 const FRACTION_BITS: u32 = 11;
 /// The number 1.
 const ONE: u64 = 1 << FRACTION_BITS;
+/// From one sample to the next.
+const SECONDS_BETWEEN: u64 = 5;
 /// What is left of an old average after five seconds, in 1/2048: e^(-5 s / 1, 5 and 15 minutes).
 const KEPT: [u64; 3] = [1884, 2014, 2037];
 /// More threads than any kernel has (its limit is 2^22); so nothing below overflows.
@@ -27,6 +31,18 @@ impl Averages {
     #[must_use]
     pub fn steady(threads: u64) -> Self {
         Self([threads.min(MOST) * ONE; 3])
+    }
+
+    /// What the kernel would have come to in an `age` of which `busy` was the time of threads that ran:
+    /// as if all samples since then had found the mean of their number.
+    #[must_use]
+    pub fn of_past(age: Duration, busy: Duration) -> Self {
+        let most = u128::from(MOST * ONE);
+        let mean = (busy.as_nanos() * u128::from(ONE)).checked_div(age.as_nanos());
+        let mean = u64::try_from(mean.unwrap_or(0).min(most)).unwrap_or(0);
+        let mut averages = Self::steady(0);
+        averages.add_fixed(age.as_secs() / SECONDS_BETWEEN, mean);
+        averages
     }
 
     /// As the numbers that they are computed with, of 11 bits after the point.
@@ -45,7 +61,10 @@ impl Averages {
 
     /// After further samples, five seconds apart, each of which found that many `threads`.
     pub fn add(&mut self, samples: u64, threads: u64) {
-        let threads = threads.min(MOST) * ONE;
+        self.add_fixed(samples, threads.min(MOST) * ONE);
+    }
+
+    fn add_fixed(&mut self, samples: u64, threads: u64) {
         for (average, kept) in self.0.iter_mut().zip(KEPT) {
             for _ in 0..samples {
                 let next = after_one(*average, threads, kept);

@@ -10,9 +10,9 @@ use proptest::sample::{Index, select};
 use crate::cpuinfo::Numbering;
 use crate::{
     CpuSet, IdMap, IoCounts, blkio, cpu_columns, cpu_lines, cpu_mask, cpuacct, cpuinfo, diskstats,
-    flat_keyed, io_stat, loadavg, meminfo, mountinfo, numa_stat, number, number_words, partitions,
-    pid_cgroup, pid_stat, pid_status, pressure, quota, schedstat, single_value, slabinfo, stat,
-    swaps, time_offsets, uptime, zoneinfo,
+    flat_keyed, io_stat, kstat, loadavg, meminfo, mountinfo, numa_stat, number, number_words,
+    partitions, pid_cgroup, pid_stat, pid_status, pressure, quota, schedstat, single_value,
+    slabinfo, stat, swaps, time_offsets, uptime, zoneinfo,
 };
 
 const SAMPLES: &[&[u8]] = &[
@@ -44,6 +44,7 @@ const SAMPLES: &[&[u8]] = &[
     b"Node 0, zone DMA\n  pages free 1\n min 2\n pagesets\n cpu: 1\n count: 3\n high: 4\n",
     b"slabinfo - version: 2.1\n# name\ndentry 1 2 3 4 5 : tunables 0 0 0\n",
     b"some 150000 2000000\n",
+    b"9 1 0x01 147\nname type data\nsize                            4    8589934592\n",
     b"ffffffff,00000005\n",
     b"10 21 31\n",
     b"total=7 N0=5 N1=2\nanon N0=4096 N1=0\n",
@@ -93,6 +94,7 @@ fn read_with_everything(text: &[u8]) {
     black_box(blkio::counters(text).count());
     black_box(partitions::lines(text).count());
     black_box(slabinfo::heading(text).is_ok());
+    black_box(kstat::push_zeroed(text, &mut Vec::new()).is_ok());
     black_box(slabinfo::rows(text).count());
 
     let mut out = Vec::new();

@@ -98,6 +98,15 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
+/// Appends a line with each of its numbers replaced by 0.
+pub fn push_zeroed(line: &Line<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(line.key);
+    for _ in Fields::new(line.text, 1).skip(1) {
+        out.extend_from_slice(b" 0");
+    }
+    out.push(b'\n');
+}
+
 /// The lines of CPU times; lines with other keys are passed over.
 pub fn cpu_times(text: &[u8]) -> impl Iterator<Item = Result<(Label, CpuTimes), ParseError>> {
     LineReader::new(text).filter_map(|(number, line)| {

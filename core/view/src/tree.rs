@@ -104,6 +104,15 @@ pub struct Change {
 /// this caller may see that node, and answers ENOENT or ESTALE if not. Errors that are an answer to
 /// the caller are [`ViewError::Answer`]; the others are faults, told to the administrator.
 pub trait TreeView: Debug + Send + Sync + 'static {
+    /// Whether a directory is one that several containers see. The kernel locks a directory while it looks a name
+    /// up or makes or removes one, so such requests run at once and never wait in a container's queue: every
+    /// other container would wait with them. They must cost little then; what is not permitted there must
+    /// be refused before anything else is done. The cost of the answer must not depend on what a container made.
+    fn is_shared(&self, request: &mut Request<'_>, directory: NodeId) -> bool {
+        let _ = (request, directory);
+        true
+    }
+
     /// What `name` is in the directory `parent`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use rustix::io::Errno;
+use vistafs_container::Container;
 use vistafs_host::HostError;
 use vistafs_text::ParseError;
 
@@ -59,6 +60,14 @@ pub trait View: Debug + Send + Sync + 'static {
     /// Whether a rendering may wait for others than the kernel. It then waits where it delays nobody
     /// but its own container.
     fn takes_time(&self) -> bool {
+        false
+    }
+
+    /// Whether a rendering for this container would now walk what the container has made, such as all its cgroups
+    /// and threads. It then runs on the container's offload thread. Serving threads ask this at each read, so
+    /// the answer must cost a look-up at most.
+    fn must_walk(&self, container: &Container) -> bool {
+        let _ = container;
         false
     }
 

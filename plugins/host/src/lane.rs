@@ -1,19 +1,20 @@
 //! Calls with a limit of time.
 //!
-//! Nothing ends a thread that is in a plugin. So a call runs on a thread that can be left behind: whoever
-//! has waited long enough goes on without it. Of one view, no more than [`MOST_STUCK`] threads are left
-//! behind; from then on it fails at once, until one of them comes back.
+//! Nothing ends a thread that is in a plugin. So a call runs on a thread that can be left behind: a caller that
+//! has waited long enough goes on without it. At most [`MOST_RUNNING`] calls of one view run at once, counted
+//! until they return and not until their callers give up: so no more threads than that are ever left behind.
+//! When all of them are, the next call fails at once, until one comes back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
-/// How many threads one view may keep.
-pub(crate) const MOST_STUCK: usize = 4;
+/// How many calls of one view may run at once, and so how many threads it may keep.
+pub(crate) const MOST_RUNNING: usize = 4;
 /// How long a thread waits for the next call.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -23,7 +24,79 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct Lane {
     limit: Duration,
-    stuck: Arc<AtomicUsize>,
+    calls: Arc<Calls>,
+}
+
+/// The calls of one view that have not returned.
+#[derive(Debug, Default)]
+struct Calls {
+    counts: Mutex<Counts>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    running: usize,
+    /// Those of them that nobody waits for any more.
+    left: usize,
+}
+
+impl Calls {
+    /// Waits until another call may run, or all that run are left behind.
+    fn begin(self: &Arc<Self>, deadline: Instant) -> Result<Running, Late> {
+        let mut counts = self.counts.lock();
+        while counts.running >= MOST_RUNNING {
+            let is_late = counts.left < MOST_RUNNING
+                && self.changed.wait_until(&mut counts, deadline).timed_out();
+            if is_late || counts.left >= MOST_RUNNING {
+                return Err(Late::Stuck);
+            }
+        }
+        counts.running += 1;
+        drop(counts);
+        Ok(Running {
+            calls: Arc::clone(self),
+            call: Arc::default(),
+        })
+    }
+
+    /// Nobody waits for a call any more.
+    fn leave(&self, call: &Call) {
+        let mut counts = self.counts.lock();
+        // It may have returned at this moment.
+        if !call.has_returned.load(Ordering::Relaxed) {
+            call.is_left.store(true, Ordering::Relaxed);
+            counts.left += 1;
+            drop(counts);
+            self.changed.notify_all();
+        }
+    }
+}
+
+/// One call. Changed under the lock of the counts alone.
+#[derive(Debug, Default)]
+struct Call {
+    is_left: AtomicBool,
+    has_returned: AtomicBool,
+}
+
+/// A call that runs, until this is dropped on its thread.
+struct Running {
+    calls: Arc<Calls>,
+    call: Arc<Call>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut counts = self.calls.counts.lock();
+        counts.running -= 1;
+        self.call.has_returned.store(true, Ordering::Relaxed);
+        if self.call.is_left.load(Ordering::Relaxed) {
+            counts.left -= 1;
+        }
+        drop(counts);
+        self.calls.changed.notify_one();
+    }
 }
 
 /// Why a call has no outcome.
@@ -33,7 +106,7 @@ pub(crate) enum Late {
     #[error("a call has not returned within {} ms", .0.as_millis())]
     Now(Duration),
     /// Too many have not returned.
-    #[error("{MOST_STUCK} calls have not returned; no more are made until one does")]
+    #[error("{MOST_RUNNING} calls have not returned; no more are made until one does")]
     Stuck,
     /// No thread, or it has panicked.
     #[error("a call could not be made")]
@@ -45,7 +118,7 @@ impl Lane {
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
-            stuck: Arc::default(),
+            calls: Arc::default(),
         }
     }
 
@@ -54,30 +127,20 @@ impl Lane {
         &self,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Late> {
-        if self.stuck.load(Ordering::Relaxed) >= MOST_STUCK {
-            return Err(Late::Stuck);
-        }
+        let running = self.calls.begin(Instant::now() + self.limit)?;
+        let its_own = Arc::clone(&running.call);
         let (tell, told) = channel();
-        let stuck = Arc::clone(&self.stuck);
-        // Of who waits and who runs, the second one to be done sees the other's mark.
-        let left = Arc::new(AtomicUsize::new(0));
-        let its_own = Arc::clone(&left);
         on_a_thread(Box::new(move || {
             let outcome = catch_unwind(AssertUnwindSafe(call));
+            // Before its caller goes on, which may make the next call.
+            drop(running);
             let _ = tell.send(outcome);
-            if its_own.fetch_add(1, Ordering::AcqRel) == 1 {
-                stuck.fetch_sub(1, Ordering::Relaxed);
-            }
         }))?;
         match told.recv_timeout(self.limit) {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(Late::NotMade),
             Err(RecvTimeoutError::Timeout) => {
-                self.stuck.fetch_add(1, Ordering::Relaxed);
-                if left.fetch_add(1, Ordering::AcqRel) == 1 {
-                    // It has just come back.
-                    self.stuck.fetch_sub(1, Ordering::Relaxed);
-                }
+                self.calls.leave(&its_own);
                 Err(Late::Now(self.limit))
             }
         }
@@ -166,7 +229,7 @@ mod tests {
         let lane = Lane::new(Duration::from_millis(20));
         let (go_on, stop) = channel::<()>();
         let stop = Arc::new(Mutex::new(stop));
-        for _ in 0..MOST_STUCK {
+        for _ in 0..MOST_RUNNING {
             let stop = Arc::clone(&stop);
             let late = lane.run(move || stop.lock().recv().is_ok()).map(|_| ());
             assert_eq!(late, Err(Late::Now(Duration::from_millis(20))));
@@ -180,6 +243,33 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    #[test]
+    fn callers_at_once_leave_no_more_threads_behind_than_one_after_the_other() {
+        let lane = Arc::new(Lane::new(Duration::from_millis(200)));
+        let (go_on, stop) = channel::<()>();
+        let stop = Arc::new(Mutex::new(stop));
+        let made = Arc::new(AtomicUsize::new(0));
+        let call = || {
+            let (lane, stop, made) = (Arc::clone(&lane), Arc::clone(&stop), Arc::clone(&made));
+            std::thread::spawn(move || {
+                let wait = move || {
+                    made.fetch_add(1, Ordering::Relaxed);
+                    stop.lock().recv().is_ok()
+                };
+                lane.run(wait).is_err()
+            })
+        };
+        let callers: Vec<_> = (0..64).map(|_| call()).collect();
+        assert!(callers.into_iter().all(|caller| caller.join().unwrap()));
+        assert_eq!(made.load(Ordering::Relaxed), MOST_RUNNING);
+        drop(go_on);
+        let began = Instant::now();
+        while lane.run(|| ()).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(60));
+        }
+        assert_eq!(lane.calls.counts.lock().left, 0);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) fn directory(path: &Path, owner: Owner) -> Result<Option<OwnedFd>, St
     };
     let stat = fstat(&opened).map_err(|errno| errno.to_string())?;
     owner.check(&stat, "the directory")?;
+    owner.check_parents(path, &opened)?;
     Ok(Some(opened))
 }
 
@@ -47,6 +48,47 @@ pub(crate) fn file(directory: &OwnedFd, name: &OsStr, owner: Owner) -> Result<Ow
 }
 
 impl Owner {
+    /// Whether nobody but root can put another directory in the place of this one: neither by the names of its
+    /// path nor, where those are links, by the directories that it is in.
+    fn check_parents(self, path: &Path, directory: &OwnedFd) -> Result<(), String> {
+        let told = |errno: Errno| errno.to_string();
+        for parent in path.ancestors().skip(1).filter(|p| p.has_root()) {
+            let stat = rustix::fs::stat(parent).map_err(told)?;
+            self.check_parent(&stat, &parent.display().to_string())?;
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let number = |stat: &Stat| (stat.st_dev, stat.st_ino);
+        let mut below = fstat(directory).map_err(told)?;
+        let mut here = openat(directory, "..", flags, Mode::empty()).map_err(told)?;
+        loop {
+            let stat = fstat(&here).map_err(told)?;
+            // The root is its own parent.
+            if number(&stat) == number(&below) {
+                return Ok(());
+            }
+            self.check_parent(&stat, "a directory above it")?;
+            here = openat(&here, "..", flags, Mode::empty()).map_err(told)?;
+            below = stat;
+        }
+    }
+
+    fn check_parent(self, stat: &Stat, what: &str) -> Result<(), String> {
+        if stat.st_uid != 0 && stat.st_uid != self.0 {
+            let owner = stat.st_uid;
+            return Err(format!(
+                "{what} belongs to user {owner}, who can put another in its place: chown root"
+            ));
+        }
+        let mode = Mode::from_raw_mode(stat.st_mode);
+        // In a sticky one others cannot rename what is not theirs.
+        if mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX) {
+            return Err(format!(
+                "others than root may write to {what}, and put another in its place: chmod go-w"
+            ));
+        }
+        Ok(())
+    }
+
     fn check(self, stat: &Stat, what: &str) -> Result<(), String> {
         if stat.st_uid != self.0 {
             let owner = stat.st_uid;
@@ -99,6 +141,36 @@ mod tests {
             assert_eq!(why.is_ok(), fine, "{of_dir:o} {of_file:o} {why:?}");
         }
         set(dir.path(), 0o700);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_replace_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (parent, link) = (dir.path().join("parent"), dir.path().join("link"));
+        let plugins = parent.join("plugins");
+        std::fs::create_dir_all(&plugins).unwrap();
+        set(&plugins, 0o755);
+        std::os::unix::fs::symlink(&plugins, &link).unwrap();
+        for (mode, is_fine) in [
+            (0o755, true),
+            (0o1777, true),
+            (0o775, false),
+            (0o757, false),
+        ] {
+            set(&parent, mode);
+            for path in [&plugins, &link] {
+                let opened = directory(path, us());
+                assert_eq!(opened.is_ok(), is_fine, "{mode:o} {opened:?}");
+            }
+        }
+        set(&parent, 0o755);
+        if us().0 == 0 {
+            std::os::unix::fs::chown(&parent, Some(65534), None).unwrap();
+            for path in [&plugins, &link] {
+                let why = directory(path, us()).unwrap_err();
+                assert!(why.contains("belongs to user 65534"), "{why}");
+            }
+        }
     }
 
     #[test]

@@ -54,3 +54,35 @@ fn paths_are_found_in_prose() {
         ["core/text/src/lib.rs", "views/src", "core/host"]
     );
 }
+
+/// Whatever else starts a child hands on the signals that vistafs blocks.
+#[test]
+fn children_are_started_in_one_place() {
+    let mut directories: Vec<_> = ["core", "plugins/host", "plugins/sdk", "views"]
+        .map(|top| workspace().join(top))
+        .into();
+    let mut starting = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
+            if path.is_dir() && !is_test {
+                directories.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") && !is_test {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                let starts = [
+                    ".spawn()",
+                    ".output()",
+                    ".status()",
+                    "posix_spawn",
+                    "fork()",
+                ];
+                if code.contains("Command") && starts.iter().any(|start| code.contains(start)) {
+                    starting.push(path);
+                }
+            }
+        }
+    }
+    assert_eq!(starting, [workspace().join("core/host/src/spawn.rs")]);
+}

@@ -19,6 +19,7 @@ const LOADAVG: &str = "proc/loadavg";
 const CPUINFO: &str = "proc/cpuinfo";
 const CPU: &str = "sys/devices/system/cpu";
 const NODE: &str = "sys/devices/system/node";
+const ARCSTATS: &str = "proc/spl/kstat/zfs/arcstats";
 const DISKSTATS: &str = "proc/diskstats";
 const INTERRUPTS: &str = "proc/interrupts";
 const PARTITIONS: &str = "proc/partitions";
@@ -59,6 +60,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("memory.swap.max", OF_SWAP),
     ("memory.swap.current", OF_SWAP),
     ("memory.events", &[]),
+    ("memory.high", &[MEMINFO]),
     ("io.stat", OF_IO),
     ("cpu.max", OF_CPUS),
     ("cpuset.cpus.effective", OF_CPUS),
@@ -101,6 +103,7 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     (PARTITIONS, &[PARTITIONS]),
     (SCHEDSTAT, &[SCHEDSTAT]),
     (SLABINFO, &[]),
+    (ARCSTATS, &[ARCSTATS]),
     (SOFTIRQS, &[SOFTIRQS]),
     (SWAPS, &[]),
     (VMSTAT, &[VMSTAT]),
@@ -110,6 +113,7 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     // Only whether the numbers of threads have begun anew is taken from it.
     (LOADAVG, &[]),
     ("sys/devices/system/cpu/online", OF_CPUS),
+    ("sys/devices/system/cpu/possible", &[]),
     ("sys/devices/system/node/online", &[NODE]),
     ("sys/devices/system/node/node0/meminfo", &[]),
 ];
@@ -185,7 +189,7 @@ impl Copy {
         for (name, must_fail) in HOST_FILES {
             let passed_on = match *name {
                 MEMINFO | VMSTAT => !limited,
-                DISKSTATS | PARTITIONS => !counted,
+                PARTITIONS => !counted,
                 _ => false,
             };
             let must_fail = if passed_on { &[] } else { *must_fail };

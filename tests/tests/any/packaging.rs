@@ -150,6 +150,39 @@ fn all_packages_are_of_this_version() {
     }
 }
 
+/// The value of a key in a unit.
+fn of_unit(unit: &str, key: &str) -> String {
+    let line = unit
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .unwrap();
+    line.trim_start_matches('=').to_owned()
+}
+
+#[test]
+fn limits_are_the_same_whatever_starts_the_service() {
+    let unit = text("contrib/systemd/vistafs.service");
+    let files = of_unit(&unit, "LimitNOFILE");
+    let memory = of_unit(&unit, "MemoryMax");
+    let gib: u64 = memory.strip_suffix('G').unwrap().parse().unwrap();
+    let (bytes, adjust) = (gib << 30, of_unit(&unit, "OOMScoreAdjust"));
+    let service = text("contrib/openrc/vistafs");
+    for line in [
+        format!("rc_ulimit:=-n {files}}}"),
+        format!("rc_cgroup_settings:=memory.max {bytes}}}"),
+        format!("rc_cgroup_memory:=memory.limit_in_bytes {bytes}}}"),
+        format!("oom_adjust:={adjust}}}"),
+    ] {
+        assert!(service.contains(&line), "contrib/openrc/vistafs: {line}");
+    }
+    let pod = text("contrib/kubernetes/vistafs.yaml");
+    let (_, limits) = pod.split_once("            limits:\n").unwrap();
+    assert_eq!(
+        limits.lines().next().unwrap().trim(),
+        format!("memory: {gib}Gi")
+    );
+}
+
 #[test]
 fn both_units_are_hardened_alike() {
     let body = |path: &str| {

@@ -8,12 +8,12 @@ use vistafs_view::ViewError;
 use crate::captured::{Captured, cpu_list, meminfo_field};
 use crate::made_up::{Layout, MadeUp};
 
-const CPU: &str = "sys/devices/system/cpu";
+pub(crate) const CPU: &str = "sys/devices/system/cpu";
 const NODE: &str = "sys/devices/system/node";
 const KIB_OF_GIB: u64 = 1 << 20;
 
 /// A host with as many CPUs, and a container on some of them.
-fn with_cpus(count: u32, cpuset: &str) -> MadeUp {
+pub(crate) fn with_cpus(count: u32, cpuset: &str) -> MadeUp {
     let mut host = MadeUp::new("/box/app");
     host.set_cpus(&(0..count).collect::<Vec<_>>());
     host.set(
@@ -32,7 +32,7 @@ fn two_nodes() -> MadeUp {
     host
 }
 
-fn answer(shown: Result<Vec<u8>, ViewError>) -> Errno {
+pub(crate) fn answer(shown: Result<Vec<u8>, ViewError>) -> Errno {
     match shown {
         Err(ViewError::Answer(errno)) => errno,
         other => panic!("{other:?}"),
@@ -40,7 +40,7 @@ fn answer(shown: Result<Vec<u8>, ViewError>) -> Errno {
 }
 
 /// The names of the entries at the top of a tree.
-fn names(host: &Captured, tree: &str, stem: &str) -> Vec<String> {
+pub(crate) fn names(host: &Captured, tree: &str, stem: &str) -> Vec<String> {
     let is_top = |line: &&str| line.ends_with('/') && line.matches('/').count() == 1;
     let numbered = |line: &str| {
         let digits = line.strip_prefix(stem)?.strip_suffix('/')?;
@@ -58,11 +58,12 @@ fn every_list_agrees_with_the_directory() {
     let made_up = with_cpus(4, "1-2");
     let host = made_up.open();
     let show = |path: &str| host.show(&format!("{CPU}/{path}"));
-    for list in ["online", "present", "possible"] {
+    for list in ["online", "present"] {
         assert_eq!(show(list), "1-2\n", "{list}");
     }
-    assert_eq!(show("offline"), "\n");
-    assert_eq!(names(&host, CPU, "cpu"), ["cpu1", "cpu2"]);
+    assert_eq!(show("possible"), "0-3\n");
+    assert_eq!(show("offline"), "0,3\n");
+    assert_eq!(names(&host, CPU, "cpu"), ["cpu0", "cpu1", "cpu2", "cpu3"]);
     for (cpu, siblings, mask) in [(1, "1\n", "00000002\n"), (2, "2\n", "00000004\n")] {
         assert_eq!(
             show(&format!("cpu{cpu}/topology/thread_siblings_list")),
@@ -88,7 +89,14 @@ fn every_list_agrees_with_the_directory() {
         assert_eq!(show(&format!("cpu{cpu}/online")), "1\n");
         assert_eq!(show(&format!("cpu{cpu}/subsystem")), "../../../../bus/cpu");
     }
-    for hidden in ["cpu0", "cpu3/topology/core_id", "cpu4", "cpu01", "cpu"] {
+    for hidden in [
+        "cpu0/topology",
+        "cpu3/topology/core_id",
+        "cpu3/cache",
+        "cpu4",
+        "cpu01",
+        "cpu",
+    ] {
         assert_eq!(
             answer(host.try_show(&format!("{CPU}/{hidden}"))),
             Errno::NOENT
@@ -108,6 +116,8 @@ fn a_host_with_512_cpus() {
         .map(|name| name[3..].parse().unwrap())
         .collect();
     listed.sort_unstable();
+    assert_eq!(listed, (0..512).collect::<Vec<_>>());
+    listed.retain(|cpu| host.show(&format!("{CPU}/cpu{cpu}/online")) == "1\n");
     assert_eq!(listed, online);
     let package = host.show(&format!("{CPU}/cpu64/topology/package_cpus"));
     let words = "00000000,".repeat(6) + "00003000," + &"00000000,".repeat(5);
@@ -125,7 +135,7 @@ fn cpus_are_renumbered_alike() {
     let mut host = made_up.open();
     host.policy.cpus.renumber = true;
     let show = |path: &str| host.show(&format!("sys/devices/system/{path}"));
-    assert_eq!(names(&host, CPU, "cpu"), ["cpu0", "cpu1"]);
+    assert_eq!(names(&host, CPU, "cpu"), ["cpu0", "cpu1", "cpu2", "cpu3"]);
     assert_eq!(show("cpu/online"), "0-1\n");
     assert_eq!(
         show("cpu/cpu1/topology/ppin"),
@@ -139,7 +149,8 @@ fn cpus_are_renumbered_alike() {
     assert_eq!(show("node/node1/cpulist"), "1\n");
     assert_eq!(show("node/node1/cpumap"), "00000000,00000002\n");
     for hidden in [
-        "cpu/cpu3",
+        "cpu/cpu3/topology",
+        "cpu/cpu4",
         "cpu/cpu01",
         "node/node1/cpu3",
         "node/node0/cpu1",
@@ -191,15 +202,11 @@ fn nodes_are_those_of_the_cpuset() {
         let host = made_up.open();
         let show = |path: &str| host.show(&format!("{NODE}/{path}"));
         assert_eq!(names(&host, NODE, "node"), ["node1"], "{file}");
-        for list in [
-            "online",
-            "possible",
-            "has_memory",
-            "has_normal_memory",
-            "has_cpu",
-        ] {
+        for list in ["online", "has_memory", "has_normal_memory", "has_cpu"] {
             assert_eq!(show(list), "1\n", "{file}: {list}");
         }
+        // getcpu(2) can report any of these, whatever nodes the thread gets memory from.
+        assert_eq!(show("possible"), "0,1\n", "{file}");
         assert_eq!(show("node1/distance"), "10\n");
         assert_eq!(show("node1/cpulist"), "2-3\n");
         assert_eq!(show("node1/numastat"), "numa_hit 0\nnuma_miss 0\n");
@@ -346,6 +353,7 @@ fn without_the_visible_cpus_there_is_an_error() {
     for path in [
         "cpu",
         "cpu/online",
+        "cpu/offline",
         "cpu/cpu0",
         "cpu/cpu0/online",
         "node",
@@ -359,8 +367,8 @@ fn without_the_visible_cpus_there_is_an_error() {
         );
     }
     assert_eq!(
-        host.show(&format!("{CPU}/offline")),
-        "\n",
+        host.show(&format!("{CPU}/possible")),
+        "0-3\n",
         "needs to know nothing"
     );
 }
@@ -407,11 +415,12 @@ fn cpus_come_and_go() {
     made_up.set_cpus(&[0, 1, 2]);
     assert_eq!(names(&made_up.open(), CPU, "cpu"), ["cpu0", "cpu1", "cpu2"]);
     std::fs::rename(host.root.join("cpu3"), top.join("cpu3")).unwrap();
-    assert_eq!(
-        names(&made_up.open(), CPU, "cpu"),
-        ["cpu0", "cpu1", "cpu2"],
-        "is offline"
-    );
+    made_up.write(format!("{CPU}/possible"), "0-3\n");
+    let host = made_up.open();
+    let all = ["cpu0", "cpu1", "cpu2", "cpu3"];
+    assert_eq!(names(&host, CPU, "cpu"), all);
+    assert_eq!(host.show(&format!("{CPU}/cpu3/online")), "0\n");
+    assert_eq!(answer(host.try_show(&core_id)), Errno::NOENT);
     made_up.set_cpus(&[0, 1, 2, 3]);
     assert_eq!(made_up.open().show(&core_id), "1\n");
 }

@@ -43,21 +43,17 @@ fn file(cgroup: &TestCgroup, name: &str) -> PathBuf {
     cgroup.directory("memory").join(name)
 }
 
-/// Limits memory, and swap apart from it; in v1 that is a pool of both. The total that this makes.
+/// Limits memory, and swap apart from it; in v1 that is a pool of both. Returns the total of swap, MiB, which is
+/// the same on both versions.
 fn limit(cgroup: &TestCgroup, memory_mib: u64, swap_mib: u64) -> u64 {
     cgroup.limit_memory(memory_mib * MIB);
-    if cgroup.is_v2("memory") {
-        std::fs::write(file(cgroup, "memory.swap.max"), format!("{swap_mib}M")).unwrap();
-        swap_mib
+    let (name, mib) = if cgroup.is_v2("memory") {
+        ("memory.swap.max", swap_mib)
     } else {
-        let pool = memory_mib + swap_mib;
-        std::fs::write(
-            file(cgroup, "memory.memsw.limit_in_bytes"),
-            format!("{pool}M"),
-        )
-        .unwrap();
-        pool
-    }
+        ("memory.memsw.limit_in_bytes", memory_mib + swap_mib)
+    };
+    std::fs::write(file(cgroup, name), format!("{mib}M")).unwrap();
+    swap_mib
 }
 
 /// Takes `mib` of memory by steps of 4 MiB in a container, and has `look` see what it prints of

@@ -52,6 +52,31 @@ fn the_address_shows_the_named_container() {
     assert_eq!(missing.kind(), ErrorKind::NotFound);
 }
 
+/// A service of the host that runs as uid 0 without the capability, or with it in a user namespace of its own.
+#[test]
+fn root_without_cap_sys_admin_finds_neither_addresses_nor_metrics() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let finds = |wrapper: &[&str], name: &str| {
+        let path = mounted.path(name);
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg("stat").arg(&path);
+        command.output().unwrap().status.success()
+    };
+    let without = [
+        "setpriv",
+        "--bounding-set=-sys_admin",
+        "--inh-caps=-sys_admin",
+    ];
+    let elsewhere = ["unshare", "--user", "--map-root-user"];
+    for name in ["at", "metrics"] {
+        assert!(finds(&["env"], name), "{name}");
+        assert!(!finds(&without, name), "{name}");
+        assert!(!finds(&elsewhere, name), "{name}");
+        assert!(finds(&without, "proc/meminfo") && finds(&elsewhere, "proc/meminfo"));
+    }
+}
+
 #[test]
 fn no_container_finds_an_address() {
     require_privileged!();

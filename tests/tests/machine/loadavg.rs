@@ -95,7 +95,24 @@ fn with_idle_seconds(seconds: u32) -> Mounted {
     })
 }
 
-/// From the present number on, and down by the kernel's formula: 2 x 1884/2048, 2014/2048, 2037/2048.
+/// The averages, in hundredths.
+fn hundredths(load: &Load) -> [u64; 3] {
+    let mut words = load.averages.split(' ');
+    std::array::from_fn(|_| words.next().unwrap().replace('.', "").parse().unwrap())
+}
+
+/// What follows by the kernel's formula: an average keeps 1884, 2014 or 2037 parts of 2048.
+#[track_caller]
+fn assert_follows(last: &Load, next: &Load, threads: u64) {
+    let averages = hundredths(last).into_iter().zip(hundredths(next));
+    for ((before, after), kept) in averages.zip([1884, 2014, 2037]) {
+        let expected = (before * kept + threads * 100 * (2048 - kept)) / 2048;
+        // Both are rounded, and the earlier one was before that.
+        assert!(after.abs_diff(expected) <= 1, "{last:?}, then {next:?}");
+    }
+}
+
+/// Up, and down.
 #[test]
 fn the_averages_follow_the_running_threads() {
     require_privileged!();
@@ -104,19 +121,63 @@ fn the_averages_follow_the_running_threads() {
     let script = format!("{BUSY} & A=$!; {BUSY} & B=$!; read _; kill $A $B; read _");
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
     settled(&mut child, 2);
+    just_after_a_sample();
     let first = load(&mounted, &cgroup);
-    assert_eq!(first.averages, "2.00 2.00 2.00");
     let there = cgroup.read("cpu", "cgroup.procs").lines().count() as u64;
     assert_eq!((first.runnable, first.total), (2, there));
+    let second = next(&mounted, &cgroup, &first);
+    assert_follows(&first, &second, 2);
     just_after_a_sample();
     child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
-    let second = next(&mounted, &cgroup, &first);
-    assert_eq!(second.averages, "1.84 1.97 1.99");
-    assert_eq!((second.runnable, second.total), (1, there - 4));
     let third = next(&mounted, &cgroup, &second);
-    assert_eq!(third.averages, "1.69 1.93 1.98");
+    assert_follows(&second, &third, 0);
+    assert_eq!((third.runnable, third.total), (1, there - 4));
+    let fourth = next(&mounted, &cgroup, &third);
+    assert_follows(&third, &fourth, 0);
     drop(child.stdin.take());
     child.wait().unwrap();
+}
+
+/// The first reading shows what the kernel would have come to, which for a container that has just begun
+/// is nothing, however busy it is.
+#[test]
+fn a_new_container_has_no_load() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let container = TestContainer::new(&mounted, &cgroup);
+    let script = format!("{BUSY} & {BUSY} & sleep 1; cat /proc/loadavg; uptime; kill %1 %2");
+    let text = container.run(&script);
+    let load = text.lines().find(|line| line.contains('/')).unwrap();
+    assert_eq!(parse(load).averages, "0.00 0.00 0.00", "{text}");
+    assert!(parse(load).runnable >= 2, "{text}");
+    assert!(text.contains("load average: 0.00, 0.00, 0.00"), "{text}");
+}
+
+/// Of one that has been busy for a while, but was never asked, it is what it would be by now.
+#[test]
+fn the_first_reading_knows_the_past() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    let mut child = TestContainer::new(&mounted, &cgroup).spawn(&format!("{BUSY} & sleep 60"));
+    settled(&mut child, 1);
+    std::thread::sleep(3 * PERIOD);
+    let first = hundredths(&load(&mounted, &cgroup));
+    let (used, up) = (cgroup.cpu_used() as f64 / 1e9, {
+        let text = mounted.read(&cgroup.address("proc/uptime"));
+        text.split(' ').next().unwrap().parse::<f64>().unwrap()
+    });
+    cgroup.kill();
+    child.wait().unwrap();
+    for (shown, minutes) in first.into_iter().zip([1.0, 5.0, 15.0]) {
+        let exact = 100.0 * used / up * (1.0 - (-up / (60.0 * minutes)).exp());
+        // A whole sample may be missing, and fixed point rounds up.
+        let most = exact + 2.0;
+        let least = exact * (1.0 - 6.0 / up) - 2.0;
+        let shown = shown as f64;
+        assert!((least..=most).contains(&shown), "{first:?}: {exact}");
+    }
 }
 
 /// The reader is the newest process, and its number is that of its own namespace.
@@ -166,7 +227,9 @@ fn threads_in_uninterruptible_sleep_count() {
     wait_until("one thread is blocked", || stat("procs_blocked ") == 1);
     // What was counted before is too old by then.
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(load(&mounted, &cgroup).averages, "1.00 1.00 1.00");
+    just_after_a_sample();
+    let first = load(&mounted, &cgroup);
+    assert_follows(&first, &next(&mounted, &cgroup, &first), 1);
     cgroup.kill();
     child.wait().unwrap();
 }

@@ -175,13 +175,13 @@ fn a_view_that_kills_workers_is_put_aside_alone() {
     let cgroup = TestCgroup::new();
     let path = |name: &str| mounted.path(&cgroup.address(&format!("proc/odd/{name}")));
     // The kernel sends it again to each next worker, or its reader asks again.
-    wait_for(LONG, "it is put aside", || {
-        errno(&path("signal")) == Errno::EIO && views(&mounted).contains("put aside")
+    wait_for(LONG, "it is disabled for the container", || {
+        errno(&path("signal")) == Errno::EIO && views(&mounted).contains("disabled for 1")
     });
     // A tree that nobody comes to look into, as well; on the host it goes on.
-    wait_for(LONG, "the tree is put aside", || {
+    wait_for(LONG, "the tree is disabled, too", || {
         let _ = std::fs::metadata(path("tree"));
-        views(&mounted).matches("put aside").count() == 2
+        views(&mounted).matches("disabled for 1").count() == 2
     });
     assert!(mounted.path("proc/odd/tree").is_dir());
     assert_eq!(std::fs::read(path("slow")).unwrap(), b"slow\n");

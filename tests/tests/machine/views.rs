@@ -48,6 +48,34 @@ fn memory_that_is_used_is_seen() {
     assert!(expected.contains(&fallen("MemAvailable:")), "{text}");
 }
 
+/// The first line of vmstat covers the time since boot. The kernel counts interrupts and context switches for the
+/// host alone, so both columns are 0.
+#[test]
+fn vmstat_shows_no_host_counters_since_boot() {
+    require_privileged!();
+    let cgroup = TestCgroup::new();
+    let script = "vmstat | tail -n 1; cat /proc/stat";
+    let (interrupts, switches) = (10, 11);
+    let of = |config: &str| -> (Vec<u64>, String) {
+        let mounted = Mounted::with(&MountOptions {
+            config: config.into(),
+            ..MountOptions::default()
+        });
+        let text = TestContainer::new(&mounted, &cgroup).run(script);
+        let (line, stat) = text.split_once('\n').unwrap();
+        let columns = line.split_whitespace().map(|word| word.parse().unwrap());
+        (columns.collect(), stat.to_owned())
+    };
+    let (columns, stat) = of("");
+    assert_eq!((columns[interrupts], columns[switches]), (0, 0), "{stat}");
+    for key in ["intr ", "ctxt ", "processes ", "softirq "] {
+        assert_eq!(field(&stat, key), 0, "{stat}");
+    }
+    let (columns, stat) = of("[view.stat]\nhost_counters = true\n");
+    assert!(columns[interrupts] > 0 && columns[switches] > 0, "{stat}");
+    assert!(field(&stat, "processes ") > 0, "{stat}");
+}
+
 #[test]
 fn every_counter_of_cpus_agrees() {
     require_privileged!();

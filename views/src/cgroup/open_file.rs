@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::thread::CapabilitySet;
 use vistafs_cgroup::{Cgroup, Role};
-use vistafs_host::{Dir, Owner};
+use vistafs_host::{Dir, Owner, Process};
 use vistafs_view::{Access, Channel, Errno, MOST_LASTING, Request, ViewError};
 
 use super::{judged, tasks};
@@ -66,11 +66,23 @@ impl Channel for OpenFile {
             return Ok(taken);
         }
         let task = tasks::meant(request, self.cgroup.as_ref(), data)?;
+        // Held: what is found out about it is never about a later one of that number.
+        let moved = Process::open(request.host(), task).map_err(tasks::ended)?;
         if let Some(cgroup) = &self.cgroup {
-            tasks::may_join(request.host(), cgroup, &credentials, task, &self.directory)?;
+            tasks::may_join(cgroup, &credentials, &moved, &self.directory)?;
         }
-        let also = tasks::power_over(request.host(), &credentials, task)?;
+        let also = tasks::power_over(&credentials, &moved)?;
+        // The kernel takes a number alone.
+        tasks::ensure_there(&moved)?;
         write(task.to_string().as_bytes(), also)?;
+        // It may have waited in the kernel while its task ended.
+        tasks::ensure_there(&moved).inspect_err(|_| {
+            log::warn!(
+                "task {task} ended while it was moved to {}: if another task has its number now, that one may \
+                 have been moved (look at its /proc/{task}/cgroup)",
+                self.directory.path().display()
+            );
+        })?;
         Ok(data.len())
     }
 

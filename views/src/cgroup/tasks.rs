@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustix::thread::CapabilitySet;
 use vistafs_cgroup::{Cgroup, Tasks};
-use vistafs_host::{Credentials, Dir, Host, HostError, Owner, Process};
+use vistafs_host::{Credentials, Dir, HostError, Owner, Process};
 use vistafs_text::number;
 use vistafs_view::{Errno, Request, ViewError};
 
@@ -81,13 +81,12 @@ pub(super) fn meant(
 /// # Errors
 /// EACCES for one that is elsewhere; ESRCH for one that has ended.
 pub(super) fn may_join(
-    host: &Host,
     cgroup: &Cgroup,
     credentials: &Credentials,
-    task: u32,
+    task: &Process,
     target: &Dir,
 ) -> Result<(), ViewError> {
-    let place = place_of(host, cgroup, task)?.ok_or(ViewError::Answer(Errno::ACCESS))?;
+    let place = place_of(cgroup, task)?.ok_or(ViewError::Answer(Errno::ACCESS))?;
     let gate = cgroup.gate(&place, target).map_err(ViewError::Answer)?;
     let Some(gate) = gate else {
         return Ok(());
@@ -107,25 +106,32 @@ pub(super) fn may_join(
 /// # Errors
 /// ESRCH for a task that has ended.
 pub(super) fn power_over(
-    host: &Host,
     credentials: &Credentials,
-    task: u32,
+    task: &Process,
 ) -> Result<CapabilitySet, ViewError> {
-    let governs = Process::open(host, task).and_then(|process| credentials.govern(&process));
-    Ok(if governs.map_err(ended)? {
+    let governs = credentials.govern(task).map_err(ended)?;
+    Ok(if governs {
         CapabilitySet::SYS_NICE
     } else {
         CapabilitySet::empty()
     })
 }
 
-fn place_of(host: &Host, cgroup: &Cgroup, task: u32) -> Result<Option<PathBuf>, ViewError> {
-    let text = Process::open(host, task).and_then(|process| process.cgroup_text());
-    Ok(cgroup.place_of_task(&text.map_err(ended)?)?)
+/// Whether a task is still there, so that its number is its own.
+///
+/// # Errors
+/// ESRCH when it has ended.
+pub(super) fn ensure_there(task: &Process) -> Result<(), ViewError> {
+    task.ensure_there().map_err(ended)
+}
+
+fn place_of(cgroup: &Cgroup, task: &Process) -> Result<Option<PathBuf>, ViewError> {
+    let text = task.cgroup_text().map_err(ended)?;
+    Ok(cgroup.place_of_task(&text)?)
 }
 
 /// An error about the task that is to be moved: that it has ended is an answer.
-fn ended(error: HostError) -> ViewError {
+pub(super) fn ended(error: HostError) -> ViewError {
     if error.is_not_found() {
         ViewError::Answer(Errno::SRCH)
     } else {

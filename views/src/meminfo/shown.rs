@@ -80,6 +80,7 @@ impl Shown {
         };
         let available = free
             .saturating_add(figures.stat.reclaimable())
+            .min(figures.headroom.or_total(u64::MAX))
             .min(others)
             .min(total);
         let swap = if show_swap {

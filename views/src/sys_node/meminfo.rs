@@ -17,8 +17,9 @@ use vistafs_text::number::push_u64;
 use vistafs_text::{ParseError, meminfo};
 use vistafs_view::ViewError;
 
-use crate::memory_fields::{UnknownFields, statistic};
+use crate::memory_fields::statistic;
 use crate::sys_tree::Seen;
+use crate::unknown_fields::UnknownFields;
 
 /// What the host has in one node: bytes, and huge pages.
 #[derive(Debug, Clone, Copy, Default)]
@@ -222,6 +223,7 @@ mod tests {
             limit,
             usage,
             stat: MemoryStat::default(),
+            headroom: Limit::Max,
             ancestors_headroom: Limit::Max,
             swap: SwapFigures::NotAccounted,
         }

@@ -4,6 +4,7 @@
 //! listed is remembered, which is bounded by what the host has; a number that an earlier process gave
 //! out is found by walking the host's directory once.
 
+use std::collections::HashMap;
 use std::hash::Hasher;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,27 +23,35 @@ const MOST_ENTRIES: usize = 1 << 20;
 
 /// A number that no path has is not sought again and again.
 const BETWEEN_VAIN_WALKS: Duration = Duration::from_secs(1);
+/// How many such numbers are remembered. More than these are CPUs that vanish in one second.
+const MOST_VAIN: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct KnownPaths {
     top: &'static str,
     number: fn(&str) -> NodeId,
+    /// A file that a directory below the top may be shown with though the host has none there.
+    made_up: Option<&'static str>,
     known: RcuMap<NodeId, Arc<str>, 256>,
-    // Never held over a walk.
-    last_in_vain: Mutex<Option<Instant>>,
+    // When each was sought in vain. Never held over a walk.
+    in_vain: Mutex<HashMap<NodeId, Instant>>,
 }
 
 impl KnownPaths {
-    pub(super) fn new(top: &'static str) -> Self {
-        Self::numbered(top, number)
+    pub(super) fn new(top: &'static str, made_up: Option<&'static str>) -> Self {
+        Self {
+            made_up,
+            ..Self::numbered(top, number)
+        }
     }
 
     fn numbered(top: &'static str, number: fn(&str) -> NodeId) -> Self {
         Self {
             top,
             number,
+            made_up: None,
             known: RcuMap::default(),
-            last_in_vain: Mutex::new(None),
+            in_vain: Mutex::default(),
         }
     }
 
@@ -78,12 +87,19 @@ impl KnownPaths {
 
     fn walk(&self, host: &Host, id: NodeId) -> Option<Arc<str>> {
         let lately = |at: Instant| at.elapsed() < BETWEEN_VAIN_WALKS;
-        if self.last_in_vain.lock().is_some_and(lately) {
+        if self.in_vain.lock().get(&id).copied().is_some_and(lately) {
             return None;
         }
         let mut directories = vec![String::new()];
         let mut left = MOST_ENTRIES;
         while let Some(parent) = directories.pop() {
+            if let Some(name) = self.made_up.filter(|_| !parent.is_empty()) {
+                let path = joined(&parent, name);
+                if (self.number)(&path) == id {
+                    self.id(&path)?;
+                    return Some(path.into());
+                }
+            }
             let directory: PathBuf = below(self.top, &parent);
             // One that goes meanwhile has nothing in it.
             for entry in host.root().entries(&directory).unwrap_or_default() {
@@ -101,7 +117,14 @@ impl KnownPaths {
                 }
             }
         }
-        *self.last_in_vain.lock() = Some(Instant::now());
+        let mut in_vain = self.in_vain.lock();
+        if in_vain.len() >= MOST_VAIN {
+            in_vain.retain(|_, at| lately(*at));
+        }
+        // Beyond that a number is sought each time: one must not keep others from being found.
+        if in_vain.len() < MOST_VAIN {
+            in_vain.insert(id, Instant::now());
+        }
         None
     }
 }
@@ -142,7 +165,7 @@ mod tests {
     fn what_another_process_has_numbered_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(&dir);
-        let paths = KnownPaths::new("top");
+        let paths = KnownPaths::new("top", None);
         for path in ["cpu1", "cpu0/topology/core_id"] {
             assert_eq!(&*paths.get(&host, number(path)).unwrap(), path);
         }
@@ -151,15 +174,40 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_the_host_does_not_have_is_found_in_its_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(&dir);
+        let paths = KnownPaths::new("top", Some("online"));
+        assert_eq!(
+            &*paths.get(&host, number("cpu1/online")).unwrap(),
+            "cpu1/online"
+        );
+        assert_eq!(paths.get(&host, number("online")), None);
+    }
+
+    #[test]
     fn what_is_nowhere_is_not_sought_again_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let host = host(&dir);
-        let paths = KnownPaths::new("top");
+        let paths = KnownPaths::new("top", None);
         assert_eq!(paths.get(&host, number("cpu2")), None);
         std::fs::create_dir(dir.path().join("top/cpu2")).unwrap();
         assert_eq!(paths.get(&host, number("cpu2")), None);
-        *paths.last_in_vain.lock() = None;
+        // That is said of this number alone.
+        assert_eq!(&*paths.get(&host, number("cpu1")).unwrap(), "cpu1");
+        paths.in_vain.lock().clear();
         assert_eq!(&*paths.get(&host, number("cpu2")).unwrap(), "cpu2");
+    }
+
+    #[test]
+    fn numbers_that_are_nowhere_have_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(&dir);
+        let paths = KnownPaths::new("top", None);
+        for cpu in 10..20 + MOST_VAIN {
+            assert_eq!(paths.get(&host, number(&format!("cpu{cpu}"))), None);
+        }
+        assert_eq!(paths.in_vain.lock().len(), MOST_VAIN);
     }
 
     #[test]

@@ -7,24 +7,39 @@ use vistafs_text::cpuinfo::Numbering;
 use vistafs_text::{CpuSet, ParseError, cpu_mask, number_words};
 use vistafs_view::{Context, ViewError};
 
-use super::{below, gone};
+use super::{ONLINE, below, gone};
 
 /// The eyes of one container, for one request. What it may see is found out when it is first needed.
 #[derive(Debug)]
 pub(crate) struct Seen<'a> {
     cx: Context<'a>,
     top: &'static str,
+    offline: &'static [&'static str],
     cpus: Option<CpuSet>,
     nodes: Option<CpuSet>,
+    renumbered: Option<Vec<Renumbered>>,
+}
+
+/// A CPU that is shown by another number than the host's.
+#[derive(Debug, Clone, Copy)]
+struct Renumbered {
+    host: u32,
+    shown: u32,
 }
 
 impl<'a> Seen<'a> {
-    pub(super) fn new(cx: Context<'a>, top: &'static str) -> Self {
+    pub(super) fn new(
+        cx: Context<'a>,
+        top: &'static str,
+        offline: &'static [&'static str],
+    ) -> Self {
         Self {
             cx,
             top,
+            offline,
             cpus: None,
             nodes: None,
+            renumbered: None,
         }
     }
 
@@ -52,26 +67,45 @@ impl<'a> Seen<'a> {
         Ok(self.nodes.insert(nodes))
     }
 
-    /// Whether nothing on the way to a path, nor itself, is about a CPU or node that is hidden.
-    pub(super) fn shows(&mut self, path: &str) -> Result<bool, ViewError> {
-        let mut parent_end = 0;
-        for name in path.split('/') {
-            let parent = path.get(..parent_end).unwrap_or_default();
-            if !self.shows_entry(parent.trim_end_matches('/'), name)? {
-                return Ok(false);
-            }
-            parent_end += name.len() + 1;
+    /// All CPUs that the kernel can ever report to a thread, by the host's numbers.
+    pub(crate) fn possible_cpus(&mut self) -> Result<CpuSet, ViewError> {
+        const POSSIBLE: &str = "sys/devices/system/cpu/possible";
+        match self.cx.host().text(POSSIBLE) {
+            Ok(text) => Ok(self.cx.host().members(POSSIBLE, &text)?),
+            Err(error) if error.is_not_found() => Ok(self.cx.host().online_cpus()?),
+            Err(error) => Err(error.into()),
         }
-        Ok(true)
     }
 
-    /// Whether the entry of a directory is not about a CPU or node that is hidden.
+    /// Whether a directory at the top is that of a CPU which is shown as offline.
+    fn is_offline(&mut self, directory: &str) -> Result<bool, ViewError> {
+        match numbered(directory, "cpu") {
+            Some(cpu) if !self.offline.is_empty() => {
+                Ok(!self.cpus()?.contains(cpu) && self.possible_cpus()?.contains(cpu))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether a path is the `online` file of a hidden CPU.
+    pub(crate) fn is_made_up(&mut self, path: &str) -> Result<bool, ViewError> {
+        match path.split_once('/') {
+            Some((directory, ONLINE)) => self.is_offline(directory),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the entry of a directory that is shown itself is shown too: it is not about a CPU or
+    /// node that is hidden.
     pub(super) fn shows_entry(&mut self, parent: &str, name: &str) -> Result<bool, ViewError> {
         if let Some(cpu) = numbered(name, "cpu") {
-            return Ok(self.cpus()?.contains(cpu));
+            return Ok(self.cpus()?.contains(cpu) || (parent.is_empty() && self.is_offline(name)?));
         }
         if let Some(node) = numbered(name, "node") {
             return Ok(self.nodes()?.contains(node));
+        }
+        if self.is_offline(parent)? {
+            return Ok(self.offline.contains(&name));
         }
         if parent == "cpufreq" && numbered(name, "policy").is_some() {
             let path = format!("{parent}/{name}/related_cpus");
@@ -85,23 +119,52 @@ impl<'a> Seen<'a> {
 
     /// The name that the host has for what is shown as `name`; `None`: no such thing is shown.
     pub(super) fn host_name(&mut self, name: &str) -> Result<Option<String>, ViewError> {
-        let Some(cpu) = self.renumbered(name) else {
+        let Some(shown) = self.renumbered(name) else {
             return Ok(Some(name.to_owned()));
         };
-        let place = usize::try_from(cpu).unwrap_or(usize::MAX);
-        let host = self.cpus()?.iter().nth(place);
+        let mut all = self.renumbered_cpus()?.iter();
+        let found = all.find(|cpu| cpu.shown == shown);
         // `cpu01` is no name of CPU 1.
-        let exact = name == format!("cpu{cpu}");
-        Ok(host.filter(|_| exact).map(|cpu| format!("cpu{cpu}")))
+        let exact = name == format!("cpu{shown}");
+        Ok(found
+            .filter(|_| exact)
+            .map(|cpu| format!("cpu{}", cpu.host)))
     }
 
     /// The name by which a visible entry of the host's is shown.
     pub(super) fn shown_name(&mut self, name: &str) -> Result<String, ViewError> {
-        let shown = match self.renumbered(name) {
-            Some(cpu) => self.cpus()?.position(cpu),
-            None => None,
+        let Some(host) = self.renumbered(name) else {
+            return Ok(name.to_owned());
         };
-        Ok(shown.map_or_else(|| name.to_owned(), |cpu| format!("cpu{cpu}")))
+        let mut all = self.renumbered_cpus()?.iter();
+        let found = all.find(|cpu| cpu.host == host);
+        Ok(found.map_or_else(|| name.to_owned(), |cpu| format!("cpu{}", cpu.shown)))
+    }
+
+    /// All CPUs with the numbers that they are shown by: the visible ones 0, 1, 2, ..., and the hidden
+    /// ones in their order by the highest numbers that are left, so that the directories reach as far
+    /// as `possible`.
+    fn renumbered_cpus(&mut self) -> Result<&[Renumbered], ViewError> {
+        let all = match self.renumbered.take() {
+            Some(known) => known,
+            None => {
+                let possible = self.possible_cpus()?;
+                let visible = self.cpus()?;
+                let pair = |(shown, host)| Renumbered { host, shown };
+                let mut all: Vec<_> = (0..).zip(visible).map(pair).collect();
+                let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
+                let descending = |shown: &dyn Fn(&u32) -> bool| {
+                    let mut cpus: Vec<u32> = possible.iter().filter(shown).collect();
+                    cpus.reverse();
+                    cpus
+                };
+                let hidden = descending(&|cpu| !visible.contains(*cpu));
+                let free = descending(&|cpu| *cpu >= count);
+                all.extend(free.into_iter().zip(hidden).map(pair));
+                all
+            }
+        };
+        Ok(self.renumbered.insert(all))
     }
 
     /// The CPU of a name that is not shown as it is.
@@ -117,6 +180,21 @@ impl<'a> Seen<'a> {
     pub(crate) fn push_cpus(&mut self, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let all = self.cpus()?.clone();
         self.push_list(&all, out)
+    }
+
+    /// Appends the list of the CPUs that could be online and are not: all but the visible ones.
+    #[cfg(feature = "sys-cpu")]
+    pub(crate) fn push_offline_cpus(&mut self, out: &mut Vec<u8>) -> Result<(), ViewError> {
+        let visible = self.cpus()?.clone();
+        let shown = self.shown_cpus(&visible)?;
+        // The kernel's list has further numbers, of CPUs that it could be built for.
+        let of_host = self.host_set("offline", cpu_list)?;
+        let possible = self.possible_cpus()?;
+        let all: CpuSet = possible.iter().chain(&of_host).collect();
+        let offline: CpuSet = all.iter().filter(|cpu| !shown.contains(*cpu)).collect();
+        offline.push_list(out);
+        out.push(b'\n');
+        Ok(())
     }
 
     /// Appends the host's list of CPUs at `names`, the visible ones of it.

@@ -148,6 +148,75 @@ fn the_host_sees_everything() {
     assert_eq!(link.kind, NodeKind::Link);
 }
 
+/// A tree in which the directories of hidden CPUs stay.
+#[derive(Debug)]
+struct Offline;
+
+impl HostTree for Offline {
+    const TOP: &'static str = "sys/devices/system/cpu";
+    const LASTING: &'static [&'static str] = &[];
+    const OFFLINE: &'static [&'static str] = &[ONLINE, "uevent"];
+
+    fn withholds(&self, name: &str) -> bool {
+        name == "secret"
+    }
+
+    fn text(&self, _: &[&str], _: &mut Seen<'_>, _: &mut Vec<u8>) -> Result<bool, ViewError> {
+        Ok(false)
+    }
+}
+
+/// The next process finds the file by its number, though the host has none.
+#[test]
+fn a_made_up_file_outlives_its_process() {
+    let little = Little::new();
+    little.set_cpus("1");
+    let id = |tree: &SysTree<Offline>, inside| {
+        little.ask(inside, |request| {
+            look_up(tree, request, Path::new("cpu0/online")).map(|found| found.id)
+        })
+    };
+    let attributes =
+        |tree: &SysTree<Offline>, id| little.ask(true, |request| tree.attributes(request, id));
+    let (first, next) = (SysTree::new(Offline), SysTree::new(Offline));
+    let online = id(&first, true).unwrap();
+    assert_eq!(attributes(&next, online).unwrap().kind, NodeKind::File);
+    assert_eq!(answer(id(&first, false)), Errno::NOENT, "on the host");
+    little.set_cpus("0");
+    assert_eq!(answer(attributes(&next, online)), Errno::STALE);
+    little.set_cpus("1");
+    std::fs::remove_dir_all(little.dir.path().join("sys/devices/system/cpu/cpu0")).unwrap();
+    assert_eq!(answer(attributes(&next, online)), Errno::STALE);
+}
+
+#[test]
+fn what_is_withheld_is_not_there_for_containers() {
+    let little = Little::new();
+    let top = little.dir.path().join("sys/devices/system/cpu");
+    std::fs::create_dir(top.join("cpu1/secret")).unwrap();
+    std::fs::write(top.join("cpu1/secret/count"), "1\n").unwrap();
+    let tree = SysTree::new(Offline);
+    let found = |inside| {
+        little.ask(inside, |request| {
+            look_up(&tree, request, Path::new("cpu1/secret/count"))
+        })
+    };
+    let file = found(false).unwrap();
+    assert_eq!(answer(found(true)), Errno::NOENT);
+    let held = little.ask(true, |request| tree.attributes(request, file.id));
+    assert_eq!(answer(held), Errno::STALE);
+    let mut names = Vec::new();
+    let cpu = little.ask(true, |r| look_up(&tree, r, Path::new("cpu1")).unwrap());
+    let listed = little.ask(true, |request| {
+        tree.list(request, cpu.id, &mut |name, _, _| {
+            names.push(name.to_owned())
+        })
+    });
+    listed.unwrap();
+    names.sort();
+    assert_eq!(names, ["subsystem", "topology"]);
+}
+
 /// What is held of a CPU that is hidden answers alike, whatever is asked; and is back with it.
 #[test]
 fn what_is_held_of_a_hidden_cpu_is_stale() {

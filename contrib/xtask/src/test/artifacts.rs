@@ -13,7 +13,11 @@ use crate::program::DAEMON;
 use crate::run;
 
 /// The test programs of guests, as nextest names them.
-const GUEST_BINARIES: [&str; 2] = ["vistafs-tests::machine", "vistafs-tests::guest"];
+const GUEST_BINARIES: [&str; 3] = [
+    "vistafs-tests::machine",
+    "vistafs-tests::guest",
+    "vistafs-tests::hosts",
+];
 /// What is in tests/plugins.
 const TEST_PLUGINS: [&str; 3] = ["echo", "meminfo", "odd"];
 

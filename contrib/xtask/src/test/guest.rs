@@ -15,6 +15,8 @@ use crate::work_dir::WorkDir;
 use crate::{deb, run};
 
 const DAEMON: &str = "/vistafs/vistafs";
+/// Container hosts start the program where a package has it.
+const INSTALLED: &str = "/usr/bin/vistafs";
 const NEXTEST: &str = "/vistafs/cargo-nextest";
 const BINARIES: &str = "/vistafs/binaries.json";
 const METADATA: &str = "/vistafs/cargo.json";
@@ -47,6 +49,13 @@ fn has_packages(layout: Layout) -> bool {
     layout == Layout::V2On612
 }
 
+fn daemon(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Hosts => INSTALLED,
+        _ => DAEMON,
+    }
+}
+
 /// Boots a guest and runs the tests of a filter in it.
 pub(crate) fn run_tests(layout: Layout, filter: &str, artifacts: &Artifacts) -> Result<Outcome> {
     let work = WorkDir::new()?;
@@ -56,7 +65,7 @@ pub(crate) fn run_tests(layout: Layout, filter: &str, artifacts: &Artifacts) -> 
     let mut job = Job {
         command: script(layout, filter, &workspace)?,
         put: vec![
-            (artifacts.daemon.clone(), DAEMON.into()),
+            (artifacts.daemon.clone(), daemon(layout).into()),
             (artifacts.nextest.clone(), NEXTEST.into()),
             (artifacts.binaries_metadata.clone(), BINARIES.into()),
             (artifacts.cargo_metadata.clone(), METADATA.into()),
@@ -106,7 +115,7 @@ fn script(layout: Layout, filter: &str, workspace: &Path) -> Result<String> {
         ""
     };
     Ok(format!(
-        "export VISTAFS_BIN={DAEMON} VISTAFS_SKIP_LOG={SKIPPED} VISTAFS_LAYOUT={} \
+        "export VISTAFS_BIN={} VISTAFS_SKIP_LOG={SKIPPED} VISTAFS_LAYOUT={} \
          VISTAFS_DEBS={DEBS} VISTAFS_PLUGINS={PLUGINS} RUST_BACKTRACE=1\n\
          # .config/nextest.toml says which test runs alone.\n\
          export VISTAFS_ALONE=1\n\
@@ -117,6 +126,7 @@ fn script(layout: Layout, filter: &str, workspace: &Path) -> Result<String> {
          mkdir -p {workspace}/tests && cd {workspace} || exit\n\
          exec {NEXTEST} nextest run --color never --no-tests pass --test-threads {TEST_THREADS} \
          --binaries-metadata {BINARIES} --cargo-metadata {METADATA} -E {}\n",
+        daemon(layout),
         layout.name(),
         quote(filter),
         workspace = quote(workspace),

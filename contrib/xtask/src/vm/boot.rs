@@ -1,7 +1,7 @@
 //! One run of qemu: its command line, its output, its end.
 //!
-//! The processor is emulated (TCG): it works on every machine, also in one that is itself virtual,
-//! and the guest's kernel does not depend on the host's.
+//! The processor is emulated (TCG) unless KVM works (see [`accel`](super::accel)): that runs on every
+//! machine, also in one that is itself virtual.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::Vm;
+use super::accel::Accel;
 use super::kernel::KernelFiles;
-use super::{Vm, image};
 use crate::run::{self, Tail};
 
 /// How long a guest may take beyond its job, for the files and the results.
@@ -30,10 +31,13 @@ const STARTED: &str = "vistafs-job: started";
 /// The last lines of the console that are shown when a guest fails.
 const CONSOLE_TAIL: usize = 40;
 
+/// The extension of the file with qemu's own messages.
+const MESSAGES: &str = "qemu";
+
 /// The machine. It restarts on a panic and at the end of its job, and `-no-reboot` makes both the
 /// end of qemu.
-const MACHINE: &str = "-machine pc -accel tcg,thread=multi -cpu max -nodefaults -no-user-config \
-    -display none -nic none -no-reboot -device virtio-serial-pci";
+const MACHINE: &str = "-machine pc -nodefaults -no-user-config -display none -nic none -no-reboot \
+    -device virtio-serial-pci";
 
 /// The kernel's command line, without the layout. Without the mitigations, which protect nothing
 /// here, an emulated guest is faster; with AppArmor on but no profiles, LXC starts nothing.
@@ -54,13 +58,21 @@ pub(super) fn boot(
     files: &RunFiles,
     on_line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<usize> {
-    let root = image::root()?;
+    let root = vm.layout.root()?;
     let kernel = vm.layout.kernel().files()?;
     for _ in 0..ATTEMPTS {
-        match attempt(vm, &kernel, &root, files, on_line)? {
+        let accel = Accel::choose(&kernel);
+        match attempt(vm, accel, &kernel, &root, files, on_line)? {
             (Ended::Well, printed) => return Ok(printed),
             (Ended::TooLate, _) => bail!("no end in time: the guest was stopped"),
-            // Nothing of the job has been done, so that it can be begun anew.
+            // In the other cases nothing of the job has been done: it can be started again.
+            (Ended::Failed { started: false }, _) if accel == Accel::Kvm => {
+                Accel::give_up_kvm(&messages(files.console));
+            }
+            (Ended::Failed { .. }, _) => bail!("qemu: {}", messages(files.console)),
+            (Ended::NeverStarted, _) if accel == Accel::Kvm => {
+                Accel::give_up_kvm("it does not come up");
+            }
             (Ended::NeverStarted, _) => run::say("vm: the guest does not come up: stopped"),
         }
     }
@@ -69,16 +81,16 @@ pub(super) fn boot(
 
 fn attempt(
     vm: &Vm,
+    accel: Accel,
     kernel: &KernelFiles,
     root: &Path,
     files: &RunFiles,
     on_line: &mut (dyn FnMut(&str) + Send),
 ) -> Result<(Ended, usize)> {
-    let errors = files.console.with_extension("qemu");
-    let mut child = qemu(vm, kernel, root, files)
+    let mut child = qemu(vm, accel, kernel, root, files)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(File::create(&errors)?)
+        .stderr(File::create(files.console.with_extension(MESSAGES))?)
         .spawn()
         .context("running qemu-system-x86_64")?;
     let output = child.stdout.take();
@@ -94,16 +106,19 @@ fn attempt(
         let printed = reader.and_then(|reader| reader.join().ok());
         (ended, printed.unwrap_or(0))
     });
-    match ended? {
-        Some(ended) => Ok((ended, printed)),
-        None => bail!("qemu: {}", fs::read_to_string(&errors).unwrap_or_default()),
-    }
+    Ok((ended?, printed))
 }
 
-fn qemu(vm: &Vm, kernel: &KernelFiles, root: &Path, files: &RunFiles) -> Command {
+/// What qemu wrote to its standard error, in a file beside the console's.
+fn messages(console: &Path) -> String {
+    fs::read_to_string(console.with_extension(MESSAGES)).unwrap_or_default()
+}
+
+fn qemu(vm: &Vm, accel: Accel, kernel: &KernelFiles, root: &Path, files: &RunFiles) -> Command {
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(MACHINE.split_whitespace())
+        .args(accel.options().split_whitespace())
         .arg("-kernel")
         .arg(&kernel.vmlinuz)
         .arg("-initrd")
@@ -151,15 +166,22 @@ enum Ended {
     Well,
     NeverStarted,
     TooLate,
+    /// qemu itself failed, before or after the guest started its job.
+    Failed {
+        started: bool,
+    },
 }
 
-/// Waits for the end of qemu, or makes one; `None` when qemu failed.
-fn wait(child: &mut Child, console: &Path, limit: Duration) -> Result<Option<Ended>> {
+/// Waits for the end of qemu, or makes one.
+fn wait(child: &mut Child, console: &Path, limit: Duration) -> Result<Ended> {
     let started = Instant::now();
     let mut alive = false;
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status.success().then_some(Ended::Well));
+            return Ok(match status.success() {
+                true => Ended::Well,
+                false => Ended::Failed { started: alive },
+            });
         }
         alive = alive || fs::read(console).is_ok_and(|log| contains(&log, STARTED));
         let ended = if !alive && started.elapsed() > BOOT_LIMIT {
@@ -172,7 +194,7 @@ fn wait(child: &mut Child, console: &Path, limit: Duration) -> Result<Option<End
         };
         child.kill()?;
         child.wait()?;
-        return Ok(Some(ended));
+        return Ok(ended);
     }
 }
 

@@ -4,11 +4,13 @@
 //! another image and an old checkout still finds its own. Old directories are not removed: another
 //! checkout may be booting from one. The whole cache can be deleted at any time.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -33,8 +35,8 @@ fn dir() -> Result<PathBuf> {
 
 /// The directory that `build` fills from `recipe`, built now if it is not there yet.
 ///
-/// Two runs may build the same at the same time: each works under a name of its own, and the one
-/// that renames last finds the other's result and takes it.
+/// Two processes may build the same at the same time: each works under a name of its own, and the one
+/// that renames last finds the other's result and takes it. A second thread waits for the first.
 pub(super) fn built(
     name: &str,
     recipe: &[&str],
@@ -42,6 +44,8 @@ pub(super) fn built(
 ) -> Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     recipe.hash(&mut hasher);
+    let lock = lock_of(name);
+    let _guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = dir()?;
     let done = dir.join(format!("{name}-{:016x}", hasher.finish()));
     if done.is_dir() {
@@ -64,4 +68,24 @@ pub(super) fn built(
     outcome.with_context(|| format!("building the {name} image"))?;
     run::progress(&format!("vm: {name} built in {:.1?}", started.elapsed()));
     Ok(done)
+}
+
+/// Held while this process builds the image of that name.
+fn lock_of(name: &str) -> Arc<Mutex<()>> {
+    static LOCKS: Mutex<BTreeMap<String, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
+    let mut locks = LOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(locks.entry(name.to_owned()).or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lock_of;
+
+    #[test]
+    fn one_name_is_one_lock() {
+        let root = lock_of("root");
+        let _held = root.lock();
+        assert!(lock_of("root").try_lock().is_err());
+        assert!(lock_of("hosts").try_lock().is_ok());
+    }
 }

@@ -15,9 +15,9 @@ pub(crate) struct VmArgs {
     /// How the machine mounts its cgroup hierarchies; may be given more than once.
     #[arg(long, required = true)]
     layout: Vec<Layout>,
-    /// The machine's memory in MiB.
-    #[arg(long, default_value_t = 1536)]
-    memory: u32,
+    /// The machine's memory in MiB [default: 1536; hosts: 3072].
+    #[arg(long)]
+    memory: Option<u32>,
     /// The machine's CPUs.
     #[arg(long, default_value_t = 2)]
     cpus: u32,
@@ -51,7 +51,7 @@ impl VmArgs {
         };
         for layout in self.layout {
             let vm = Vm {
-                memory_mib: self.memory,
+                memory_mib: self.memory.unwrap_or(layout.memory_mib()),
                 cpus: self.cpus,
                 timeout: Duration::from_secs(self.timeout),
                 prefix: if several {

@@ -1,4 +1,4 @@
-//! The guests' root file system: one Debian 12 for all layouts, as an ext4 image.
+//! The guests' root file system: one Debian 12 for all cgroup layouts, as an ext4 image.
 //!
 //! systemd is the real one and runs as process 1 with its usual cgroup tree; only what costs time at
 //! each boot and helps no test is masked. There is no udev: device nodes come from the kernel.
@@ -7,12 +7,12 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::cache;
-use super::container;
 use super::mirror::Mirror;
+use super::{cache, container, progress};
 use crate::run;
 
 const RELEASE: &str = "bookworm";
@@ -25,11 +25,11 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,util-linux,mount,kmod,i
 /// Size of the file system. The file is sparse: what is not used costs nothing.
 const SIZE: &str = "4G";
 
-const JOB_SCRIPT: &str = include_str!("guest/job.py");
-const JOB_UNIT: &str = include_str!("guest/job.service");
+pub(super) const JOB_SCRIPT: &str = include_str!("guest/job.py");
+pub(super) const JOB_UNIT: &str = include_str!("guest/job.service");
 
 /// Units that do nothing for a guest that lives for one job.
-const MASKED: &[&str] = &[
+pub(super) const MASKED: &[&str] = &[
     "console-getty.service",
     "container-getty@.service",
     "e2scrub_reap.service",
@@ -59,7 +59,7 @@ const MASKED: &[&str] = &[
 ];
 
 /// Small files that make the system boot without asking anything.
-const FILES: &[(&str, &str)] = &[
+pub(super) const FILES: &[(&str, &str)] = &[
     ("etc/hostname", "guest\n"),
     ("etc/hosts", "127.0.0.1 localhost guest\n"),
     ("etc/fstab", ""),
@@ -93,9 +93,12 @@ pub(super) fn root() -> Result<PathBuf> {
 }
 
 fn build(work: &Path) -> Result<()> {
+    let started = Instant::now();
     let tree = work.join("tree");
     let mirror = Mirror::of_this_machine()?;
-    run::quiet(
+    progress::follow(
+        "root",
+        started,
         mirror
             .mmdebstrap(RELEASE, "minbase", PACKAGES)
             // Java's packages want to link manual pages there.
@@ -103,13 +106,15 @@ fn build(work: &Path) -> Result<()> {
             .arg(&tree)
             .args(mirror.sources(RELEASE)),
     )?;
+    progress::step("root", started, "writing the image");
     container::furnish(&tree)?;
-    furnish(&tree)?;
+    furnish(&tree, FILES)?;
     ext4(&tree, &work.join("root.ext4"), SIZE)?;
     fs::remove_dir_all(&tree).context("removing the tree of the image")
 }
 
-fn furnish(tree: &Path) -> Result<()> {
+/// Adds files, masks units, and has systemd run the job at boot.
+pub(super) fn furnish(tree: &Path, files: &[(&str, &str)]) -> Result<()> {
     let write = |path: &str, text: &str| -> Result<PathBuf> {
         let path = tree.join(path);
         if let Some(parent) = path.parent() {
@@ -118,7 +123,7 @@ fn furnish(tree: &Path) -> Result<()> {
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         Ok(path)
     };
-    for (path, text) in FILES {
+    for (path, text) in files {
         write(path, text)?;
     }
     let script = write("usr/local/sbin/vistafs-job", JOB_SCRIPT)?;

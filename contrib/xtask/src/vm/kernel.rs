@@ -6,12 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::cache;
 use super::image::ext4;
 use super::mirror::Mirror;
+use super::{cache, progress};
 use crate::run;
 
 /// The kernel, and the only program of its initrd.
@@ -67,7 +68,10 @@ fn build(kernel: Kernel, work: &Path) -> Result<()> {
     let release = kernel.release();
     let tree = work.join("tree");
     let mirror = Mirror::of_this_machine()?;
-    run::quiet(
+    let name = format!("kernel-{release}");
+    progress::follow(
+        &name,
+        Instant::now(),
         mirror
             .mmdebstrap(release, "extract", PACKAGES)
             .arg(&tree)

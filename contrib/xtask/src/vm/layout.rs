@@ -1,8 +1,12 @@
 //! The cgroup layouts that a host can have, and how a kernel is told to make them.
 
+use std::path::PathBuf;
+
+use anyhow::Result;
 use clap::ValueEnum;
 
 use super::kernel::Kernel;
+use super::{hosts, image};
 
 /// A host: a kernel and the way in which its systemd mounts the cgroup hierarchies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -16,10 +20,12 @@ pub(crate) enum Layout {
     /// One v2 hierarchy, on a kernel that no longer has v1 memory and cpuset controllers.
     #[value(name = "v2-6.12")]
     V2On612,
+    /// Debian 13 with container hosts (Docker, containerd, Podman, crun, Incus, LXC); one v2 hierarchy.
+    Hosts,
 }
 
 impl Layout {
-    /// All of them, in the order in which they are tested.
+    /// The cgroup layouts: the columns of the matrix. The guest with container hosts has tests of its own.
     pub(crate) const ALL: [Layout; 4] = [Layout::V1, Layout::Hybrid, Layout::V2, Layout::V2On612];
 
     /// The name on the command line, in file names and before each line of the guest's output.
@@ -29,13 +35,30 @@ impl Layout {
             Layout::Hybrid => "hybrid",
             Layout::V2 => "v2",
             Layout::V2On612 => "v2-6.12",
+            Layout::Hosts => "hosts",
+        }
+    }
+
+    /// The memory of a machine in MiB: several daemons run at the same time on the container hosts.
+    pub(super) fn memory_mib(self) -> u32 {
+        match self {
+            Layout::Hosts => 3072,
+            _ => 1536,
+        }
+    }
+
+    /// The image of the root file system, built if it does not exist.
+    pub(super) fn root(self) -> Result<PathBuf> {
+        match self {
+            Layout::Hosts => hosts::root(),
+            _ => image::root(),
         }
     }
 
     pub(super) fn kernel(self) -> Kernel {
         match self {
             Layout::V1 | Layout::Hybrid | Layout::V2 => Kernel::Debian12,
-            Layout::V2On612 => Kernel::Debian13,
+            Layout::V2On612 | Layout::Hosts => Kernel::Debian13,
         }
     }
 
@@ -48,7 +71,7 @@ impl Layout {
             Layout::Hybrid => {
                 "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0"
             }
-            Layout::V2 | Layout::V2On612 => "systemd.unified_cgroup_hierarchy=1",
+            Layout::V2 | Layout::V2On612 | Layout::Hosts => "systemd.unified_cgroup_hierarchy=1",
         }
     }
 }

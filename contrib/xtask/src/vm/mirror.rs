@@ -43,7 +43,7 @@ impl Mirror {
     pub(super) fn mmdebstrap(&self, release: &str, variant: &str, include: &str) -> Command {
         let mut command = Command::new("mmdebstrap");
         command
-            .args(["--quiet", "--variant", variant, "--keyring", KEYRING])
+            .args(["--variant", variant, "--keyring", KEYRING])
             .arg(format!("--include={include}"));
         for option in inherited_options() {
             command.arg(format!("--aptopt={option}"));

@@ -68,6 +68,11 @@ impl memory::Level for Level {
             .parse(text, |text| single_value::limit_v1(text, page_size))
     }
 
+    fn high(&self, _text: &mut Vec<u8>) -> Result<Limit, HostError> {
+        // The soft limit does not throttle: it only decides which cgroup is reclaimed first.
+        Ok(Limit::Max)
+    }
+
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError> {
         self.0.at(USAGE).parse(text, single_value::number)
     }

@@ -11,7 +11,7 @@ use crate::memory::{self, MemoryStat, NodeMemory, SwapFigures};
 
 /// The files of one cgroup.
 #[derive(Debug)]
-pub(crate) struct Level(KeptFiles<7>);
+pub(crate) struct Level(KeptFiles<8>);
 
 const LIMIT: usize = 0;
 const USAGE: usize = 1;
@@ -20,8 +20,9 @@ const NUMA_STAT: usize = 3;
 const SWAP_LIMIT: usize = 4;
 const SWAP_USAGE: usize = 5;
 const EVENTS: usize = 6;
+const HIGH: usize = 7;
 
-static FILES: [FileSpec; 7] = [
+static FILES: [FileSpec; 8] = [
     FileSpec::whole("memory.max"),
     FileSpec::whole("memory.current"),
     FileSpec::whole("memory.stat"),
@@ -29,6 +30,7 @@ static FILES: [FileSpec; 7] = [
     FileSpec::whole("memory.swap.max"),
     FileSpec::whole("memory.swap.current"),
     FileSpec::whole("memory.events"),
+    FileSpec::whole("memory.high"),
 ];
 
 impl Level {
@@ -40,6 +42,11 @@ impl Level {
 impl memory::Level for Level {
     fn limit(&self, _page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError> {
         self.0.at(LIMIT).parse(text, single_value::limit_v2)
+    }
+
+    fn high(&self, text: &mut Vec<u8>) -> Result<Limit, HostError> {
+        let high = self.0.at(HIGH).parse(text, single_value::limit_v2)?;
+        Ok(high.unwrap_or(Limit::Max))
     }
 
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError> {

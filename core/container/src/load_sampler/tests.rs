@@ -22,11 +22,16 @@ struct Small {
 
 impl Small {
     fn new() -> Self {
+        Self::of_age(Duration::ZERO)
+    }
+
+    /// The container began with the host, and that is so old.
+    fn of_age(age: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("c/box")).unwrap();
         std::fs::create_dir(dir.path().join("proc")).unwrap();
         let facts = FixedFacts {
-            boottime: Duration::ZERO,
+            boottime: age,
             clk_tck: 100,
             page_size: 4096,
         };
@@ -38,6 +43,7 @@ impl Small {
             dir,
         };
         small.write("c/box/cgroup.procs", "");
+        small.write("sys/devices/system/cpu/online", "0-3\n");
         small.set_threads("");
         small
     }
@@ -96,20 +102,55 @@ fn is_running(sampler: &LoadSampler) -> bool {
 }
 
 #[test]
-fn it_begins_with_what_is_there() {
-    let small = Small::new();
+fn one_that_has_just_begun_has_no_load() {
+    let small = Small::of_age(Duration::from_secs(4));
     small.set_threads("RRSDZ");
-    let load = LoadSampler::new(NEVER).load(&small.container(), &small.host, None);
-    let load = load.unwrap().unwrap();
-    assert_eq!(load.averages, Averages::steady(3));
+    small.write(
+        "c/box/cpu.stat",
+        "usage_usec 8000000\nuser_usec 8000000\nsystem_usec 0\n",
+    );
+    let load = small.load(&LoadSampler::new(NEVER), &small.container());
+    assert_eq!(load.averages, Averages::steady(0));
     let counts = load.counts;
     assert_eq!((counts.running, counts.blocked, counts.total), (2, 1, 5));
     assert_eq!(counts.last_pid, 5);
 }
 
+/// What the kernel would have come to if as many threads had always run as did in the mean.
+#[test]
+fn it_begins_with_the_mean_of_its_life() {
+    let averages = |age: u64, cpu_stat: &str, threads: &str| {
+        let small = Small::of_age(Duration::from_secs(age));
+        small.set_threads(threads);
+        if !cpu_stat.is_empty() {
+            small.write("c/box/cpu.stat", cpu_stat);
+        }
+        small
+            .load(&LoadSampler::new(NEVER), &small.container())
+            .averages
+    };
+    let after = |samples, threads| {
+        let mut averages = Averages::steady(0);
+        averages.add(samples, threads);
+        averages
+    };
+    let used = |seconds: u64| {
+        format!(
+            "usage_usec {0}000000\nuser_usec {0}000000\nsystem_usec 0\n",
+            seconds
+        )
+    };
+    assert_eq!(averages(60, &used(120), "S"), after(12, 2));
+    assert_eq!(averages(86_400, &used(86_400), "S"), Averages::steady(1));
+    // Not more than the CPUs can have given it: its cgroup is older.
+    assert_eq!(averages(60, &used(1_000_000), "S"), after(12, 4));
+    // Where the kernel does not count CPU time, as if it had always been as now.
+    assert_eq!(averages(60, "", "RRR"), after(12, 3));
+}
+
 #[test]
 fn who_asks_is_about_to_wait() {
-    let small = Small::new();
+    let small = Small::of_age(Duration::from_secs(86_400));
     small.set_threads("RRD");
     let asker = Some(101);
     let load = LoadSampler::new(NEVER).load(&small.container(), &small.host, asker);
@@ -121,7 +162,7 @@ fn who_asks_is_about_to_wait() {
 
 #[test]
 fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
-    let small = Small::new();
+    let small = Small::of_age(Duration::from_secs(86_400));
     small.set_threads("S");
     let sampler = LoadSampler::with_period(Duration::from_secs(5), Duration::from_millis(10));
     let container = small.container();
@@ -170,7 +211,8 @@ fn where_counting_is_dear_the_last_count_stands() {
         tick,
     };
     let series = Series::default();
-    assert!(series.begin(&container, counts(), at(0), rules).1);
+    let past = Averages::steady(2);
+    assert!(series.begin(&container, counts(), past, (at(0), rules)).1);
     let spent = std::cell::Cell::new(Duration::ZERO);
     // Each count takes as much.
     let sample = |tick, cost: u64| {
@@ -231,7 +273,7 @@ fn one_that_has_ended_leaves() {
 
 #[test]
 fn one_that_moves_keeps_its_averages() {
-    let small = Small::new();
+    let small = Small::of_age(Duration::from_secs(86_400));
     small.set_threads("RR");
     let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
     let container = small.container();
@@ -282,7 +324,7 @@ fn a_host_that_is_the_container_has_no_load_of_its_own() {
 
 #[test]
 fn the_next_process_goes_on_with_the_averages() {
-    let small = Small::new();
+    let small = Small::of_age(Duration::from_secs(86_400));
     let handover = Handover::create().unwrap();
     let container = |handover: &Arc<Handover>| {
         let container = Arc::into_inner(small.container()).unwrap();

@@ -10,6 +10,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use vistafs_host::{Inherited, spawn};
 
 use super::CommandSpec;
 
@@ -38,8 +39,7 @@ pub(super) fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    let child = command
-        .spawn()
+    let child = spawn(command, Inherited::default())
         .map_err(|error| format!("cannot be started: {error}"))?;
     let mut running = Running(child);
     let read = running.read(spec, deadline);
@@ -203,6 +203,20 @@ mod tests {
             printed("head -c 1000000 /dev/zero >&2; echo a").unwrap_or_default(),
             "a\n"
         );
+    }
+
+    /// The signal mask of vistafs, in which SIGTERM is blocked, and its descriptors are not the command's.
+    #[test]
+    fn it_can_be_ended_and_has_no_descriptor_of_ours() {
+        use rustix::io::{FdFlags, fcntl_setfd};
+        use std::os::fd::AsRawFd;
+        nix::sys::signal::SigSet::all().thread_block().unwrap();
+        let script = "sleep 100 & p=$!; kill $p; wait $p; echo status $?";
+        assert_eq!(printed(script).unwrap(), "status 143\n");
+        let stray = std::fs::File::open("/dev/null").unwrap();
+        fcntl_setfd(&stray, FdFlags::empty()).unwrap();
+        let script = format!("test -e /proc/self/fd/{} || echo closed", stray.as_raw_fd());
+        assert_eq!(printed(&script).unwrap(), "closed\n");
     }
 
     #[test]

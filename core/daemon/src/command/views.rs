@@ -9,7 +9,7 @@ use vistafs_view::{Origin, Refusal, Registered, Status};
 use crate::cli::ViewsArgs;
 use crate::config::Config;
 use crate::engine;
-use crate::link::PutAside;
+use crate::link::{PutAside, Quarantined};
 use crate::output;
 use crate::outside;
 use crate::plugins::{LeftOut, Loader};
@@ -46,6 +46,7 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
     let mut status = ask(&args.mount.path()?, &Question::Status).unwrap_or_default();
     let left_out: Vec<LeftOut> = told(&mut status, "left_out");
     let put_aside: Vec<PutAside> = told(&mut status, "put_aside");
+    let quarantined: Vec<Quarantined> = told(&mut status, "quarantined");
     let loader = Loader::Command {
         left_out: &left_out,
     };
@@ -58,7 +59,7 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
     let rows: Vec<Row> = registry
         .all()
         .iter()
-        .map(|view| row(view, &hierarchies))
+        .map(|view| row(view, &hierarchies).without(&quarantined))
         .chain(registry.refused().iter().map(refused))
         .collect();
     let text = if args.json {
@@ -128,6 +129,22 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
             .collect(),
         summary: view.spec.summary.to_owned(),
         options: view.spec.options.iter().map(option).collect(),
+    }
+}
+
+impl Row {
+    /// The same, with how many containers do not get the view.
+    fn without(mut self, quarantined: &[Quarantined]) -> Self {
+        let containers = quarantined.iter().filter(|one| one.view == self.name);
+        match containers.count() {
+            0 => {}
+            1 => self.why += "; disabled for 1 container that crashed workers with it",
+            many => {
+                self.why +=
+                    &format!("; disabled for {many} containers that crashed workers with it");
+            }
+        }
+        self
     }
 }
 

@@ -390,3 +390,22 @@ mod any_text {
         }
     }
 }
+
+#[test]
+fn a_file_that_others_can_change_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("c.toml");
+    std::fs::write(&path, "[host]\n").unwrap();
+    for (mode, is_fine) in [(0o600, true), (0o644, true), (0o664, false), (0o646, false)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(text_of(Some(&path)).is_ok(), is_fine, "{mode:o}");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(text_of(Some(Path::new("/dev/null"))).unwrap(), "");
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        let why = format!("{:#}", text_of(Some(&path)).unwrap_err());
+        assert!(why.contains("belongs to user 65534 (chown root "), "{why}");
+    }
+}

@@ -78,7 +78,7 @@ fn nowhere(controller: &str, known: &Known) -> Finding {
     } else {
         format!("mount it (v1), or take a kernel that has it: see /proc/cgroups for {controller}")
     };
-    let found = format!("{controller} is nowhere: its views show the host's numbers");
+    let found = format!("{controller} is nowhere: its views show what the host has, or zeros");
     Finding::limited(ABOUT_CONTROLLER, found, remedy)
 }
 

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use vistafs_host::{Inherited, spawn};
 use vistafs_plugin_host::{Limits, Rules, Watch, load};
 use vistafs_view::{Origin, OutsideViews, Refusal, Selection};
 
@@ -127,7 +128,7 @@ fn tried(file: &Path, config: &Config) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let cannot = |error: std::io::Error| format!("it cannot be tried: {error}");
-    let mut child = command.spawn().map_err(cannot)?;
+    let mut child = spawn(command, Inherited::default()).map_err(cannot)?;
     let deadline = Instant::now() + TO_LOAD;
     loop {
         match child.try_wait().map_err(cannot)? {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use vistafs_host::{Inherited, spawn};
 
 use super::protocol::{Event, Job};
 
@@ -45,12 +46,12 @@ impl Worker {
         if is_dry_run {
             command.arg("--dry-run");
         }
-        let mut child = command
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ours may be a pipe, whose reader would wait for the end of a worker that is stuck.
-            .stderr(Stdio::null())
-            .spawn()
+            .stderr(Stdio::null());
+        let mut child = spawn(command, Inherited::default())
             .context("cannot start a worker from /proc/self/exe")?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (to, from) = pipes.context("a worker without pipes")?;

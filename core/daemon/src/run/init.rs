@@ -4,15 +4,14 @@
 //! it, reaps whatever is left to it, and ends with the command's status, upon which the kernel
 //! kills all that is left in the pid namespace. Single-threaded throughout.
 
-use std::ffi::{CString, OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::{OsStr, OsString};
+use std::io::{Error, ErrorKind};
+use std::process::{Child, Command};
 
 use anyhow::{Context, Result, ensure};
-use nix::errno::Errno;
-use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigSet, Signal as NixSignal};
 use rustix::process::{Pid, Signal, WaitOptions};
+use vistafs_host::{Inherited, spawn};
 
 use super::signals::{Event, Signals};
 use super::{shell_status, stage};
@@ -29,9 +28,9 @@ pub(crate) fn init(args: &InitArgs) -> Result<u8> {
     nix::sys::prctl::set_name(c"vistafs-init").context("setting the process name")?;
     stage::enter(&args.name)?;
     restore_open_files(args.open_files)?;
-    let command = match spawn(&args.command)? {
-        Ok(command) => command,
-        Err(errno) => return Ok(cannot_execute(&args.command, errno)),
+    let command = match start(&args.command) {
+        Ok(child) => Pid::from_child(&child),
+        Err(error) => return Ok(cannot_execute(&args.command, &error)),
     };
     loop {
         match signals.next()? {
@@ -69,49 +68,28 @@ fn restore_open_files(soft: u64) -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).context("restoring the limit of open files")
 }
 
-/// Starts the command with the signal mask and the dispositions that `run` was started with.
-///
-/// Not by `std::process::Command`: that hands on our own mask, and to unblock the signals for a
-/// moment would lose those that wait.
-fn spawn(command: &[OsString]) -> Result<Result<Pid, Errno>> {
-    let mut attributes = PosixSpawnAttr::init()?;
-    attributes.set_flags(
-        PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK | PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF,
-    )?;
-    attributes.set_sigmask(&SigSet::empty())?;
-    // Rust programs start with it ignored.
-    attributes.set_sigdefault(&SigSet::from(NixSignal::SIGPIPE))?;
-    let words = command
-        .iter()
-        .map(|word| CString::new(word.as_bytes()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let environment = std::env::vars_os()
-        .map(|(key, value)| {
-            let line = [key.as_bytes(), b"=", value.as_bytes()].concat();
-            CString::new(OsString::from_vec(line).into_vec())
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let program = words.first().context("no command")?;
-    let actions = PosixSpawnFileActions::init()?;
-    let spawned = nix::spawn::posix_spawnp(program, &actions, &attributes, &words, &environment);
-    match spawned {
-        Ok(pid) => Ok(Ok(Pid::from_raw(pid.as_raw()).context("no process id")?)),
-        Err(errno) => Ok(Err(errno)),
-    }
+/// Starts the command with an empty signal mask and the signals ignored that `run` was started with. When we
+/// end, the kernel kills it with the pid namespace.
+fn start(words: &[OsString]) -> Result<Child, Error> {
+    let (program, arguments) = words.split_first().ok_or(ErrorKind::NotFound)?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let inherited = Inherited {
+        ignored_signals: true,
+        ..Inherited::default()
+    };
+    spawn(command, inherited)
 }
 
 /// Says why, and returns a shell's status for it.
-fn cannot_execute(command: &[OsString], errno: Errno) -> u8 {
+fn cannot_execute(command: &[OsString], error: &Error) -> u8 {
     let program = command.first().map_or(OsStr::new(""), OsString::as_os_str);
     let program = program.to_string_lossy();
-    if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
+    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
         eprintln!("vistafs run: {program}: not found");
         return 127;
     }
-    eprintln!(
-        "vistafs run: {program}: cannot be executed: {}",
-        errno.desc()
-    );
+    eprintln!("vistafs run: {program}: cannot be executed: {error}");
     126
 }
 

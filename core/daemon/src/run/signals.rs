@@ -2,7 +2,7 @@
 //!
 //! All of them stay blocked for the life of the process, in every thread that is started later,
 //! and are taken from a signalfd one by one: none can end us in the middle of something, and none
-//! is lost. A program that is started must be given a clean mask again: see `init.rs`.
+//! is lost. A program that is started is given an empty mask by `vistafs_host::spawn`.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal as NixSignal};

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Supervisor;
 use super::control::Asker;
 use super::question::Question;
+use super::state::State;
 use super::worker_process::Stage;
 use crate::link::Supervision;
 
@@ -57,6 +58,7 @@ impl Supervisor {
             "workers": self.state.generation,
             "restarts": { "count": self.state.crashes, "last": self.state.ends },
             "put_aside": self.state.put_aside,
+            "quarantined": self.state.quarantined,
             "left_out": self.state.left_out,
             "passing": self.state.passing,
             "page_cache": self.state.page_cache,
@@ -73,9 +75,12 @@ impl Supervisor {
     }
 
     fn restore(&mut self, asker: Asker, view: &str) {
-        let before = self.state.put_aside.len();
-        self.state.put_aside.retain(|one| one.name != view);
-        if self.state.put_aside.len() == before {
+        let state = &mut self.state;
+        let kept_back = |state: &State| state.put_aside.len() + state.quarantined.len();
+        let before = kept_back(state);
+        state.put_aside.retain(|one| one.name != view);
+        state.quarantined.retain(|one| one.view != view);
+        if kept_back(state) == before {
             let why = format!("view {view} is not put aside");
             self.answer(Some(asker), &json!({ "error": why }));
             return;

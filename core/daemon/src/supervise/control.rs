@@ -3,8 +3,8 @@
 //! One for each mount, below /run/vistafs, for root alone. A question is one line of JSON, and so is
 //! its answer. Who asks can be slow, silent or gone: nothing here waits.
 
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -14,13 +14,18 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::question::{Question, socket_path};
-use crate::inherited::{self, keep};
+use crate::inherited::{self, KeptOpen};
 
 /// Who asks is rarely more than one.
 const MOST_CONNECTIONS: usize = 16;
 const LONGEST_QUESTION: usize = 4096;
 /// How long a question may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection may wait for its answer. An exchange takes less.
+const ANSWERED_AFTER: Duration = Duration::from_secs(300);
+/// How long nobody is accepted after that has failed. Whoever connects is still there then, and the listener,
+/// which stays readable meanwhile, does not keep the supervisor awake.
+const ACCEPTED_AGAIN: Duration = Duration::from_secs(1);
 
 /// The socket, and who is connected.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub(crate) struct Control {
     path: PathBuf,
     connections: Vec<Connection>,
     next: u64,
+    // After a failure.
+    accepts_at: Option<Instant>,
 }
 
 /// Somebody who asks.
@@ -91,21 +98,23 @@ impl Control {
             path,
             connections: Vec::new(),
             next: 1,
+            accepts_at: None,
         })
     }
 
     /// For the program after us: the listener and who waits.
-    pub(crate) fn hand(&self, asker: Option<Asker>) -> (Option<RawFd>, Option<RawFd>) {
-        let number = |descriptor: BorrowedFd<'_>| {
-            keep(&descriptor, true).ok()?;
-            Some(descriptor.as_raw_fd())
-        };
+    pub(crate) fn hand<'c>(
+        &'c self,
+        asker: Option<Asker>,
+        kept: &mut KeptOpen<'c>,
+    ) -> rustix::io::Result<(Option<RawFd>, Option<RawFd>)> {
         let waits = |connection: &&Connection| asker == Some(Asker(connection.number));
         let waiting = self.connections.iter().find(waits);
-        (
-            number(self.listener.as_fd()),
-            waiting.and_then(|connection| number(connection.stream.as_fd())),
-        )
+        let listener = kept.keep(self.listener.as_fd())?;
+        let waiting = waiting
+            .map(|one| kept.keep(one.stream.as_fd()))
+            .transpose()?;
+        Ok((Some(listener), waiting))
     }
 
     /// Goes on where another supervisor listened.
@@ -128,19 +137,23 @@ impl Control {
     /// What to wait for input of.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let asking = self.connections.iter().filter(|one| !one.asked);
-        std::iter::once(self.listener.as_fd()).chain(asking.map(|one| one.stream.as_fd()))
+        let listener = self.accepts_at.is_none().then(|| self.listener.as_fd());
+        listener
+            .into_iter()
+            .chain(asking.map(|one| one.stream.as_fd()))
     }
 
-    /// Whether somebody is about to ask.
+    /// Whether time brings something: a connection may become too old, or be accepted after a failure.
     pub(crate) fn is_busy(&self) -> bool {
-        self.connections.iter().any(|one| !one.asked)
+        !self.connections.is_empty() || self.accepts_at.is_some()
     }
 
     /// Takes what has come; the questions that are whole.
     pub(crate) fn questions(&mut self) -> Vec<(Asker, Question)> {
-        while let Ok((stream, _)) = self.listener.accept() {
-            self.add(stream, false);
-        }
+        self.accept();
+        // Whatever it waits for does not come; it may ask again.
+        let is_late = |one: &Connection| one.asked && one.since.elapsed() > ANSWERED_AFTER;
+        self.connections.retain(|one| !is_late(one));
         let mut whole = Vec::new();
         let mut refused = Vec::new();
         for connection in &mut self.connections {
@@ -179,6 +192,36 @@ impl Control {
     /// The socket's path goes.
     pub(crate) fn close(self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+
+    fn accept(&mut self) {
+        if self.accepts_at.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        self.accepts_at = None;
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    self.add(stream, false);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(error) => {
+                    let seconds = ACCEPTED_AGAIN.as_secs();
+                    log::warn!(
+                        "cannot accept a command at {}: {error}; trying again in {seconds} s (raise \
+                         LimitNOFILE= of the unit)",
+                        self.path.display()
+                    );
+                    self.accepts_at = Some(Instant::now() + ACCEPTED_AGAIN);
+                    return;
+                }
+            }
+        }
     }
 
     fn add(&mut self, stream: UnixStream, asked: bool) -> Option<Asker> {
@@ -222,7 +265,7 @@ impl Connection {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return Heard::End,
                 Ok(got) => self.question.extend_from_slice(&buffer[..got]),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(_) => return Heard::End,
             }
             if self.question.len() > LONGEST_QUESTION {
@@ -242,5 +285,71 @@ impl Connection {
             Ok(question) => Heard::Question(question),
             Err(error) => Heard::Nonsense(format!("a question that is not understood: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    use super::*;
+
+    fn control(dir: &Path) -> Control {
+        let path = dir.join("control");
+        let listener = UnixListener::bind(&path).unwrap();
+        Control::with(listener, path).unwrap()
+    }
+
+    fn waits_for_listener(control: &Control) -> bool {
+        use std::os::fd::AsRawFd;
+        let listener = control.listener().as_raw_fd();
+        control.inputs().any(|one| one.as_raw_fd() == listener)
+    }
+
+    /// The limit belongs to the process: this test runs in one of its own.
+    #[test]
+    fn without_a_descriptor_the_listener_is_left_alone_for_a_while() {
+        const ALONE: &str = "VISTAFS_TEST_WITHOUT_DESCRIPTORS";
+        let name = "supervise::control::tests::without_a_descriptor_the_listener_is_left_alone_for_a_while";
+        if std::env::var_os(ALONE).is_none() {
+            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+            let status = again.args(["--exact", name]).env(ALONE, "1").status();
+            assert!(status.unwrap().success());
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mut control = control(dir.path());
+        let _asks = UnixStream::connect(&control.path).unwrap();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 1, hard).unwrap();
+        control.questions();
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        assert!(!waits_for_listener(&control) && control.is_busy());
+        assert!(control.connections.is_empty());
+        control.accepts_at = Some(Instant::now());
+        control.questions();
+        assert!(waits_for_listener(&control));
+        assert_eq!(control.connections.len(), 1);
+    }
+
+    #[test]
+    fn connections_have_a_bound_and_end_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut control = control(dir.path());
+        let connect = || UnixStream::connect(dir.path().join("control")).unwrap();
+        let _many: Vec<_> = (0..MOST_CONNECTIONS + 5).map(|_| connect()).collect();
+        control.questions();
+        assert_eq!(control.connections.len(), MOST_CONNECTIONS);
+        let old =
+            |patience: Duration| Instant::now().checked_sub(patience + Duration::from_secs(1));
+        for (at, connection) in control.connections.iter_mut().enumerate() {
+            connection.asked = at == 0;
+            connection.since = old(PATIENCE).unwrap();
+        }
+        control.questions();
+        assert_eq!(control.connections.len(), 1, "the one that has asked");
+        control.connections[0].since = old(ANSWERED_AFTER).unwrap();
+        control.questions();
+        assert!(control.connections.is_empty());
     }
 }

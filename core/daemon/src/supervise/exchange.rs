@@ -5,7 +5,7 @@
 //! that does not start, or whose worker does not come to serve, changes nothing.
 
 use std::ffi::{CString, OsString};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use super::program::Program;
 use super::state::Handed;
 use super::worker_process::{Stage, WorkerProcess, in_words};
 use super::{FOR_US, RESUME, Supervisor};
-use crate::inherited::keep;
+use crate::inherited::KeptOpen;
 use crate::remedy::told;
 
 /// An exchange that is under way.
@@ -212,39 +212,29 @@ impl Supervisor {
         program: &Program,
         asker: Option<Asker>,
     ) -> anyhow::Result<std::convert::Infallible> {
+        // Whatever fails below, they are not open in programs that are started later.
+        let mut kept = KeptOpen::default();
         let worker = self.current.as_ref().context("no worker serves")?;
-        let worker = worker.hand()?;
+        let worker = worker.hand(&mut kept)?;
         let control = self.control.as_ref();
-        let (control, waiting) = control.map_or((None, None), |control| control.hand(asker));
-        keep(&self.device, true)?;
-        let handover = match &self.handover {
-            Some(memory) => {
-                keep(&**memory, true)?;
-                Some(memory.as_fd().as_raw_fd())
-            }
-            None => None,
-        };
-        let holder = match &self.holder {
-            Some(holder) => {
-                keep(holder, true)?;
-                Some(holder.as_raw_fd())
-            }
-            None => None,
-        };
+        let (control, waiting) =
+            control.map_or(Ok((None, None)), |control| control.hand(asker, &mut kept))?;
+        let memory = self.handover.as_ref().map(|memory| memory.as_fd());
+        let pid_file = self.pid_file.as_ref().map(PidFile::as_fd);
+        let holder = self.holder.as_ref().map(|holder| holder.as_fd());
         self.state.handed = Some(Handed {
             program: program.path().into(),
-            device: self.device.as_raw_fd(),
+            device: kept.keep(self.device.as_fd())?,
             worker,
-            handover,
+            handover: memory.map(|memory| kept.keep(memory)).transpose()?,
             control,
             waiting,
             reload: self.reload_wanted,
-            pid_file: self.pid_file.as_ref().map(PidFile::hand).transpose()?,
-            holder,
+            pid_file: pid_file.map(|file| kept.keep(file)).transpose()?,
+            holder: holder.map(|holder| kept.keep(holder)).transpose()?,
         });
         self.state_file.write(&self.state)?;
-        keep(&self.state_file, true)?;
-        let number = self.state_file.as_fd().as_raw_fd();
+        let number = kept.keep(self.state_file.as_fd())?;
         let resume = format!("{RESUME}={}:{number}", std::process::id());
         let text = |bytes: OsString| CString::new(bytes.into_vec()).context("an argument");
         let arguments: Vec<CString> = std::env::args_os().map(text).collect::<Result<_, _>>()?;
@@ -262,18 +252,6 @@ impl Supervisor {
         environment.push(text(resume.into())?);
         let held = path(&program.held())?;
         let failure = nix::unistd::execve(&held, &arguments, &environment);
-        // Only reached when it did not.
-        keep(&self.device, false)?;
-        keep(&self.state_file, false)?;
-        if let Some(memory) = &self.handover {
-            keep(&**memory, false)?;
-        }
-        if let Some(holder) = &self.holder {
-            keep(holder, false)?;
-        }
-        if let Some(file) = &self.pid_file {
-            file.stay()?;
-        }
         failure.with_context(|| format!("cannot execute {}", program.path().display()))
     }
 

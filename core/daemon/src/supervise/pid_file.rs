@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
-use crate::inherited::{self, keep};
+use crate::inherited;
 
 /// A file that was locked; removed at drop.
 #[derive(Debug)]
@@ -56,14 +56,8 @@ impl PidFile {
     }
 
     /// For the program after us.
-    pub(super) fn hand(&self) -> rustix::io::Result<RawFd> {
-        keep(&self.file, true)?;
-        Ok(self.file.as_raw_fd())
-    }
-
-    /// There is none after us.
-    pub(super) fn stay(&self) -> rustix::io::Result<()> {
-        keep(&self.file, false)
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

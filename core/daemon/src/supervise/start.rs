@@ -204,7 +204,7 @@ impl Begun {
         let mount_point = self.shown.canonicalize()?;
         let mut state = State::new(mount_point.clone().into_os_string());
         state.page_cache = self.page_cache;
-        let state_file = StateFile::create()?;
+        let mut state_file = StateFile::create()?;
         state_file.write(&state)?;
         let shown = self.shown.clone();
         let stored = self.stored;

@@ -1,6 +1,6 @@
 //! What the supervisor knows, as a text that outlives it.
 //!
-//! It is kept in a memory file and written at each change. A supervisor that replaces itself hands
+//! It is kept in a memory file ([`SlotFile`]) and written at each change. A supervisor that replaces itself hands
 //! the file to the program that takes its place; the service manager keeps it for the supervisor that
 //! is started after a crash. So this text is read by later versions of vistafs: fields are added,
 //! with a default, and never changed or taken away. The oldest form is in the tests.
@@ -10,17 +10,20 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use anyhow::{Context as _, bail};
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use serde::{Deserialize, Serialize};
+use vistafs_handover::SlotFile;
 
 use super::suspects::Suspects;
-use crate::link::PutAside;
+use crate::link::{PutAside, Quarantined};
 use crate::plugins::LeftOut;
 
 /// The form that is written here.
 const VERSION: u32 = 1;
 /// How many ends of workers are remembered.
 const REMEMBERED: usize = 16;
+
+/// How many bytes of a reason are remembered.
+const LONGEST_REASON: usize = 1024;
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +58,9 @@ pub(crate) struct State {
     /// Views that are kept from containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
+    /// Views that are kept from single containers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) quarantined: Vec<Quarantined>,
     /// Plugins that are not loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) left_out: Vec<LeftOut>,
@@ -150,6 +156,7 @@ impl State {
             ends: Vec::new(),
             reasons: BTreeMap::new(),
             put_aside: Vec::new(),
+            quarantined: Vec::new(),
             left_out: Vec::new(),
             configuration: None,
             passing: false,
@@ -168,7 +175,14 @@ impl State {
     }
 
     /// Remembers that a worker ended.
-    pub(crate) fn ended(&mut self, pid: i32, why: String) {
+    pub(crate) fn ended(&mut self, pid: i32, mut why: String) {
+        // A worker may have said anything; the state has a bound, and holds many of these.
+        let ends = (0..=LONGEST_REASON.min(why.len())).rev();
+        why.truncate(
+            ends.into_iter()
+                .find(|at| why.is_char_boundary(*at))
+                .unwrap_or(0),
+        );
         self.crashes = self.crashes.saturating_add(1);
         if self.ends.len() >= REMEMBERED {
             self.ends.remove(0);
@@ -188,46 +202,30 @@ pub(crate) fn seconds() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// Where the text is kept.
+/// The file that the state is kept in.
 #[derive(Debug)]
-pub(crate) struct StateFile(OwnedFd);
+pub(crate) struct StateFile(SlotFile);
 
 impl StateFile {
-    /// An empty one.
+    /// Creates an empty one.
     pub(crate) fn create() -> anyhow::Result<Self> {
-        let file = memfd_create("vistafs-state", MemfdFlags::CLOEXEC)
-            .context("cannot make a memory file")?;
+        let file = SlotFile::create("vistafs-state").context("the state of the supervisor")?;
         Ok(Self(file))
     }
 
-    /// One that was handed over, and what is in it.
+    /// Opens one that was handed over, and returns the last state that was written as a whole.
     pub(crate) fn open(file: OwnedFd) -> anyhow::Result<(Self, State)> {
-        let mut text = vec![0; 1 << 20];
-        let mut length = 0;
-        loop {
-            let got = rustix::io::pread(&file, &mut text[length..], length as u64)
-                .context("cannot read the state")?;
-            length += got;
-            if got == 0 {
-                break;
-            }
-        }
-        // Longer texts before this one leave their rest behind a NUL.
-        let text = text[..length].split(|byte| *byte == 0).next();
+        let (file, text) = SlotFile::open(file).context("the state of the supervisor")?;
+        // A text of a version before slots may end in a longer one's rest, behind a NUL.
+        let text = text.split(|byte| *byte == 0).next();
         let state = State::parse(text.unwrap_or_default())?;
         Ok((Self(file), state))
     }
 
-    /// Writes it. A process that is killed in the middle of this leaves the old text or the new one:
-    /// one write, which the kernel does not break off.
-    pub(crate) fn write(&self, state: &State) -> anyhow::Result<()> {
-        let mut text = serde_json::to_vec(state).context("cannot write the state")?;
-        text.push(0);
-        let written = rustix::io::pwrite(&self.0, &text, 0).context("cannot write the state")?;
-        if written != text.len() {
-            bail!("cannot write the state: no memory");
-        }
-        ftruncate(&self.0, text.len() as u64).context("cannot write the state")
+    /// Writes it. A process that is killed meanwhile leaves this state or the one before.
+    pub(crate) fn write(&mut self, state: &State) -> anyhow::Result<()> {
+        let text = serde_json::to_vec(state).context("cannot write the state")?;
+        self.0.write(&text).context("the state of the supervisor")
     }
 }
 
@@ -281,16 +279,18 @@ mod tests {
 
     #[test]
     fn a_shorter_text_leaves_nothing_of_a_longer_one() {
-        let file = StateFile::create().unwrap();
+        let mut file = StateFile::create().unwrap();
         let mut state = State::new("/m".into());
         for pid in 0..100 {
             state.ended(pid, "x".repeat(100));
         }
-        assert_eq!((state.crashes, state.ends.len()), (100, REMEMBERED));
+        state.ended(100, "ö".repeat(LONGEST_REASON));
+        assert_eq!(state.ends[REMEMBERED - 1].why.len(), LONGEST_REASON);
+        assert_eq!((state.crashes, state.ends.len()), (101, REMEMBERED));
         file.write(&state).unwrap();
         state.ends.clear();
         file.write(&state).unwrap();
-        let (_, read) = StateFile::open(file.0).unwrap();
+        let (_, read) = StateFile::open(file.as_fd().try_clone_to_owned().unwrap()).unwrap();
         assert_eq!(read, state);
     }
 }

@@ -14,7 +14,9 @@ use vistafs_handover::Unfinished;
 
 use super::Supervisor;
 use super::state::seconds;
+use super::suspects::Suspect;
 use super::worker_process::Stage;
+use crate::link::Quarantined;
 
 /// How often is looked for them while anything is asked for. As soon as nothing is, there is nothing to
 /// look for, and the worker's next request wakes us. A worker of an earlier version does not: then each
@@ -113,11 +115,13 @@ impl Supervisor {
         let handover = self.handover.as_ref().filter(|_| wakes);
         let sleeps = || handover.is_some_and(|memory| memory.fall_asleep(generation));
         self.looks.take(seen, old.is_empty(), most, sleeps);
-        old.retain(|request| now.saturating_sub(request.started) > most);
-        let Some(oldest) = old.iter().min_by_key(|request| request.started) else {
+        // One that waits for others of its container makes no worker stuck: those that it waits for do, if any.
+        let age = |request: &Unfinished| Some(now.saturating_sub(request.started?));
+        old.retain(|request| age(request).is_some_and(|age| age > most));
+        let Some(oldest) = old.iter().max_by_key(|request| age(request)) else {
             return;
         };
-        let age = now.saturating_sub(oldest.started).as_secs();
+        let age = age(oldest).unwrap_or_default().as_secs();
         let view = match oldest.view_name.as_str() {
             "" => "no view",
             name => name,
@@ -130,8 +134,7 @@ impl Supervisor {
             in_kernel(pid)
         );
         let why = format!("stuck for {age} s at {view}");
-        let views: BTreeSet<String> = old.into_iter().map(|request| request.view_name).collect();
-        self.suspect(views);
+        self.suspect(served(old));
         self.state.ended(pid.as_raw(), why);
         // First the next one: the other requests of this one may still be answered.
         let Some(stuck) = self.current.take() else {
@@ -145,12 +148,38 @@ impl Supervisor {
         self.start_next_worker();
     }
 
-    /// What was served at a crash; puts a view aside if it was that one too often.
-    pub(super) fn suspect(&mut self, mut views: BTreeSet<String>) {
-        views.remove("");
-        let Some((name, times)) = self.state.suspects.crashed(views, seconds()) else {
+    /// What was served at a crash. What was served at too many of them is kept from the container that it was
+    /// served for, or from all of them.
+    pub(super) fn suspect(&mut self, served: BTreeSet<Suspect>) {
+        let Some((suspect, times)) = self.state.suspects.crashed(served, seconds()) else {
             return;
         };
+        let why = format!("it was served at {times} crashes in a row");
+        let Suspect { view, container } = suspect;
+        if container == 0 {
+            self.put_aside(view, why);
+            return;
+        }
+        let quarantined = &mut self.state.quarantined;
+        quarantined.retain(|one| (&one.view, one.container) != (&view, container));
+        quarantined.push(Quarantined {
+            view: view.clone(),
+            container,
+        });
+        let containers = quarantined.iter().filter(|one| one.view == view).count();
+        log::error!(
+            "view {view} is disabled for one container (tag {container:08x}): it was served for that one at each \
+             of the last {times} crashes (vistafs views --restore {view} enables it again)"
+        );
+        if containers >= OF_SEVERAL {
+            self.put_aside(
+                view,
+                format!("{containers} containers have crashed workers with it"),
+            );
+        }
+    }
+
+    fn put_aside(&mut self, name: String, why: String) {
         // A tree goes on for the host; if it crashes there, too, it is put aside once more.
         let again = self.state.put_aside.iter().any(|one| one.name == name);
         let who = if again {
@@ -159,14 +188,25 @@ impl Supervisor {
             "Containers"
         };
         log::error!(
-            "view {name} is put aside: it was served at each of the last {times} crashes. \
-             {who} get EIO from it; vistafs views --restore {name} brings it back"
+            "view {name} is put aside: {why}. {who} get EIO from it; vistafs views --restore {name} brings it back"
         );
-        let why = format!("it was served at {times} crashes in a row");
         self.state
             .put_aside
             .push(crate::link::PutAside { name, why });
     }
+}
+
+/// Containers that have to crash workers with a view before it is kept from all containers.
+const OF_SEVERAL: usize = 3;
+
+/// What a worker was serving: not what waited to be served.
+pub(super) fn served(requests: Vec<Unfinished>) -> BTreeSet<Suspect> {
+    let served = requests.into_iter().filter(|one| one.started.is_some());
+    let suspect = |request: Unfinished| Suspect {
+        view: request.view_name,
+        container: request.container,
+    };
+    served.map(suspect).collect()
 }
 
 /// What to add about threads that no signal reaches.

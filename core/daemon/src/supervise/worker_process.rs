@@ -12,11 +12,12 @@ use anyhow::Context as _;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
+use vistafs_host::{Inherited, spawn};
 
 use super::program::Program;
 use super::run::TO_SERVE;
 use super::state::{HandedWorker, seconds};
-use crate::inherited::{self, keep};
+use crate::inherited::{self, KeptOpen};
 use crate::link::{Link, Order};
 use crate::plugins::PluginFile;
 
@@ -82,8 +83,12 @@ pub(crate) fn start_repair(
     for variable in super::FOR_US {
         command.env_remove(variable);
     }
+    let inherited = Inherited {
+        lives_on: true,
+        ..Inherited::default()
+    };
     // It is waited for with all others.
-    drop(command.spawn().context("cannot start vistafs repair")?);
+    drop(spawn(command, inherited).context("cannot start vistafs repair")?);
     Ok(())
 }
 
@@ -148,22 +153,24 @@ impl WorkerProcess {
             command
                 .arg("--handover")
                 .arg(handover.as_raw_fd().to_string());
-            keep(&handover, true)?;
         }
         // What was said to us is not for it.
         for variable in super::FOR_US {
             command.env_remove(variable);
         }
         command.env(TUNABLES, tunables(std::env::var_os(TUNABLES)));
-        // There is no other thread that could start a program with these open.
-        keep(device, true)?;
-        keep(&theirs, true)?;
-        let child = command.spawn();
-        keep(device, false)?;
-        if let Some(handover) = handover {
-            keep(&handover, false)?;
-        }
-        let child = child.with_context(|| format!("cannot start {}", program.path().display()))?;
+        let given: Vec<_> = [device.as_fd(), theirs.as_fd()]
+            .into_iter()
+            .chain(handover)
+            .collect();
+        let inherited = Inherited {
+            descriptors: &given,
+            // Readers are served on when the supervisor is killed.
+            lives_on: true,
+            ..Inherited::default()
+        };
+        let child = spawn(command, inherited)
+            .with_context(|| format!("cannot start {}", program.path().display()))?;
         let pid = i32::try_from(child.id()).context("a process number")?;
         // It is waited for with all others, by its number.
         drop(child);
@@ -205,11 +212,10 @@ impl WorkerProcess {
     }
 
     /// For the program after us.
-    pub(crate) fn hand(&self) -> rustix::io::Result<HandedWorker> {
-        keep(&self.link, true)?;
+    pub(crate) fn hand<'w>(&'w self, kept: &mut KeptOpen<'w>) -> rustix::io::Result<HandedWorker> {
         Ok(HandedWorker {
             pid: self.pid.as_raw(),
-            link: self.link.as_fd().as_raw_fd(),
+            link: kept.keep(self.link.as_fd())?,
             since: self.since,
             generation: self.generation,
             stuck_seconds: self.stuck_after.map_or(0, |after| after.as_secs()),

@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 
 use super::run::TO_LEAVE;
 use super::start::is_closed;
+use super::stuck::served;
 use super::suspects::is_crash;
 use super::worker_process::{Stage, WorkerProcess, in_words, start_repair};
 use super::{Ending, Supervisor, tell};
@@ -192,8 +193,7 @@ impl Supervisor {
             matches!(status, WaitStatus::Exited(_, code) if code == i32::from(UNANSWERED));
         let crashed = is_crash(status) && !told_to_leave;
         if !self.leave_out(worker, status) && crashed && worker.generation > 0 {
-            let served = self.in_flight(worker.generation).into_iter();
-            self.suspect(served.map(|request| request.view_name).collect());
+            self.suspect(served(self.in_flight(worker.generation)));
         }
         self.lost_requests = true;
         self.save();
@@ -271,6 +271,7 @@ impl Supervisor {
         Order::Prepare {
             generation: self.state.generation,
             put_aside: self.state.put_aside.clone(),
+            quarantined: self.state.quarantined.clone(),
             left_out: self.state.left_out.clone(),
             supervision: Some(self.supervision()),
             configuration,

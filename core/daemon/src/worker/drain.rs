@@ -51,8 +51,9 @@ impl Drain {
     ) -> anyhow::Result<Self> {
         let nothing = SigAction::new(
             SigHandler::Handler(nothing),
-            // Without SA_RESTART: the call is to come back.
-            SaFlags::empty(),
+            // A thread may have left read(2) when the signal comes, and be in a call of a view's: the kernel
+            // restarts that one. It restarts a read of the device, too, with what is in its place by then.
+            SaFlags::SA_RESTART,
             SigSet::empty(),
         );
         // SAFETY: the handler does nothing, which it may do anywhere.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vistafs_container::{Caller, Container};
 use vistafs_handover::ContainerKey;
@@ -14,13 +14,11 @@ use vistafs_view::{
 
 use super::page_cache::Reader;
 use super::{Dispatcher, PageCache, SCRATCH, alive_or_gone};
-use crate::aside::Aside;
 use crate::channel::{OpenChannel, Wake};
 use crate::errno::DispatchError;
 use crate::figures::{Counted, Operation};
 use crate::kept_text::{Budget, KeptText};
 use crate::open_files::{Behind, OpenFile, Shows, Text};
-use crate::pace::Pace;
 use crate::tree::Node;
 
 /// Ready for everything, as a /proc file without a poll operation.
@@ -42,6 +40,8 @@ pub(crate) struct Poll {
 struct Part {
     text: Option<Arc<Vec<u8>>>,
     range: Range<usize>,
+    // The rest is held for the next read.
+    is_of_more: bool,
 }
 
 impl Dispatcher {
@@ -57,23 +57,12 @@ impl Dispatcher {
         access: Access,
         asker: Asker,
     ) -> Result<(u64, PageCache), DispatchError> {
-        self.open_showing(number, access, asker, None)
-    }
-
-    /// The same, if it was found out already whose numbers it shows.
-    pub(crate) fn open_showing(
-        &self,
-        number: u64,
-        access: Access,
-        asker: Asker,
-        shows: Option<Shows>,
-    ) -> Result<(u64, PageCache), DispatchError> {
         if self.no_open {
             return Err(DispatchError::NotAsked);
         }
         let mut counted = self.figures.begin(Operation::Open);
         counted.view = self.index_of(number);
-        let opened = self.open_counted(number, access, &mut counted, (asker, shows));
+        let opened = self.open_counted(number, access, &mut counted, asker);
         counted.end(opened)
     }
 
@@ -82,9 +71,9 @@ impl Dispatcher {
         number: u64,
         access: Access,
         counted: &mut Counted<'_>,
-        (asker, shows): (Asker, Option<Shows>),
+        asker: Asker,
     ) -> Result<(u64, PageCache), DispatchError> {
-        let file = self.file(number, access, asker, shows)?;
+        let file = self.file(number, access, asker)?;
         self.open_in_tree(&file, asker)?;
         if access.write && self.has_channels(file.view) {
             // Now, because what may be written depends on who has opened it, as with the kernel's.
@@ -92,6 +81,9 @@ impl Dispatcher {
         }
         let page_cache = self.caching_of(number, &file);
         self.took(file.view, &file.shows, counted.took());
+        let mut file = file;
+        let count = self.account(&file.shows).held.open();
+        file.count = Some(count.ok_or(DispatchError::TooManyOpen)?);
         let handle = self.open_files.open(file);
         Ok((handle.ok_or(DispatchError::TooManyOpen)?, page_cache))
     }
@@ -111,19 +103,36 @@ impl Dispatcher {
         asker: Asker,
         reply: impl FnOnce(&[u8]),
     ) -> Result<(), DispatchError> {
+        let file = self.open_files.get(handle);
+        self.read_of(file, number, (handle, opened), (offset, size), asker, reply)
+    }
+
+    /// The same, the file of the handle having been looked up.
+    pub(crate) fn read_of(
+        &self,
+        file: Option<Arc<OpenFile>>,
+        number: u64,
+        (handle, opened): (u64, Access),
+        (offset, size): (u64, usize),
+        asker: Asker,
+        reply: impl FnOnce(&[u8]),
+    ) -> Result<(), DispatchError> {
         if self.no_open {
             let cached = self.cached(number).ok_or(DispatchError::Stale)?;
             let piece = (offset, size, Reader::Direct);
             return self.read_cached(cached, piece, (None, asker), reply);
         }
         let mut counted = self.figures.begin(Operation::Read);
-        let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
+        let file = self.opened_counted(file, number, (handle, opened), &mut counted, asker)?;
         let read = self.read_file((handle, &file), offset, size, asker);
         self.took(file.view, &file.shows, counted.took());
+        if read.as_ref().is_ok_and(|part| part.is_of_more) {
+            file.count_text(&self.account(&file.shows).held);
+        }
         // Before its reader is told, who may look at the figures then, or close it: it is to be the only
         // one who has it.
         drop(file);
-        let Part { text, range } = counted.end(read)?;
+        let Part { text, range, .. } = counted.end(read)?;
         reply(text.as_deref().map_or(&[], |bytes| &bytes[range]));
         self.open_files.give_back_shared(text);
         Ok(())
@@ -160,7 +169,9 @@ impl Dispatcher {
         let to = from.saturating_add(size).min(length);
         // Before anybody is told: then this process may end at any instant.
         self.keep(handle, file, &mut text, is_new, from..to);
-        let shown = if from == length {
+        let is_of_more = to < length;
+        let shown = if !is_of_more {
+            // Nobody needs the rest: a tenant may keep thousands of descriptors that it has read.
             text.ended_at = Some(length as u64);
             text.rendered = false;
             text.take()
@@ -170,6 +181,7 @@ impl Dispatcher {
         Ok(Part {
             text: shown,
             range: from..to,
+            is_of_more,
         })
     }
 
@@ -217,8 +229,11 @@ impl Dispatcher {
         asker: Asker,
     ) -> Result<usize, DispatchError> {
         let mut counted = self.figures.begin(Operation::Write);
-        let file = self.opened_counted(number, (handle, opened), &mut counted, asker)?;
-        counted.end(self.write_file((handle, &file), data, asker))
+        let file = self.open_files.get(handle);
+        let file = self.opened_counted(file, number, (handle, opened), &mut counted, asker)?;
+        let written = self.write_file((handle, &file), data, asker);
+        self.took(file.view, &file.shows, counted.took());
+        counted.end(written)
     }
 
     fn write_file(
@@ -248,26 +263,6 @@ impl Dispatcher {
             && self.open_files.get(handle).is_none()
         {
             handover.forget_written(handle);
-        }
-    }
-
-    /// Where to write into an open file if that may take long: into one of a tree, whose view does what
-    /// the kernel does, or of a view that may wait for others.
-    pub(crate) fn aside_to_write(
-        &self,
-        number: u64,
-        handle: u64,
-        asker: Asker,
-    ) -> Option<Arc<Aside>> {
-        match self.open_files.get(handle) {
-            Some(file) => {
-                let view = &self.views[file.view];
-                let is_slow = matches!(view.provider, Provider::Tree(_)) || view.takes_time();
-                is_slow.then(|| self.aside(&file.shows))
-            }
-            None => self
-                .aside_to_change(number, asker)
-                .or_else(|| self.aside_to_read(number, handle, asker)),
         }
     }
 
@@ -326,114 +321,22 @@ impl Dispatcher {
             }
         }
         if let Some((Behind::Channel(channel), shows)) = closed {
-            self.aside(&shows).give(move || drop(channel));
+            // Closing it may take the kernel 10 ms.
+            let close = move |_| drop(channel);
+            self.account(&shows).work.give(0, Box::new(close));
         }
-    }
-
-    /// Where to open a file if that may take long, or what its container asks for does; and whose
-    /// numbers it shows, if that had to be found out.
-    pub(crate) fn aside_to_open(
-        &self,
-        number: u64,
-        access: Access,
-        asker: Asker,
-    ) -> (Option<Arc<Aside>>, Option<Shows>) {
-        let Ok(place) = self.place(number) else {
-            return (None, None);
-        };
-        let Node::View(view) = *self.tree.node(place.node) else {
-            return (None, None);
-        };
-        let takes_time = (access.write && self.has_channels(view)) || self.asks_to_open(view);
-        if !takes_time && !self.slowness.is_any() {
-            return (None, None);
-        }
-        let shows = self.shows(view, &place, asker).ok();
-        let aside = shows
-            .as_ref()
-            .and_then(|shows| self.aside_if(takes_time, shows));
-        (aside, shows)
-    }
-
-    /// Where a request waits that may take long, or that is of a container whose requests do.
-    fn aside_if(&self, takes_time: bool, shows: &Shows) -> Option<Arc<Aside>> {
-        if takes_time {
-            return Some(self.aside(shows));
-        }
-        self.pace(shows).aside()
     }
 
     /// To open or read a file of a view took so long.
     pub(super) fn took(&self, view: usize, shows: &Shows, took: Duration) {
-        if self.slowness.matters(took) && !self.views[view].takes_time() {
-            self.pace(shows).took(took, &self.slowness);
-        }
-    }
-
-    fn pace(&self, shows: &Shows) -> Arc<Pace> {
-        match shows {
-            Shows::Host => Arc::clone(&self.pace),
-            Shows::Container(container) => container.state(),
-        }
-    }
-
-    /// Whether a view that may take long is asked whether a file may be opened.
-    fn asks_to_open(&self, view: usize) -> bool {
-        let view = &self.views[view];
-        matches!(view.provider, Provider::Tree(_)) && view.takes_time()
-    }
-
-    /// Where to read a file if that may take long, or what its container asks for does.
-    pub(crate) fn aside_to_read(
-        &self,
-        number: u64,
-        handle: u64,
-        asker: Asker,
-    ) -> Option<Arc<Aside>> {
-        if !self.has_slow && !self.slowness.is_any() {
-            return None;
-        }
-        let aside = |view: usize, shows| self.aside_if(self.views[view].takes_time(), shows);
-        if let Some(file) = self.open_files.get(handle) {
-            return aside(file.view, &file.shows);
-        }
-        let place = self.place(number).ok()?;
-        match *self.tree.node(place.node) {
-            Node::View(view) => aside(view, &self.shows(view, &place, asker).ok()?),
-            Node::Directory(_) => None,
-        }
-    }
-
-    /// Where to poll a file if that may take long: what stands behind it is not open yet.
-    pub(crate) fn aside_to_poll(
-        &self,
-        number: u64,
-        handle: u64,
-        asker: Asker,
-    ) -> Option<Arc<Aside>> {
-        let Some(file) = self.open_files.get(handle) else {
-            let access = Access {
-                read: true,
-                write: true,
-            };
-            return self.aside_to_open(number, access, asker).0;
-        };
-        let is_known = file
-            .behind
-            .try_lock()
-            .is_some_and(|behind| !matches!(*behind, Behind::Unknown | Behind::Lasting(_)));
-        (self.has_channels(file.view) && !is_known).then(|| self.aside(&file.shows))
-    }
-
-    pub(super) fn aside(&self, shows: &Shows) -> Arc<Aside> {
-        match shows {
-            Shows::Host => Arc::clone(&self.aside),
-            Shows::Container(container) => container.state(),
+        // A view that waits for something else than the kernel keeps no serving thread.
+        if !self.views[view].takes_time() {
+            self.account(shows).pace.charge(took, Instant::now());
         }
     }
 
     /// Whether something may stand behind the files of a view.
-    fn has_channels(&self, view: usize) -> bool {
+    pub(super) fn has_channels(&self, view: usize) -> bool {
         let view = &self.views[view];
         match view.provider {
             Provider::File(_) => view.mode & 0o222 != 0,
@@ -503,7 +406,7 @@ impl Dispatcher {
         if let Some(file) = self.open_files.get(handle) {
             return Ok(file);
         }
-        let file = self.file(number, access, asker, None)?;
+        let file = self.file(number, access, asker)?;
         self.open_in_tree(&file, asker)?;
         let left = self.handover().and_then(|h| h.adopt_handle(handle));
         if let Some((kept, shown)) = left {
@@ -523,12 +426,13 @@ impl Dispatcher {
     /// The file of a request that is counted. By its handle its view is known without a look-up.
     fn opened_counted(
         &self,
+        known: Option<Arc<OpenFile>>,
         number: u64,
         (handle, opened): (u64, Access),
         counted: &mut Counted<'_>,
         asker: Asker,
     ) -> Result<Arc<OpenFile>, DispatchError> {
-        if let Some(file) = self.open_files.get(handle) {
+        if let Some(file) = known {
             counted.view = Some(file.view);
             return Ok(file);
         }
@@ -544,14 +448,8 @@ impl Dispatcher {
         }
     }
 
-    /// A file to be opened. `shows`: whose numbers, if that was found out already.
-    fn file(
-        &self,
-        number: u64,
-        access: Access,
-        asker: Asker,
-        shows: Option<Shows>,
-    ) -> Result<OpenFile, DispatchError> {
+    /// A file to be opened.
+    fn file(&self, number: u64, access: Access, asker: Asker) -> Result<OpenFile, DispatchError> {
         let place = self.place(number)?;
         let Node::View(view) = *self.tree.node(place.node) else {
             return Err(DispatchError::IsDirectory);
@@ -563,7 +461,7 @@ impl Dispatcher {
         if is_tree && place.within == NodeId::TOP {
             return Err(DispatchError::IsDirectory);
         }
-        let shows = shows.map_or_else(|| self.shows(view, &place, asker), Ok)?;
+        let shows = self.shows(view, &place, asker)?;
         Ok(OpenFile::new(view, place.within, shows, access))
     }
 

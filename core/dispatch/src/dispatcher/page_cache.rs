@@ -363,7 +363,7 @@ impl Dispatcher {
 
     /// The container that a thread is in, if it is in one and can be seen.
     pub(super) fn container_of(&self, tid: u32) -> Option<Arc<Container>> {
-        match self.containers.caller(tid) {
+        match super::whom::caller(&self.containers, tid) {
             Ok(Caller::Inside(container)) => Some(container),
             _ => None,
         }

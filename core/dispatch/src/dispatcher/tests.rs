@@ -13,6 +13,7 @@ use vistafs_view::{
     TreeView, View, ViewError, ViewSpec,
 };
 
+use super::schedule::{Asks, Turn};
 use super::*;
 
 mod nodes;
@@ -26,7 +27,7 @@ impl View for Unused {
     }
 }
 
-const READ: Access = Access {
+pub(crate) const READ: Access = Access {
     read: true,
     write: false,
 };
@@ -35,7 +36,7 @@ const WRITE: Access = Access {
     write: true,
 };
 
-const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
+pub(crate) const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
     ViewSpec {
         name,
         path,
@@ -125,7 +126,7 @@ impl TreeView for Small {
     }
 }
 
-static SMALL: ViewSpec = ViewSpec {
+pub(crate) static SMALL: ViewSpec = ViewSpec {
     build: |_: &Options| Provider::Tree(Arc::new(Small)),
     ..spec("small", "sys/small")
 };
@@ -189,12 +190,12 @@ impl View for Guarded {
     }
 }
 
-static GUARDED: ViewSpec = ViewSpec {
+pub(crate) static GUARDED: ViewSpec = ViewSpec {
     mode: 0o666,
     build: |_: &Options| Provider::File(Arc::new(Guarded)),
     ..spec("guarded", "proc/guarded")
 };
-static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
+pub(crate) static UPTIME: ViewSpec = spec("uptime", "proc/uptime");
 static MISSING: ViewSpec = spec("missing", "proc/no-such-file");
 
 pub(crate) fn dispatcher() -> Dispatcher {
@@ -421,6 +422,9 @@ fn listings_go_on_where_they_stopped() {
 fn nodes_of_a_tree_view_are_known_by_their_numbers_alone() {
     let (first, second) = (dispatcher(), dispatcher());
     let top = find(&first, "sys/small");
+    // To find it does not ask the view.
+    assert_eq!((top.kind, top.uid, top.gid), (NodeKind::Directory, 0, 0));
+    let top = first.attributes(top.number, None, host(0)).unwrap();
     assert_eq!((top.kind, top.uid, top.gid), (NodeKind::Directory, 7, 8));
     let file = first
         .lookup(top.number, OsStr::new("file"), host(0))
@@ -528,23 +532,31 @@ fn a_file_without_a_channel_is_always_ready() {
     assert_eq!(ready & 0b111, 0b101, "POLLIN and POLLOUT, not POLLPRI");
 }
 
+fn waits(dispatcher: &Dispatcher, asks: Asks) -> bool {
+    let target = dispatcher.target(asks);
+    match dispatcher.turn(&target, host(0)) {
+        Turn::Later(..) => true,
+        Turn::Now(_) => false,
+        turn => panic!("{asks:?}: {turn:?}"),
+    }
+}
+
 /// Only what may take the kernel long is worth a thread of its own.
 #[test]
 fn a_file_without_a_channel_is_opened_at_once() {
     let dispatcher = dispatcher();
-    let is_aside = |path, access| {
+    let opens_later = |path, access| {
         let number = find(&dispatcher, path).number;
-        let (aside, _) = dispatcher.aside_to_open(number, access, host(0));
-        aside.is_some()
+        waits(&dispatcher, Asks::Open(number, access))
     };
-    assert!(is_aside("proc/guarded", WRITE));
-    assert!(!is_aside("proc/guarded", READ));
-    assert!(!is_aside("proc/uptime", WRITE));
-    assert!(is_aside("sys/small/file", WRITE));
-    assert!(!is_aside("sys/small/file", READ));
+    assert!(opens_later("proc/guarded", WRITE));
+    assert!(!opens_later("proc/guarded", READ));
+    assert!(!opens_later("proc/uptime", WRITE));
+    assert!(opens_later("sys/small/file", WRITE));
+    assert!(!opens_later("sys/small/file", READ));
     let uptime = find(&dispatcher, "proc/uptime").number;
     let (handle, _) = dispatcher.open(uptime, READ, host(0)).unwrap();
-    assert!(dispatcher.aside_to_poll(uptime, handle, host(0)).is_none());
+    assert!(!waits(&dispatcher, Asks::Poll(uptime, handle)));
 }
 
 /// As with the kernel's own files, what a descriptor may do does not depend on who holds it later.
@@ -573,9 +585,9 @@ fn who_opens_for_writing_is_who_is_judged() {
         ready.map_err(|error| error.errno())
     };
     let read = open(READ, 1000);
-    assert!(dispatcher.aside_to_poll(number, read, host(0)).is_some());
+    assert!(waits(&dispatcher, Asks::Poll(number, read)));
     assert_eq!(poll(read, 1000), Err(libc::EBUSY));
-    assert!(dispatcher.aside_to_poll(number, read, host(0)).is_none());
+    assert!(!waits(&dispatcher, Asks::Poll(number, read)));
     assert_eq!(poll(of_root, 1000), Ok(0));
     for handle in [of_root, of_other, read] {
         dispatcher.close(handle);
@@ -618,7 +630,7 @@ fn what_was_written_is_written_again_by_the_next_process() {
         ready.map_err(|error| error.errno())
     };
     // Whoever asks: it has been judged before.
-    assert!(second.aside_to_poll(number, good, host(1000)).is_some());
+    assert!(waits(&second, Asks::Poll(number, good)));
     assert_eq!(poll(&second, good, 1000), Ok(0));
     assert_eq!(write(&second, good, b"two"), Err(libc::EALREADY));
     assert_eq!(poll(&second, bad, 0), Err(libc::ENOSPC));
@@ -675,7 +687,7 @@ impl TreeView for Changing {
 }
 
 static CHANGES: AtomicUsize = AtomicUsize::new(0);
-static CHANGING: ViewSpec = ViewSpec {
+pub(crate) static CHANGING: ViewSpec = ViewSpec {
     build: |_: &Options| Provider::Tree(Arc::new(Changing(AtomicUsize::new(0)))),
     ..spec("changing", "sys/changing")
 };

@@ -10,7 +10,6 @@ use vistafs_view::{
 };
 
 use super::{Attributes, Dispatcher, Entry};
-use crate::aside::Aside;
 use crate::errno::DispatchError;
 use crate::open_files::{Listing, OpenFile};
 use crate::place::Place;
@@ -189,52 +188,6 @@ impl Dispatcher {
                 NodeKind::Link => tree.read_link(request, node.id, out),
             }
         })
-    }
-
-    /// Where to change something in a tree, which may take long.
-    pub(crate) fn aside_to_change(&self, number: u64, asker: Asker) -> Option<Arc<Aside>> {
-        let (view, place) = self.tree_place(number).ok()??;
-        let shows = self.shows(view, &place, asker).ok()?;
-        Some(self.aside(&shows))
-    }
-
-    /// Where to ask about a node, if it is in a tree that may take long.
-    pub(crate) fn aside_in_tree(&self, number: u64, asker: Asker) -> Option<Arc<Aside>> {
-        if !self.has_slow {
-            return None;
-        }
-        let (view, place) = self.tree_place(number).ok()??;
-        self.aside_of_slow(view, &place, asker)
-    }
-
-    /// Where to look a name up, if that is in such a tree, or is its top.
-    pub(crate) fn aside_to_look_up(
-        &self,
-        parent: u64,
-        name: &OsStr,
-        asker: Asker,
-    ) -> Option<Arc<Aside>> {
-        if !self.has_slow {
-            return None;
-        }
-        let mut place = self.place(parent).ok()?;
-        if let Node::Directory(_) = self.tree.node(place.node) {
-            place.node = self.tree.child(place.node, name)?;
-        }
-        match *self.tree.node(place.node) {
-            Node::View(view) if matches!(self.views[view].provider, Provider::Tree(_)) => {
-                self.aside_of_slow(view, &place, asker)
-            }
-            _ => None,
-        }
-    }
-
-    fn aside_of_slow(&self, view: usize, place: &Place, asker: Asker) -> Option<Arc<Aside>> {
-        if !self.views[view].takes_time() {
-            return None;
-        }
-        let shows = self.shows(view, place, asker).ok()?;
-        Some(self.aside(&shows))
     }
 
     /// The tree view that a number belongs to. `None`: to none.

@@ -41,7 +41,7 @@ fn redone(requests: &[Request<'_>]) -> HashMap<u64, (i32, Vec<u8>)> {
     handover.begin_generation();
     let (redo, kernel) = worker(&handover);
     let answer = |request: &Unfinished| {
-        redo.answer(request);
+        redo.answer(request, true);
         told(&kernel)
     };
     let answers = handover.take_over_unfinished().iter().map(answer).collect();
@@ -144,7 +144,7 @@ fn a_request_is_done_again_twice_at_most() {
             taken = handover.take_over_unfinished();
         }
         let (redo, kernel) = worker(&handover);
-        redo.answer(&taken[0]);
+        redo.answer(&taken[0], true);
         assert_eq!(handover.unfinished(), []);
         told(&kernel).1.0
     };

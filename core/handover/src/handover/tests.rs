@@ -252,7 +252,7 @@ fn is_taken_over(handover: &Arc<Handover>) {
     assert_eq!((request.view, &request.view_name[..]), (11, "stat"));
     assert_eq!(request.name.as_deref(), Some("no".as_ref()));
     assert_eq!(
-        (request.taken_over, request.started.as_nanos()),
+        (request.taken_over, request.started.unwrap().as_nanos()),
         (2, 1_000_000_001)
     );
     assert_eq!(handover.highest_unique(), 44);

@@ -57,7 +57,7 @@ fn a_request_is_seen_by_others_until_it_is_done() {
     };
     assert_eq!(back, request(6));
     assert_eq!((seen.generation, seen.taken_over), (1, 0));
-    assert!(seen.started.as_nanos() <= u128::from(now()));
+    assert!(seen.started.unwrap().as_nanos() <= u128::from(now()));
     drop(in_flight);
     assert_eq!(uniques(&other), []);
     assert_eq!(other.highest_unique(), 6);
@@ -145,4 +145,24 @@ fn the_next_worker_takes_over_and_settles() {
         })
     });
     assert_eq!(uniques(&third).len(), COUNT);
+}
+
+#[test]
+fn a_request_that_waits_has_no_age() {
+    let handover = Handover::create().unwrap();
+    handover.begin_generation();
+    let in_flight = handover.begin(&request(6)).unwrap();
+    let seen = || handover.unfinished().pop().unwrap();
+    assert_eq!((seen().container, seen().started.is_some()), (0, true));
+    in_flight.wait();
+    assert_eq!(seen().started, None);
+    in_flight.charge_to(u32::MAX);
+    in_flight.begin_service();
+    assert!(seen().started.unwrap().as_nanos() <= u128::from(now()));
+    // The next worker knows as well whose it was.
+    let next = adopted(&handover);
+    next.begin_generation();
+    let taken = next.take_over_unfinished().pop().unwrap();
+    assert_eq!((taken.container, taken.taken_over), (u32::MAX, 1));
+    assert_eq!((seen().container, seen().taken_over), (u32::MAX, 1));
 }

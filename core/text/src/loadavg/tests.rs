@@ -145,3 +145,30 @@ proptest! {
         prop_assert_eq!(averages, Averages::steady(threads));
     }
 }
+
+/// The mean times (1 - e^(-age / 1, 5 and 15 minutes)), with the kernel's rounding: the exact averages of
+/// 2 threads after 5 minutes are 1.99, 1.26 and 0.57.
+#[test]
+fn averages_of_the_past() {
+    let seconds = Duration::from_secs;
+    let shown = |age, busy| {
+        let mut out = Vec::new();
+        push(&mut out, &Averages::of_past(age, busy), 1, 1, 1);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(shown(seconds(0), seconds(0)), "0.00 0.00 0.00 1/1 1\n");
+    assert_eq!(shown(seconds(0), seconds(9)), "0.00 0.00 0.00 1/1 1\n");
+    assert_eq!(shown(seconds(3), seconds(9)), "0.00 0.00 0.00 1/1 1\n");
+    assert_eq!(shown(seconds(60), seconds(60)), "0.63 0.18 0.06 1/1 1\n");
+    assert_eq!(shown(seconds(300), seconds(600)), "1.99 1.28 0.56 1/1 1\n");
+    assert_eq!(
+        shown(seconds(86_400), seconds(43_200)),
+        "0.50 0.50 0.50 1/1 1\n"
+    );
+    let most = Averages::steady(u64::MAX);
+    assert_eq!(
+        Averages::of_past(Duration::MAX, Duration::MAX),
+        Averages::steady(1)
+    );
+    assert!(Averages::of_past(seconds(5), Duration::MAX).to_bits() < most.to_bits());
+}

@@ -89,3 +89,11 @@ fn passes_over_other_lines_and_goes_on_after_a_bad_one() {
     assert_eq!(found[1].as_ref().unwrap().0, Label::Cpu(1));
     assert_eq!(cpu_times(b"").count(), 0);
 }
+
+#[test]
+fn numbers_are_replaced_by_zeros() {
+    let text = b"ctxt 7\nsoftirq 12 5 0 7\n\nlast 1";
+    let mut out = Vec::new();
+    lines(text).for_each(|line| push_zeroed(&line, &mut out));
+    assert_eq!(out, b"ctxt 0\nsoftirq 0 0 0 0\n\nlast 0\n");
+}

@@ -11,6 +11,7 @@ fn figures(limit: Limit, usage: u64, swap: SwapFigures) -> MemoryFigures {
         limit,
         usage,
         stat: MemoryStat::default(),
+        headroom: Limit::Max,
         ancestors_headroom: Limit::Max,
         swap,
     }

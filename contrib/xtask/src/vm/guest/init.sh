@@ -2,6 +2,11 @@
 # The first program of a guest: loads what it takes to see the disks, and hands over to systemd.
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t devtmpfs dev /dev
+# accel.rs wants to know only whether the processor gets this far.
+if /bin/busybox grep -qw vistafs.probe /proc/cmdline; then
+    echo vistafs-probe: alive
+    /bin/busybox reboot -f
+fi
 for module in $(/bin/busybox cat /modules.order); do
     /bin/busybox insmod "/modules/$module"
 done

@@ -1,0 +1,183 @@
+//! What a tenant costs the daemon: its pace, its queues and what is held for it.
+//!
+//! A tenant is everything in one outermost pid namespace: a container, with the containers, sandboxes and
+//! namespaces that it makes inside. A process cannot leave that namespace, so a tenant cannot have
+//! more than one account, whatever it makes. A process in the host's pid namespace belongs to the account
+//! of its cgroup, of which the first [`LEVELS`] levels count: a container's own cgroup is rarely deeper, and
+//! what it makes below does not count.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use vistafs_host::{Host, HostError, NamespaceKey, NamespaceKind, Process};
+use vistafs_text::pid_cgroup;
+
+use crate::held::Held;
+use crate::offload::{Offload, Queue};
+use crate::pace::Pace;
+
+/// Levels of a cgroup's path that tell tenants apart, as `/user.slice/user-1000.slice/user@1000.service`.
+const LEVELS: usize = 3;
+
+/// Which tenant it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Tenant {
+    /// The outermost pid namespace below vistafs's own: its inode number.
+    PidNamespace(u64),
+    /// In the host's pid namespace: a hash of the upper levels of its cgroup's path.
+    Cgroup(u64),
+    /// A cgroup that was named by its path, of which this is a hash.
+    Named(u64),
+}
+
+impl Tenant {
+    /// The tenant of a process that is in these namespaces. `own`: those of vistafs.
+    ///
+    /// The cost does not depend on what the tenant has made: a few links and one text are read, and the
+    /// kernel allows 32 levels of pid namespaces.
+    pub(crate) fn of(
+        member: &Process,
+        key: NamespaceKey,
+        own: NamespaceKey,
+    ) -> Result<Self, HostError> {
+        if key.pid != own.pid {
+            let namespace = member.hold_namespace(NamespaceKind::Pid)?;
+            return Ok(Self::PidNamespace(namespace.outermost(own.pid)));
+        }
+        Ok(Self::Cgroup(of_cgroup_text(&member.cgroup_text()?)))
+    }
+
+    /// The tenant of a cgroup that is named by its path.
+    pub(crate) fn named(path: &std::path::Path) -> Self {
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        Self::Named(hasher.finish())
+    }
+
+    pub(crate) fn of_task(
+        host: &Host,
+        tid: u32,
+        key: NamespaceKey,
+        own: NamespaceKey,
+    ) -> Result<Self, HostError> {
+        Self::of(&Process::open(host, tid)?, key, own)
+    }
+}
+
+/// A hash of the upper levels of the deepest of the cgroups: in some hierarchies there may be none of its own.
+fn of_cgroup_text(text: &[u8]) -> u64 {
+    let paths = pid_cgroup::memberships(text).filter_map(|one| Some(one.ok()?.path));
+    let upper = |path| {
+        let levels = split(path);
+        levels.take(LEVELS).collect::<Vec<_>>()
+    };
+    let telling = paths.map(upper).max_by_key(Vec::len).unwrap_or_default();
+    let mut hasher = DefaultHasher::new();
+    telling.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let levels = path.split(|byte| *byte == b'/');
+    levels.filter(|level| !level.is_empty())
+}
+
+impl Tenant {
+    /// Short for it, the same in every worker; never 0. Two tenants may share one, which costs the second one a
+    /// view at worst.
+    pub(crate) fn tag(&self) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        let low = hasher.finish() & u64::from(u32::MAX);
+        u32::try_from(low).unwrap_or(1).max(1)
+    }
+}
+
+/// The account of one tenant, or of all callers on the host.
+#[derive(Debug)]
+pub struct Account {
+    tag: u32,
+    /// How much of the serving threads it takes.
+    pub pace: Pace,
+    /// Requests that cost time.
+    pub work: Arc<Queue>,
+    /// Requests of views that wait for something else than the kernel. Nobody should wait for a command
+    /// because the container has many processes, or for a walk because it has a slow command.
+    pub waits: Arc<Queue>,
+    /// What its open files hold.
+    pub held: Arc<Held>,
+    /// Requests that wait for discovery while the kernel holds a lock.
+    locked: AtomicUsize,
+}
+
+impl Account {
+    pub(crate) fn new(pool: &Arc<Offload>, pace: Pace, tag: u32) -> Arc<Self> {
+        Arc::new(Self {
+            tag,
+            pace,
+            work: Queue::new(pool),
+            waits: Queue::new(pool),
+            held: Held::new(pool.totals()),
+            locked: AtomicUsize::new(0),
+        })
+    }
+
+    /// Returns what is short for the tenant, the same in every worker; 0: callers on the host.
+    #[must_use]
+    pub fn tag(&self) -> u32 {
+        self.tag
+    }
+
+    /// Admits one more request that waits while the kernel holds a lock of a directory that other containers
+    /// use. `None`: there are enough of them.
+    #[must_use]
+    pub fn admit_with_lock(self: &Arc<Self>) -> Option<WaitsWithLock> {
+        let most = crate::budgets::WAITING_WITH_A_LOCK;
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        let within = |waiting: usize| (waiting < most).then_some(waiting + 1);
+        self.locked.fetch_update(set, fetch, within).ok()?;
+        Some(WaitsWithLock(Arc::clone(self)))
+    }
+}
+
+/// A request that waits while the kernel holds a lock, until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct WaitsWithLock(Arc<Account>);
+
+impl Drop for WaitsWithLock {
+    fn drop(&mut self) {
+        self.0.locked.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cgroups_that_a_container_makes_are_the_container_s() {
+        let of = |text: &str| of_cgroup_text(text.as_bytes());
+        let user = "/user.slice/user-1000.slice/user@1000.service";
+        let below = |name: &str| of(&format!("0::{user}/app.slice/{name}\n"));
+        assert_eq!(below("a"), below("b"));
+        assert_eq!(below("a"), of(&format!("0::{user}\n")));
+        assert_ne!(of("0::/docker/a\n"), of("0::/docker/b\n"));
+        // Whatever the hierarchy is in which it has one of its own.
+        let hybrid = "12:pids:/docker/a\n5:cpu,cpuacct:/\n0::/\n";
+        assert_eq!(of(hybrid), of("12:pids:/docker/a\n"));
+        assert_eq!(of(""), of("0::/\n"));
+    }
+
+    #[test]
+    fn few_requests_wait_while_the_kernel_holds_a_lock() {
+        let account = Account::new(&Arc::default(), Pace::default(), 0);
+        let most = crate::budgets::WAITING_WITH_A_LOCK;
+        let mut waiting: Vec<_> = (0..most).map_while(|_| account.admit_with_lock()).collect();
+        assert_eq!(waiting.len(), most);
+        assert!(account.admit_with_lock().is_none());
+        waiting.pop();
+        assert!(account.admit_with_lock().is_some());
+    }
+}

@@ -1,0 +1,323 @@
+//! Offload threads: they serve requests that wait in the queues of containers.
+//!
+//! A serving thread must never run a request whose cost a container can raise: every other container waits
+//! behind it. So such a request goes into a queue of its container ([`Queue`]). A queue has at most one request
+//! in service, whatever the number of threads, and the queues take turns: a container with a thousand waiting
+//! requests delays another container's by one request at most, and only if all threads are busy.
+//!
+//! # Bounds
+//! The number of threads, and the memory of all that waits ([`budgets`]). A request that finds no
+//! room is refused at once. It never runs on a thread that containers share.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::held::Totals;
+use crate::{budgets, thread_time};
+
+/// How long an idle thread stays: to start another one takes longer than most of what it serves.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// There is no room for one more waiting request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;
+
+/// A request. It is told if it must answer with an error at once instead of being served.
+pub type Work = Box<dyn FnOnce(Result<(), Refused>) + Send>;
+
+/// The pool of offload threads.
+#[derive(Default)]
+pub struct Offload {
+    state: Mutex<State>,
+    more: Condvar,
+    // Of everything that waits.
+    bytes: AtomicUsize,
+    totals: Arc<Totals>,
+}
+
+#[derive(Default)]
+struct State {
+    // Queues with waiting requests that no thread serves just now.
+    ready: VecDeque<Arc<Queue>>,
+    threads: usize,
+    idle: usize,
+}
+
+impl fmt::Debug for Offload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offload").finish_non_exhaustive()
+    }
+}
+
+/// The waiting requests of one container, in the order in which they came.
+pub struct Queue {
+    pool: Arc<Offload>,
+    waiting: Mutex<Waiting>,
+    // CPU time that its requests have used, in ns.
+    cpu: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    requests: VecDeque<(Work, usize)>,
+    bytes: usize,
+    // Ready or in service.
+    is_active: bool,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(pool: &Arc<Offload>) -> Arc<Self> {
+        Arc::new(Self {
+            pool: Arc::clone(pool),
+            waiting: Mutex::default(),
+            cpu: AtomicU64::new(0),
+        })
+    }
+
+    /// Returns the number of waiting requests, without the one in service.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.lock().requests.len()
+    }
+
+    /// Whether no request waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the CPU time that requests of this queue have used.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        Duration::from_nanos(self.cpu.load(Ordering::Relaxed))
+    }
+
+    /// Queues a request behind those that are there. `data`: bytes that it holds beside its own.
+    /// Without room for it, it is told so on the calling thread, and answers with an error.
+    pub fn give(self: &Arc<Self>, data: usize, work: Work) {
+        let cost = data.saturating_add(budgets::WAITING_REQUEST);
+        let mut waiting = self.waiting.lock();
+        let all = self.pool.bytes.load(Ordering::Relaxed);
+        let most = if all >= budgets::WAITING_BYTES_OF_ALL {
+            budgets::WAITING_BYTES_ALWAYS
+        } else {
+            budgets::WAITING_BYTES
+        };
+        if waiting.bytes.saturating_add(cost) > most {
+            drop(waiting);
+            work(Err(Refused));
+            return;
+        }
+        waiting.bytes += cost;
+        self.pool.bytes.fetch_add(cost, Ordering::Relaxed);
+        waiting.requests.push_back((work, cost));
+        let was_active = std::mem::replace(&mut waiting.is_active, true);
+        drop(waiting);
+        if !was_active {
+            self.pool.make_ready(Arc::clone(self));
+        }
+    }
+
+    /// Serves one request; whether there are more.
+    fn serve_next(&self) -> bool {
+        let next = self.take();
+        if let Some(work) = next {
+            let before = thread_time::used();
+            // The panic hook reports it. What waits behind it must not wait for ever.
+            let _ = catch_unwind(AssertUnwindSafe(|| work(Ok(()))));
+            let used = thread_time::used().saturating_sub(before);
+            let used = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+            self.cpu.fetch_add(used, Ordering::Relaxed);
+        }
+        let mut waiting = self.waiting.lock();
+        waiting.is_active = !waiting.requests.is_empty();
+        waiting.is_active
+    }
+
+    fn take(&self) -> Option<Work> {
+        let mut waiting = self.waiting.lock();
+        let (work, cost) = waiting.requests.pop_front()?;
+        waiting.bytes -= cost;
+        self.pool.bytes.fetch_sub(cost, Ordering::Relaxed);
+        Some(work)
+    }
+
+    /// Answers all that wait with an error.
+    fn refuse_all(&self) {
+        loop {
+            while let Some(work) = self.take() {
+                work(Err(Refused));
+            }
+            let mut waiting = self.waiting.lock();
+            if waiting.requests.is_empty() {
+                waiting.is_active = false;
+                return;
+            }
+        }
+    }
+}
+
+impl Offload {
+    /// What the open files of all tenants hold.
+    pub(crate) fn totals(&self) -> &Arc<Totals> {
+        &self.totals
+    }
+
+    fn make_ready(self: &Arc<Self>, queue: Arc<Queue>) {
+        let mut state = self.state.lock();
+        state.ready.push_back(queue);
+        // One idle thread for each queue: two that become ready at once must not wait for each other.
+        if state.ready.len() <= state.idle {
+            self.more.notify_one();
+            return;
+        }
+        if state.threads >= budgets::OFFLOAD_THREADS {
+            return;
+        }
+        state.threads += 1;
+        drop(state);
+        let pool = Arc::clone(self);
+        let thread = std::thread::Builder::new().name("offload".into());
+        let Err(error) = thread.spawn(move || pool.run()) else {
+            return;
+        };
+        log::warn!("cannot start an offload thread: {error} (raise TasksMax= of the unit)");
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        if state.threads == 0 {
+            let left: Vec<_> = state.ready.drain(..).collect();
+            drop(state);
+            left.iter().for_each(|queue| queue.refuse_all());
+        }
+    }
+
+    fn run(&self) {
+        while let Some(queue) = self.next() {
+            if queue.serve_next() {
+                // Behind the others, and this thread takes the first of them.
+                self.state.lock().ready.push_back(queue);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Arc<Queue>> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(queue) = state.ready.pop_front() {
+                return Some(queue);
+            }
+            state.idle += 1;
+            let wait = self.more.wait_for(&mut state, LINGER);
+            state.idle -= 1;
+            if wait.timed_out() && state.ready.is_empty() {
+                state.threads -= 1;
+                return None;
+            }
+        }
+    }
+
+    /// Returns the number of threads.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.state.lock().threads
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+
+    fn served(work: impl FnOnce() + Send + 'static) -> Work {
+        Box::new(move |admitted| {
+            assert_eq!(admitted, Ok(()));
+            work();
+        })
+    }
+
+    #[test]
+    fn a_queue_is_served_in_order_by_one_thread_at_a_time() {
+        let pool = Arc::new(Offload::default());
+        let queue = Queue::new(&pool);
+        for _ in 0..3 {
+            let (go_on, stop) = mpsc::channel::<()>();
+            let (tell, told) = mpsc::channel();
+            queue.give(0, served(move || assert!(stop.recv().is_err())));
+            for number in 0..100 {
+                let tell = tell.clone();
+                queue.give(
+                    0,
+                    served(move || {
+                        tell.send(number).unwrap();
+                        assert_ne!(number, 50, "on purpose");
+                    }),
+                );
+            }
+            drop(tell);
+            assert!(told.try_recv().is_err());
+            assert!(pool.threads() == 1 && queue.len() >= 100);
+            drop(go_on);
+            let done: Vec<_> = told.iter().collect();
+            assert_eq!(done, (0..100).collect::<Vec<_>>());
+        }
+        // Threads end when there is nothing to do.
+        let asked = Instant::now();
+        while pool.threads() > 0 {
+            assert!(asked.elapsed() < Duration::from_secs(30));
+            std::thread::yield_now();
+        }
+        assert_eq!(pool.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_queue_that_is_stuck_delays_no_other() {
+        let pool = Arc::new(Offload::default());
+        let (stuck, other) = (Queue::new(&pool), Queue::new(&pool));
+        let (go_on, stop) = mpsc::channel::<()>();
+        stuck.give(0, served(move || assert!(stop.recv().is_err())));
+        (0..100).for_each(|_| stuck.give(0, served(|| ())));
+        for _ in 0..100 {
+            let (tell, told) = mpsc::channel();
+            other.give(0, served(move || tell.send(()).unwrap()));
+            told.recv_timeout(Duration::from_secs(30)).unwrap();
+        }
+        assert!(stuck.len() >= 99);
+        drop(go_on);
+    }
+
+    #[test]
+    fn what_has_no_room_is_refused_at_once() {
+        let pool = Arc::new(Offload::default());
+        let (full, other) = (Queue::new(&pool), Queue::new(&pool));
+        let (go_on, stop) = mpsc::channel::<()>();
+        full.give(0, served(move || assert!(stop.recv().is_err())));
+        let (tell, told) = mpsc::channel();
+        let most = budgets::WAITING_BYTES / budgets::WAITING_REQUEST + 10;
+        for _ in 0..most {
+            let tell = tell.clone();
+            full.give(0, Box::new(move |admitted| tell.send(admitted).unwrap()));
+        }
+        assert_eq!(told.try_recv(), Ok(Err(Refused)));
+        let (tell_other, told_other) = mpsc::channel();
+        other.give(0, served(move || tell_other.send(()).unwrap()));
+        told_other.recv_timeout(Duration::from_secs(30)).unwrap();
+        drop((go_on, tell));
+        let served = told.iter().filter(|admitted| admitted.is_ok()).count();
+        let room = budgets::WAITING_BYTES / budgets::WAITING_REQUEST;
+        assert!((room - 1..=room).contains(&served), "{served} of {room}");
+    }
+}

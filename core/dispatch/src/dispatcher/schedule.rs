@@ -1,0 +1,522 @@
+//! Where a request runs: on the serving thread that has read it, or in its container's queue.
+//!
+//! Between reading a request and queueing it lie a comparison of namespaces and look-ups in tables. Nothing on
+//! that way costs more because of what a container has made. What does is found out in the queue: which
+//! container an unknown caller is in ([`Turn::Discover`]), and where its cgroup is now.
+//!
+//! | request | where |
+//! |---|---|
+//! | of a node that is the same for everyone | at once |
+//! | of a view that waits for something else than the kernel | in the queue for those |
+//! | that lists a tree, changes one, opens what stands behind a file, or walks all of a container | in the queue |
+//! | of a container that is above its share of the serving threads | in the queue |
+//! | for which the kernel holds a lock of a directory or file that containers share | at once; it costs little |
+//!
+//! The last row comes before the others: a request that waits there makes every other container wait.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use vistafs_container::{Account, Caller, Container, Identity, Queue, WaitsWithLock};
+use vistafs_view::{Access, Asker, NodeId, Provider};
+
+use super::{Dispatcher, whom};
+use crate::errno::DispatchError;
+use crate::open_files::{OpenFile, Shows};
+use crate::own::OwnNode;
+use crate::tree::Node;
+
+/// What a request is about, as far as it matters where it runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asks {
+    LookUp(u64),
+    /// Of a node, by way of an open file perhaps.
+    Attributes(u64, Option<u64>),
+    /// Also of what is in a directory.
+    Change(u64),
+    Open(u64, Access),
+    Read {
+        node: u64,
+        handle: u64,
+        for_page_cache: bool,
+    },
+    Write(u64, u64),
+    Poll(u64, u64),
+    List(u64),
+    /// By an open handle.
+    ListOn(u64, u64),
+    ReadLink(u64),
+    /// Nothing that costs anything.
+    Nothing,
+}
+
+/// On whom the cost of a request depends.
+#[derive(Debug)]
+enum Whose {
+    /// On nobody: it is the same for everyone.
+    Nobodys,
+    /// On the container that an open file shows.
+    Files(Arc<OpenFile>),
+    /// On the container of the caller.
+    Callers,
+    /// On a container that is named by its path.
+    Named(PathBuf),
+}
+
+/// Whether the kernel holds a lock that other containers wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    None,
+    Held,
+    /// If several containers see the directory.
+    OfDirectory(NodeId),
+}
+
+/// What decides where a request runs.
+#[derive(Debug)]
+pub(crate) struct Target {
+    whose: Whose,
+    view: Option<usize>,
+    lock: Lock,
+    // It waits for something else than the kernel.
+    waits: bool,
+    // It renders a file.
+    renders: bool,
+    // It is always queued.
+    costs: bool,
+    // The operation itself counts what it takes.
+    counts_itself: bool,
+}
+
+impl Target {
+    fn of(whose: Whose, view: usize) -> Self {
+        Self {
+            whose,
+            view: Some(view),
+            lock: Lock::None,
+            waits: false,
+            renders: false,
+            costs: false,
+            counts_itself: false,
+        }
+    }
+
+    fn nobodys() -> Self {
+        Self {
+            view: None,
+            ..Self::of(Whose::Nobodys, 0)
+        }
+    }
+}
+
+/// What a request runs with.
+#[derive(Debug, Default)]
+pub(crate) struct Admitted {
+    /// The open file of its handle, if that is known.
+    pub(crate) file: Option<Arc<OpenFile>>,
+}
+
+/// Where a request runs.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// On this thread.
+    Now(Option<Caller>),
+    /// In a queue.
+    Later(Arc<Queue>, Option<Caller>),
+    /// In a queue, where the container of the caller is found out before anything else.
+    Discover(Arc<Account>, Option<WaitsWithLock>),
+    /// It gets this error.
+    Refused(DispatchError),
+}
+
+impl Dispatcher {
+    /// What decides where a request runs. Costs look-ups.
+    pub(crate) fn target(&self, asks: Asks) -> Target {
+        self.found_target(asks).unwrap_or_else(Target::nobodys)
+    }
+
+    /// `None`: it is the same for everyone, or an error at once.
+    fn found_target(&self, asks: Asks) -> Option<Target> {
+        let node = match asks {
+            Asks::LookUp(node)
+            | Asks::Attributes(node, _)
+            | Asks::Change(node)
+            | Asks::Open(node, _)
+            | Asks::List(node)
+            | Asks::ReadLink(node) => node,
+            Asks::Read {
+                node,
+                handle,
+                for_page_cache,
+            } => {
+                if for_page_cache && self.cached(node).is_none() {
+                    // Refused at once.
+                    return None;
+                }
+                let (mut whose, view) = self.by_handle(node, handle)?;
+                if for_page_cache || self.no_open {
+                    // Whether it is the owner's page depends on the caller.
+                    whose = Whose::Callers;
+                }
+                return Some(Target {
+                    waits: self.views[view].takes_time(),
+                    costs: self.has_unknown_owner(node),
+                    // It may, wherever it reads: what was read to its end is rendered again.
+                    renders: true,
+                    counts_itself: true,
+                    ..Target::of(whose, view)
+                });
+            }
+            Asks::Write(node, handle) => {
+                let (whose, view) = self.by_handle(node, handle)?;
+                let is_tree = self.is_tree(view);
+                let waits = self.views[view].takes_time();
+                let costs = is_tree || waits;
+                return Some(Target {
+                    waits,
+                    costs,
+                    // Writers of a file wait for each other, and all containers have the same file.
+                    lock: if costs { Lock::None } else { Lock::Held },
+                    counts_itself: true,
+                    ..Target::of(whose, view)
+                });
+            }
+            Asks::Poll(node, handle) => {
+                let (whose, view) = self.by_handle(node, handle)?;
+                let is_known = match &whose {
+                    Whose::Files(file) => file.has_channel_known(),
+                    _ => false,
+                };
+                return Some(Target {
+                    costs: self.has_channels(view) && !is_known,
+                    ..Target::of(whose, view)
+                });
+            }
+            Asks::ListOn(node, handle) => {
+                if self.open_files.listing(handle).is_some() {
+                    return None;
+                }
+                return self.found_target(Asks::List(node));
+            }
+            Asks::Nothing => return None,
+        };
+        if let Some(own) = self.own.node(node) {
+            return self.target_of_own(asks, own);
+        }
+        if self.no_open {
+            return None;
+        }
+        let place = self.place(node).ok()?;
+        let view = match *self.tree.node(place.node) {
+            Node::View(view) => view,
+            Node::Directory(_) => return self.target_of_directory(asks, &place),
+        };
+        let whose = place.cgroup.clone().map_or(Whose::Callers, Whose::Named);
+        let target = Target::of(whose, view);
+        let is_tree = self.is_tree(view);
+        let waits = is_tree && self.views[view].takes_time();
+        Some(match asks {
+            Asks::LookUp(..) if is_tree => Target {
+                waits,
+                lock: Lock::OfDirectory(place.within),
+                ..target
+            },
+            Asks::Attributes(..) | Asks::ReadLink(_) if is_tree => Target { waits, ..target },
+            Asks::Change(_) if is_tree => Target {
+                waits,
+                costs: true,
+                lock: Lock::OfDirectory(place.within),
+                ..target
+            },
+            Asks::List(_) if is_tree => Target {
+                waits,
+                costs: true,
+                ..target
+            },
+            Asks::Open(_, access) => Target {
+                waits,
+                costs: access.write && self.has_channels(view),
+                counts_itself: true,
+                ..target
+            },
+            // The attributes of a file do not depend on the caller, and nothing can be changed of it.
+            _ => return None,
+        })
+    }
+
+    /// Of a container's own directory, or what is in it.
+    fn target_of_own(&self, asks: Asks, own: OwnNode) -> Option<Target> {
+        // Where files are opened, to look one up or at its attributes renders nothing.
+        let renders = self.no_open || matches!(asks, Asks::Attributes(_, Some(_)));
+        let callers = Target {
+            view: None,
+            ..Target::of(Whose::Callers, 0)
+        };
+        match (own, asks) {
+            // All containers look for their names in there.
+            (OwnNode::All, Asks::LookUp(..)) => Some(Target {
+                lock: Lock::Held,
+                ..callers
+            }),
+            (OwnNode::All, Asks::List(_)) | (OwnNode::Link, Asks::ReadLink(_)) => Some(callers),
+            (OwnNode::Of(..), Asks::LookUp(node) | Asks::Attributes(node, _)) if renders => {
+                Some(Target {
+                    costs: self.has_unknown_owner(node),
+                    ..callers
+                })
+            }
+            (OwnNode::Of(_, node), Asks::Open(..)) if !self.no_open => {
+                match *self.tree.node(node) {
+                    Node::View(view) => Some(Target {
+                        counts_itself: true,
+                        ..Target::of(Whose::Callers, view)
+                    }),
+                    Node::Directory(_) => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the owner of a container's own node is not known: it is looked for among the ancestors of the
+    /// caller then, which may have to be found out.
+    fn has_unknown_owner(&self, node: u64) -> bool {
+        match self.own.node(node) {
+            Some(OwnNode::Of(owner, _)) => self.no_open && self.own.owner(owner).is_none(),
+            _ => false,
+        }
+    }
+
+    fn target_of_directory(&self, asks: Asks, place: &crate::place::Place) -> Option<Target> {
+        match (asks, &place.cgroup) {
+            // Containers are refused at once.
+            (Asks::List(_), Some(cgroup)) => Some(Target {
+                costs: true,
+                view: None,
+                ..Target::of(Whose::Named(cgroup.clone()), 0)
+            }),
+            _ => None,
+        }
+    }
+
+    /// On whom a request through an open file depends, and its view.
+    fn by_handle(&self, node: u64, handle: u64) -> Option<(Whose, usize)> {
+        if let Some(file) = self.open_files.get(handle) {
+            let view = file.view;
+            return Some((Whose::Files(file), view));
+        }
+        let place = self.place(node).ok()?;
+        match *self.tree.node(place.node) {
+            Node::View(view) => Some((place.cgroup.map_or(Whose::Callers, Whose::Named), view)),
+            Node::Directory(_) => None,
+        }
+    }
+
+    /// Where a request runs.
+    pub(crate) fn turn(&self, target: &Target, asker: Asker) -> Turn {
+        match &target.whose {
+            Whose::Nobodys => Turn::Now(None),
+            Whose::Files(file) => self.turn_of(target, &file.shows, asker, None),
+            Whose::Named(path) => {
+                // What only root on the host may do is refused to others at once.
+                let is_open = target.counts_itself;
+                if !is_open && self.only_host_root(asker).is_err() {
+                    return Turn::Now(None);
+                }
+                let account = self.containers.account_of_path(path);
+                if self.is_refused(target, &account) {
+                    return Turn::Refused(DispatchError::Quarantined);
+                }
+                Turn::Later(Arc::clone(&account.work), None)
+            }
+            Whose::Callers => match self.containers.identify(asker.tid) {
+                Ok(Identity::Found(caller)) => {
+                    let shows = match &caller {
+                        Caller::Host => Shows::Host,
+                        Caller::Inside(container) => Shows::Container(Arc::clone(container)),
+                    };
+                    self.turn_of(target, &shows, asker, Some(caller))
+                }
+                Ok(Identity::Unknown(account)) if self.is_refused(target, &account) => {
+                    Turn::Refused(DispatchError::Quarantined)
+                }
+                Ok(Identity::Unknown(account)) => discover(target, &account),
+                Err(error) => {
+                    let thread = format!("thread {}", asker.tid);
+                    let told = |view| self.told(view, &thread, error.into());
+                    Turn::Refused(told(target.view.unwrap_or(0)))
+                }
+            },
+        }
+    }
+
+    fn turn_of(
+        &self,
+        target: &Target,
+        shows: &Shows,
+        asker: Asker,
+        caller: Option<Caller>,
+    ) -> Turn {
+        let container = match shows {
+            Shows::Host => None,
+            Shows::Container(container) => Some(container),
+        };
+        let account = self.account(shows);
+        if self.is_refused(target, account) {
+            return Turn::Refused(DispatchError::Quarantined);
+        }
+        match self.queue_of(target, account, container, asker) {
+            Some(queue) => Turn::Later(Arc::clone(queue), caller),
+            None => Turn::Now(caller),
+        }
+    }
+
+    fn is_refused(&self, target: &Target, account: &Account) -> bool {
+        let view = target.view;
+        view.is_some_and(|view| self.is_quarantined(view, account))
+    }
+
+    /// The queue that a request waits in. `None`: it does not wait.
+    fn queue_of<'a>(
+        &self,
+        target: &Target,
+        account: &'a Account,
+        container: Option<&Arc<Container>>,
+        asker: Asker,
+    ) -> Option<&'a Arc<Queue>> {
+        if target.waits {
+            return Some(&account.waits);
+        }
+        match target.lock {
+            Lock::Held => return None,
+            Lock::OfDirectory(directory) if self.is_shared(target, directory, container, asker) => {
+                return None;
+            }
+            _ => {}
+        }
+        let waits = target.costs || account.pace.is_above_share() || self.walks(target, container);
+        waits.then_some(&account.work)
+    }
+
+    fn is_shared(
+        &self,
+        target: &Target,
+        directory: NodeId,
+        container: Option<&Arc<Container>>,
+        asker: Asker,
+    ) -> bool {
+        let Some(Provider::Tree(tree)) = target.view.map(|view| &self.views[view].provider) else {
+            return true;
+        };
+        self.with_request(container, asker, |request| {
+            tree.is_shared(request, directory)
+        })
+    }
+
+    fn walks(&self, target: &Target, container: Option<&Arc<Container>>) -> bool {
+        let (true, Some(view), Some(container)) = (target.renders, target.view, container) else {
+            return false;
+        };
+        match &self.views[view].provider {
+            Provider::File(view) => view.must_walk(container),
+            _ => false,
+        }
+    }
+
+    pub(super) fn account<'a>(&'a self, shows: &'a Shows) -> &'a Arc<Account> {
+        match shows {
+            Shows::Host => self.containers.host_account(),
+            Shows::Container(container) => container.account(),
+        }
+    }
+
+    /// The queue of a thread's container.
+    pub(crate) fn queue_of_thread(&self, tid: u32) -> Arc<Queue> {
+        let account = match self.containers.identify(tid) {
+            Ok(Identity::Found(Caller::Inside(container))) => Arc::clone(container.account()),
+            Ok(Identity::Unknown(account)) => account,
+            Ok(Identity::Found(Caller::Host)) | Err(_) => {
+                Arc::clone(self.containers.host_account())
+            }
+        };
+        Arc::clone(&account.work)
+    }
+
+    /// Finds out the container of a caller, on an offload thread; where its request runs then.
+    pub(crate) fn discovered(&self, target: &Target, asker: Asker) -> Turn {
+        match self.containers.caller(asker.tid) {
+            Err(error) => Turn::Refused(error.into()),
+            Ok(caller) => {
+                let shows = match &caller {
+                    Caller::Host => Shows::Host,
+                    Caller::Inside(container) => Shows::Container(Arc::clone(container)),
+                };
+                // This thread is the tenant's own, and nobody else waits for it.
+                match self.turn_of(target, &shows, asker, Some(caller)) {
+                    Turn::Later(queue, caller) if !target.waits => {
+                        drop(queue);
+                        Turn::Now(caller)
+                    }
+                    turn => turn,
+                }
+            }
+        }
+    }
+
+    /// Serves a request on this thread, and counts what it takes.
+    pub(crate) fn serve<T>(
+        &self,
+        target: Target,
+        caller: Option<Caller>,
+        asker: Asker,
+        serve: impl FnOnce(Admitted) -> T,
+    ) -> T {
+        let counts = !target.counts_itself && !target.waits;
+        let account = match (&target.whose, &caller) {
+            _ if !counts => None,
+            (Whose::Files(file), _) => Some(Arc::clone(self.account(&file.shows))),
+            (_, Some(Caller::Inside(container))) => Some(Arc::clone(container.account())),
+            (_, Some(Caller::Host)) => Some(Arc::clone(self.containers.host_account())),
+            (_, None) => None,
+        };
+        let _known = caller.map(|caller| whom::Known::set(asker.tid, caller));
+        let file = match target.whose {
+            Whose::Files(file) => Some(file),
+            _ => None,
+        };
+        let Some(account) = account else {
+            return serve(Admitted { file });
+        };
+        let began = Instant::now();
+        let served = serve(Admitted { file });
+        let now = Instant::now();
+        account
+            .pace
+            .charge(now.saturating_duration_since(began), now);
+        served
+    }
+
+    /// Short for the tenant that a request is charged to; 0: for none, or callers on the host.
+    pub(crate) fn tag(&self, target: &Target, caller: Option<&Caller>) -> u32 {
+        match (&target.whose, caller) {
+            (Whose::Files(file), _) => self.account(&file.shows).tag(),
+            (Whose::Named(path), _) => self.containers.account_of_path(path).tag(),
+            (_, Some(Caller::Inside(container))) => container.account().tag(),
+            _ => 0,
+        }
+    }
+}
+
+fn discover(target: &Target, account: &Arc<Account>) -> Turn {
+    if target.lock == Lock::None || target.waits {
+        return Turn::Discover(Arc::clone(account), None);
+    }
+    match account.admit_with_lock() {
+        Some(waits) => Turn::Discover(Arc::clone(account), Some(waits)),
+        None => Turn::Refused(DispatchError::Busy),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! What surrounds each request: its note in the shared state, its place in a queue, what it costs, and panics.
+//!
+//! A panic would end fuser's event loop for good. So everything that is done for a request, the look-ups before it
+//! and what is dropped after it included, runs where a panic is caught; the reply that it drops is answered with
+//! EIO by fuser.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use fuser::{FileHandle, INodeNo, Request};
+use vistafs_container::{Caller, Queue};
+use vistafs_handover::{InFlight, Request as Noted};
+use vistafs_view::Asker;
+
+use super::{VistaFs, asker, report_panic};
+use crate::dispatcher::schedule::{Admitted, Asks, Target, Turn};
+use crate::{DispatchError, Dispatcher};
+
+/// Requests of one queue that are noted while they wait. More would take the room of those that are served;
+/// each is noted when it is served at the latest.
+const NOTED_WAITING: usize = 32;
+
+/// What a request runs with, or the error that it is answered.
+pub(super) type Admission = Result<Admitted, DispatchError>;
+
+/// The note of a request that only tells a node.
+pub(super) fn of_node(opcode: u32, node: INodeNo) -> Noted<'static> {
+    of_file(opcode, node, FileHandle(0))
+}
+
+/// The note of a request to an open file.
+pub(super) fn of_file(opcode: u32, node: INodeNo, handle: FileHandle) -> Noted<'static> {
+    Noted {
+        opcode,
+        node: node.0,
+        handle: handle.0,
+        ..Noted::default()
+    }
+}
+
+/// The note of a request about a name in a directory.
+pub(super) fn of_name(opcode: u32, parent: INodeNo, name: &OsStr) -> Noted<'_> {
+    Noted {
+        opcode,
+        node: parent.0,
+        name: name.as_encoded_bytes(),
+        ..Noted::default()
+    }
+}
+
+/// A note that can wait with its request.
+struct KeptNote {
+    noted: Noted<'static>,
+    name: Vec<u8>,
+}
+
+impl KeptNote {
+    fn new(noted: &Noted<'_>) -> Self {
+        Self {
+            name: noted.name.to_vec(),
+            noted: Noted {
+                name: &[],
+                view_name: "",
+                ..*noted
+            },
+        }
+    }
+
+    fn begin(&self, dispatcher: &Dispatcher) -> Option<InFlight> {
+        note(
+            dispatcher,
+            Noted {
+                name: &self.name,
+                ..self.noted
+            },
+        )
+    }
+}
+
+/// Notes that a request is in flight, until what is returned is dropped: after the reply.
+fn note(dispatcher: &Dispatcher, noted: Noted<'_>) -> Option<InFlight> {
+    let handover = dispatcher.handover()?;
+    let view = if noted.name.is_empty() {
+        dispatcher.view_of(noted.node)
+    } else {
+        dispatcher.view_of_name(noted.node, OsStr::from_bytes(noted.name))
+    };
+    let (view, view_name) = view.unwrap_or_default();
+    handover.begin(&Noted {
+        view,
+        view_name,
+        ..noted
+    })
+}
+
+/// A request from before it is served until it is answered.
+struct RequestGuard<A> {
+    target: Target,
+    asker: Asker,
+    in_flight: Option<InFlight>,
+    answer: A,
+    // Dropped last.
+    kept: Option<KeptNote>,
+}
+
+impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
+    fn run(self, dispatcher: &Dispatcher, caller: Option<Caller>) {
+        if let Some(in_flight) = &self.in_flight {
+            let tag = dispatcher.tag(&self.target, caller.as_ref());
+            if tag != 0 {
+                in_flight.charge_to(tag);
+            }
+        }
+        let answer = self.answer;
+        dispatcher.serve(self.target, caller, self.asker, |admitted| {
+            answer(dispatcher, Ok(admitted));
+        });
+        drop(self.in_flight);
+    }
+
+    /// Runs the request where its turn is.
+    fn place(mut self, dispatcher: &Arc<Dispatcher>, noted: &Noted<'_>, data: usize, turn: Turn) {
+        // That of a caller whose container is to be found out.
+        let mut tag = 0;
+        let (queue, caller, lock, is_unknown) = match turn {
+            Turn::Now(caller) => return self.run(dispatcher, caller),
+            Turn::Refused(error) => return (self.answer)(dispatcher, Err(error)),
+            Turn::Later(queue, caller) => (queue, caller, None, false),
+            Turn::Discover(account, lock) => {
+                tag = account.tag();
+                (Arc::clone(&account.work), None, lock, true)
+            }
+        };
+        self.wait(&queue, noted);
+        let dispatcher = Arc::clone(dispatcher);
+        let serve = move |admitted: Result<(), _>| {
+            if admitted.is_err() {
+                (self.answer)(&dispatcher, Err(DispatchError::Busy));
+                return;
+            }
+            self.begin_service(&dispatcher);
+            if let Some(in_flight) = self.in_flight.as_ref().filter(|_| is_unknown) {
+                in_flight.charge_to(tag);
+            }
+            if !is_unknown {
+                self.run(&dispatcher, caller);
+                return;
+            }
+            let turn = dispatcher.discovered(&self.target, self.asker);
+            let kept = self.kept.take();
+            let noted = kept.as_ref().map(|kept| Noted {
+                name: &kept.name,
+                ..kept.noted
+            });
+            self.place(&dispatcher, &noted.unwrap_or_default(), data, turn);
+            drop(lock);
+        };
+        queue.give(data, Box::new(serve));
+    }
+
+    fn wait(&mut self, queue: &Queue, noted: &Noted<'_>) {
+        self.kept = Some(KeptNote::new(noted));
+        if queue.len() >= NOTED_WAITING {
+            self.in_flight = None;
+        }
+        self.in_flight.iter().for_each(InFlight::wait);
+    }
+
+    fn begin_service(&mut self, dispatcher: &Dispatcher) {
+        match (&self.in_flight, &self.kept) {
+            (Some(in_flight), _) => in_flight.begin_service(),
+            (None, Some(kept)) => self.in_flight = kept.begin(dispatcher),
+            (None, None) => {}
+        }
+    }
+}
+
+impl VistaFs {
+    /// Serves a request where it may run. `data`: bytes that it holds while it waits.
+    pub(super) fn serve(
+        &self,
+        request: &Request,
+        noted: Noted<'_>,
+        (asks, data): (Asks, usize),
+        answer: impl FnOnce(&Dispatcher, Admission) + Send + 'static,
+    ) {
+        let asker = asker(request);
+        let noted = Noted {
+            unique: request.unique().0,
+            tid: asker.tid,
+            uid: asker.uid,
+            gid: asker.gid,
+            ..noted
+        };
+        contained(|| {
+            let in_flight = note(&self.dispatcher, noted);
+            let target = self.dispatcher.target(asks);
+            let turn = self.dispatcher.turn(&target, asker);
+            let guard = RequestGuard {
+                target,
+                asker,
+                in_flight,
+                answer,
+                kept: None,
+            };
+            guard.place(&self.dispatcher, &noted, data, turn);
+        });
+    }
+
+    /// Serves a request that is answered at once, whoever asks.
+    pub(super) fn serve_at_once(
+        &self,
+        request: &Request,
+        noted: Noted<'_>,
+        answer: impl FnOnce(&Dispatcher) + Send + 'static,
+    ) {
+        let answer = |dispatcher: &Dispatcher, _: Admission| answer(dispatcher);
+        self.serve(request, noted, (Asks::Nothing, 0), answer);
+    }
+}
+
+/// Runs something; a panic in it is logged.
+pub(super) fn contained(work: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(work)).is_err() {
+        report_panic();
+    }
+}

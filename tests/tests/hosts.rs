@@ -1,0 +1,90 @@
+//! Real container hosts: each shows a container its own limits, by the way that the documents name, and
+//! a reader in it survives the death of the worker.
+//!
+//! They run in the guest with the hosts alone (`cargo xtask test --layout hosts`).
+//! Each test is a process of its own, two at a time. A container is given 256 MiB and
+//! one of two CPUs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in tests a panic is the report"
+)]
+
+/// Checks a container from its start to its end.
+#[path = "hosts/container.rs"]
+mod container;
+/// vistafs as the services of the packages.
+#[path = "hosts/service.rs"]
+mod service;
+
+/// containerd, as a kubelet uses it.
+#[path = "hosts/containerd.rs"]
+mod containerd;
+/// crun alone, with the hook in the container's configuration.
+#[path = "hosts/crun.rs"]
+mod crun;
+/// Docker, with bind mounts and with CDI.
+#[path = "hosts/docker.rs"]
+mod docker;
+/// Incus, which expects lxcfs.
+#[path = "hosts/incus.rs"]
+mod incus;
+/// LXC, with its hook.
+#[path = "hosts/lxc.rs"]
+mod lxc;
+/// Podman, with its hook.
+#[path = "hosts/podman.rs"]
+mod podman;
+
+/// The page whose commands are typed.
+const PAGE: &str = include_str!("../../contrib/doc/CONTAINER_HOSTS.md");
+
+/// A page's image, and that of the guest, which has no network.
+const PAGE_IMAGE: &str = "debian:12";
+const IMAGE: &str = "localhost/box:latest";
+/// The image as the container hosts import it, and as a directory.
+const ARCHIVE: &str = "/srv/images/image.tar";
+const ROOT: &str = "/srv/images/root";
+
+/// Ends the test unless the machine has the container hosts.
+macro_rules! require_hosts {
+    () => {
+        vistafs_tests::require!(
+            vistafs_tests::require::guest() && std::path::Path::new(crate::ROOT).exists(),
+            "needs the guest with container hosts (cargo xtask test --layout hosts)"
+        );
+    };
+}
+pub(crate) use require_hosts;
+
+/// What a command prints, if it succeeds.
+#[track_caller]
+fn run(words: &[&str]) -> String {
+    let mut command = std::process::Command::new(words[0]);
+    command.args(&words[1..]).stdin(std::process::Stdio::null());
+    vistafs_tests::vistafs::printed(&command.output().unwrap())
+}
+
+/// Types the page's command that makes the devices of CDI.
+fn make_cdi_devices() {
+    let _alone = service::SetUp::begin();
+    if !std::path::Path::new("/etc/cdi/vistafs.json").exists() {
+        let line = vistafs_tests::page::block(PAGE, "sh", "cdi");
+        let _ = run(&["sh", "-euc", line.trim_start_matches("# ")]);
+    }
+}
+
+/// The command line of a page, as a shell runs it: `docker run … debian:12 free -m`, with further options
+/// after `run`, and a script as the container's command.
+fn typed(line: &str, options: &str, script: &str) -> std::process::Command {
+    let line = line.trim().trim_start_matches("# ");
+    let (head, tail) = line.split_once(PAGE_IMAGE).unwrap();
+    assert_eq!(tail.trim(), "free -m");
+    let head = head.replacen(" run ", &format!(" run --rm {options} "), 1);
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-euc", &format!("exec {head} {IMAGE} sh -c \"$SCRIPT\"")])
+        .env("SCRIPT", script);
+    command
+}

@@ -1,0 +1,20 @@
+use std::process::Command;
+
+use crate::container::{SCRIPT, check};
+use crate::service::{Service, start};
+use crate::{ARCHIVE, IMAGE, make_cdi_devices, require_hosts, run};
+
+/// Makes a pod of one container, in place of a kubelet.
+const POD: &str = include_str!("pod.py");
+
+#[test]
+fn containerd_s_cri_with_cdi() {
+    require_hosts!();
+    let service = Service::vistafs();
+    start("containerd");
+    let _ = run(&["ctr", "--namespace", "k8s.io", "images", "import", ARCHIVE]);
+    make_cdi_devices();
+    let mut command = Command::new("python3");
+    command.args(["-c", POD, IMAGE, "vistafs.dev/view=all", SCRIPT]);
+    check("containerd", &service, &mut command);
+}

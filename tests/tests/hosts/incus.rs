@@ -1,0 +1,48 @@
+use std::process::Command;
+
+use crate::container::{self, SCRIPT, check};
+use crate::service::{Service, main_pid, start};
+use crate::{require_hosts, run};
+
+/// Directories as storage, no network.
+const SET_UP: &str = r#"incus admin init --preseed <<'END'
+storage_pools:
+- name: default
+  driver: dir
+profiles:
+- name: default
+  devices:
+    root: {path: /, pool: default, type: disk}
+END
+"#;
+
+#[test]
+fn incus_with_vistafs_for_lxcfs() {
+    require_hosts!();
+    let service = Service::lxcfs();
+    start("incus");
+    let _ = run(&["sh", "-euc", SET_UP]);
+    let _ = run(&[
+        "incus",
+        "image",
+        "import",
+        "/srv/images/incus.tar",
+        "--alias",
+        "box",
+    ]);
+    let limits = ["--config=limits.memory=256MiB", "--config=limits.cpu=1"];
+    let _ = run(&[&["incus", "launch", "--quiet", "box", "c"], &limits[..]].concat());
+    let mut command = Command::new("incus");
+    command.args(["exec", "c", "--", "sh", "-c", SCRIPT]);
+    check("incus", &service, &mut command);
+
+    // Debian's incus.service requires lxcfs.service: a crash of that must not restart Incus.
+    let (daemon, device) = (main_pid("incus"), service.device());
+    service.kill_supervisor();
+    let script = "free -m; grep ' /proc/meminfo ' /proc/self/mountinfo";
+    let text = run(&["incus", "exec", "c", "--", "sh", "-c", script]);
+    assert!(text.contains(" 256 "), "{text}");
+    assert_eq!(container::device(&text, "/proc/meminfo"), device, "{text}");
+    assert_eq!(main_pid("incus"), daemon);
+    let _ = run(&["incus", "delete", "--force", "c"]);
+}

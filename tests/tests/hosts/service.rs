@@ -1,0 +1,122 @@
+//! vistafs as the services of the packages: one mount for the containers of all tests, and one in the
+//! place of lxcfs.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use vistafs_tests::vistafs::{children, printed, wait_until};
+
+use crate::container::{device, report};
+use crate::run;
+
+/// Held while a test changes what others use, too: they are other processes.
+pub(crate) struct SetUp {
+    _lock: File,
+}
+
+impl SetUp {
+    pub(crate) fn begin() -> SetUp {
+        let lock = File::create("/run/vistafs-tests-set-up").unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        SetUp { _lock: lock }
+    }
+}
+
+/// A service; the guest has the program as /usr/bin/vistafs.
+pub(crate) struct Service {
+    name: &'static str,
+}
+
+impl Service {
+    /// `vistafs.service`, started: the mount is at /var/lib/vistafs.
+    pub(crate) fn vistafs() -> Service {
+        let unit = include_str!("../../../contrib/systemd/vistafs.service");
+        Service::start("vistafs", unit)
+    }
+
+    /// `lxcfs.service`, started: the mount is at /var/lib/lxcfs. Debian's lxcfs, which Incus depends on,
+    /// has never run.
+    pub(crate) fn lxcfs() -> Service {
+        let _ = run(&["ln", "-sf", "vistafs", "/usr/bin/lxcfs"]);
+        let unit = include_str!("../../../contrib/systemd/lxcfs.service");
+        Service::start("lxcfs", unit)
+    }
+
+    fn start(name: &'static str, unit: &str) -> Service {
+        let _alone = SetUp::begin();
+        let place = format!("/etc/systemd/system/{name}.service");
+        if !Path::new(&place).exists() {
+            std::fs::write(place, unit).unwrap();
+            let _ = run(&["systemctl", "daemon-reload"]);
+            let _ = run(&["systemctl", "start", name]);
+        }
+        Service { name }
+    }
+
+    /// The device number of its mount.
+    pub(crate) fn device(&self) -> String {
+        let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        device(&mountinfo, &format!("/var/lib/{}", self.name))
+    }
+
+    fn worker(&self) -> u32 {
+        let supervisor = main_pid(self.name);
+        let mut worker = 0;
+        // A process that repairs containers ends by itself; the worker of another test's kill follows.
+        wait_until("the worker is the only child", || {
+            let children = children(supervisor);
+            worker = children.last().copied().unwrap_or_default();
+            children.len() == 1
+        });
+        worker
+    }
+
+    /// Kills the supervisor, and waits until the service is up again.
+    pub(crate) fn kill_supervisor(&self) {
+        let supervisor = main_pid(self.name);
+        kill(Pid::from_raw(supervisor.cast_signed()), Signal::SIGKILL).unwrap();
+        wait_until("another supervisor runs", || {
+            let state = [
+                "systemctl",
+                "show",
+                "--property=ActiveState",
+                "--value",
+                self.name,
+            ];
+            ![0, supervisor].contains(&main_pid(self.name)) && run(&state).trim() == "active"
+        });
+    }
+
+    /// Kills the worker and waits for its successor.
+    pub(crate) fn kill_worker(&self) {
+        let worker = self.worker();
+        let killed = kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL);
+        // Another test may have killed it first.
+        assert!(matches!(killed, Ok(()) | Err(Errno::ESRCH)), "{killed:?}");
+        wait_until("another worker serves", || self.worker() != worker);
+    }
+}
+
+/// The number of a unit's main process; 0 if there is none.
+pub(crate) fn main_pid(unit: &str) -> u32 {
+    let pid = run(&["systemctl", "show", "--property=MainPID", "--value", unit]);
+    pid.trim().parse().unwrap()
+}
+
+/// Starts a unit, and shows its log if it fails.
+#[track_caller]
+pub(crate) fn start(unit: &str) {
+    let started = Instant::now();
+    let output = Command::new("systemctl").args(["start", unit]).output();
+    let output = output.unwrap();
+    report(unit, "its service is up", started);
+    if !output.status.success() {
+        eprintln!("{}", run(&["journalctl", "--no-pager", "-u", unit]));
+    }
+    let _ = printed(&output);
+}
