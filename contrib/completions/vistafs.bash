@@ -31,6 +31,9 @@ _vistafs() {
             vistafs,doctor)
                 cmd="vistafs__subcmd__doctor"
                 ;;
+            vistafs,hold)
+                cmd="vistafs__subcmd__hold"
+                ;;
             vistafs,lxc-hook)
                 cmd="vistafs__subcmd__lxc__subcmd__hook"
                 ;;
@@ -98,7 +101,7 @@ _vistafs() {
 
     case "${cmd}" in
         vistafs)
-            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair docker-args cdi oci-hook lxc-hook command-guard try-plugin run-init worker repair-worker"
+            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair docker-args cdi oci-hook lxc-hook command-guard try-plugin run-init hold worker repair-worker"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -337,8 +340,8 @@ _vistafs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        vistafs__subcmd__lxc__subcmd__hook)
-            opts="-v -h --mount --hot --only --required --config --verbose --as-lxcfs --help"
+        vistafs__subcmd__hold)
+            opts="-v -h --mount --stay --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -348,7 +351,33 @@ _vistafs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --hot)
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-lxcfs)
+                    COMPREPLY=($(compgen -W "plain cfs loadavg psi-poll cgroup no-swap no-zswap strict" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vistafs__subcmd__lxc__subcmd__hook)
+            opts="-v -h --mount --page-cache --only --required --config --verbose --as-lxcfs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --page-cache)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -394,7 +423,7 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__mount)
-            opts="-v -h --stored --handover --mkdir --no-repair --hot --config --verbose --as-lxcfs --help"
+            opts="-v -h --stored --handover --mkdir --no-repair --page-cache --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -416,7 +445,7 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__oci__subcmd__hook)
-            opts="-v -h --mount --hot --only --required --config --verbose --as-lxcfs --help"
+            opts="-v -h --mount --page-cache --only --required --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -426,7 +455,7 @@ _vistafs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --hot)
+                --page-cache)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -764,7 +793,7 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__worker)
-            opts="-v -h --hot --device --link --handover --config --verbose --as-lxcfs --help"
+            opts="-v -h --page-cache --device --link --handover --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -55,6 +55,7 @@ complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxc-hook" -d 'Bind 
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'What a worker starts for a file that shows what a command prints'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "try-plugin" -d 'What a command starts for a file of a plugin, to see whether that ends whoever loads it'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "run-init" -d '`vistafs run-init`: what `vistafs run` starts in the new pid namespace; not for people'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "hold" -d 'What a supervisor starts to hold shared files open'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "worker" -d 'What a supervisor starts its workers with'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "repair-worker" -d 'What `vistafs repair` starts; not for people'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
@@ -70,7 +71,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l stored -d 'Kee
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l handover -d 'Take the mount over from who serves it, and hand it to who comes next'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l mkdir -d 'Make DIR, if it is not there'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l no-repair -d 'Leave dead views of running containers dead'
-complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l hot -d 'Serve each container its files from the kernel\'s page cache, below DIR/self: a mount beside the usual one'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l page-cache -d 'Serve page-cached files alone, without OPEN: a second mount'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
@@ -290,7 +291,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_sub
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l mount -d 'Where vistafs is mounted' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l hot -d 'Bind from a mount of the hot tree what is in it, and only the rest from the usual mount' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l page-cache -d 'Bind from a mount of the page-cache tree what is in it, and only the rest from the usual mount' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
@@ -305,7 +306,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l required -d
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l mount -d 'Where vistafs is mounted' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l hot -d 'Bind from a mount of the hot tree what is in it, and only the rest from the usual mount' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l page-cache -d 'Bind from a mount of the page-cache tree what is in it, and only the rest from the usual mount' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
@@ -356,6 +357,19 @@ no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l mount -d 'The mount' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l stay -d 'Hold them; otherwise start the process that does'
+complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l device -d 'Descriptor of /dev/fuse' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l link -d 'Descriptor of the link to the supervisor' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l handover -d 'Descriptor of memory that one worker hands over to the next' -r
@@ -368,7 +382,7 @@ cgroup\t'`--enable-cgroup`'
 no-swap\t'`--disable-swap`'
 no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
-complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l hot -d 'Serve the hot tree'
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l page-cache -d 'Serve the page-cache tree'
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l mount -d 'Where vistafs is mounted' -r -F

@@ -235,7 +235,12 @@ impl Mounted {
     pub fn pid(&self) -> u32 {
         let mut worker = None;
         wait_until("there is a worker", || {
-            worker = children(self.supervisor()).pop();
+            // It starts others, which do not stay.
+            let is_worker = |pid: &u32| {
+                let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                words.split(|byte| *byte == 0).any(|word| word == b"worker")
+            };
+            worker = children(self.supervisor()).into_iter().rfind(is_worker);
             worker.is_some()
         });
         worker.unwrap()

@@ -168,6 +168,10 @@ mod isolation;
 #[path = "machine/metrics.rs"]
 mod metrics;
 
+/// Leases on shared files.
+#[path = "machine/leases.rs"]
+mod leases;
+
 /// Containers' own files: what the page cache serves.
 #[path = "machine/page_cache.rs"]
 mod page_cache;

@@ -12,9 +12,9 @@
 //! Nothing is kept but the paths that somebody has looked up (`known_paths.rs`). Whether a caller may
 //! see a node is decided at each request (`seen.rs`), and the host's file is read at each reading: a
 //! CPU that is unplugged is gone at once. A node that is gone or hidden answers ESTALE, its name
-//! ENOENT. Modes and owners are the host's, and the kernel holds callers to them; a file that
-//! only root may read on the host is shown to nobody else, as the owner of FUSE's files is the
-//! host's root and not a container's. Who may write by the mode is answered EROFS.
+//! ENOENT. Modes are the host's without the bits for writing, as nothing can be written. A file that not
+//! everybody may read on the host is opened on the host alone: all others have no owner in a mount, so that no
+//! container can lease them (`contrib/doc/SECURITY.md`), and this one needs its owner.
 
 mod known_paths;
 mod seen;
@@ -146,7 +146,11 @@ impl<T: HostTree> SysTree<T> {
         Ok(NodeAttributes {
             id: self.paths.id(path).ok_or(NO_ENTRY)?,
             kind: node_kind(stat.kind).ok_or(NO_ENTRY)?,
-            mode: stat.mode,
+            // Nothing can be written.
+            mode: match stat.kind {
+                FileKind::File => stat.mode & !0o222,
+                _ => stat.mode,
+            },
             uid: stat.uid,
             gid: stat.gid,
             size: stat.size,
@@ -269,9 +273,17 @@ impl<T: HostTree> TreeView for SysTree<T> {
         node: NodeId,
         access: Access,
     ) -> Result<(), ViewError> {
-        self.find(request, node)?;
+        let host = request.host();
+        let (path, seen) = self.find(request, node)?;
         if access.write {
             return Err(ViewError::Answer(Errno::ROFS));
+        }
+        // One that is made up is not there on the host, and is for everybody.
+        if seen.is_some()
+            && let Ok(stat) = host.root().stat(&below(T::TOP, &path))
+            && stat.mode & 0o004 == 0
+        {
+            return Err(ViewError::Answer(Errno::ACCESS));
         }
         Ok(())
     }

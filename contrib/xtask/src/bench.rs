@@ -5,7 +5,7 @@
 mod crowd;
 mod loadavg;
 mod micro;
-mod pinned;
+mod page_cache;
 mod reading;
 mod thread;
 
@@ -35,7 +35,7 @@ enum Scenario {
     /// What many readers of one container do to another one.
     Neighbours(reading::ReadingArgs),
     Loadavg(loadavg::LoadavgArgs),
-    Pinned(pinned::PinnedArgs),
+    PageCache(page_cache::PageCacheArgs),
     Micro(micro::MicroArgs),
 }
 
@@ -52,7 +52,7 @@ impl BenchArgs {
             Some(Scenario::Targets(args)) => return args.run(&["--targets"]),
             Some(Scenario::Neighbours(args)) => return args.run(&["--neighbours"]),
             Some(Scenario::Loadavg(args)) => args.run()?,
-            Some(Scenario::Pinned(args)) => args.run()?,
+            Some(Scenario::PageCache(args)) => args.run()?,
             Some(Scenario::Micro(args)) => return args.run(),
         }
         Ok(ExitCode::SUCCESS)

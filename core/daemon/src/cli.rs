@@ -106,6 +106,8 @@ pub(crate) enum Command {
     #[command(hide = true)]
     RunInit(InitArgs),
     #[command(hide = true)]
+    Hold(HoldArgs),
+    #[command(hide = true)]
     Worker(WorkerArgs),
     #[command(hide = true)]
     RepairWorker(RepairWorkerArgs),
@@ -131,8 +133,7 @@ pub(crate) struct MountArgs {
     /// Leave dead views of running containers dead.
     #[arg(long)]
     pub(crate) no_repair: bool,
-    /// Serve containers' own files alone, below DIR/self, and have the kernel open them without asking: a
-    /// mount beside the usual one.
+    /// Serve page-cached files alone, without OPEN: a second mount.
     #[arg(long, alias = "hot")]
     pub(crate) page_cache: bool,
 }
@@ -193,6 +194,17 @@ pub(crate) struct GuardArgs {
     /// The command.
     #[arg(last = true, required = true)]
     pub(crate) argv: Vec<OsString>,
+}
+
+/// What a supervisor starts to hold shared files open.
+#[derive(Args, Debug)]
+pub(crate) struct HoldArgs {
+    /// The mount.
+    #[arg(long)]
+    pub(crate) mount: PathBuf,
+    /// Hold them; otherwise start the process that does.
+    #[arg(long)]
+    pub(crate) stay: bool,
 }
 
 /// What a command starts for a file of a plugin, to see whether that ends whoever loads it.

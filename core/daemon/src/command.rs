@@ -19,7 +19,7 @@ use anyhow::bail;
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::lxcfs::AsLxcfs;
-use crate::{fuse_mount, plugins, run, supervise, worker};
+use crate::{fuse_mount, hold, plugins, run, supervise, worker};
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
@@ -51,6 +51,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Config(args) => config::config(args, cli.config.as_deref()),
         Command::Status(args) => status::status(args),
         Command::Repair(args) => repair::repair(args),
+        Command::Hold(args) => hold::hold(args),
         Command::Guard(args) => command_guard::command_guard(args),
         Command::TryPlugin(args) => plugins::try_plugin(&args.file, &configured()?),
         Command::RunInit(args) => run::init(args),

@@ -65,6 +65,7 @@ pub(crate) fn examine(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![kernel::user(), kernel::release(), kernel::fuse()];
     findings.extend(cgroups::examine(root)?);
     findings.push(kernel::pressure(root));
+    findings.push(kernel::leases(root));
     findings.extend(mounts::examine(root)?);
     Ok(findings)
 }

@@ -97,6 +97,12 @@ impl FuseMount {
         Ok(Self::again(mount_point, device))
     }
 
+    /// The one that is seen at a path without links, if one is.
+    pub(crate) fn seen_at(mount_point: &Path) -> anyhow::Result<Option<Self>> {
+        let device = vistafs_at(mount_point)?;
+        Ok(device.map(|device| Self::again(mount_point.to_owned(), device)))
+    }
+
     /// One that was made by an earlier process of ours.
     pub(crate) fn again(mount_point: PathBuf, device: (u32, u32)) -> Self {
         Self {

@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod engine;
 mod fuse_mount;
+mod hold;
 mod inherited;
 mod link;
 mod logging;

@@ -82,6 +82,7 @@ pub(crate) fn open_directory(root: &Path) -> anyhow::Result<OwnedFd> {
 /// Where views are bound from.
 #[derive(Debug)]
 pub(crate) struct Sources {
+    mount: PathBuf,
     // The first one that has a view is taken. In each the container's own files come before those that
     // containers share.
     places: Vec<PathBuf>,
@@ -100,7 +101,8 @@ impl Sources {
         let own = page_cache.into_iter().chain([mount]);
         let mut places: Vec<PathBuf> = own.map(|mount| mount.join(OWN)).collect();
         places.push(mount.to_owned());
-        Ok(Self { places })
+        let mount = mount.to_owned();
+        Ok(Self { mount, places })
     }
 
     /// A copy of the mount with one view alone. The caller looks it up, and has to be in the container.
@@ -117,7 +119,10 @@ impl Sources {
         }
         let source = source.display();
         let tree = opened.with_context(|| {
-            format!("cannot bind {source} (is vistafs mounted there? systemctl status vistafs)")
+            format!(
+                "cannot bind {source} (is vistafs mounted at {}? systemctl status vistafs)",
+                self.mount.display()
+            )
         })?;
         if !is_of(fstatfs(&tree), &[FUSE])? {
             bail!("{source} is not a file of vistafs (start it: systemctl start vistafs)");

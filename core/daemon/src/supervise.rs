@@ -95,6 +95,8 @@ struct Supervisor {
     /// Removed at the end.
     pid_file: Option<PidFile>,
     signals: SignalFd,
+    /// Of the process that holds shared files open.
+    holder: Option<OwnedFd>,
     control: Option<Control>,
     current: Option<WorkerProcess>,
     leaving: Vec<WorkerProcess>,

@@ -78,9 +78,8 @@ impl Attributes {
     /// then lease it.
     ///
     /// The owner of a file may have all others wait to open it, 45 seconds each time (fcntl(2), F_SETLEASE), and root
-    /// in a container has the ID of the host's root. The kernel refuses to write to a file without an owner, and
-    /// asks for one where permission bits differ, so the few other shared files keep theirs and are held open
-    /// (`core/daemon/src/supervise/holder.rs`).
+    /// in a container has the ID of the host's root. This is for files of which there may be any number, in
+    /// trees; the others look as the kernel's own do, and are held open (`core/daemon/src/hold.rs`).
     fn without_owner(self) -> Self {
         let is_for_all = self.mode & 0o444 == 0o444 && self.mode & 0o222 == 0;
         if self.kind == NodeKind::File && is_for_all {
@@ -543,7 +542,10 @@ impl Dispatcher {
             changeable: false,
             freshness: None,
         };
-        Ok(attributes.without_owner())
+        match &place.cgroup {
+            Some(_) => Ok(attributes.without_owner()),
+            None => Ok(attributes),
+        }
     }
 
     /// The attributes of what is in a directory of the fixed tree. Of the top of a tree view they are told without

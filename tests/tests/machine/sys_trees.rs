@@ -174,7 +174,13 @@ fn on_the_host_the_trees_are_the_host_s() {
         for (path, (kind, _)) in &ours {
             let stat = |top: &Path| std::fs::symlink_metadata(top.join(path)).unwrap();
             let (a, b) = (stat(&mounted.path(tree)), stat(&host));
-            assert_eq!((a.mode(), a.uid(), a.gid()), (b.mode(), b.uid(), b.gid()));
+            // Nothing can be written, and a file that all may read belongs to nobody, whom no container can be.
+            let (mode, uid) = match kind {
+                'f' if b.mode() & 0o444 == 0o444 => (b.mode() & !0o222, 65_534),
+                'f' => (b.mode() & !0o222, b.uid()),
+                _ => (b.mode(), b.uid()),
+            };
+            assert_eq!((a.mode(), a.uid(), a.gid()), (mode, uid, b.gid()));
             assert_eq!(a.len(), b.len(), "{}", path.display());
             // A file without a read bit is a trigger; root could open it all the same.
             if *kind == 'f' && is_steady(path) && b.mode() & 0o444 != 0 {
@@ -295,10 +301,11 @@ fn nothing_can_be_written_by_anybody() {
     for path in [writable.clone(), cgroup.address(&writable)] {
         let path = mounted.path(&path);
         let error = OpenOptions::new().write(true).open(&path).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(Errno::EROFS as i32));
+        assert_eq!(error.raw_os_error(), Some(Errno::EACCES as i32));
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         let error = std::fs::set_permissions(&path, mode).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(Errno::EPERM as i32));
+        // Of a file without an owner.
+        assert_eq!(error.raw_os_error(), Some(Errno::EOVERFLOW as i32));
         assert!(std::fs::create_dir(path.with_file_name("new")).is_err());
     }
     let script = "echo 0 2>/dev/null >/sys/devices/system/cpu/cpu0/uevent && echo written; \
@@ -358,7 +365,10 @@ fn a_cpuset_that_changes_under_a_walk() {
 fn assert_gone(error: &std::io::Error) {
     let errno = error.raw_os_error();
     assert!(
-        errno == Some(Errno::ENOENT as i32) || errno == Some(Errno::ESTALE as i32),
+        // The last is of a CPU that others see.
+        [Errno::ENOENT, Errno::ESTALE, Errno::ENOMEM]
+            .map(|errno| Some(errno as i32))
+            .contains(&errno),
         "{error}"
     );
 }
@@ -452,7 +462,7 @@ fn a_cpu_is_unplugged_while_mounted() {
                 find /sys/devices/system/cpu /sys/devices/system/node >/dev/null 2>/tmp/vt-errors; \
                 cat /sys/devices/system/cpu/cpu*/topology/core_id /sys/devices/system/cpu/online \
                     /proc/stat /proc/cpuinfo >/dev/null 2>>/tmp/vt-errors; \
-                grep -v -e 'No such file' -e 'Stale file' /tmp/vt-errors && bad=$((bad + 1)); done; echo bad $bad";
+                grep -v -e 'No such file' -e 'Stale file' -e 'Cannot allocate' /tmp/vt-errors && bad=$((bad + 1)); done; echo bad $bad";
     let mut child = container.spawn(&format!("exec bash -c '{}'", poll.replace('\'', "'\\''")));
     for _ in 0..3 {
         let unplugged = Unplugged::new();

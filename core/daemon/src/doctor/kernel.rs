@@ -89,6 +89,25 @@ pub(super) fn pressure(root: &Path) -> Finding {
     }
 }
 
+/// Leases on files, by which a container may have others wait.
+pub(super) fn leases(root: &Path) -> Finding {
+    const ABOUT: &str = "leases";
+    match std::fs::read_to_string(root.join("proc/sys/fs/leases-enable")) {
+        Ok(text) if text.trim() == "0" => {
+            Finding::good(ABOUT, "fs.leases-enable=0: no file can be leased")
+        }
+        Ok(_) => Finding::good(
+            ABOUT,
+            "fs.leases-enable=1: vistafs protects the files that containers share",
+        ),
+        Err(error) => Finding::limited(
+            ABOUT,
+            format!("cannot read fs.leases-enable: {error}"),
+            "run it as root, on the host",
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::State;
@@ -108,6 +127,20 @@ mod tests {
             ("99999999999999.1", State::Limited),
         ] {
             assert_eq!(release_of(release).state, state, "{release}");
+        }
+    }
+
+    #[test]
+    fn leases_that_are_on_or_off() {
+        let tmp = tempfile::tempdir().unwrap();
+        assert_eq!(leases(tmp.path()).state, State::Limited);
+        let dir = tmp.path().join("proc/sys/fs");
+        std::fs::create_dir_all(&dir).unwrap();
+        for (text, found) in [("0\n", "no file"), ("1\n", "protects")] {
+            std::fs::write(dir.join("leases-enable"), text).unwrap();
+            let finding = leases(tmp.path());
+            assert_eq!(finding.state, State::Good);
+            assert!(finding.found.contains(found), "{finding:?}");
         }
     }
 

@@ -221,6 +221,7 @@ impl Supervisor {
             control.map_or(Ok((None, None)), |control| control.hand(asker, &mut kept))?;
         let memory = self.handover.as_ref().map(|memory| memory.as_fd());
         let pid_file = self.pid_file.as_ref().map(PidFile::as_fd);
+        let holder = self.holder.as_ref().map(|holder| holder.as_fd());
         self.state.handed = Some(Handed {
             program: program.path().into(),
             device: kept.keep(self.device.as_fd())?,
@@ -230,6 +231,7 @@ impl Supervisor {
             waiting,
             reload: self.reload_wanted,
             pid_file: pid_file.map(|file| kept.keep(file)).transpose()?,
+            holder: holder.map(|holder| kept.keep(holder)).transpose()?,
         });
         self.state_file.write(&self.state)?;
         let number = kept.keep(self.state_file.as_fd())?;

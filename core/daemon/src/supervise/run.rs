@@ -71,6 +71,7 @@ impl Supervisor {
         let stays = self.hands_over && self.ending.is_none();
         let signals = self.signals;
         drop((self.device, self.handover, self.control, self.successor));
+        drop(self.holder);
         if stays {
             // Whoever started us would start us again, and that one take the mount back.
             let ends = |signal: u32| {
@@ -232,6 +233,7 @@ impl Supervisor {
         }
         self.ending = Some(Ending::Told);
         self.start_at = None;
+        self.holder = None;
         tell(&[NotifyState::Stopping]);
         let most = match self.mount.take() {
             Some(mount) if self.stored || self.is_shared() => {

@@ -320,6 +320,7 @@ impl Begun {
             waiting,
             reload,
             pid_file: number,
+            holder,
         } = handed;
         self.pid_file = pid_file
             .zip(number)
@@ -335,6 +336,8 @@ impl Begun {
         let mut supervisor = self.supervisor(Some(mount), device, state, state_file, program);
         supervisor.current = Some(WorkerProcess::again(&worker)?);
         supervisor.handover = handover(memory.map(inherited::take).transpose()?);
+        supervisor.holder = holder.map(inherited::take).transpose()?;
+        supervisor.hold_files();
         supervisor.ready_told = true;
         supervisor.reads_anew = false;
         supervisor.reload_wanted = reload;
@@ -373,6 +376,7 @@ impl Begun {
             program,
             pid_file: self.pid_file,
             signals: self.signals,
+            holder: None,
             control: None,
             current: None,
             leaving: Vec::new(),

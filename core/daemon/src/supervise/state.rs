@@ -116,6 +116,9 @@ pub(crate) struct Handed {
     /// The file with the process number, locked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pid_file: Option<RawFd>,
+    /// Of the process that holds shared files open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) holder: Option<RawFd>,
 }
 
 /// A running worker.

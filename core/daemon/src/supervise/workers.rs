@@ -15,6 +15,7 @@ use super::suspects::is_crash;
 use super::worker_process::{Stage, WorkerProcess, in_words, start_repair};
 use super::{Ending, Supervisor, tell};
 use crate::adopt;
+use crate::hold;
 use crate::link::Order;
 use crate::remedy::told;
 use crate::worker::UNANSWERED;
@@ -73,6 +74,7 @@ impl Supervisor {
         if let Some(predecessor) = self.predecessor.take() {
             predecessor.release();
         }
+        self.hold_files();
         self.lost_requests = false;
         // It has not been looked at.
         self.looks.wake();
@@ -110,6 +112,28 @@ impl Supervisor {
             "virtualization"
         };
         log::info!("Switched into {mode} mode");
+    }
+
+    /// Has shared files held open that containers could lease: those of the worker that serves now.
+    pub(super) fn hold_files(&mut self) {
+        let Some(mount) = self.mount.as_ref().filter(|_| !self.state.page_cache) else {
+            return;
+        };
+        let heard = self
+            .holder
+            .as_ref()
+            .map(|holder| rustix::io::write(holder, b"."));
+        if let Some(Ok(_) | Err(rustix::io::Errno::AGAIN)) = heard {
+            return;
+        }
+        match hold::start(&self.program.held(), mount.mount_point()) {
+            Ok(holder) => self.holder = Some(holder),
+            Err(error) => log::warn!(
+                "{}; containers can delay who opens a shared file that is written to (set \
+                 fs.leases-enable=0, or bind from DIR/self)",
+                told(&error)
+            ),
+        }
     }
 
     fn repair(&self) {

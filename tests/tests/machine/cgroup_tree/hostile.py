@@ -64,12 +64,13 @@ REFUSED = "EPERM EACCES"
 
 
 def outside(top):
+    # What exists, but is not for the container, is ENOMEM: any other error would drop the name for all others.
     sibling = top + SIBLING
     for directory, following in chain(top):
         only_the_next_step(directory, following)
         for name in ("cgroup.procs", "tasks", "release_agent", "memory.max", "cgroup.controllers"):
-            attempt("read above", "ENOENT", read, directory + "/" + name)
-            attempt("write above", "ENOENT", write, directory + "/" + name, b"0")
+            attempt("read above", "ENOENT ENOMEM", read, directory + "/" + name)
+            attempt("write above", "ENOENT ENOMEM", write, directory + "/" + name, b"0")
         attempt("mkdir above", REFUSED, os.mkdir, directory + "/intruder")
         attempt("rmdir above", REFUSED + " EBUSY", os.rmdir, directory + "/" + following)
         attempt("chown above", REFUSED + " EINVAL", os.chown, directory, 0, 0)
@@ -77,26 +78,27 @@ def outside(top):
         attempt("rename above", REFUSED, os.rename, directory + "/" + following, directory + "/x")
         attempt("file above", REFUSED, os.open, directory + "/x", os.O_CREAT | os.O_WRONLY)
     for path in (sibling, sibling + "/cgroup.procs", sibling + "/" + "child"):
-        attempt("stat beside", "ENOENT", os.stat, path)
-        attempt("read beside", "ENOENT", read, path)
-        attempt("list beside", "ENOENT", os.listdir, path)
-        attempt("write beside", "ENOENT", write, path, b"0")
-        attempt("rmdir beside", "ENOENT", os.rmdir, path)
-        attempt("chown beside", "ENOENT", os.chown, path, 0, 0)
-    attempt("mkdir beside", "ENOENT", os.mkdir, sibling + "/child")
+        attempt("stat beside", "ENOMEM", os.stat, path)
+        attempt("read beside", "ENOMEM", read, path)
+        attempt("list beside", "ENOMEM", os.listdir, path)
+        attempt("write beside", "ENOMEM", write, path, b"0")
+        attempt("rmdir beside", "ENOMEM", os.rmdir, path)
+        attempt("chown beside", "ENOMEM", os.chown, path, 0, 0)
+    attempt("mkdir beside", "ENOMEM", os.mkdir, sibling + "/child")
     # Ways round.
-    for way in (OWN + "/.." + SIBLING[SIBLING.rindex("/"):], OWN + "/../../.." + SIBLING):
-        attempt("dots", "ENOENT", os.stat, top + way)
+    attempt("dots", "ENOMEM", os.stat, top + OWN + "/.." + SIBLING[SIBLING.rindex("/"):])
+    # Too many of them lead out of the hierarchy, where nobody has such a name.
+    attempt("dots", "ENOENT ENOMEM", os.stat, top + OWN + "/../../.." + SIBLING)
     for pid in ("self", "1"):
         root = "/proc/" + pid + "/root"
-        attempt("root link", "ENOENT", os.stat, root + sibling)
+        attempt("root link", "ENOMEM", os.stat, root + sibling)
         attempt("root link", REFUSED, os.mkdir, root + top + "/intruder")
     # Not by its number, which is 1 in each container.
     link = "/tmp/vistafs-link" + SIBLING.replace("/", "-")
     os.symlink(top, link)
     try:
         attempt("through a link", REFUSED, os.mkdir, link + "/intruder")
-        attempt("through a link", "ENOENT", os.stat, link + SIBLING)
+        attempt("through a link", "ENOMEM", os.stat, link + SIBLING)
     finally:
         os.unlink(link)
 

@@ -164,15 +164,16 @@ fn no_page_is_filled_for_a_stranger() {
 
 /// So that nobody in a container is the owner, who may lease it and have all others wait.
 #[test]
-fn a_shared_file_that_all_may_read_has_no_owner() {
+fn a_shared_file_of_a_tree_has_no_owner() {
     let dispatcher = dispatcher();
     let uid = |path| find(&dispatcher, path).uid;
-    for path in ["proc/uptime", "at/proc/uptime", "sys/small/file"] {
+    for path in ["at/proc/uptime", "sys/small/file"] {
         assert_eq!(uid(path), u32::MAX, "{path}");
     }
-    // Those are written to, or for root alone; or one container's; or no files.
+    // Those are held open; or for root alone; or one container's; or no files.
     for path in [
         "proc/guarded",
+        "proc/uptime",
         "metrics",
         "c/0123456789/proc/uptime",
         "proc",

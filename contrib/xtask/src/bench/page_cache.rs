@@ -1,4 +1,4 @@
-//! What a container pays for its files on vistafs, on its hot tree, on lxcfs and on the kernel's /proc, in
+//! What a container pays for its files on vistafs, on its page-cache tree, on lxcfs and on the kernel's /proc, in
 //! one run; and on a file system whose texts are always in the page cache, which is asked OPEN and RELEASE
 //! and nothing else: the least that an open costs where the kernel asks for it.
 //!
@@ -31,9 +31,9 @@ const FILES: [&str; 7] = [
 const SERVERS: [&str; 5] = ["vistafs", "hot", "asked", "lxcfs", "kernel"];
 const LIMIT: &str = "268435456";
 
-/// A container that reads its files in turns from vistafs, its hot tree, lxcfs (if it is installed) and /proc.
+/// A container that reads its files in turns from vistafs, its page-cache tree, lxcfs (if it is installed) and /proc.
 #[derive(Args)]
-pub(crate) struct PinnedArgs {
+pub(crate) struct PageCacheArgs {
     /// How often each is measured; the median counts.
     #[arg(long, default_value_t = 9)]
     rounds: usize,
@@ -42,13 +42,13 @@ pub(crate) struct PinnedArgs {
     slice: u64,
     /// How long a text may be kept; 0: never.
     #[arg(long, default_value_t = 50)]
-    window_ms: u32,
+    ttl_ms: u32,
     /// Inside of the container: where the files are.
     #[arg(long, hide = true)]
     inside: Option<PathBuf>,
 }
 
-impl PinnedArgs {
+impl PageCacheArgs {
     pub(super) fn run(&self) -> Result<()> {
         if let Some(files) = &self.inside {
             return self.measure(files);
@@ -59,16 +59,13 @@ impl PinnedArgs {
             fs::create_dir_all(work.path.join("files").join(dir))?;
         }
         let config = work.path.join("config.toml");
-        fs::write(
-            &config,
-            format!("[pinned]\nwindow_ms = {}\n", self.window_ms),
-        )?;
+        fs::write(&config, format!("[page_cache]\nttl_ms = {}\n", self.ttl_ms))?;
         let daemon = FAST_DAEMON.build()?;
         let daemon = daemon.to_str().context("a path that is no text")?;
         let config = config.to_str().context("a path that is no text")?;
         let arguments = ["mount", "--no-repair", "--config", config];
         let vistafs = Server::start(daemon, &arguments, work.path.join("vistafs"))?;
-        let arguments = ["mount", "--hot", "--no-repair", "--config", config];
+        let arguments = ["mount", "--page-cache", "--no-repair", "--config", config];
         let hot = Server::start(daemon, &arguments, work.path.join("hot"))?;
         let texts = work.path.join("texts");
         fs::create_dir_all(texts.join("proc"))?;
@@ -125,8 +122,8 @@ impl PinnedArgs {
             found.map(|m| (m.2, m.3))
         };
         println!(
-            "ns for each, medians of {} x {} ms; window {} ms",
-            self.rounds, self.slice, self.window_ms
+            "ns for each, medians of {} x {} ms; TTL {} ms",
+            self.rounds, self.slice, self.ttl_ms
         );
         let (kernel_kept, kernel_open) = of("meminfo", "kernel").context("no /proc/meminfo")?;
         let told = |value: Option<u64>| value.map_or("-".into(), |value| value.to_string());
@@ -184,13 +181,13 @@ const SCRIPT: &str = r#"
 echo $$ > "$CGROUP/cgroup.procs" || exit 1
 exec unshare -mCpf --propagation private sh -c '
 mount -t proc proc /proc || exit 1
-for server in vistafs hot/self asked lxcfs; do for file in $FILES; do
+for server in vistafs/self hot/self asked lxcfs; do for file in $FILES; do
     [ -s "$WORK/$server/proc/$file" ] || continue
     : > "$WORK/files/${server%/self}/$file"
     mount --bind "$WORK/$server/proc/$file" "$WORK/files/${server%/self}/$file" || exit 1
 done; done
 mount -t proc proc "$WORK/files/kernel"
-"$0" bench pinned --inside "$WORK/files" --rounds "$1" --slice "$2"
+"$0" bench page-cache --inside "$WORK/files" --rounds "$1" --slice "$2"
 ' "$0" "$@"
 "#;
 

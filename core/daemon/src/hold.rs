@@ -1,0 +1,216 @@
+//! `vistafs hold`: holds shared files open, so that no container can lease them.
+//!
+//! The owner of a file may lease it (fcntl(2), F_SETLEASE): whoever opens it then waits until the lease is given up or
+//! `fs.lease-break-time`, 45 seconds, is over. A container's root has the ID of the owner of shared files. While
+//! somebody else has a file open for writing, the kernel refuses every lease on it (EAGAIN), so this process has each
+//! file of a view open so. Files in trees, of which there may be any number, have no owner instead
+//! (`Attributes::without_owner` in vistafs-dispatch), and a container's own files may be leased: only the container
+//! waits.
+//!
+//! It is a process of its own, started by the supervisor, which never opens a file of the mount, and lives as long
+//! as that one: workers come and go meanwhile. It holds the files by a mount of its own that is attached
+//! nowhere, so that umount(8) does not find the mount busy, and exits when that was unmounted. It must not be a
+//! child of the supervisor, whose children are workers.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::SigSet;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
+use rustix::io::Errno;
+use rustix::mount::OpenTreeFlags;
+
+use crate::cli::HoldArgs;
+use crate::fuse_mount::FuseMount;
+
+/// What is shared, but not a file of a view: containers' own directories, trees, what is for root on the host.
+const LEFT_OUT: [&[u8]; 5] = [b"at", b"c", b"cgroup", b"metrics", b"self"];
+/// Nothing below is looked at: trees of views, whose files have no owner.
+const TREES: &str = "sys/devices/system/";
+/// How many entries are looked at, and how many files are held.
+const MOST_ENTRIES: usize = 4096;
+const MOST_FILES: usize = 256;
+/// When to try again what could not be opened: somebody has a lease, which is being broken.
+const AGAIN: Duration = Duration::from_secs(5);
+/// The table of mounts is not read more often.
+const REST: Duration = Duration::from_secs(1);
+/// How long files are held beyond the supervisor's end: the next one may hold them by then.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Holds the files until the supervisor ends, which holds the other end of standard input, or until the mount is
+/// unmounted.
+pub(crate) fn hold(args: &HoldArgs) -> anyhow::Result<u8> {
+    if !args.stay {
+        // So that the parent of the one that stays is not the supervisor.
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg0("vistafs")
+            .args(["hold", "--stay", "--mount"])
+            .arg(&args.mount)
+            .stdin(Stdio::inherit())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        drop(command.spawn().context("cannot start vistafs hold")?);
+        return Ok(0);
+    }
+    // Those of the supervisor, which handles them.
+    SigSet::empty()
+        .thread_set_mask()
+        .context("cannot unblock signals")?;
+    let _ = rustix::thread::set_name(c"vistafs-hold");
+    let Some(mount) = FuseMount::seen_at(&args.mount)? else {
+        bail!("{} is not a mount of vistafs", args.mount.display());
+    };
+    let outcome = Holder::new(&args.mount)?.stay(&mount);
+    mount.leave();
+    outcome.map(|()| 0)
+}
+
+#[derive(Debug)]
+struct Holder {
+    root: OwnedFd,
+    mounts: File,
+    // By inode.
+    held: BTreeMap<u64, OwnedFd>,
+}
+
+impl Holder {
+    fn new(mount: &Path) -> anyhow::Result<Self> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let root = rustix::mount::open_tree(CWD, mount, flags)
+            .with_context(|| format!("cannot clone the mount at {}", mount.display()))?;
+        Ok(Self {
+            root,
+            mounts: File::open("/proc/self/mountinfo").context("cannot open mountinfo")?,
+            held: BTreeMap::new(),
+        })
+    }
+
+    fn stay(&mut self, mount: &FuseMount) -> anyhow::Result<()> {
+        let input = std::io::stdin();
+        let mut is_due = true;
+        let mut rests = false;
+        loop {
+            let missed = is_due && !self.open_all();
+            is_due = missed;
+            let mut fds = vec![PollFd::new(&input, PollFlags::IN)];
+            if !rests {
+                fds.push(PollFd::new(&self.mounts, PollFlags::PRI));
+            }
+            let most = match (rests, missed) {
+                (true, _) => Some(REST),
+                (false, true) => Some(AGAIN),
+                (false, false) => None,
+            };
+            let most = most.and_then(|time| Timespec::try_from(time).ok());
+            match poll(&mut fds, most.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno).context("cannot wait"),
+            }
+            let [told, moved] =
+                [0, 1].map(|at| fds.get(at).is_some_and(|fd| !fd.revents().is_empty()));
+            rests = moved;
+            if moved && !mount.is_there() {
+                return Ok(());
+            }
+            if told {
+                if rustix::io::read(&input, &mut [0; 64]).is_ok_and(|got| got == 0) {
+                    if mount.is_there() {
+                        std::thread::sleep(LINGER);
+                    }
+                    return Ok(());
+                }
+                // Another worker serves, perhaps other views.
+                is_due = true;
+            }
+        }
+    }
+
+    /// Opens what is not open yet; whether all of it is.
+    fn open_all(&mut self) -> bool {
+        let mut entries = 0;
+        let mut all = true;
+        let mut left = vec![PathBuf::new()];
+        while let Some(path) = left.pop() {
+            let shown = if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                &path
+            };
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let listed = openat(&self.root, shown, flags, Mode::empty())
+                .and_then(|dir| Dir::read_from(&dir).map(|entries| (dir, entries)));
+            let Ok((dir, found)) = listed else {
+                all = false;
+                continue;
+            };
+            for entry in found.flatten() {
+                let name = entry.file_name().to_bytes();
+                let is_top = path.as_os_str().is_empty();
+                if matches!(name, b"." | b"..") || is_top && LEFT_OUT.contains(&name) {
+                    continue;
+                }
+                entries += 1;
+                if entries > MOST_ENTRIES {
+                    return all;
+                }
+                // Not looked up once more: a worker that is about to leave would have the kernel keep a name.
+                if self.held.contains_key(&entry.ino()) {
+                    continue;
+                }
+                let below =
+                    path.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(name));
+                match entry.file_type() {
+                    FileType::Directory if !below.starts_with(TREES) => left.push(below),
+                    FileType::RegularFile => all &= self.open(&dir, entry.file_name()).is_ok(),
+                    _ => {}
+                }
+            }
+        }
+        all
+    }
+
+    fn open(&mut self, dir: &OwnedFd, name: &std::ffi::CStr) -> Result<(), Errno> {
+        let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_owned = stat.st_uid == 0;
+        if !is_owned || self.held.contains_key(&stat.st_ino) || self.held.len() >= MOST_FILES {
+            return Ok(());
+        }
+        // For writing, which root may whatever the mode: a lease for reading is refused then as well.
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(dir, name, flags, Mode::empty()) {
+            Ok(file) => {
+                self.held.insert(stat.st_ino, file);
+                Ok(())
+            }
+            // The lease of somebody is being broken.
+            Err(Errno::AGAIN) => Err(Errno::AGAIN),
+            // As a view that the kernel has no file for; nobody can open it, so nobody can lease it.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// For the supervisor: starts it; the end that is to be held, and written to when another worker serves.
+pub(crate) fn start(program: &Path, mount: &Path) -> anyhow::Result<OwnedFd> {
+    use rustix::pipe::{PipeFlags, pipe_with};
+    let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).context("cannot make a pipe")?;
+    rustix::fs::fcntl_setfl(ours.as_fd(), OFlags::NONBLOCK).context("cannot set up a pipe")?;
+    let mut command = Command::new(program);
+    command
+        .arg0("vistafs")
+        .args(["hold", "--mount"])
+        .arg(mount)
+        .stdin(theirs)
+        .stdout(Stdio::null());
+    // It is waited for with all other children.
+    drop(command.spawn().context("cannot start vistafs hold")?);
+    Ok(ours)
+}
