@@ -124,7 +124,7 @@ fn mistakes_in_the_configuration_are_told() {
     );
     let line = views("[view.stat]\nsteel = true\n");
     assert!(
-        line.contains("view stat has no option steel (it has: steal)"),
+        line.contains("view stat has no option steel (it has: steal, host_counters)"),
         "{line}"
     );
 }

@@ -40,7 +40,8 @@ fn write_leases_delay_no_reader() {
     attack_with("write", Arena::default(), &files);
 }
 
-/// Each file that several containers open, in trees, too.
+/// Each file that several containers open, in trees, too. With CAP_LEASE on the host the kernel grants them on files
+/// of trees: contrib/doc/SECURITY.md says so.
 #[test]
 fn no_file_of_the_mount_grants_a_write_lease() {
     require_privileged!();
@@ -49,6 +50,7 @@ fn no_file_of_the_mount_grants_a_write_lease() {
         args: ["proc", "sys"]
             .map(|top| mounted.path(top).display().to_string())
             .to_vec(),
+        script: SCRIPT,
         ..Start::default()
     };
     let container = TestContainer::new(&mounted, &cgroup);
