@@ -86,10 +86,6 @@ mod cpu_numbers;
 #[path = "machine/who_reads.rs"]
 mod who_reads;
 
-/// Sizes: what tools do that trust stat(2).
-#[path = "machine/sizes.rs"]
-mod sizes;
-
 /// CPU time: exact, and never backwards.
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;

@@ -521,12 +521,7 @@ impl Dispatcher {
                     let node = self.attributes_in_tree(*view, place, asker)?;
                     return Ok(self.node_attributes(place, &node));
                 }
-                // As in procfs: tools then read to the end. sysfs has sizes.
-                let size = match served.path.starts_with("sys/") {
-                    true => served.size,
-                    false => 0,
-                };
-                (NodeKind::File, served.mode, size)
+                (NodeKind::File, served.mode, served.size)
             }
             (Node::Directory(_), None) if place.node == TOP => (NodeKind::Directory, 0o755, 0),
             (Node::Directory(_), None) => (NodeKind::Directory, 0o555, 0),
