@@ -74,6 +74,9 @@ pub fn copy_program(from: &Path, to: &Path) {
     assert!(status.success(), "cp {} {}", from.display(), to.display());
 }
 
+/// What statfs(2) says of a FUSE file system (linux/magic.h).
+const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
+
 /// A served mount; unmounted and waited for at drop.
 #[derive(Debug)]
 pub struct Mounted {
@@ -158,7 +161,9 @@ impl Mounted {
             }
             // The second one is of a page-cache tree.
             let is_there = |name| self.path(name).symlink_metadata().is_ok();
-            is_there("proc") || is_there("self")
+            // The kernel has names and attributes of a dead mount in its caches; statfs(2) asks the server.
+            let fuse = rustix::fs::statfs(&self.root).map(|found| found.f_type);
+            fuse == Ok(FUSE_SUPER_MAGIC) && (is_there("proc") || is_there("self"))
         });
     }
 

@@ -1,7 +1,8 @@
 //! `cargo xtask test`: all that can be proved on this machine, in one command.
 //!
-//! Suites are independent: what fails in one does not keep the next from running. Two things run
-//! beside each other: what needs cargo or this machine, and the guests, two at a time.
+//! Suites are independent: what fails in one does not keep the next from running. The tests on this machine
+//! compare times with each other, so no guest runs beside them; the guests, two at a time, run beside what
+//! needs cargo.
 
 mod artifacts;
 mod guest;
@@ -90,33 +91,32 @@ impl TestArgs {
 
     fn run_suites(&self, matrix: &Matrix, report: &Arc<Report>) {
         let (machine, vm) = (self.wants(Suite::Machine), self.wants(Suite::Vm));
-        // Set when it is known whether there are any.
-        let built: OnceLock<Option<Artifacts>> = OnceLock::new();
+        if machine || vm {
+            report.suite("packages", || packages::install(vm));
+        }
+        // Set when the guests may start.
+        let ready: OnceLock<Option<Artifacts>> = OnceLock::new();
         thread::scope(|scope| {
             let guests = vm.then(|| {
                 scope.spawn(|| {
-                    report.suite("packages", || packages::install(true));
                     if self.prepare_images(report) {
-                        self.run_guests(matrix, report, built.wait().as_ref());
+                        self.run_guests(matrix, report, ready.wait().as_ref());
                     }
                 })
             });
-            if machine && !vm {
-                report.suite("packages", || packages::install(false));
-            }
             if machine || vm {
                 let mut artifacts = None;
                 report.suite("build", || {
                     artifacts = Some(Artifacts::build()?);
                     Ok(Outcome::of(true))
                 });
-                let _ = built.set(artifacts);
+                if let (true, Some(artifacts)) = (machine, &artifacts) {
+                    self.run_machine(report, artifacts);
+                }
+                let _ = ready.set(artifacts);
             }
             if self.wants(Suite::Any) {
                 self.run_any(report);
-            }
-            if let (true, Some(Some(artifacts))) = (machine, built.get()) {
-                self.run_machine(report, artifacts);
             }
             if self.wants(Suite::Check) {
                 check::check(report);

@@ -624,7 +624,8 @@ fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str, last: 
         let pid = Pid::from_raw(mounted.pid().cast_signed());
         stop_process(pid);
         let mut in_flight = memory.unfinished();
-        in_flight.retain(|request| request.generation > *last);
+        // One that waits in the queue of its container is not served yet.
+        in_flight.retain(|request| request.generation > *last && request.started.is_some());
         let is_it = !in_flight.is_empty() && in_flight.iter().all(|r| r.view_name == view);
         if is_it {
             *last = in_flight[0].generation;
