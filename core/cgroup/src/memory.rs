@@ -253,12 +253,12 @@ impl Memory {
         text: &'t mut Vec<u8>,
     ) -> Result<Option<MemoryCounters<'t>>, HostError> {
         for level in levels {
+            // First, as both are read into the same text; the statistics once, as they cost most.
+            let oom_kills = level.oom_kills(text)?;
             let statistics = level.stat_file();
-            // Once: it is the dearest of all files.
             if !statistics.read(text)? {
                 continue;
             }
-            let oom_kills = level.oom_kills(&mut Vec::new())?;
             return MemoryCounters::parse(text, oom_kills, L::counter)
                 .map(Some)
                 .map_err(|source| HostError::malformed(&statistics.path(), source));
@@ -453,7 +453,7 @@ mod tests {
                 read.push(name.to_owned());
             }
         }
-        assert_eq!(read, ["memory.stat", "memory.events"]);
+        assert_eq!(read, ["memory.events", "memory.stat"]);
     }
 
     #[test]

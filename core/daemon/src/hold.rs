@@ -21,11 +21,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use nix::sys::signal::SigSet;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
+use vistafs_host::{Inherited, spawn};
 
 use crate::cli::HoldArgs;
 use crate::fuse_mount::FuseMount;
@@ -57,13 +57,13 @@ pub(crate) fn hold(args: &HoldArgs) -> anyhow::Result<u8> {
             .stdin(Stdio::inherit())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        drop(command.spawn().context("cannot start vistafs hold")?);
+        let inherited = Inherited {
+            lives_on: true,
+            ..Inherited::default()
+        };
+        drop(spawn(command, inherited).context("cannot start vistafs hold")?);
         return Ok(0);
     }
-    // Those of the supervisor, which handles them.
-    SigSet::empty()
-        .thread_set_mask()
-        .context("cannot unblock signals")?;
     let _ = rustix::thread::set_name(c"vistafs-hold");
     let Some(mount) = FuseMount::seen_at(&args.mount)? else {
         bail!("{} is not a mount of vistafs", args.mount.display());

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use vistafs_text::cpuinfo::Numbering;
 use vistafs_text::{
     CpuSet, IdMap, blkio, cpu_columns, cpu_lines, cpu_mask, cpuacct, cpuinfo, diskstats,
-    flat_keyed, io_stat, loadavg, meminfo, mountinfo, numa_stat, number_words, partitions,
+    flat_keyed, io_stat, kstat, loadavg, meminfo, mountinfo, numa_stat, number_words, partitions,
     pid_cgroup, pid_stat, pid_status, pressure, quota, schedstat, single_value, slabinfo, stat,
     swaps, time_offsets, uptime, zoneinfo,
 };
@@ -69,6 +69,9 @@ pub const PARSERS: &[Parser] = &[
     }),
     of("io_stat", "debian12-v2/sys/fs/cgroup/box/io.stat", |text, _| {
         io_stat::devices(text).flatten().count()
+    }),
+    of("kstat", "arm64/proc/spl/kstat/zfs/arcstats", |text, out| {
+        usize::from(kstat::push_zeroed(text, out).is_ok())
     }),
     of("loadavg", "debian12-v2/proc/loadavg", |text, _| {
         usize::from(loadavg::last_pid(text).is_ok())

@@ -32,7 +32,7 @@ pub(crate) struct Suspects {
     /// The views that were served at each of them.
     views: BTreeSet<String>,
     /// The same with their containers, if they were the same at each of them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pairs: BTreeSet<Suspect>,
     /// How many there were.
     times: u32,
