@@ -57,11 +57,7 @@ pub(crate) fn hold(args: &HoldArgs) -> anyhow::Result<u8> {
             .stdin(Stdio::inherit())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let inherited = Inherited {
-            lives_on: true,
-            ..Inherited::default()
-        };
-        drop(spawn(command, inherited).context("cannot start vistafs hold")?);
+        start_to_stay(command)?;
         return Ok(0);
     }
     let _ = rustix::thread::set_name(c"vistafs-hold");
@@ -211,6 +207,15 @@ pub(crate) fn start(program: &Path, mount: &Path) -> anyhow::Result<OwnedFd> {
         .stdin(theirs)
         .stdout(Stdio::null());
     // It is waited for with all other children.
-    drop(command.spawn().context("cannot start vistafs hold")?);
+    start_to_stay(command)?;
     Ok(ours)
+}
+
+fn start_to_stay(command: Command) -> anyhow::Result<()> {
+    let inherited = Inherited {
+        lives_on: true,
+        ..Inherited::default()
+    };
+    drop(spawn(command, inherited).context("cannot start vistafs hold")?);
+    Ok(())
 }
