@@ -146,12 +146,21 @@ fn a_new_container_has_no_load() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let container = TestContainer::new(&mounted, &cgroup);
-    let script = format!("{BUSY} & {BUSY} & sleep 1; cat /proc/loadavg; uptime; kill %1 %2");
+    let script =
+        format!("{BUSY} & {BUSY} & sleep 1; cat /proc/loadavg /proc/uptime; uptime; kill %1 %2");
     let text = container.run(&script);
-    let load = text.lines().find(|line| line.contains('/')).unwrap();
-    assert_eq!(parse(load).averages, "0.00 0.00 0.00", "{text}");
-    assert!(parse(load).runnable >= 2, "{text}");
-    assert!(text.contains("load average: 0.00, 0.00, 0.00"), "{text}");
+    let mut lines = text.lines().skip_while(|line| !line.contains('/'));
+    let load = parse(lines.next().unwrap());
+    assert!(load.runnable >= 2, "{text}");
+    let age = lines.next().unwrap().split(' ').next().unwrap();
+    let age: f64 = age.parse().unwrap();
+    if age < PERIOD.as_secs_f64() {
+        assert_eq!(load.averages, "0.00 0.00 0.00", "{text}");
+        assert!(text.contains("load average: 0.00, 0.00, 0.00"), "{text}");
+    }
+    // On an emulated processor it may be older: then it is what two threads can have made.
+    let most = 200.0 * (1.0 - (-age / 60.0).exp()) + 2.0;
+    assert!(hundredths(&load)[0] as f64 <= most, "{text}");
 }
 
 /// Of one that has been busy for a while, but was never asked, it is what it would be by now.
@@ -199,7 +208,12 @@ fn a_container_at_rest_has_no_load() {
     let cgroup = TestCgroup::new();
     let mut child = TestContainer::new(&mounted, &cgroup).spawn("echo; read _");
     settled(&mut child, 1);
-    assert_eq!(load(&mounted, &cgroup).averages, "0.00 0.00 0.00");
+    // It begins with what starting the container took, and falls from then on.
+    just_after_a_sample();
+    let first = load(&mounted, &cgroup);
+    just_after_a_sample();
+    let second = load(&mounted, &cgroup);
+    assert_follows(&first, &second, 0);
     drop(child.stdin.take());
     child.wait().unwrap();
 }
@@ -409,13 +423,7 @@ fn a_container_that_has_ended_is_not_sampled() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let text = TestContainer::new(&mounted, &cgroup).run("exec cat /proc/loadavg");
-    // Where the kernel counts, it may have counted the reader just before it fell asleep.
-    let averages = parse(&text).averages;
-    let is_v1 = hierarchies().version_of("memory") == Some(Version::V1);
-    assert!(
-        averages == "0.00 0.00 0.00" || is_v1 && averages == "1.00 1.00 1.00",
-        "{text}"
-    );
+    assert!(hundredths(&parse(&text))[0] < 20, "{text}");
     drop(cgroup);
     wait_until("the sampler has ended", || {
         mounted.threads(Some(SAMPLER)).is_empty()
