@@ -25,8 +25,9 @@ const PLUGINS: &str = "/vistafs/plugins";
 const MUSL_SYSCONF: &str = "/vistafs/sysconf-musl";
 const SKIPPED: &str = "/vistafs/skipped";
 
-/// How long the tests of a guest may take. nextest ends each test that hangs long before.
-const TIMEOUT: Duration = Duration::from_secs(40 * 60);
+/// How long the tests of a guest may take. The longest take 20 minutes with both processors for themselves. nextest
+/// ends each test that hangs long before.
+const TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// Tests wait most of the time, so more of them than processors run at once.
 const TEST_THREADS: u32 = 4;
