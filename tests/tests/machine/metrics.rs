@@ -7,7 +7,7 @@ use serde_json::Value;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::TestContainer;
 use vistafs_tests::require_privileged;
-use vistafs_tests::vistafs::{Mounted, printed, vistafs};
+use vistafs_tests::vistafs::{Mounted, printed, vistafs, wait_until};
 
 fn value(text: &str, sample: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(sample));
@@ -80,9 +80,12 @@ fn check_exposition(text: &str) {
 fn what_is_read_is_counted() {
     require_privileged!();
     let mounted = Mounted::new();
-    let before = mounted.read("metrics");
+    let mut before = String::new();
+    wait_until("vistafs hold has the file open", || {
+        before = mounted.read("metrics");
+        requests(&before, "proc/uptime", "open") == 1
+    });
     check_exposition(&before);
-    assert_eq!(requests(&before, "proc/uptime", "open"), 0);
     for _ in 0..7 {
         let file = std::fs::File::open(mounted.path("proc/uptime")).unwrap();
         let mut bytes = [0; 200];
@@ -91,7 +94,7 @@ fn what_is_read_is_counted() {
     }
     let after = mounted.read("metrics");
     check_exposition(&after);
-    assert_eq!(requests(&after, "proc/uptime", "open"), 7);
+    assert_eq!(requests(&after, "proc/uptime", "open"), 1 + 7);
     assert_eq!(requests(&after, "proc/uptime", "read"), 14);
     assert_eq!(requests(&after, "proc/stat", "read"), 0);
     let labels = "{view=\"proc/uptime\",operation=\"read\"}";
