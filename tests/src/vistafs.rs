@@ -39,16 +39,10 @@ pub fn vistafs(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The section of a configuration that has containers' own files served from the page cache for so long. It had
-/// another name before; which one the program under test has, it says itself.
+/// The section of a configuration that has containers' own files served from the page cache for so long.
 #[must_use]
 pub fn page_cache(ttl_ms: u32) -> String {
-    let shown = printed(&vistafs(&["config", "show", "--config", "/dev/null"]));
-    if shown.contains("page_cache.ttl_ms") {
-        format!("[page_cache]\nttl_ms = {ttl_ms}\n")
-    } else {
-        format!("[pinned]\nwindow_ms = {ttl_ms}\n")
-    }
+    format!("[page_cache]\nttl_ms = {ttl_ms}\n")
 }
 
 /// What a command printed, if it succeeded.

@@ -63,8 +63,7 @@ impl Matrix {
         let guest = match layout {
             Layout::Hybrid => any_of(&self.hybrid.guest),
             _ => modules(&self.guest, |on| {
-                // Once: on the guest of the newest kernel.
-                runs_in(layout, on) || (on == DependsOn::Neither && layout == Layout::V2On612)
+                runs_in(layout, on) || runs_once_in(layout, on)
             }),
         };
         if machine.is_empty() || guest.is_empty() {
@@ -93,26 +92,14 @@ impl Matrix {
                 let name = format!("{binary}::{module}");
                 table += &format!("\n{name:34} {word:8} {:>5}", mark(is_here));
                 for layout in Layout::ALL {
-                    let once = binary == "guest" && layout == Layout::V2On612;
-                    let is_run = match layout {
-                        Layout::Hybrid => {
-                            let start = format!("{module}::");
-                            if hybrid.contains(&start) {
-                                table += &format!(" {:>8}", "yes");
-                                continue;
-                            }
-                            let some = hybrid.iter().filter(|name| name.starts_with(&start));
-                            match some.count() {
-                                0 => false,
-                                some => {
-                                    table += &format!(" {some:>8}");
-                                    continue;
-                                }
-                            }
+                    let cell = match layout {
+                        Layout::Hybrid => hybrid_cell(hybrid, module),
+                        _ => {
+                            let once = binary == "guest" && runs_once_in(layout, on);
+                            mark(runs_in(layout, on) || once).to_owned()
                         }
-                        _ => runs_in(layout, on) || (once && on == DependsOn::Neither),
                     };
-                    table += &format!(" {:>8}", mark(is_run));
+                    table += &format!(" {cell:>8}");
                 }
             }
         }
@@ -130,6 +117,27 @@ fn runs_in(layout: Layout, on: DependsOn) -> bool {
         // One guest for each kernel.
         DependsOn::Kernel => matches!(layout, Layout::V2 | Layout::V2On612),
         DependsOn::Neither => false,
+    }
+}
+
+/// Whether tests of guests that run once run in that one: it has the newest kernel.
+fn runs_once_in(layout: Layout, on: DependsOn) -> bool {
+    on == DependsOn::Neither && layout == Layout::V2On612
+}
+
+/// "yes" for a whole module of that list, or how many of its tests.
+fn hybrid_cell(hybrid: &[String], module: &str) -> String {
+    let start = format!("{module}::");
+    if hybrid.contains(&start) {
+        return mark(true).to_owned();
+    }
+    match hybrid
+        .iter()
+        .filter(|name| name.starts_with(&start))
+        .count()
+    {
+        0 => String::new(),
+        some => some.to_string(),
     }
 }
 
