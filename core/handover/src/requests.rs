@@ -24,7 +24,7 @@ const FREE: u32 = 0;
 const FILLING: u32 = 1;
 const IN_FLIGHT: u32 = 2;
 
-/// Instead of the time at which a thread began to serve a request: it waits.
+/// Instead of the time at which a thread began to serve a request: it is not served yet.
 const WAITING: u64 = u64::MAX;
 
 /// The kernel marks the number of a request that it sends again.
@@ -92,7 +92,8 @@ pub struct Unfinished {
     pub name: Option<OsString>,
     /// The worker that read it.
     pub generation: u32,
-    /// When a thread began to serve it, on CLOCK_MONOTONIC. `None`: it waits in the queue of its container.
+    /// When a thread began to serve it, on CLOCK_MONOTONIC. `None`: its container is not known yet, or it waits in
+    /// the queue of that container.
     pub started: Option<Duration>,
     /// How many workers have taken it over from the one that read it.
     pub taken_over: u32,
@@ -118,14 +119,11 @@ impl InFlight {
         self.words()[STARTED].store(WAITING, Ordering::Relaxed);
     }
 
-    /// A thread begins to serve it.
-    pub fn begin_service(&self) {
-        self.words()[STARTED].store(now(), Ordering::Relaxed);
-    }
-
-    /// It is charged to a container, of which this is short.
-    pub fn charge_to(&self, container: u32) {
+    /// A thread begins to serve it for a container, whose tag this is (0: for none).
+    pub fn begin_service(&self, container: u32) {
         self.words()[TAKEN_OVER].store(pair(container, 0), Ordering::Relaxed);
+        // Last: a request that is served has its container.
+        self.words()[STARTED].store(now(), Ordering::Release);
     }
 
     fn words(&self) -> &[AtomicU64] {
@@ -154,7 +152,7 @@ thread_local! {
 }
 
 impl Handover {
-    /// Notes a request. `None`: there is no room, and it is served without.
+    /// Notes a request, which is not served yet. `None`: there is no room, and it is served without.
     #[must_use]
     pub fn begin(self: &Arc<Self>, request: &Request<'_>) -> Option<InFlight> {
         // Before the request can be seen: a worker that is stopped with one has woken its supervisor.
@@ -167,7 +165,7 @@ impl Handover {
         let name = Some(request.name).filter(|name| name.len() <= NAME_BYTES);
         let name_length = name.map_or(u32::MAX, length);
         store(UNIQUE, request.unique);
-        store(STARTED, now());
+        store(STARTED, WAITING);
         store(OPCODE, pair(request.opcode, request.size));
         store(NODE, request.node);
         store(HANDLE, request.handle);
@@ -288,6 +286,8 @@ impl Handover {
             return None;
         }
         let load = |word: usize| words[word].load(Ordering::Relaxed);
+        // Before the container, which is stored before this.
+        let started = words[STARTED].load(Ordering::Acquire);
         let (opcode, size) = unpair(load(OPCODE));
         let (tid, uid) = unpair(load(CALLER));
         let (gid, flags) = unpair(load(GROUP));
@@ -319,7 +319,7 @@ impl Handover {
             view_name: String::from_utf8_lossy(&view_name).into_owned(),
             name,
             generation,
-            started: Some(load(STARTED))
+            started: Some(started)
                 .filter(|started| *started != WAITING)
                 .map(Duration::from_nanos),
             taken_over,

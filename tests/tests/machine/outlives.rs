@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use vistafs_handover::Handover;
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{Namespaces, TestContainer};
-use vistafs_tests::require::{alone, guest, resends, rounds};
+use vistafs_tests::require::{resends, rounds};
 use vistafs_tests::require_privileged;
 use vistafs_tests::stop_at_end::StopAtEnd;
 use vistafs_tests::vistafs::{
@@ -176,9 +176,9 @@ impl Reads {
     }
 }
 
-/// How long a reader may wait when a worker is killed. An emulated processor is allowed ten times as
-/// long.
-const MOST: Duration = Duration::from_millis(500);
+/// The longest wait of a reader when a worker is killed, compared with the longest in a time without a kill: on
+/// two quiet CPUs both are about the same.
+const TIMES_UNDISTURBED: u32 = 10;
 
 /// The one of these that so many percent are not above.
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
@@ -239,7 +239,7 @@ fn no_reader_notices_that_workers_are_killed() {
     }
     let (stop, reads, polls) = (AtomicBool::new(false), Reads::default(), AtomicU64::new(0));
     let before = (descriptors(supervisor), memory(supervisor));
-    let mut waits = Vec::new();
+    let (mut waits, mut undisturbed) = (Vec::new(), Vec::new());
     std::thread::scope(|scope| {
         let (stop, reads, polls) = (&stop, &reads, &polls);
         let on_host = (&on_host[..], total_of_host.as_str());
@@ -278,7 +278,7 @@ fn no_reader_notices_that_workers_are_killed() {
             };
             std::thread::sleep(serves);
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
-            let _ = reads.take_longest();
+            undisturbed.push(reads.take_longest());
             kill_worker(&mounted, Signal::SIGKILL);
             // Until those who waited have been counted.
             let seen = reads.so_far();
@@ -290,6 +290,7 @@ fn no_reader_notices_that_workers_are_killed() {
     });
     drop(stop_inside);
     waits.sort();
+    undisturbed.sort();
     let [half, most, all] = [50, 90, 100].map(|percent| percentile(&waits, percent));
     println!(
         "{KILLS} workers killed: {} reads, {} polls; at a kill the reader that waited longest waited \
@@ -297,11 +298,10 @@ fn no_reader_notices_that_workers_are_killed() {
         reads.so_far(),
         polls.load(Ordering::Relaxed)
     );
-    // The longest of all is the scheduler's, unless nobody else wants the CPUs: on two of them, with
-    // forty that want to run, it was 9 s, and this one 240 ms.
-    let allowed = if guest() { MOST * 10 } else { MOST };
-    assert!(most <= allowed, "{waits:?}");
-    assert!(!alone() || all <= allowed, "{waits:?}");
+    let control = percentile(&undisturbed, 90);
+    println!("when none was killed, the same readers waited {control:?} (90 %)");
+    // The longest of all is the scheduler's, who has more that want to run than CPUs.
+    assert!(most <= TIMES_UNDISTURBED * control, "{waits:?}, undisturbed {undisturbed:?}");
     let _ = printed(&inside.wait_with_output().unwrap());
     for mut walker in walkers {
         let status = walker.wait().unwrap();

@@ -106,13 +106,9 @@ struct RequestGuard<A> {
 }
 
 impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
-    fn run(self, dispatcher: &Dispatcher, caller: Option<Caller>) {
-        if let Some(in_flight) = &self.in_flight {
-            let tag = dispatcher.tag(&self.target, caller.as_ref());
-            if tag != 0 {
-                in_flight.charge_to(tag);
-            }
-        }
+    fn run(mut self, dispatcher: &Dispatcher, caller: Option<Caller>) {
+        let tag = dispatcher.tag(&self.target, caller.as_ref());
+        self.begin_service(dispatcher, tag);
         let answer = self.answer;
         dispatcher.serve(self.target, caller, self.asker, |admitted| {
             answer(dispatcher, Ok(admitted));
@@ -140,14 +136,11 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
                 (self.answer)(&dispatcher, Err(DispatchError::Busy));
                 return;
             }
-            self.begin_service(&dispatcher);
-            if let Some(in_flight) = self.in_flight.as_ref().filter(|_| is_unknown) {
-                in_flight.charge_to(tag);
-            }
             if !is_unknown {
                 self.run(&dispatcher, caller);
                 return;
             }
+            self.begin_service(&dispatcher, tag);
             let turn = dispatcher.discovered(&self.target, self.asker);
             let kept = self.kept.take();
             let noted = kept.as_ref().map(|kept| Noted {
@@ -168,11 +161,12 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
         self.in_flight.iter().for_each(InFlight::wait);
     }
 
-    fn begin_service(&mut self, dispatcher: &Dispatcher) {
-        match (&self.in_flight, &self.kept) {
-            (Some(in_flight), _) => in_flight.begin_service(),
-            (None, Some(kept)) => self.in_flight = kept.begin(dispatcher),
-            (None, None) => {}
+    fn begin_service(&mut self, dispatcher: &Dispatcher, tag: u32) {
+        if self.in_flight.is_none() {
+            self.in_flight = self.kept.as_ref().and_then(|kept| kept.begin(dispatcher));
+        }
+        if let Some(in_flight) = &self.in_flight {
+            in_flight.begin_service(tag);
         }
     }
 }
