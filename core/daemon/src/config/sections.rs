@@ -107,7 +107,7 @@ impl Worker {
         let stuck_seconds = section.get(
             "stuck_seconds",
             10,
-            "a request as old as that has the worker replaced; 0: never",
+            "a request without progress for so long has the worker replaced; 0: never",
         );
         section.end();
         Self { stuck_seconds }

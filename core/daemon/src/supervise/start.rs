@@ -390,6 +390,7 @@ impl Begun {
             resends: None,
             lost_requests: false,
             looks: super::stuck::Looks::default(),
+            progress: super::progress::Progress::default(),
             ready_told: false,
             reads_anew: true,
             reload_wanted: false,
