@@ -23,6 +23,10 @@ mod release_before;
 #[path = "machine/stuck.rs"]
 mod stuck;
 
+/// Views in running containers.
+#[path = "machine/attach.rs"]
+mod attach;
+
 /// The configuration is read anew.
 #[path = "machine/reload.rs"]
 mod reload;

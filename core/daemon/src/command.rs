@@ -1,5 +1,6 @@
 //! The commands.
 
+mod attach;
 mod cdi;
 mod command_guard;
 mod config;
@@ -56,5 +57,8 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::TryPlugin(args) => plugins::try_plugin(&args.file, &configured()?),
         Command::RunInit(args) => run::init(args),
         Command::RepairWorker(args) => repair::work(args),
+        Command::Attach(args) => attach::attach(&args.containers, &configured()?, false),
+        Command::Detach(args) => attach::attach(&args.containers, &configured()?, true),
+        Command::AttachWorker(args) => attach::work(args),
     }
 }
