@@ -53,8 +53,20 @@ impl State {
     /// The container wants none of it.
     pub fn opts_out(&self) -> bool {
         let value = self.annotations.get(ANNOTATION);
-        value.is_some_and(|value| matches!(value.as_str(), "false" | "0" | "no" | "off"))
+        value.is_some_and(|value| is_opt_out(value))
     }
+}
+
+/// Whether this value of the annotation `dev.vistafs` opts out.
+#[must_use]
+pub fn is_opt_out(value: &str) -> bool {
+    matches!(value, "false" | "0" | "no" | "off")
+}
+
+/// Whether a mount of vistafs answers there.
+#[must_use]
+pub fn is_serving(mount: &Path) -> bool {
+    is_of(statfs(mount), &[FUSE]).unwrap_or(false)
 }
 
 #[derive(Deserialize)]

@@ -101,6 +101,10 @@ pub(crate) enum Command {
     Cdi(CdiArgs),
     /// Bind the views into a container, as a createContainer hook.
     OciHook(OciHookArgs),
+    /// Run an OCI runtime whose containers get the views.
+    // Never parsed: its options are those of the runtime.
+    #[command(disable_help_flag = true)]
+    OciRuntime(OciRuntimeWords),
     /// Bind the views into a container, as LXC's hook.mount.
     LxcHook(LxcHookArgs),
     #[command(hide = true, name = "command-guard")]
@@ -147,6 +151,21 @@ pub(crate) struct MountArgs {
 #[derive(Args, Debug)]
 pub(crate) struct LxcfsWords {
     /// Options of lxcfs, and where to mount.
+    #[arg(
+        value_name = "OPTION",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) words: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example, in /etc/docker/daemon.json:
+  \"runtimes\": {\"vistafs\": {\"path\": \"/usr/bin/vistafs-runtime\"}},
+  \"default-runtime\": \"vistafs\"")]
+pub(crate) struct OciRuntimeWords {
+    /// Options and commands of runc or crun.
     #[arg(
         value_name = "OPTION",
         trailing_var_arg = true,

@@ -30,6 +30,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Mount(args) => supervise::supervise(args, cli.options(), None),
         // As the first word it was seen to before.
         Command::Lxcfs(_) => bail!("options go after lxcfs: vistafs lxcfs --help"),
+        Command::OciRuntime(_) => bail!("options go after oci-runtime: vistafs oci-runtime --help"),
         Command::Worker(args) => {
             let as_lxcfs = AsLxcfs::new(cli.as_lxcfs.iter().copied());
             worker::work(args, as_lxcfs, |kept| match kept {

@@ -128,7 +128,7 @@ fn all_selects_each_container_once() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     // With a mount namespace of a service in it.
-    let nested = "unshare -m sh -c 'echo ready; read go' <&0 & wait";
+    let nested = "exec 3<&0; unshare -m sh -c 'echo ready; read go' <&3 & wait";
     let inner = format!("mount -t proc proc /proc; {nested}");
     let mut outer = cgroup.join_script();
     outer.extend_from_slice(b"exec unshare -mpf sh -ec \"$INNER\"\n");
