@@ -16,9 +16,7 @@ use crate::run::{InitArgs, RunArgs};
 
 const EXAMPLES: &str = "\
 Of every command: --config FILE, -v or -vv to hear more, -h; vistafs --version
-Examples:
-  vistafs run --memory 256M --cpus 1 -- free -m
-  docker run $(vistafs docker-args) --memory 256m debian:12 free -m";
+Example: vistafs run --memory 256M --cpus 1 -- free -m";
 
 /// A file system that tells every container the truth about itself
 #[derive(Parser, Debug)]
@@ -29,7 +27,7 @@ Examples:
     disable_help_subcommand = true,
     // What a terminal shows without scrolling, whatever it is.
     term_width = 80,
-    help_template = "{about}\nUsage: {usage}\n\n{subcommands}{after-help}",
+    help_template = "{about}\nUsage: {usage}\n{subcommands}{after-help}",
     after_help = EXAMPLES
 )]
 pub(crate) struct Cli {

@@ -148,7 +148,7 @@ fn add(call: &Call, words: &Words, settings: &Runtime) -> anyhow::Result<Changed
     let hook = serde_json::json!({"path": text_of(&own)?, "args": args, "timeout": 60});
     let changed = splice::with_hook(&text, &hook.to_string())
         .with_context(|| format!("cannot add a hook to {}", file.display()))?;
-    bundle::replace(&bundle, &file, &text, &changed)
+    bundle::replace(&bundle, &file, &changed)
 }
 
 /// Reports to the runtime's own log, where engines look; to standard error, which is often the

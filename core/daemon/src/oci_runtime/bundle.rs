@@ -25,7 +25,7 @@ const MOST_LINKS: usize = 1024;
 /// Configurations have some ten thousand bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// What the runtime is to be given.
+/// The bundle for the runtime.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Changed {
     /// The bundle itself.
@@ -48,13 +48,8 @@ pub(super) fn read(bundle: &Path, config: Option<&Path>) -> anyhow::Result<(Path
     Ok((file, text))
 }
 
-/// Has the runtime read `changed` in place of `text`, which `file` has.
-pub(super) fn replace(
-    bundle: &Path,
-    file: &Path,
-    text: &str,
-    changed: &str,
-) -> anyhow::Result<Changed> {
+/// Makes the runtime read `changed` in place of what `file` has.
+pub(super) fn replace(bundle: &Path, file: &Path, changed: &str) -> anyhow::Result<Changed> {
     match in_place(file, changed) {
         Ok(()) => Ok(Changed::InPlace),
         Err(error) if is_named_elsewhere(bundle, file) => {
@@ -62,7 +57,7 @@ pub(super) fn replace(
         }
         Err(error) => {
             log::debug!("cannot replace {}: {error}", file.display());
-            copy(bundle, text, changed).map(Changed::Copy)
+            copy(bundle, changed).map(Changed::Copy)
         }
     }
 }
@@ -99,8 +94,8 @@ fn in_place(file: &Path, changed: &str) -> std::io::Result<()> {
     made
 }
 
-fn copy(bundle: &Path, text: &str, changed: &str) -> anyhow::Result<PathBuf> {
-    let changed = with_absolute_root(bundle, text, changed)?;
+fn copy(bundle: &Path, changed: &str) -> anyhow::Result<PathBuf> {
+    let changed = with_absolute_root(bundle, changed)?;
     let run = match rustix::process::geteuid().is_root() {
         true => Some("/run".into()),
         false => std::env::var_os("XDG_RUNTIME_DIR"),
@@ -174,10 +169,9 @@ struct Root<'t> {
 }
 
 /// The changed text with an absolute path to the root file system.
-fn with_absolute_root(bundle: &Path, text: &str, changed: &str) -> anyhow::Result<String> {
+fn with_absolute_root(bundle: &Path, changed: &str) -> anyhow::Result<String> {
     let parsed: WithRoot<'_> = serde_json::from_str(changed)
         .with_context(|| format!("the configuration in {} has no root", bundle.display()))?;
-    debug_assert!(changed.len() >= text.len());
     let raw = parsed.root.path.get();
     let path: String = serde_json::from_str(raw).context("root.path is no text")?;
     let absolute = bundle.join(path);
@@ -207,7 +201,7 @@ mod tests {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
         let (found, text) = read(bundle.path(), None).unwrap();
         assert_eq!((&found, &*text), (&file, "{}"));
-        let changed = replace(bundle.path(), &file, &text, "{ }").unwrap();
+        let changed = replace(bundle.path(), &file, "{ }").unwrap();
         assert_eq!(changed, Changed::InPlace);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "{ }");
         assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o7777, 0o640);
@@ -218,14 +212,11 @@ mod tests {
     #[test]
     fn roots_of_second_bundles() {
         let text = r#"{"x":1, "root": {"readonly":true, "path" : "rootfs"}}"#;
-        let new = with_absolute_root(Path::new("/b \"c\""), text, text).unwrap();
+        let new = with_absolute_root(Path::new("/b \"c\""), text).unwrap();
         let expected = text.replace("\"rootfs\"", r#""/b \"c\"/rootfs""#);
         assert_eq!(new, expected);
         let text = r#"{"root":{"path":"/r"}}"#;
-        assert_eq!(
-            with_absolute_root(Path::new("/b"), text, text).unwrap(),
-            text
-        );
-        assert!(with_absolute_root(Path::new("/b"), "{}", "{}").is_err());
+        assert_eq!(with_absolute_root(Path::new("/b"), text).unwrap(), text);
+        assert!(with_absolute_root(Path::new("/b"), "{}").is_err());
     }
 }
