@@ -46,8 +46,12 @@ fn place(command: &str, mounted: &Mounted, words: &[&str]) -> (Vec<Value>, i32) 
     (rows, status)
 }
 
+/// The mounts of a process, without those of other tests, which come and go: a mount point that is
+/// removed on the host takes the mounts on it along.
 fn mountinfo(pid: &str) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap()
+    let text = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+    let lines = text.lines().filter(|line| !line.contains(" /tmp/"));
+    lines.map(|line| format!("{line}\n")).collect()
 }
 
 fn why<'r>(rows: &'r [Value], path: &str) -> &'r str {
@@ -111,11 +115,7 @@ fn a_running_container_gets_views_and_loses_them() {
     assert_eq!(outcome(&rows, "/proc/meminfo"), "present");
     assert_eq!(outcome(&rows, "/proc/stat"), "attached");
 
-    let ours = |text: &str| text.contains(mounted.root().to_str().unwrap());
-    assert_eq!(
-        mountinfo("self").lines().filter(|line| ours(line)).count(),
-        1
-    );
+    assert!(!mountinfo("self").contains(" /proc/meminfo "));
     let text = resident.go_on();
     assert_eq!(field(&text, "MemTotal:"), LIMIT, "{text}");
     assert!(text.ends_with("/sys/devices/system/cpu/online\n"), "{text}");
@@ -225,9 +225,9 @@ fn nothing_appears_on_the_host() {
         unshare -m --propagation unchanged sh -c 'echo $$ >"$D/pid"; read go' <"$D/wait" &
         exec 8>"$D/wait"
         while [ ! -s "$D/pid" ]; do sleep 0.02; done
-        grep -c . /proc/self/mountinfo
+        grep -c ' /proc/meminfo ' /proc/self/mountinfo || true
         "$V" attach --json --mount "$M" --pid "$(cat "$D/pid")" --only meminfo || echo "exit $?"
-        grep -c . /proc/self/mountinfo"#;
+        grep -c ' /proc/meminfo ' /proc/self/mountinfo || true"#;
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("wait");
     assert!(

@@ -130,6 +130,10 @@ fn a_bundle_that_cannot_be_written_to() {
     std::fs::create_dir(bundle.path().join("data")).unwrap();
     std::fs::write(bundle.path().join("data/x"), "of the bundle").unwrap();
     bundle.bind(Path::new("data"), "/data", "ro");
+    // Places that a runtime would make.
+    for place in ["proc", "usr", "dev", "sys", "data"] {
+        std::fs::create_dir(bundle.path().join("rootfs").join(place)).unwrap();
+    }
     bundle.write();
     let before = config(&bundle);
     let read_only = r#"
@@ -171,7 +175,7 @@ fn a_bundle_that_cannot_be_written_to() {
     let real = other.path().join("real.json");
     std::fs::rename(other.path().join("config.json"), &real).unwrap();
     std::os::unix::fs::symlink("real.json", other.path().join("config.json")).unwrap();
-    printed(&installed.run(&other, None));
+    assert_eq!(printed(&installed.run(&other, None)), "");
     assert_eq!((copies(&path), copies(other.path())), (0, 1));
     let left = std::fs::read_dir("/run/vistafs/bundles").unwrap().flatten();
     for own in left.filter(|own| {
