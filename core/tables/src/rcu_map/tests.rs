@@ -72,7 +72,7 @@ proptest! {
     }
 }
 
-/// Who reads while others insert and remove finds each key that stays, always.
+/// Readers always find each key that stays while other threads insert and remove.
 #[test]
 fn what_stays_is_found_while_others_come_and_go() {
     let map = RcuMap::<u32, Arc<u32>, 4>::default();

@@ -78,7 +78,7 @@ proptest! {
     }
 }
 
-/// Each finds and closes what it has opened, and nobody gets a slot that another has.
+/// Each thread finds and closes its own values, and no two threads get the same slot.
 #[test]
 fn many_may_open_and_close_at_once() {
     let slots = Slots::new(7);
