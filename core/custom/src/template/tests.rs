@@ -43,7 +43,7 @@ fn mistakes_are_told_with_line_and_remedy() {
         (
             "{{ cpu.count | kib }}",
             0,
-            "`cpu.count` is no number of bytes",
+            "`cpu.count` is not a byte count",
         ),
         ("\n\n{{ cpu.count", 2, "without `}}`"),
         ("{{ cpu.count {{ cpu.count }}", 0, "without `}}`"),
@@ -66,7 +66,7 @@ proptest! {
         }
     }
 
-    /// What has no braces is shown as it is.
+    /// Text without braces is copied unchanged.
     #[test]
     fn text_without_braces_stays(text in "[^{]{0,80}") {
         let pieces = Template::parse(&text).unwrap().pieces;
@@ -74,7 +74,7 @@ proptest! {
         prop_assert_eq!(pieces, expected);
     }
 
-    /// Any text can be written by quoting it.
+    /// Every text can be written by quoting it.
     #[test]
     fn what_is_quoted_stays(text in "[^\"]{1,40}") {
         let template = Template::parse(&format!("{{{{ \"{text}\" }}}}")).unwrap();
