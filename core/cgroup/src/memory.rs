@@ -206,7 +206,8 @@ impl Memory {
     /// A cgroup whose controller is not enabled is charged to the nearest ancestor that has it;
     /// that ancestor's figures are the best available.
     ///
-    /// # Errors When an existing file cannot be read or parsed, or the cgroup has been removed.
+    /// # Errors
+    /// When an existing file cannot be read or parsed, or the cgroup has been removed.
     pub fn figures(
         &self,
         wanted: MemoryWanted,

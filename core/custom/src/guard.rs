@@ -13,7 +13,8 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 /// Looks up a user other than root.
 ///
-/// # Errors An explanation.
+/// # Errors
+/// An explanation.
 pub fn user(name: &str) -> Result<(Uid, Gid), String> {
     let found = User::from_name(name).map_err(|errno| format!("user {name}: {errno}"))?;
     let user = found.ok_or_else(|| format!("user {name} does not exist"))?;
@@ -27,7 +28,8 @@ pub fn user(name: &str) -> Result<(Uid, Gid), String> {
 
 /// Changes to that user and executes the command.
 ///
-/// # Errors An explanation of the failure.
+/// # Errors
+/// An explanation of the failure.
 pub fn execute(name: &str, argv: &[CString]) -> Result<Infallible, String> {
     // Until the user changes, the kernel kills this process when its parent ends.
     let parent = getppid();
@@ -60,7 +62,11 @@ mod tests {
     #[test]
     fn root_and_unknown_users_are_refused() {
         assert!(user("root").unwrap_err().contains("is root"));
-        assert!(user("no-such-user-x").unwrap_err().contains("does not exist"));
+        assert!(
+            user("no-such-user-x")
+                .unwrap_err()
+                .contains("does not exist")
+        );
         assert!(user("nobody").is_ok());
     }
 }
