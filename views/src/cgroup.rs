@@ -14,7 +14,7 @@
 //!   not there for it. Callers on the host see what the host has;
 //! - what is read and written is the kernel's, with the kernel's errors. Numbers of tasks are the
 //!   caller's (`cgroup/tasks.rs`);
-//! - who may do what, the kernel judges, by the caller's ids and by the capabilities that he has over
+//! - the kernel decides about access, by the caller's ids and the capabilities that it has over
 //!   that node (`vistafs_host::Credentials`). Beyond that, for a container:
 //!   - its own cgroup belongs to who made it. Limits there can be written, and mode and owner changed,
 //!     only where that one has given the file to an id of the container's that is not root on the
@@ -81,7 +81,7 @@ const NO_ENTRY: ViewError = ViewError::Answer(Errno::NOENT);
 const NOT_PERMITTED: ViewError = ViewError::Answer(Errno::PERM);
 const ITSELF: &str = ".";
 
-/// What a node answers whose cgroup the kernel no longer has.
+/// Errno of a node whose cgroup was removed.
 fn gone(errno: Errno) -> ViewError {
     match errno {
         Errno::NOENT | Errno::NODEV => STALE,
@@ -89,7 +89,7 @@ fn gone(errno: Errno) -> ViewError {
     }
 }
 
-/// What an open file answers whose cgroup the kernel no longer has.
+/// Errno of an open file whose cgroup was removed.
 fn no_device(errno: Errno) -> ViewError {
     match errno {
         Errno::NOENT => ViewError::Answer(Errno::NODEV),
@@ -97,7 +97,7 @@ fn no_device(errno: Errno) -> ViewError {
     }
 }
 
-/// What came of acting as the caller: the kernel's answer to that, or to taking on his credentials.
+/// Result of acting as the caller: the kernel's errno for the action, or for assuming its credentials.
 fn judged<T>(outcome: Result<Result<T, Errno>, Errno>) -> Result<T, ViewError> {
     outcome.and_then(|answer| answer).map_err(ViewError::Answer)
 }
@@ -109,8 +109,8 @@ fn owner(stat: &FileStat) -> Owner {
     }
 }
 
-/// What the directory of a hierarchy is called: as systemd calls it below /sys/fs/cgroup, where that
-/// is no other's name.
+/// Name of a hierarchy's directory: systemd's name below /sys/fs/cgroup, unless another hierarchy
+/// has that name.
 fn shown_name<'h>(hierarchies: &Hierarchies, hierarchy: &'h Hierarchy) -> &'h str {
     let full = hierarchy.name();
     match full.strip_prefix("name=") {
@@ -175,7 +175,7 @@ impl CgroupTree {
         found.zip(name).ok_or(ViewError::Answer(Errno::ISDIR))
     }
 
-    /// The directory of a node in which something is to be changed.
+    /// The directory of a node, to change an entry of it.
     fn find_changeable(&self, request: &Request<'_>, node: NodeId) -> Result<Found, ViewError> {
         let found = self.find(request, node)?.ok_or(NOT_PERMITTED)?;
         match found.standing {
@@ -196,7 +196,7 @@ impl CgroupTree {
         ))
     }
 
-    /// What is at `name` in a directory of the kernel's; with `.` that one itself.
+    /// The entry `name` of a kernel directory; `.` is the directory itself.
     fn attributes_in(
         &self,
         request: &Request<'_>,
@@ -359,7 +359,7 @@ impl TreeView for CgroupTree {
         Ok(())
     }
 
-    /// Who may read, the kernel has judged by mode and owner, which it asks for each time.
+    /// The kernel has checked read access by mode and owner, which it requests each time.
     fn open(
         &self,
         request: &mut Request<'_>,

@@ -19,7 +19,7 @@ thread_local! {
     static PER_CPU: Cell<Vec<PerCpu>> = const { Cell::new(Vec::new()) };
 }
 
-/// Takes a reading and calls `show` with the counters. `None`: nobody counts the container's CPU
+/// Takes a reading and calls `show` with the counters. `None`: the kernel does not count the container's CPU
 /// time.
 pub(crate) fn read<T>(
     cx: &mut Context<'_>,

@@ -11,7 +11,7 @@ use vistafs_cgroup::DeviceIo;
 use vistafs_text::{Device, IoCounts};
 use vistafs_view::{Context, Lasting, ViewError, words};
 
-/// What has been done on the devices that the container has used.
+/// I/O of the container by device.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// The container's age at the last reading.
@@ -32,7 +32,7 @@ thread_local! {
     static DEVICES: Cell<Vec<DeviceIo>> = const { Cell::new(Vec::new()) };
 }
 
-/// Takes a reading and calls `show` with all that was done. `None`: nobody counts the container's
+/// Takes a reading and calls `show` with all I/O. `None`: the kernel does not count the container's
 /// I/O.
 pub(crate) fn read<T>(
     cx: &mut Context<'_>,
@@ -83,7 +83,7 @@ impl Ledger {
         }
     }
 
-    /// What was done on a device; `None`: the container has not used it.
+    /// I/O on a device; `None`: the container has not used it.
     pub(crate) fn done(&self, device: Device) -> Option<&IoCounts> {
         let account = self.accounts.iter().find(|a| a.device == device)?;
         (account.shown != IoCounts::default()).then_some(&account.shown)

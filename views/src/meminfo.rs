@@ -85,7 +85,7 @@ impl View for Meminfo {
         let host = HostMemory::read(&text);
         let wanted = MemoryWanted {
             headroom: self.bounded,
-            // Where the host has none, nobody has.
+            // Without swap on the host, no container has any.
             swap: cx.shows_swap() && host.as_ref().is_ok_and(|host| host.swap_total > 0),
             ..MemoryWanted::ALL
         };

@@ -121,7 +121,7 @@ impl View for Pressure {
         Ok(Some(Box::new(self.trigger(request, any_window)?)))
     }
 
-    /// The kernel has judged the trigger when it was written, by who had opened the file then; he may
+    /// The kernel has judged the trigger when it was written, by the opener at that time; the opener may
     /// have gone, and who asks now has no part in it.
     fn channel_again(
         &self,
@@ -193,7 +193,7 @@ impl Trigger {
     fn set(&self, data: &[u8]) -> Result<usize, ViewError> {
         let text = pressure::as_in_proc(data);
         if self.in_proc {
-            // What counts of it is what `text` has, up to a last byte that does not.
+            // The kernel uses the bytes of `text` up to a last byte that it ignores.
             let taken = self.file.write(data).map_err(ViewError::Answer)?;
             let _ = self.set.set(text);
             return Ok(taken);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What one container has open of one kind.
+/// Open files of one kind of one container.
 #[derive(Debug, Default)]
 pub(crate) struct Share(AtomicU32);
 

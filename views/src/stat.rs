@@ -170,7 +170,7 @@ fn label(numbering: Numbering, cpu: u32, ordinal: u32) -> stat::Label {
     })
 }
 
-/// Where nobody counts the container's CPU time, its CPUs are as busy as the host's are.
+/// Where the kernel does not count the container's CPU time, its CPUs are as busy as the host's.
 fn push_host_cpus(
     host: &[u8],
     visible: &CpuSet,

@@ -43,7 +43,7 @@ impl View for Swaps {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let text = cx.host_text(FILE)?;
         let host_total = host_memory::bytes(cx, "SwapTotal");
-        // Where the host has none, nobody has.
+        // Without swap on the host, no container has any.
         let swap = cx.shows_swap() && !matches!(host_total, Ok(0));
         let wanted = MemoryWanted {
             usage: swap,

@@ -6,10 +6,10 @@
 //! - entries about a CPU or node (`cpu3`, `node1`, `policy4`) only where that is theirs; the
 //!   directory of a hidden CPU can stay, as that of a CPU that is offline ([`HostTree::OFFLINE`]),
 //! - none of the entries that [`HostTree::withholds`],
-//! - the files that [`HostTree::text`] makes anew, and
+//! - the files that [`HostTree::text`] renders, and
 //! - all else byte for byte as the host has it.
 //!
-//! Nothing is kept but the paths that somebody has looked up (`known_paths.rs`). Whether a caller may
+//! The only state is the paths that were looked up (`known_paths.rs`). Whether a caller may
 //! see a node is decided at each request (`seen.rs`), and the host's file is read at each reading: a
 //! CPU that is unplugged is gone at once. A node that is gone or hidden answers ESTALE, its name
 //! ENOENT. Modes are the host's without the bits for writing, as nothing can be written. A file that not
@@ -34,7 +34,7 @@ pub(crate) use seen::Seen;
 #[cfg(feature = "sys-node")]
 pub(crate) use seen::{cpu_list, numbered};
 
-/// What one of the trees makes of its directory.
+/// The rendering of one tree's directory.
 pub(crate) trait HostTree: Debug + Send + Sync + 'static {
     /// The directory, below `/`.
     const TOP: &'static str;
@@ -42,7 +42,7 @@ pub(crate) trait HostTree: Debug + Send + Sync + 'static {
     /// Files in it that every caller finds, as long as the kernel runs.
     const LASTING: &'static [&'static str];
 
-    /// What the directory `cpuN` of a hidden CPU keeps, as far as the host has it, and always
+    /// Entries that the directory `cpuN` of a hidden CPU retains, as far as the host has them, and always
     /// [`ONLINE`]. Empty: the directory is hidden as well.
     const OFFLINE: &'static [&'static str] = &[];
 
@@ -81,7 +81,7 @@ impl<T: HostTree> SysTree<T> {
         }
     }
 
-    /// The path below the top of a node that this caller may see, and what he sees the tree with.
+    /// The path below the top of a node that this caller may see, and its visible CPUs and nodes.
     fn find<'r>(
         &self,
         request: &'r mut Request<'_>,
@@ -163,7 +163,7 @@ impl<T: HostTree> SysTree<T> {
 const STALE: ViewError = ViewError::Answer(Errno::STALE);
 const NO_ENTRY: ViewError = ViewError::Answer(Errno::NOENT);
 
-/// What a node answers whose file the kernel no longer has.
+/// Errno of a node whose file no longer exists.
 fn gone(errno: Errno) -> ViewError {
     match errno {
         Errno::NOENT | Errno::NODEV => STALE,

@@ -95,7 +95,7 @@ enum Amount {
     Kib(u64),
 }
 
-/// What is in use, by the name of the field; `None`: the field is something else.
+/// Memory in use, by the name of the field; `None`: the field is of another kind.
 fn amount(key: &[u8], stat: &MemoryStat) -> Option<Amount> {
     let bytes = match key {
         b"nr_anon_pages" => stat.anon,

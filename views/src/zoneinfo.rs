@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Sizes and watermarks of the zones are the host's; so are the sizes of the lists of free pages,
-//! which are shown for the visible CPUs alone. The kernel does not tell how much of a zone a
-//! container has: all pages and events that are counted are zero. What the container has of the
+//! which are shown for the visible CPUs alone. The kernel does not count how much of a zone a
+//! container has: all pages and events that are counted are zero. The container's share of the
 //! whole memory is in `proc/vmstat`. proc_zoneinfo(5).
 
 use std::sync::Arc;

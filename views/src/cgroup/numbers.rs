@@ -8,7 +8,7 @@
 //! ```
 //! A directory's number is its kernfs id (`struct kernfs_node`): 31 bits that no two nodes of one
 //! hierarchy have at a time, and above them a generation that goes up when those have been used once.
-//! Of that only the low bits fit in, which is told to the kernel by trying those generations that
+//! Only its low bits fit in; the generation is recovered by trying the generations that
 //! were seen.
 //!
 //! Files have names of the kernel's, some dozens in a directory. Their numbers are hashes; of two names
@@ -35,7 +35,7 @@ const GENERATIONS: u64 = 1 << (FILE_AT - GENERATION_AT);
 const FILES: u64 = 1 << (HIERARCHY_AT - FILE_AT);
 const TAGS: u64 = 1 << (NodeId::BITS - HIERARCHY_AT);
 
-/// What a number stands for.
+/// The node of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// The directory of all hierarchies.
@@ -51,7 +51,7 @@ pub(super) enum Place {
     },
 }
 
-/// What has to be remembered to tell what numbers stand for; a new worker learns it again.
+/// State for decoding numbers; a new worker rebuilds it.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     // Of each hierarchy, by its index.
@@ -84,7 +84,7 @@ impl Numbers {
         self.number(hierarchies, hierarchy, inode, file)
     }
 
-    /// What a number stands for; `None`: nothing that could ever have been given out.
+    /// Decodes a number; `None`: it was never assigned.
     pub(super) fn place(&self, hierarchies: &Hierarchies, node: NodeId) -> Option<Place> {
         if node == NodeId::TOP {
             return Some(Place::Top);

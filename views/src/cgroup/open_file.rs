@@ -29,15 +29,15 @@ impl AsRef<Share> for OpenFiles {
 pub(super) struct OpenFile {
     /// The kernel's.
     pub(super) file: OwnedFd,
-    /// What it was opened for.
+    /// Requested access.
     pub(super) access: Access,
     /// The directory that it is in.
     pub(super) directory: Dir,
     /// The container's own cgroup; `None`: it was opened by a caller on the host.
     pub(super) cgroup: Option<Arc<Cgroup>>,
-    /// What it is for.
+    /// Its purpose.
     pub(super) role: Role,
-    /// What was written, where that lasts: a trigger. `None`: it does not.
+    /// Persistent written state: a trigger. `None`: there is none.
     pub(super) trigger: Option<OnceLock<Vec<u8>>>,
     /// Whose file it was then.
     pub(super) owner: Owner,

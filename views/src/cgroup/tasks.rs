@@ -1,9 +1,9 @@
 //! Numbers of tasks in the files of a cgroup, in terms of who reads and who writes them.
 //!
 //! The kernel shows and takes the numbers of its reader's and writer's pid namespace, which is
-//! vistafs's here. What is read is translated line by line, and a task that the reader cannot see is
+//! vistafs's here. A read is translated line by line, and a task that the reader cannot see is
 //! left out; what is written must be one number, as the kernel reads it, of a task that the writer
-//! can see, and in his container's part of the tree.
+//! can see, and in its container's subtree.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ fn place_of(cgroup: &Cgroup, task: &Process) -> Result<Option<PathBuf>, ViewErro
     Ok(cgroup.place_of_task(&text)?)
 }
 
-/// An error about the task that is to be moved: that it has ended is an answer.
+/// An error about the task to move: ESRCH if it has ended.
 pub(super) fn ended(error: HostError) -> ViewError {
     if error.is_not_found() {
         ViewError::Answer(Errno::SRCH)

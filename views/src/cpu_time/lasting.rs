@@ -1,6 +1,6 @@
 //! The ledger as a record, from which the next process goes on.
 //!
-//! Words: age, user, nice, system, throttled, by whom, nice told early, owed, number of visible CPUs,
+//! Words: age, user, nice, system, throttled, throttling level, nice shown early, owed, number of visible CPUs,
 //! these; then of each CPU that is not all zero its number, and its account. A record is not trusted:
 //! one that makes no sense is none.
 
@@ -12,7 +12,7 @@ use super::ledger::{Account, COLUMNS, Ledger};
 /// More than any kernel has.
 const MOST_CPUS: usize = 1 << 16;
 
-/// What is pending is less than a second, in either direction. More is nonsense, and would be a leap.
+/// Pending time is less than a second, in either direction. A larger value is invalid and would be a jump.
 const MOST_PENDING: i64 = 1_000_000_000_000;
 
 impl Lasting for Ledger {

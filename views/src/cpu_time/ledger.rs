@@ -7,7 +7,7 @@
 //!   that was used on a CPU that is not visible, to the visible ones by the room that they have left
 //!   of the time that has passed;
 //! - time that a quota held back is charged as stolen, as far as there is room for it;
-//! - the rest is idle. What was used beyond all room is owed, and taken off later idle time;
+//! - the rest is idle. Usage beyond all capacity is owed, and subtracted from later idle time;
 //! - a CPU that is no longer visible leaves its counters to the first visible one: the sum stays.
 //!
 //! So the columns of all CPUs together grow by visible CPUs x time passed.
@@ -48,7 +48,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) ticks_per_second: u64,
 }
 
-/// What one CPU was shown.
+/// Times shown for one CPU.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Account {
     /// Ticks shown.
@@ -75,7 +75,7 @@ pub(crate) struct Ledger {
     pub(super) age: u64,
     pub(super) usage: CpuUsage,
     pub(super) moves: u64,
-    /// ns at low priority that were told before the user time that they are part of.
+    /// ns at low priority shown before the user time that contains them.
     pub(super) early_nice: u64,
     /// ns charged beyond the time that had passed.
     pub(super) owed: u64,
@@ -138,7 +138,7 @@ impl Ledger {
         charges.spread(STEAL, throttled.min(charges.room()));
         self.owed = charges.idle_the_rest(self.owed);
         if first_reading {
-            // What was used before the container began is not owed by it.
+            // Usage before the container's start is not owed.
             self.owed = 0;
         }
         for (cpu, charge) in reading.visible.iter().zip(&charges.columns) {
@@ -154,7 +154,7 @@ impl Ledger {
         }
     }
 
-    /// Has at least so many. Most containers never see more CPUs than at first.
+    /// Grows to at least `wanted` CPUs. Most containers never see more CPUs than at first.
     pub(super) fn make_accounts(&mut self, wanted: usize) {
         let missing = wanted.saturating_sub(self.accounts.len());
         if missing > 0 {
@@ -173,7 +173,7 @@ impl Ledger {
         }
     }
 
-    /// How much more a quota has held back. What an ancestor's did before is not the container's.
+    /// Growth of the throttled time. Earlier throttling by an ancestor does not count.
     fn held_back(&mut self, reading: &Reading<'_>, first_reading: bool) -> u64 {
         let by = reading.usage.throttled_by;
         let other = by != self.usage.throttled_by || (first_reading && by > 0);
@@ -274,8 +274,8 @@ impl Ledger {
                 was_given: ticks > 0,
             });
         }
-        // One more each for those who come nearest to it; or, where an earlier reading was so
-        // generous, one less for those who come least far beyond it.
+        // One more for each of the CPUs nearest to it; or, where an earlier reading was so
+        // generous, one less for the CPUs least far beyond it.
         let missing = sum.div_euclid(tick).max(0) - whole;
         let count = usize::try_from(missing.unsigned_abs()).unwrap_or(usize::MAX);
         let chosen = if missing < 0 {
@@ -310,13 +310,13 @@ fn index(cpu: u32) -> usize {
     usize::try_from(cpu).unwrap_or(usize::MAX - 1)
 }
 
-/// How much a counter has grown. One that has fallen has begun anew, in another cgroup perhaps:
+/// How much a counter has grown. A smaller value means a restart, for example in another cgroup:
 /// what comes from now on counts.
 fn grown(seen: &mut u64, now: u64) -> u64 {
     now.saturating_sub(std::mem::replace(seen, now))
 }
 
-/// What a reading charges to each visible CPU, ns.
+/// Charge of a reading to each visible CPU, ns.
 #[derive(Debug, Default)]
 struct Charges {
     passed: u64,
@@ -337,7 +337,7 @@ impl Charges {
             .saturating_sub(sum(self.columns[ordinal].iter()))
     }
 
-    /// What is left of the time that has passed, on all CPUs.
+    /// Remaining time of the interval, on all CPUs.
     fn room(&self) -> u64 {
         (0..self.columns.len()).fold(0, |room, ordinal| {
             room.saturating_add(self.room_of(ordinal))

@@ -6,7 +6,7 @@ use vistafs_text::{Limit, ParseError, meminfo};
 use crate::memory_fields::statistic;
 use crate::swap::Swap;
 
-/// What a line shows.
+/// Value of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value {
     /// The container's number of bytes.
@@ -102,7 +102,7 @@ impl Shown {
         }
     }
 
-    /// What the line `key` shows; `None` for one that is not known.
+    /// Value of the line `key`; `None`: the key is unknown.
     pub(super) fn field(&self, key: &[u8], stat: &MemoryStat) -> Option<Value> {
         let bytes = match key {
             b"MemTotal" => self.total,
@@ -113,7 +113,7 @@ impl Shown {
             b"Zswap" => stat.zswap,
             b"Zswapped" => stat.zswapped,
             b"CommitLimit" => self.commit_limit,
-            // A floor: what is in use was promised; what was promised and not used yet, nobody counts.
+            // A lower bound: memory in use was committed; the kernel does not count committed, unused memory.
             b"Committed_AS" => stat
                 .anon
                 .saturating_add(stat.shmem)

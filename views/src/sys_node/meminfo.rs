@@ -21,7 +21,7 @@ use crate::memory_fields::statistic;
 use crate::sys_tree::Seen;
 use crate::unknown_fields::UnknownFields;
 
-/// What the host has in one node: bytes, and huge pages.
+/// The host's memory on one node: bytes, and huge pages.
 #[derive(Debug, Clone, Copy, Default)]
 struct HostNode {
     node: u32,
@@ -30,7 +30,7 @@ struct HostNode {
     huge_free: u64,
 }
 
-/// What a node is shown with: bytes, and huge pages.
+/// Memory shown for a node: bytes, and huge pages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Shown {
     total: u64,
@@ -116,7 +116,7 @@ fn label(key: &[u8]) -> &[u8] {
     key.rsplit(|byte| *byte == b' ').next().unwrap_or(key)
 }
 
-/// What the host has in the visible nodes.
+/// The host's memory on the visible nodes.
 fn host_nodes(seen: &mut Seen<'_>) -> Result<Vec<HostNode>, ViewError> {
     let visible = seen.nodes()?.clone();
     let read = |node| {
@@ -155,7 +155,7 @@ fn memory_of(node: u32, figures: &MemoryFigures, nodes: &[HostNode], used: &[Nod
     let sum = nodes.iter().map(|n| n.total).fold(0, u64::saturating_add);
     let limit = figures.limit.or_total(sum);
     let total_of = |host: &HostNode| share(limit, host.total, sum);
-    // What would be free if each node had a limit of its own.
+    // Free memory if each node had a separate limit.
     let room_of = |host: &HostNode| {
         let used = used.iter().find(|used| used.node == host.node);
         total_of(host).saturating_sub(used.map_or(0, |used| used.usage))

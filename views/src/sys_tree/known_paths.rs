@@ -1,6 +1,6 @@
 //! From the number of a node to its path on the host.
 //!
-//! A number is a hash of the path, so every process gives a node the same. What was looked up or
+//! A number is a hash of the path, so every process gives a node the same. A path that was looked up or
 //! listed is remembered, which is bounded by what the host has; a number that an earlier process gave
 //! out is found by walking the host's directory once.
 

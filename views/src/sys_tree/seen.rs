@@ -1,4 +1,4 @@
-//! What a container sees of a tree: which CPUs and nodes, by which numbers.
+//! The visible CPUs and nodes of a container, and their numbering.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use vistafs_view::{Context, ViewError};
 
 use super::{ONLINE, below, gone};
 
-/// The eyes of one container, for one request. What it may see is found out when it is first needed.
+/// The visible set of one container, for one request. It is determined at the first use.
 #[derive(Debug)]
 pub(crate) struct Seen<'a> {
     cx: Context<'a>,
@@ -109,7 +109,7 @@ impl<'a> Seen<'a> {
         }
         if parent == "cpufreq" && numbered(name, "policy").is_some() {
             let path = format!("{parent}/{name}/related_cpus");
-            // A policy that does not say whose it is may be anybody's.
+            // A policy without a list of CPUs may belong to a hidden CPU.
             let related = self.host_set(&path, number_words::parse_set);
             let visible = self.cpus()?;
             return Ok(related.is_ok_and(|cpus| !cpus.intersection(visible).is_empty()));
@@ -124,7 +124,7 @@ impl<'a> Seen<'a> {
         };
         let mut all = self.renumbered_cpus()?.iter();
         let found = all.find(|cpu| cpu.shown == shown);
-        // `cpu01` is no name of CPU 1.
+        // `cpu01` is not a name of CPU 1.
         let exact = name == format!("cpu{shown}");
         Ok(found
             .filter(|_| exact)
@@ -272,7 +272,7 @@ impl<'a> Seen<'a> {
         Ok(text)
     }
 
-    /// What a text of the host's says; if that is not what the kernel documents, which file it is in.
+    /// Parses a host file; an error names the file.
     pub(crate) fn parsed<V>(
         &self,
         path: &str,

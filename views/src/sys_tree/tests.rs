@@ -217,7 +217,7 @@ fn what_is_withheld_is_not_there_for_containers() {
     assert_eq!(names, ["subsystem", "topology"]);
 }
 
-/// What is held of a CPU that is hidden answers alike, whatever is asked; and is back with it.
+/// An open node of a hidden CPU returns the same errno for every request, and works again with the CPU.
 #[test]
 fn what_is_held_of_a_hidden_cpu_is_stale() {
     let little = Little::new();
