@@ -21,7 +21,7 @@ pub(crate) struct Made {
     most_text: usize,
 }
 
-/// What an answer of a plugin's means to the caller.
+/// Maps a plugin's answer to a result for the caller.
 fn outcome(answer: i32, explained: Option<String>) -> Result<i32, ViewError> {
     if answer >= 0 {
         return Ok(answer);
@@ -64,7 +64,7 @@ impl Made {
         }
     }
 
-    /// What the plugin's functions are given.
+    /// The data pointer of the plugin's functions.
     pub(crate) fn data(&self) -> *mut c_void {
         self.data.get()
     }
@@ -95,7 +95,7 @@ impl Made {
             let answer = call(context, text.as_sink());
             match text.into_bytes() {
                 Some(text) => (answer, Some(text)),
-                // Whatever the plugin makes of it.
+                // Whatever the plugin answers.
                 None => (0, None),
             }
         })?;

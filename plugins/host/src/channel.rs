@@ -13,7 +13,7 @@ use crate::scene::Scene;
 use crate::sink::Text;
 use crate::table::{Data, copy};
 
-/// What stands behind one open file. It is freed when no call of it is left.
+/// The object behind one open file. It is freed after its last call.
 #[derive(Debug)]
 struct Opened {
     made: &'static Made,
@@ -87,7 +87,7 @@ pub(crate) fn open(
 
 impl AsFd for PluginChannel {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it was open, and the plugin keeps it so until it is told to close.
+        // SAFETY: it was open, and the plugin keeps it so until `close` is called.
         unsafe { BorrowedFd::borrow_raw(self.0.descriptor) }
     }
 }
@@ -112,7 +112,7 @@ impl Channel for PluginChannel {
             };
             (answer, taken)
         })?;
-        // What the kernel has not given cannot have been taken.
+        // A plugin cannot take more bytes than the kernel passed.
         Ok(taken.min(most))
     }
 

@@ -17,7 +17,7 @@ use crate::{facts, memory};
 /// Longer than any line, name or path.
 const LONGEST: usize = 1 << 16;
 
-/// What a plugin is given.
+/// The table that a plugin receives.
 pub(crate) fn host(loaded: &'static Loaded) -> abi::Host {
     abi::Host {
         abi_major: abi::ABI_MAJOR,
@@ -47,7 +47,7 @@ pub(crate) fn host(loaded: &'static Loaded) -> abi::Host {
 /// The answer of a function, in the way of C.
 pub(crate) fn answer(work: impl FnOnce() -> Result<i32, Errno>) -> i32 {
     let done = catch_unwind(AssertUnwindSafe(work));
-    // The panic hook tells.
+    // The panic hook logs it.
     let errno = match done {
         Ok(Ok(answer)) => return answer,
         Ok(Err(errno)) => errno,
@@ -56,7 +56,7 @@ pub(crate) fn answer(work: impl FnOnce() -> Result<i32, Errno>) -> i32 {
     -errno.raw_os_error()
 }
 
-/// What a plugin says.
+/// Reads a text of a plugin.
 ///
 /// # Safety
 /// The text is there as long as the call.
@@ -104,7 +104,7 @@ unsafe extern "C" fn write(sink: *mut abi::Sink, text: abi::Str) -> i32 {
     answer(|| {
         // SAFETY: plugins promise it.
         let sink = unsafe { Text::of(sink) }?;
-        // What is longer is not looked at, but it has been too much.
+        // One byte beyond the limit is read, to detect the excess.
         let most = sink.most().saturating_add(1);
         let cut = abi::Str {
             len: text.len.min(most),

@@ -37,7 +37,7 @@ struct Calls {
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
     running: usize,
-    /// Those of them that nobody waits for any more.
+    /// Number of calls that were abandoned.
     left: usize,
 }
 
@@ -60,7 +60,7 @@ impl Calls {
         })
     }
 
-    /// Nobody waits for a call any more.
+    /// Abandons a call.
     fn leave(&self, call: &Call) {
         let mut counts = self.counts.lock();
         // It may have returned at this moment.
@@ -147,7 +147,7 @@ impl Lane {
     }
 }
 
-/// Runs something that nobody waits for.
+/// Runs work without waiting for it.
 pub(crate) fn without_waiting(work: impl FnOnce() + Send + 'static) {
     if on_a_thread(Box::new(work)).is_err() {
         log::warn!(
@@ -166,7 +166,7 @@ static WAITING: Mutex<Vec<Waiting>> = Mutex::new(Vec::new());
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 fn on_a_thread(mut job: Job) -> Result<(), Late> {
-    // Whoever is taken out of the list has its job before the lock is given back.
+    // A thread taken out of the list has its job before the lock is released.
     let mut waiting = WAITING.lock();
     while let Some(thread) = waiting.pop() {
         match thread.jobs.send(job) {
@@ -190,7 +190,7 @@ fn on_a_thread(mut job: Job) -> Result<(), Late> {
 fn work(first: Job, number: usize, jobs: &Sender<Job>, next: &Receiver<Job>) {
     let mut job = first;
     loop {
-        // The panic hook tells.
+        // The panic hook logs it.
         let _ = catch_unwind(AssertUnwindSafe(job));
         let jobs = jobs.clone();
         WAITING.lock().push(Waiting { number, jobs });

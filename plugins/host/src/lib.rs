@@ -1,10 +1,10 @@
 //! Loads plugins, and stands between them and the rest of vistafs.
 //!
 //! A plugin is code that root has installed, and runs in the worker: it is not kept from anything. But it
-//! may be wrong, and what is wrong with it concerns nobody else:
+//! may be faulty, and its faults must not affect anything else:
 //!
 //! - what it is, is checked in this order: who may write to its file and directory, whether it exports the
-//!   entry function, the version of its tables, the tables. One line tells what is refused;
+//!   entry function, the version of its tables, the tables. One log line reports each refusal;
 //! - it is loaded by the descriptor that was checked, and never unloaded;
 //! - each call of it has a limit of time, and runs on a thread that may be left behind;
 //! - what it writes has a limit of size;
@@ -19,10 +19,10 @@
 //! | `table.rs` | reading tables of C |
 //! | `record.rs` | [`Record`]: what a plugin says of a view, and what of that can be served |
 //! | `lane.rs` | calls with a limit of time |
-//! | `scene.rs` | what stands behind the context of a call |
+//! | `scene.rs` | the data behind the context of a call |
 //! | `sink.rs` | where a call writes |
 //! | `functions.rs` | the functions that vistafs gives plugins |
-//! | `facts.rs` | those of them that tell facts |
+//! | `facts.rs` | the functions that fill in facts |
 //! | `fill.rs` | filling in tables that a plugin hands over |
 //! | `memory.rs` | what plugins remember of containers |
 //! | `plugin.rs` | a plugin that is loaded, and its log |

@@ -27,7 +27,7 @@ use crate::table::{Data, copy, list, text};
 use crate::tree::Tree;
 use crate::trust::{self, Owner};
 
-/// What a call of a plugin may take.
+/// Limits of a plugin's call.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Time.
@@ -40,20 +40,20 @@ pub struct Limits {
 pub struct Rules<'r> {
     /// User number of whoever must own plugins: 0.
     pub owner: u32,
-    /// What each call may take.
+    /// Limits of each call.
     pub limits: Limits,
-    /// What the configuration says about views.
+    /// The configuration of the views.
     pub selection: &'r Selection,
-    /// Who is told what is loaded.
+    /// Notified of each file.
     pub watch: &'r dyn Watch,
 }
 
-/// Is told what is loaded: that may be the last that this process does.
+/// Is notified before a file is loaded: loading may crash this process.
 pub trait Watch {
     /// A file is going to be loaded; `mark` is another when the file is another, or was changed.
     ///
     /// # Errors
-    /// It is not to be loaded, as the text tells.
+    /// The reason not to load it.
     fn before(&self, file: &Path, mark: &str) -> Result<(), String>;
 
     /// It was.
@@ -69,12 +69,12 @@ impl fmt::Debug for Rules<'_> {
     }
 }
 
-/// What was found.
+/// The plugins found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Views that can be served.
     pub views: Vec<Outside>,
-    /// What cannot.
+    /// Views and files that cannot.
     pub refused: Vec<Refused>,
 }
 
@@ -87,7 +87,7 @@ pub struct Refused {
     pub why: String,
 }
 
-/// Loads all plugins of some directories, in the order of their names. What is wrong with one concerns no
+/// Loads all plugins of some directories, in the order of their names. An error in one affects no
 /// other.
 #[must_use]
 pub fn load(directories: &[PathBuf], rules: &Rules<'_>) -> Found {
@@ -116,7 +116,7 @@ impl Found {
     fn load_directory(&mut self, path: &Path, rules: &Rules<'_>) -> Result<(), String> {
         let owner = Owner(rules.owner);
         let held = trust::directory(path, owner)?;
-        let held = held.ok_or("there is no such directory, but plugin_dirs names it")?;
+        let held = held.ok_or("the directory does not exist, but plugin_dirs names it")?;
         for name in names(&held).map_err(|errno| errno.to_string())? {
             let file = path.join(&name);
             if let Err(why) = self.load_file(&held, &name, &file, rules) {
@@ -253,7 +253,7 @@ fn make(
     })
 }
 
-/// What the functions of a view are given.
+/// The data pointer of a view's functions.
 fn data(
     table: *const abi::View,
     view: &abi::View,
@@ -273,12 +273,12 @@ fn data(
     let answer = unsafe { make(table, ptr::from_ref(&options).cast(), &raw mut data) };
     if answer < 0 {
         let errno = Errno::from_raw_os_error(answer.saturating_neg());
-        return Err(format!("it cannot be made: {errno}; its log may tell more"));
+        return Err(format!("it cannot be made: {errno} (see its log lines)"));
     }
     Ok(Data::new(data))
 }
 
-/// In the place of a view that the configuration has disabled.
+/// Replaces a view that the configuration has disabled.
 #[derive(Debug)]
 struct NotMade;
 

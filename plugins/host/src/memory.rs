@@ -1,4 +1,4 @@
-//! What plugins remember of containers.
+//! State that plugins attach to containers.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -13,10 +13,10 @@ use crate::lane::without_waiting;
 use crate::scene::Scene;
 use crate::table::Data;
 
-/// What all plugins remember of one container, by the plugin's number.
+/// State of all plugins for one container, by the plugin's number.
 type Memory = Mutex<HashMap<usize, Arc<Slot>>>;
 
-/// What one of them does. Locked while it is being made.
+/// State of one plugin. Locked while it is being created.
 #[derive(Debug, Default)]
 struct Slot(Mutex<Option<Kept>>);
 
@@ -30,7 +30,7 @@ impl Drop for Kept {
     fn drop(&mut self) {
         let data = self.data;
         if let Some(free) = self.free {
-            // Whoever forgets a container does not wait for a plugin.
+            // Dropping a container does not wait for a plugin.
             without_waiting(move || {
                 // SAFETY: the plugin has given both together, for this; it is called once.
                 unsafe { free(data.get()) };

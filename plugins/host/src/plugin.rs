@@ -10,12 +10,12 @@ use vistafs_plugin_abi as abi;
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) file: PathBuf,
-    /// Tells it from all others of this process.
+    /// Unique within this process.
     pub(crate) number: usize,
     lines: Mutex<Lines>,
 }
 
-/// So many lines are told in [`WHILE`]: what callers can bring about must not fill the log.
+/// Lines logged within [`WHILE`]: lines that callers can cause must not fill the log.
 const MOST_LINES: u32 = 50;
 const WHILE: Duration = Duration::from_secs(60);
 /// Longer than any line should be.
@@ -39,7 +39,7 @@ impl Loaded {
         }
     }
 
-    /// Tells a line of the plugin's.
+    /// Logs a line of the plugin.
     pub(crate) fn log(&self, level: u32, line: &[u8]) {
         let level = match level {
             abi::LEVEL_ERROR => log::Level::Error,

@@ -1,4 +1,4 @@
-//! What a plugin says of a view, and what of that can be served.
+//! A plugin's description of a view, and its checks.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use vistafs_view::{
 
 use crate::table::{Problem, copy, list, text};
 
-/// What a plugin says of one view, as it was read.
+/// A plugin's description of one view, as read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -31,7 +31,7 @@ pub struct Record {
     pub has_tree: bool,
 }
 
-/// What a plugin says of one option.
+/// A plugin's description of one option.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(
     missing_docs,

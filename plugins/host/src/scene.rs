@@ -1,4 +1,4 @@
-//! What stands behind the context of a call.
+//! The data behind the context of a call.
 //!
 //! It is the call's own, and so is there as long as the thread that is in the plugin, whoever has ceased to
 //! wait for it.
@@ -18,7 +18,7 @@ use crate::plugin::Loaded;
 /// Longer than any reason should be.
 const LONGEST: usize = 1000;
 
-/// Who asks, whose numbers are shown, and the host.
+/// The caller, its container, and the host.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) loaded: &'static Loaded,
@@ -65,7 +65,7 @@ impl Scene {
         std::ptr::from_ref(self).cast()
     }
 
-    /// What a plugin was given by [`Scene::as_context`].
+    /// The inverse of [`Scene::as_context`].
     ///
     /// # Safety
     /// It is null or that, and still there.
@@ -79,7 +79,7 @@ impl Scene {
         self.container.as_ref().ok_or(Errno::NOENT)
     }
 
-    /// What the container is called.
+    /// Name of the container.
     pub(crate) fn name(&self) -> &[u8] {
         self.name.get_or_init(|| {
             let path = self.container.as_ref().map(|container| container.path());

@@ -53,7 +53,7 @@ impl Text {
         std::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// What a plugin was given by [`Text::as_sink`].
+    /// The inverse of [`Text::as_sink`].
     ///
     /// # Safety
     /// It is null or that, and still there.
@@ -97,7 +97,7 @@ impl Listing {
         std::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// What a plugin was given by [`Listing::as_listing`].
+    /// The inverse of [`Listing::as_listing`].
     ///
     /// # Safety
     /// It is null or that, and still there.

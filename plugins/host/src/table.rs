@@ -10,7 +10,7 @@ const LONGEST: usize = 4096;
 /// More than any table has of anything.
 const MOST: usize = 1024;
 
-/// What is wrong with a table.
+/// An error in a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     /// A pointer that leads nowhere.
@@ -26,7 +26,7 @@ pub enum Problem {
         what: &'static str,
         /// Its size.
         size: usize,
-        /// What it should be.
+        /// The expected value.
         least: usize,
     },
     /// A text, or a list, of a length that none has.
@@ -36,10 +36,10 @@ pub enum Problem {
         what: &'static str,
         /// Its size.
         size: usize,
-        /// What is taken.
+        /// The accepted values.
         most: usize,
     },
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     #[error("{0} is not UTF-8")]
     NotText(&'static str),
 }
@@ -49,7 +49,7 @@ pub enum Problem {
 /// # Safety
 /// All bytes zero are a value of it, and at `SIZE_AT` it has its size, a `usize`.
 pub(crate) unsafe trait Table: Sized {
-    /// What messages call it.
+    /// Its name in messages.
     const WHAT: &'static str;
     /// Where in it its size is.
     const SIZE_AT: usize;

@@ -20,7 +20,7 @@ pub(crate) struct Tree {
     pub(crate) functions: abi::Tree,
 }
 
-/// What is not there is answered as by a tree that cannot do it.
+/// A missing function is answered as by a tree without the operation.
 fn or<F>(function: Option<F>, errno: Errno) -> Result<F, ViewError> {
     function.ok_or(ViewError::Answer(errno))
 }
@@ -30,7 +30,7 @@ fn access_flags(access: Access) -> u32 {
     flag(access.read, abi::ACCESS_READ) | flag(access.write, abi::ACCESS_WRITE)
 }
 
-/// What a plugin says of a node.
+/// A plugin's attributes of a node.
 fn node(told: &abi::Node) -> Result<NodeAttributes, ViewError> {
     let fault = |why: String| ViewError::Fault {
         errno: Errno::IO,
@@ -42,7 +42,7 @@ fn node(told: &abi::Node) -> Result<NodeAttributes, ViewError> {
     let kind = kind.ok_or_else(|| fault(format!("node {} is of kind {}", told.id, told.kind)))?;
     // Else the kernel would take the whole tree for broken.
     if id == NodeId::TOP && kind != NodeKind::Directory {
-        return Err(fault("its top is no directory".into()));
+        return Err(fault("its top is not a directory".into()));
     }
     Ok(NodeAttributes {
         id,
@@ -50,7 +50,7 @@ fn node(told: &abi::Node) -> Result<NodeAttributes, ViewError> {
         mode: u16::try_from(told.mode & 0o777).unwrap_or(0),
         uid: told.uid,
         gid: told.gid,
-        // What is larger the kernel does not take for a size.
+        // The kernel rejects a larger size.
         size: told.bytes.min(i64::MAX.unsigned_abs()),
         lasting: told.flags & abi::NODE_LASTING != 0,
         changeable: told.flags & abi::NODE_CHANGEABLE != 0,
@@ -136,7 +136,7 @@ impl TreeView for Tree {
             let (asked, told) = (wanted.get(), found.id.get());
             return Err(ViewError::Fault {
                 errno: Errno::IO,
-                why: format!("asked for node {asked} it tells of node {told}"),
+                why: format!("asked for node {asked} it answered for node {told}"),
             });
         }
         Ok(found)

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
-/// Who may own plugins and their directories: root; in tests, whoever runs them.
+/// Required owner of plugins and their directories: root; in tests, the user that runs them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner(pub(crate) u32);
 
@@ -35,20 +35,20 @@ pub(crate) fn directory(path: &Path, owner: Owner) -> Result<Option<OwnedFd>, St
 /// # Errors
 /// In words.
 pub(crate) fn file(directory: &OwnedFd, name: &OsStr, owner: Owner) -> Result<OwnedFd, String> {
-    // A link of root's may lead anywhere, to what is judged as if it were here; what is no file must not
+    // A link of root's may lead anywhere, to a target that is judged as if it were here; other file types must not
     // be waited for.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = openat(directory, name, flags, Mode::empty()).map_err(|e| e.to_string())?;
     let stat = fstat(&opened).map_err(|errno| errno.to_string())?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err("it is no file".into());
+        return Err("it is not a regular file".into());
     }
     owner.check(&stat, "it")?;
     Ok(opened)
 }
 
 impl Owner {
-    /// Whether nobody but root can put another directory in the place of this one: neither by the names of its
+    /// Whether only root can replace this directory: neither by the names of its
     /// path nor, where those are links, by the directories that it is in.
     fn check_parents(self, path: &Path, directory: &OwnedFd) -> Result<(), String> {
         let told = |errno: Errno| errno.to_string();

@@ -39,7 +39,7 @@ pub(crate) unsafe fn put_out(channel: Option<Box<dyn Channel>>, out: *mut abi::C
     unsafe { crate::guard::put_out(&filled, out) };
 }
 
-/// What `data` of a channel is.
+/// The `data` of a channel.
 ///
 /// # Safety
 /// `data` is of `put_out`, and not closed yet.

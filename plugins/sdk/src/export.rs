@@ -18,7 +18,7 @@ use crate::{file, tree};
 /// Bytes of the first version of the host's table: of what was added later nothing is used here.
 const FIRST_HOST: usize = offset_of!(abi::Host, host_file) + size_of::<*const u8>();
 
-/// What the entry function does ([`export_views!`](crate::export_views)).
+/// The entry function ([`export_views!`](crate::export_views)).
 ///
 /// # Safety
 /// `host` is a table of vistafs's, which is there for as long as the process.
@@ -49,7 +49,7 @@ pub unsafe fn export(
         // SAFETY: what the caller promises; it has all the fields that are used here.
         greet(unsafe { &*host });
         let made = catch_unwind(AssertUnwindSafe(|| tables(wanted)));
-        // The panic hook tells.
+        // The panic hook logs it.
         let Ok(views) = made else {
             return ptr::null();
         };
@@ -81,7 +81,7 @@ fn tables(wanted: &[&str]) -> Vec<*const abi::View> {
 
 fn table(spec: &'static ViewSpec) -> abi::View {
     let defaults = Options::new(spec.name, spec.options, []).unwrap_or_default();
-    // What it is, and whether its texts keep their length, is only seen when it is built.
+    // Its kind, and whether its texts keep their length, are only known when it is built.
     let built = (spec.build)(&defaults);
     let is_tree = matches!(built, Provider::Tree(_));
     let keeps_its_length = matches!(&built, Provider::File(file) if file.keeps_its_length());
@@ -193,7 +193,7 @@ unsafe extern "C" fn make(
     })
 }
 
-/// What vistafs says of an option; `None`: nothing, or what is not known here.
+/// vistafs's value of an option; `None`: it is missing or unknown.
 ///
 /// # Safety
 /// `settings` are of the call that is being answered.

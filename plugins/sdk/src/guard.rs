@@ -1,4 +1,4 @@
-//! What stands between a function of C and a view: panics, errors, the log.
+//! The layer between a C function and a view: panics, errors, the log.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use vistafs_view::{Errno, ViewError};
 
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
-/// Keeps vistafs for all that comes, and has panics and the log told to it.
+/// Stores the table of vistafs, and sends panics and the log to it.
 pub(crate) fn greet(host: &'static Host) {
     if HOST.set(host).is_err() {
         return;
@@ -21,7 +21,7 @@ pub(crate) fn greet(host: &'static Host) {
     }
 }
 
-/// vistafs. `None`: it has not called the entry function, so nobody else is called either.
+/// vistafs. `None`: it has not called the entry function, so no other function is called either.
 pub(crate) fn host() -> Option<&'static Host> {
     HOST.get().copied()
 }
@@ -47,15 +47,15 @@ pub(crate) fn answer(
             code(errno)
         }
         Err(_) => {
-            explain(host, context, "it has panicked; its log tells where");
+            explain(host, context, "it has panicked (see its log lines for the place)");
             code(Errno::IO)
         }
     }
 }
 
-/// Runs something that nobody waits for an answer of.
+/// Runs work without an answer.
 pub(crate) fn quietly(work: impl FnOnce()) {
-    // The panic hook tells.
+    // The panic hook logs it.
     let _ = catch_unwind(AssertUnwindSafe(work));
 }
 

@@ -46,7 +46,7 @@
 //! |---|---|
 //! | `export.rs` | the tables of a plugin, made once from its registrations |
 //! | `guard.rs` | what stands between a function of C and a view: panics, errors, the log |
-//! | `scene.rs` | a view's context, made from what vistafs tells |
+//! | `scene.rs` | a view's context, made from the facts of vistafs |
 //! | `file.rs` | the functions of a view that is a file |
 //! | `tree.rs` | the functions of a tree |
 //! | `channel.rs` | the functions of a channel |

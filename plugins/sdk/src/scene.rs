@@ -1,4 +1,4 @@
-//! A view's context, made from what vistafs tells.
+//! A view's context, made from the facts of vistafs.
 //!
 //! Host, hierarchies and containers are the plugin's own, made by the same code as vistafs's: from the
 //! directories that vistafs has open, so both look at the same ones. A container is remembered as long as
@@ -141,7 +141,7 @@ fn io(path: impl AsRef<Path>, source: std::io::Error) -> ViewError {
     HostError::Io { path, source }.into()
 }
 
-/// What the plugin remembers of one container.
+/// The plugin's state of one container.
 #[derive(Default)]
 struct Known {
     // With the number of moves that it was made after.
