@@ -47,7 +47,11 @@ pub(crate) fn answer(
             code(errno)
         }
         Err(_) => {
-            explain(host, context, "it has panicked (see its log lines for the place)");
+            explain(
+                host,
+                context,
+                "it has panicked (see its log lines for the place)",
+            );
             code(Errno::IO)
         }
     }
