@@ -51,7 +51,7 @@ impl View for Swaps {
             ..MemoryWanted::LIMIT
         };
         let Some(figures) = cx.memory(wanted)? else {
-            // No memory controller: the container has what the host has.
+            // No memory controller: the container has the host's values.
             out.extend_from_slice(&text);
             return Ok(());
         };
@@ -68,7 +68,7 @@ impl View for Swaps {
                 name: b"none",
                 kind: b"virtual",
                 size,
-                // Cut as in meminfo, where what is free is shown.
+                // Rounded as in meminfo, which shows the free amount.
                 used: size - swap.free() / 1024,
                 priority: 0,
             };

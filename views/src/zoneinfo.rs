@@ -1,4 +1,4 @@
-//! `/proc/zoneinfo`: the host's zones of memory, with nothing of what others have in them.
+//! `/proc/zoneinfo`: the host's memory zones, without the usage of other containers.
 //!
 //! ```text
 //! $ grep -A4 'zone *DMA32' /proc/zoneinfo
@@ -50,7 +50,7 @@ impl View for Zoneinfo {
         let counts = if cx.memory(MemoryWanted::LIMIT)?.is_some() {
             Counts::Zero
         } else {
-            // No memory controller: the container has what the host has.
+            // No memory controller: the container has the host's values.
             Counts::Kept
         };
         zoneinfo::filter(&host, &visible, cx.numbering(), counts, out)

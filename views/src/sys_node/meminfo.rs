@@ -9,8 +9,8 @@
 //! - `MemUsed` = `MemTotal` - `MemFree`;
 //! - statistics: memory.numa_stat.
 //!
-//! Huge pages of the default size are shared out alike. Without a memory controller all of it is the
-//! host's.
+//! Huge pages of the default size are shared out in the same way. Without a memory controller the
+//! host's values are shown.
 
 use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryWanted, NodeMemory};
 use vistafs_text::number::push_u64;
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(unlimited, [(12 * GIB, 12 * GIB), (4 * GIB, 4 * GIB)]);
     }
 
-    /// A node may hold more than its share; what that takes from the others is not free there.
+    /// A node may use more than its share; the excess reduces the free memory of the other nodes.
     #[test]
     fn no_more_is_free_than_in_the_container() {
         let four = figures(Limit::Value(4 * GIB), 3 * GIB);

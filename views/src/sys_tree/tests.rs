@@ -10,7 +10,7 @@ use vistafs_view::{Asker, Policy, look_up};
 
 use super::*;
 
-/// A tree without texts of its own.
+/// A tree that renders no files.
 #[derive(Debug)]
 struct Plain;
 
@@ -247,7 +247,7 @@ fn what_is_held_of_a_hidden_cpu_is_stale() {
     for (index, outcome) in held().into_iter().enumerate() {
         match index {
             2 => assert_eq!(answer(outcome), Errno::NOENT, "a name"),
-            // Nothing is asked of the host before there is something to read.
+            // The host is not accessed before the first read.
             3 => assert!(outcome.is_ok()),
             _ => assert_eq!(answer(outcome), Errno::STALE, "{index}"),
         }
