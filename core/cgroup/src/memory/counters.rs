@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn found_by_the_name_that_was_told() {
+    fn counters_are_found_by_their_mapped_name() {
         let name = |key: &'static [u8]| key.strip_prefix(b"total_");
         let text = b"total_pgfault 5\npgfault 4\ntotal_b 2\ntotal_a 1\n";
         let counters = MemoryCounters::parse(text, 7, name).unwrap();

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_has_no_length_is_none() {
+    fn truncated_attributes_are_ignored() {
         let text = attributes(&[(1, b"one"), (2, b"two")]);
         for end in 0..text.len() - 1 {
             assert_eq!(attribute(&text[..end], 2), None);
