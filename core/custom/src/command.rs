@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_than_so_many_run_at_once() {
+    fn at_most_the_maximum_run_at_once() {
         let soon = || Instant::now() + Duration::from_millis(20);
         let mut turns: Vec<_> = (0..MOST).map_while(|_| Turn::take(soon())).collect();
         assert_eq!(turns.len(), MOST);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_forgotten() {
+    fn expired_output_is_dropped() {
         let spec = CommandSpec {
             argv: vec!["/bin/true".into()],
             user: "nobody".into(),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_in_the_cgroups_of_a_dead_one_is_another() {
+    fn a_new_container_in_reused_cgroups_gets_its_own_output() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("c/one")).unwrap();
         let mounts = b"30 1 0:30 / /c rw - cgroup2 cgroup2 rw\n";
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_is_told() {
+    fn a_file_that_is_not_executable_is_reported() {
         for (program, expected) in [
             ("/no/such/program", "No such file"),
             ("/etc/passwd", "is not an executable file"),

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_served_is_refused() {
+    fn invalid_files_are_refused() {
         for (name, path, mode, key) in [
             (None, "", 0o444, "path"),
             (None, "proc", 0o444, "path"),

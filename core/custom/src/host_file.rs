@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_opened() {
+    fn other_file_types_are_not_opened() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("p");
         rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_prints_is_what_is_shown() {
+    fn the_output_is_shown() {
         assert_eq!(printed("echo a; echo b >&2").unwrap(), "a\n");
         assert_eq!(printed(":").unwrap(), "");
         assert_eq!(printed("echo \"$VISTAFS_X$HOME\"").unwrap(), "y\n");
@@ -208,7 +208,7 @@ mod tests {
     /// The command inherits neither vistafs's signal mask, which blocks SIGTERM, nor its
     /// descriptors.
     #[test]
-    fn it_can_be_ended_and_has_no_descriptor_of_ours() {
+    fn the_command_inherits_no_signal_mask_and_no_descriptor() {
         use rustix::io::{FdFlags, fcntl_setfd};
         use std::os::fd::AsRawFd;
         nix::sys::signal::SigSet::all().thread_block().unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_fails_is_told_in_a_line() {
+    fn a_failure_is_reported_in_one_line() {
         let why = printed("echo one; printf 'no\\tway\\nat all\\n' >&2; exit 3").unwrap_err();
         assert_eq!(why, "exit status: 3: no\\tway");
         assert!(printed("kill -9 $$").unwrap_err().contains("signal: 9"));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_prints_too_much_is_ended() {
+    fn a_command_that_prints_too_much_is_killed() {
         assert_eq!(
             printed("exec cat /dev/zero").unwrap_err(),
             "prints more than 100000 bytes"
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_never_ends_is_ended_with_all_that_it_has_started() {
+    fn a_timeout_kills_the_process_group() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
         let began = Instant::now();
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_leaves_somebody_behind_is_not_waited_for() {
+    fn surviving_descendants_are_not_waited_for() {
         let began = Instant::now();
         assert_eq!(printed("sleep 100 & echo a").unwrap(), "a\n");
         assert!(began.elapsed() < Duration::from_secs(10));

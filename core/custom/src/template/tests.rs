@@ -28,7 +28,7 @@ fn values_filters_and_quotes_are_understood() {
 }
 
 #[test]
-fn mistakes_are_told_with_line_and_remedy() {
+fn errors_name_line_and_hint() {
     for (text, line, expected) in [
         (
             "a\n{{ memory.limt }}",
@@ -76,7 +76,7 @@ proptest! {
 
     /// Every text can be written by quoting it.
     #[test]
-    fn what_is_quoted_stays(text in "[^\"]{1,40}") {
+    fn quoted_text_is_copied(text in "[^\"]{1,40}") {
         let template = Template::parse(&format!("{{{{ \"{text}\" }}}}")).unwrap();
         prop_assert_eq!(template.pieces, vec![Piece::Text(text)]);
     }
