@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_wake_leaves_it_to_the_next() {
+    fn a_worker_without_a_hook_leaves_the_word_set() {
         let (supervisor, worker, woken) = both();
         let before = Handover::adopt(
             std::os::fd::AsFd::as_fd(&*supervisor)
@@ -140,7 +140,7 @@ mod tests {
 
     /// Each request stays in flight until it is seen: a missed wake-up would block forever.
     #[test]
-    fn no_request_is_begun_unseen() {
+    fn no_request_starts_unseen() {
         let (supervisor, worker, woken) = both();
         let rounds = 20_000;
         let (begun, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));

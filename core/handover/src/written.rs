@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_looks_for_nothing_takes_no_memory() {
+    fn an_unneeded_search_allocates_no_page() {
         use std::os::fd::AsFd;
         let handover = Handover::create().unwrap();
         let blocks = || rustix::fs::fstat(handover.as_fd()).unwrap().st_blocks;

@@ -382,7 +382,7 @@ proptest! {
 
     /// Another, possibly corrupted, process wrote the memory.
     #[test]
-    fn whatever_is_in_it_breaks_nothing(
+    fn corrupted_memory_causes_no_panic(
         words in prop::collection::vec(prop_oneof![Just(0), 1..4_u64, (5..9_u64).prop_map(|n| n << 32 | 2), any::<u64>()], 1..300),
         key in 0..4_u64,
     ) {

@@ -41,7 +41,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_half_written_leaves_the_record_before() {
+fn an_incomplete_record_is_skipped() {
     let handover = Handover::with_records(1024).unwrap();
     let words_of = || {
         let container = handover.container(key(1), false).unwrap();
@@ -69,7 +69,7 @@ fn what_is_half_written_leaves_the_record_before() {
 }
 
 #[test]
-fn room_is_bounded_and_given_up() {
+fn the_number_of_records_is_bounded() {
     let handover = Handover::with_records(1024).unwrap();
     assert!(!handover.save(key(1), "a", &[0; 1025]));
     for record in 0..RECORDS {
