@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_a_descriptor_tells() {
+    fn descriptor_numbers_show_the_usage() {
         let low = std::fs::File::open("/dev/null").unwrap();
         assert!(!are_scarce(&low));
         let most = getrlimit(Resource::Nofile).current.unwrap();

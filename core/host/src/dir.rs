@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_told_of_and_not_followed() {
+    fn links_are_reported_and_not_followed() {
         let tmp = tempfile::tempdir().unwrap();
         std::fs::write(tmp.path().join("file"), "text\n").unwrap();
         std::fs::create_dir(tmp.path().join("sub")).unwrap();

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_that_has_ended_tells_nothing() {
+    fn an_ended_task_has_no_namespaces() {
         let host = Host::running(Duration::ZERO).unwrap();
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let task = HeldTask::hold(&host, child.id()).unwrap();
