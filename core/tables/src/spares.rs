@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_is_taken_up_to_the_most() {
+    fn stored_allocations_are_reused_up_to_the_maximum() {
         let spares = Spares::new(2);
         assert_eq!(spares.take(), None);
         spares.give(0);

@@ -18,7 +18,7 @@ fn blocks_follow_each_other() {
 }
 
 #[test]
-fn a_number_is_of_one_thing_alone() {
+fn numbers_are_not_reused() {
     let slots = Slots::new(u32::MAX - 3);
     let first = slots.open(Arc::new(1)).unwrap();
     assert_eq!(slots.close(first).as_deref(), Some(&1));
