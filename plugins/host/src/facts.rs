@@ -95,7 +95,7 @@ pub(crate) unsafe extern "C" fn container(
     })
 }
 
-/// A number for a container's mark, the same in every process and version.
+/// ID of a container's mark, the same in every process and version.
 fn id(mark: &[u8]) -> u64 {
     use std::hash::Hasher;
     let mut hasher = siphasher::sip::SipHasher13::new_with_keys(0x7669_7374_6166_7300, 1);

@@ -1,6 +1,6 @@
-//! The functions that vistafs gives plugins.
+//! The functions that vistafs offers to plugins.
 //!
-//! They are called by code of C, so nothing may unwind out of them.
+//! C code calls them, so they must not unwind.
 
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +44,7 @@ pub(crate) fn host(loaded: &'static Loaded) -> abi::Host {
     }
 }
 
-/// The answer of a function, in the way of C.
+/// Converts a result to a C answer.
 pub(crate) fn answer(work: impl FnOnce() -> Result<i32, Errno>) -> i32 {
     let done = catch_unwind(AssertUnwindSafe(work));
     // The panic hook logs it.
@@ -59,7 +59,7 @@ pub(crate) fn answer(work: impl FnOnce() -> Result<i32, Errno>) -> i32 {
 /// Reads a text of a plugin.
 ///
 /// # Safety
-/// The text is there as long as the call.
+/// The text outlives the call.
 pub(crate) unsafe fn told<'t>(text: abi::Str) -> Result<&'t [u8], Errno> {
     // SAFETY: what the caller promises.
     unsafe { bytes(text, LONGEST, "") }.map_err(|_| Errno::INVAL)
@@ -67,7 +67,7 @@ pub(crate) unsafe fn told<'t>(text: abi::Str) -> Result<&'t [u8], Errno> {
 
 unsafe extern "C" fn log(loaded: *const abi::Loaded, level: u32, line: abi::Str) {
     answer(|| {
-        // SAFETY: plugins promise that it is what they were given, which is never freed.
+        // SAFETY: plugins guarantee to pass the pointer that they received, which is never freed.
         let loaded = unsafe { loaded.cast::<Loaded>().as_ref() }.ok_or(Errno::FAULT)?;
         // SAFETY: plugins promise it.
         loaded.log(level, unsafe { told(line) }?);
@@ -81,7 +81,8 @@ unsafe extern "C" fn option(
     value: *mut abi::OptionValue,
 ) -> i32 {
     answer(|| {
-        // SAFETY: plugins promise that it is what their `make` was given, which still runs.
+        // SAFETY: plugins guarantee to pass the pointer that their `make` received, which still
+        // runs.
         let options = unsafe { settings.cast::<Options>().as_ref() }.ok_or(Errno::FAULT)?;
         // SAFETY: plugins promise it.
         let name = std::str::from_utf8(unsafe { told(name) }?).map_err(|_| Errno::INVAL)?;

@@ -32,7 +32,7 @@ impl Drop for Kept {
         if let Some(free) = self.free {
             // Dropping a container does not wait for a plugin.
             without_waiting(move || {
-                // SAFETY: the plugin has given both together, for this; it is called once.
+                // SAFETY: the plugin passed both together, for this call; it is the only one.
                 unsafe { free(data.get()) };
             });
         }
@@ -53,7 +53,7 @@ pub(crate) unsafe extern "C" fn remember(
         let slot = Arc::clone(memory.lock().entry(scene.loaded.number).or_default());
         let mut kept = slot.0.lock();
         let kept = kept.get_or_insert_with(|| Kept {
-            // SAFETY: the plugin has given it for this.
+            // SAFETY: the plugin passed the function for this call.
             data: Data::new(unsafe { make() }),
             free,
         });

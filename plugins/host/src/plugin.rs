@@ -1,4 +1,4 @@
-//! A plugin that is loaded, and its log.
+//! A loaded plugin, and its log.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use vistafs_plugin_abi as abi;
 
-/// A plugin that is loaded; never freed.
+/// A loaded plugin; never freed.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) file: PathBuf,
@@ -18,7 +18,7 @@ pub(crate) struct Loaded {
 /// Lines logged within [`WHILE`]: lines that callers can cause must not fill the log.
 const MOST_LINES: u32 = 50;
 const WHILE: Duration = Duration::from_secs(60);
-/// Longer than any line should be.
+/// Longer than any reasonable line.
 const LONGEST: usize = 1000;
 
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Loaded {
         }
     }
 
-    /// How many lines there were before.
+    /// Number of lines before this one.
     fn counted(&self) -> u32 {
         let mut lines = self.lines.lock();
         if lines.since.elapsed() >= WHILE {

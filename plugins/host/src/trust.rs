@@ -1,7 +1,7 @@
-//! Whose a file is, and who may write to it.
+//! Checks the owner of a file and write access to it.
 //!
-//! The directory is opened once, the file once below it: what is looked at is what will be loaded,
-//! whatever happens to the names meanwhile.
+//! The directory is opened once, the file once below it: the checked file is the loaded one, even
+//! if names change meanwhile.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -14,10 +14,10 @@ use rustix::io::Errno;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner(pub(crate) u32);
 
-/// Opens a directory that plugins may be loaded from. `None`: it is not there.
+/// Opens a plugin directory. `None`: it does not exist.
 ///
 /// # Errors
-/// In words.
+/// An explanation.
 pub(crate) fn directory(path: &Path, owner: Owner) -> Result<Option<OwnedFd>, String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = match openat(CWD, path, flags, Mode::empty()) {
@@ -30,13 +30,13 @@ pub(crate) fn directory(path: &Path, owner: Owner) -> Result<Option<OwnedFd>, St
     Ok(Some(opened))
 }
 
-/// Opens a file that may be loaded, below a directory that may.
+/// Opens a plugin file below a checked directory.
 ///
 /// # Errors
-/// In words.
+/// An explanation.
 pub(crate) fn file(directory: &OwnedFd, name: &OsStr, owner: Owner) -> Result<OwnedFd, String> {
-    // A link of root's may lead anywhere, to a target that is judged as if it were here; other file types must not
-    // be waited for.
+    // A symbolic link of root may point anywhere; its target is checked like a file here. Opening
+    // other file types must not block.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = openat(directory, name, flags, Mode::empty()).map_err(|e| e.to_string())?;
     let stat = fstat(&opened).map_err(|errno| errno.to_string())?;
@@ -80,7 +80,7 @@ impl Owner {
             ));
         }
         let mode = Mode::from_raw_mode(stat.st_mode);
-        // In a sticky one others cannot rename what is not theirs.
+        // In a sticky directory users cannot rename the files of other users.
         if mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX) {
             return Err(format!(
                 "others than root may write to {what}, and put another in its place: chmod go-w"
