@@ -512,7 +512,10 @@ impl TreeView for CgroupTree {
             gid: change.gid.unwrap_or(owner.gid),
         };
         let is_above = matches!(found.standing, Standing::Above { .. });
-        if is_above || found.is_reserved_for_creator(&credentials, &stat) || !credentials.has_id(wanted) {
+        if is_above
+            || found.is_reserved_for_creator(&credentials, &stat)
+            || !credentials.has_id(wanted)
+        {
             return Err(NOT_PERMITTED);
         }
         let name = found.file.as_deref().unwrap_or(OsStr::new(ITSELF));
