@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_roots_or_no_file_is_refused() {
+    fn other_owners_and_file_types_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.so"), "").unwrap();
         std::fs::create_dir(dir.path().join("b.so")).unwrap();
@@ -184,8 +184,8 @@ mod tests {
         let held = directory(dir.path(), us()).unwrap().unwrap();
         for (name, expected) in [
             ("a.so", None),
-            ("b.so", Some("no file")),
-            ("c.so", Some("no file")),
+            ("b.so", Some("not a regular file")),
+            ("c.so", Some("not a regular file")),
             ("d.so", None),
             ("e.so", Some("No such file")),
             ("f.so", Some("No such file")),
