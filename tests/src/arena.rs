@@ -22,19 +22,19 @@ const TURN: &str = "vistafs-isolation.lock";
 
 /// How much longer than without the attack the slowest read may take.
 const TIMES: u32 = 20;
-/// What the attacked mount may add to a read, on a machine that is not emulated.
+/// Maximum delay that the attacked mount may add to a read, on a machine that is not emulated.
 const LONGEST: Duration = Duration::from_millis(250);
 /// Rounds before and during the attack. In one of them the machine itself may have disturbed the victim.
 const ROUNDS: usize = 3;
 /// How long the attacker's memory, descriptors and threads in the worker may stay after its end.
 const GIVEN_BACK: Duration = Duration::from_secs(60);
-/// What the worker's memory may grow by for one attacker, KiB.
+/// Maximum growth of the worker's memory for one attacker, KiB.
 const MEMORY_KIB: u64 = 48 << 10;
 /// How many descriptors and threads the worker may hold for one attacker: three for each of 256 pairs of
 /// namespaces, and the kernel's files of its cgroups.
 const DESCRIPTORS: u64 = 1024;
 const THREADS: u64 = 16;
-/// What may be left of it: buffers of threads, kernel files of the victim, a host file that is kept.
+/// Remaining growth: buffers of threads, kernel files of the victim, a cached host file.
 const LEFT_KIB: u64 = 8 << 10;
 const LEFT_DESCRIPTORS: u64 = 48;
 /// CPU weight of an attacker: a tenth of what its victim has. So the scheduler of the kernel is not what the
@@ -53,7 +53,7 @@ pub fn scaled(native: usize) -> usize {
     if guest() { native / 10 } else { native }
 }
 
-/// What the worker uses.
+/// Resources of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
     memory_kib: u64,
@@ -86,12 +86,12 @@ impl Used {
     }
 }
 
-/// What came of one attack.
+/// Result of one attack.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What the victim felt, round by round.
+    /// The victim's delays, round by round.
     pub rounds: Vec<Felt>,
-    /// What is against the rule.
+    /// Violations of the rule.
     pub faults: Vec<String>,
 }
 
@@ -230,7 +230,7 @@ impl Arena {
         );
     }
 
-    /// What the victim feels in some rounds beside an attack, which ends then, and what is against the rule.
+    /// The victim's delays in some rounds beside an attack, which then ends, and the violations of the rule.
     #[must_use]
     pub fn beside(&mut self, attack: Vec<Running>, count: usize) -> Outcome {
         let mut attack = Some(attack);
@@ -276,8 +276,8 @@ impl Arena {
         Outcome { rounds, faults }
     }
 
-    /// How many containers attack at the same time: each has a budget of its own. What is given back is looked
-    /// at only where it is one.
+    /// Number of containers that attack at the same time, each with its own budget. The release of resources is
+    /// checked only for a single attacker.
     pub fn expect_attackers(&mut self, attackers: usize) {
         self.attackers = attackers;
     }

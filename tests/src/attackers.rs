@@ -52,7 +52,7 @@ fn in_threads(count: &str, attack: impl Fn(usize, &Barrier) + Sync) {
         ready.wait();
         report("ready");
     });
-    // What they hold is held until the test ends the process.
+    // They keep their resources until the test ends the process.
     std::thread::park();
 }
 
@@ -125,9 +125,9 @@ fn lease_all(args: &[String], _: &Receiver<String>) {
     report(&format!("tried {tried}"));
 }
 
-/// `THREADS COUNT PROCESSES PATH`: leaves the cgroup namespace and opens a file, again and again, beside so many
-/// idle processes. With a COUNT other than 0 each thread does so COUNT times before the attack counts as ready,
-/// and no more.
+/// `THREADS COUNT PROCESSES PATH`: leaves the cgroup namespace and opens a file in a loop, beside `PROCESSES`
+/// idle processes. With a COUNT other than 0 each thread does so exactly COUNT times before the attack counts
+/// as ready.
 fn namespaces(args: &[String], _: &Receiver<String>) {
     let [threads, count, processes, path] = args else {
         panic!("{args:?}");

@@ -142,7 +142,7 @@ impl TestCgroup {
         (0..count).for_each(|number| make(&counted.join(format!("g{number}"))));
     }
 
-    /// Makes a cgroup at that depth, each below the one before and named `d`, in the hierarchy of the cpu
+    /// Makes a cgroup at that depth, each below the previous one and named `d`, in the hierarchy of the cpu
     /// controller.
     pub fn deepen(&self, levels: usize) {
         let mut directory = self.directory("cpu");

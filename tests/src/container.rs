@@ -72,7 +72,7 @@ impl<'a> TestContainer<'a> {
         command
     }
 
-    /// What a script prints in it.
+    /// Output of a script in it.
     #[must_use]
     #[track_caller]
     pub fn run(&self, script: &str) -> String {

@@ -1,4 +1,4 @@
-//! What the integration tests share: a served mount, cgroups and containers on any layout.
+//! Helpers of the integration tests: a served mount, cgroups and containers on any layout.
 //!
 //! | file | owns |
 //! |---|---|

@@ -14,7 +14,7 @@ fn built(name: &str) -> PathBuf {
     std::env::current_exe().unwrap().with_file_name(file)
 }
 
-/// What the plugin `odd` does while it is loaded.
+/// Behaviour of the plugin `odd` while it is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as the plugin itself has it")]
 pub enum Odd {

@@ -34,7 +34,7 @@ pub fn set_lease(file: &File, lease: Lease) -> Result<()> {
     checked(result as isize).map(drop)
 }
 
-/// What sendfile(2) returns for the first page of a file.
+/// Bytes that sendfile(2) returns for the first page of a file.
 ///
 /// # Errors
 /// As sendfile(2).
@@ -45,7 +45,7 @@ pub fn by_sendfile(file: &File) -> Result<Vec<u8>> {
     drain(&reader, sent)
 }
 
-/// What splice(2) returns for the first page of a file.
+/// Bytes that splice(2) returns for the first page of a file.
 ///
 /// # Errors
 /// As splice(2).
@@ -66,7 +66,7 @@ pub fn by_splice(file: &File) -> Result<Vec<u8>> {
     drain(&reader, checked(moved)?.unsigned_abs())
 }
 
-/// What a shared or private mapping shows of the first page of a file.
+/// Bytes in a shared or private mapping of the first page of a file.
 ///
 /// # Errors
 /// As mmap(2). `EFAULT`: the page is beyond the end of the file.

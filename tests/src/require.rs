@@ -62,7 +62,7 @@ pub fn resends() -> bool {
     (number(), number()) >= (6, 9)
 }
 
-/// So many rounds of a long test, or a tenth of them on an emulated processor.
+/// Number of rounds of a long test; a tenth on an emulated processor.
 #[must_use]
 pub fn rounds(native: u32) -> u32 {
     if guest() { native / 10 } else { native }

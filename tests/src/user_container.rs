@@ -43,7 +43,7 @@ pub fn spawn(mounted: &Mounted, cgroup: &TestCgroup, script: &str) -> Child {
     child
 }
 
-/// What a script prints in one.
+/// Output of a script in one.
 #[must_use]
 #[track_caller]
 pub fn run(mounted: &Mounted, cgroup: &TestCgroup, script: &str) -> String {

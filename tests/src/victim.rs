@@ -1,8 +1,8 @@
 //! A container that only reads, and how long each of its reads takes beside an attack.
 //!
 //! Two threads of it do the same at the same time: one on the mount that is attacked, one on a second vistafs
-//! mount that is not. What the machine does to the victim (a busy CPU, a stolen one) is in both; what the
-//! attacked vistafs does is only in the first.
+//! mount that is not. Delays by the machine (a busy CPU, a stolen one) affect both; the
+//! delay of the attacked vistafs only affects the first.
 
 use std::fmt;
 use std::fs::File;
@@ -29,7 +29,7 @@ for side in attacked control; do
 done
 ";
 
-/// What the victim found on one mount.
+/// The victim's measurements on one mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Side {
     /// The slowest open, read and close of one file.
@@ -40,7 +40,7 @@ pub struct Side {
     pub error: Option<String>,
 }
 
-/// What the victim found in one round.
+/// The victim's measurements in one round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Felt {
     /// On the mount that is attacked.
@@ -130,7 +130,7 @@ fn sample(paths: &[PathBuf], end: Instant) -> Side {
     side
 }
 
-/// Opens, reads and closes a file. If the path ends with `?`: looks up a name that nobody has looked up. If it
+/// Opens, reads and closes a file. If the path ends with `?`: looks up a new name. If it
 /// ends with `!`: opens the file for writing, too; whether it may is not asked, but how long the answer takes.
 fn access(path: &Path, count: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
     let text = path.to_str().unwrap();
@@ -180,7 +180,7 @@ impl Victim {
         self.running.send(&length.as_millis().to_string());
     }
 
-    /// What was found in the round. `None`: a read takes longer than that.
+    /// Measurements of the round. `None`: a read takes longer than that.
     #[must_use]
     #[track_caller]
     pub fn felt_within(&mut self, most: Duration) -> Option<Felt> {

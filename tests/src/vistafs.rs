@@ -39,13 +39,13 @@ pub fn vistafs(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The section of a configuration that has containers' own files served from the page cache for so long.
+/// The configuration section with this TTL of containers' own files in the page cache.
 #[must_use]
 pub fn page_cache(ttl_ms: u32) -> String {
     format!("[page_cache]\nttl_ms = {ttl_ms}\n")
 }
 
-/// What a command printed, if it succeeded.
+/// Output of a successful command.
 #[must_use]
 #[track_caller]
 pub fn printed(output: &Output) -> String {
@@ -68,7 +68,7 @@ pub fn copy_program(from: &Path, to: &Path) {
     assert!(status.success(), "cp {} {}", from.display(), to.display());
 }
 
-/// What statfs(2) says of a FUSE file system (linux/magic.h).
+/// statfs(2) type of a FUSE file system (linux/magic.h).
 const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
 
 /// A served mount; unmounted and waited for at drop.
@@ -86,7 +86,7 @@ pub struct Mounted {
 pub struct MountOptions {
     /// Text of the configuration file.
     pub config: String,
-    /// What to start instead of the program itself, with the program as the next argument.
+    /// Command to start instead of the program, with the program as its next argument.
     pub wrapper: Vec<String>,
     /// Another program than [`binary`].
     pub binary: Option<PathBuf>,
@@ -148,7 +148,7 @@ impl Mounted {
     pub fn start(&mut self, options: &MountOptions) {
         self.child = Some(self.command(options).spawn().unwrap());
         self.is_wrapped = !options.wrapper.is_empty();
-        // Before that, a plugin that ends its worker makes it start anew.
+        // Before that, a plugin that ends its worker causes a restart.
         wait_for(Duration::from_secs(120), "the mount answers", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("vistafs has ended: {status}: {}", self.messages());
@@ -249,7 +249,7 @@ impl Mounted {
     #[must_use]
     pub fn supervisor(&self) -> u32 {
         let child = self.child.as_ref().unwrap().id();
-        // Not by its name alone: one that was just executed anew has another for an instant.
+        // Not by its name alone: a process that was just executed again has another for an instant.
         let comm = std::fs::read_to_string(format!("/proc/{child}/comm")).unwrap();
         if !self.is_wrapped || comm.trim_end() == "vistafs" {
             return child;
@@ -314,7 +314,7 @@ impl Mounted {
         said
     }
 
-    /// What the server has written so far.
+    /// Output of the server so far.
     fn messages(&mut self) -> String {
         let mut text = vec![0; 64 << 10];
         let Some(stderr) = self.child.as_ref().and_then(|c| c.stderr.as_ref()) else {
@@ -363,7 +363,7 @@ pub fn descriptors(pid: u32) -> usize {
         .count()
 }
 
-/// What each thread of a process is doing, by the kernel's letters (proc_pid_stat(5)). Those that end
+/// State of each thread of a process, by the kernel's letters (proc_pid_stat(5)). Those that end
 /// meanwhile are left out; a process that has ended has none.
 #[must_use]
 pub fn thread_states(pid: u32) -> Vec<char> {

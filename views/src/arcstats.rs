@@ -5,9 +5,9 @@
 //! size                            4    0
 //! ```
 //!
-//! ZFS keeps one cache (ARC) for all of the host. htop, btop and netdata take its size off the memory that
-//! is in use; taken off a container's, that gives 0 or less than nothing. So every value is zero; names
-//! and types are the host's. Served where the host has the file.
+//! ZFS has one cache (ARC) for the whole host. htop, btop and netdata subtract its size from the
+//! memory in use; subtracted from a container's usage, that gives 0 or less. So every value is
+//! zero; names and types are the host's. Served where the host has the file.
 
 use std::sync::Arc;
 

@@ -9,18 +9,18 @@
 //! /sys/fs/cgroup/freezer/lxc/c1/job
 //! ```
 //!
-//! - a container sees the way from the top to its own cgroup, one step in each directory and no files,
-//!   and from there on all that the kernel has; a hierarchy in which it has no cgroup of its own is
-//!   not there for it. Callers on the host see what the host has;
-//! - what is read and written is the kernel's, with the kernel's errors. Numbers of tasks are the
-//!   caller's (`cgroup/tasks.rs`);
-//! - who may do what, the kernel judges, by the caller's ids and by the capabilities that he has over
-//!   that node (`vistafs_host::Credentials`). Beyond that, for a container:
-//!   - its own cgroup belongs to who made it. Limits there can be written, and mode and owner changed,
-//!     only where that one has given the file to an id of the container's that is not root on the
-//!     host ([`Role`]);
-//!   - a task can be moved only from within the container's part to within it;
-//! - `cgroup.event_control` of v1 takes numbers of descriptors, which would be vistafs's: EPERM.
+//! - a container sees the path from the top to its own cgroup, with one entry in each directory and
+//!   no files, and below it everything that the kernel has; a hierarchy in which it has no cgroup
+//!   of its own is hidden. Callers on the host see the host's tree;
+//! - reads and writes go to the kernel's files, with the kernel's errors. Task IDs are the caller's
+//!   (`cgroup/tasks.rs`);
+//! - the kernel decides about access, by the caller's ids and its capabilities over that node
+//!   (`vistafs_host::Credentials`). In addition, for a container: its own cgroup belongs to its
+//!   creator. Limits can be written, and mode and owner changed, only on a file whose owner is an
+//!   id of the container's that is not root on the host ([`Role`]). A task can be moved only within
+//!   the container's subtree;
+//! - `cgroup.event_control` of v1 takes descriptor numbers, which would refer to vistafs's
+//!   descriptors: EPERM.
 //!
 //! `Documentation/admin-guide/cgroup-v1/cgroups.rst`, `Documentation/admin-guide/cgroup-v2.rst`.
 
@@ -60,7 +60,7 @@ inventory::submit! {
 #[derive(Debug, Default)]
 struct CgroupTree {
     numbers: Numbers,
-    // Of callers on the host.
+    // For callers on the host.
     open: Arc<OpenFiles>,
 }
 
@@ -81,7 +81,7 @@ const NO_ENTRY: ViewError = ViewError::Answer(Errno::NOENT);
 const NOT_PERMITTED: ViewError = ViewError::Answer(Errno::PERM);
 const ITSELF: &str = ".";
 
-/// What a node answers whose cgroup the kernel no longer has.
+/// Errno of a node whose cgroup was removed.
 fn gone(errno: Errno) -> ViewError {
     match errno {
         Errno::NOENT | Errno::NODEV => STALE,
@@ -89,7 +89,7 @@ fn gone(errno: Errno) -> ViewError {
     }
 }
 
-/// What an open file answers whose cgroup the kernel no longer has.
+/// Errno of an open file whose cgroup was removed.
 fn no_device(errno: Errno) -> ViewError {
     match errno {
         Errno::NOENT => ViewError::Answer(Errno::NODEV),
@@ -97,7 +97,7 @@ fn no_device(errno: Errno) -> ViewError {
     }
 }
 
-/// What came of acting as the caller: the kernel's answer to that, or to taking on his credentials.
+/// Result of acting as the caller: the kernel's errno for the action, or for assuming its credentials.
 fn judged<T>(outcome: Result<Result<T, Errno>, Errno>) -> Result<T, ViewError> {
     outcome.and_then(|answer| answer).map_err(ViewError::Answer)
 }
@@ -109,8 +109,8 @@ fn owner(stat: &FileStat) -> Owner {
     }
 }
 
-/// What the directory of a hierarchy is called: as systemd calls it below /sys/fs/cgroup, where that
-/// is no other's name.
+/// Name of a hierarchy's directory: systemd's name below /sys/fs/cgroup, unless another hierarchy
+/// has that name.
 fn shown_name<'h>(hierarchies: &Hierarchies, hierarchy: &'h Hierarchy) -> &'h str {
     let full = hierarchy.name();
     match full.strip_prefix("name=") {
@@ -175,7 +175,7 @@ impl CgroupTree {
         found.zip(name).ok_or(ViewError::Answer(Errno::ISDIR))
     }
 
-    /// The directory of a node in which something is to be changed.
+    /// The directory of a node, to change an entry of it.
     fn find_changeable(&self, request: &Request<'_>, node: NodeId) -> Result<Found, ViewError> {
         let found = self.find(request, node)?.ok_or(NOT_PERMITTED)?;
         match found.standing {
@@ -196,7 +196,7 @@ impl CgroupTree {
         ))
     }
 
-    /// What is at `name` in a directory of the kernel's; with `.` that one itself.
+    /// The entry `name` of a kernel directory; `.` is the directory itself.
     fn attributes_in(
         &self,
         request: &Request<'_>,
@@ -239,8 +239,8 @@ impl Found {
         self.directory.stat(Path::new(name)).map_err(gone)
     }
 
-    /// Whether the container's own cgroup is left as who made it wants it.
-    fn is_for_its_maker(&self, credentials: &Credentials, stat: &FileStat) -> bool {
+    /// Whether only the creator of the container's own cgroup may change this file.
+    fn is_reserved_for_creator(&self, credentials: &Credentials, stat: &FileStat) -> bool {
         let is_given = stat.uid != 0 && credentials.has_id(owner(stat));
         self.standing == Standing::Own && !is_given
     }
@@ -254,8 +254,8 @@ impl Found {
 }
 
 impl TreeView for CgroupTree {
-    /// Only what is below a container's own cgroup is its alone. Of others it is decided without a look at any
-    /// name that there is nothing to be done.
+    /// Only directories below a container's own cgroup belong to it alone. Requests on other
+    /// directories are refused without looking up any name.
     fn is_shared(&self, request: &mut Request<'_>, directory: NodeId) -> bool {
         match self.find(request, directory) {
             Ok(Some(found)) => !matches!(found.standing, Standing::Own | Standing::Below),
@@ -359,7 +359,7 @@ impl TreeView for CgroupTree {
         Ok(())
     }
 
-    /// Who may read, the kernel has judged by mode and owner, which it asks for each time.
+    /// The kernel has checked read access by mode and owner, which it requests each time.
     fn open(
         &self,
         request: &mut Request<'_>,
@@ -374,7 +374,7 @@ impl TreeView for CgroupTree {
             Role::TakesDescriptors => Err(NOT_PERMITTED),
             Role::Limit if found.standing == Standing::Own => {
                 let stat = found.directory.stat(Path::new(&name)).map_err(gone)?;
-                if found.is_for_its_maker(&request.credentials()?, &stat) {
+                if found.is_reserved_for_creator(&request.credentials()?, &stat) {
                     return Err(NOT_PERMITTED);
                 }
                 Ok(())
@@ -390,7 +390,7 @@ impl TreeView for CgroupTree {
         out: &mut Vec<u8>,
     ) -> Result<(), ViewError> {
         let (found, name) = self.find_file(request, node).map_err(|error| match error {
-            // As the kernel's own file of a cgroup that was removed.
+            // As for the kernel's file of a removed cgroup.
             ViewError::Answer(Errno::STALE) => ViewError::Answer(Errno::NODEV),
             error => error,
         })?;
@@ -406,7 +406,7 @@ impl TreeView for CgroupTree {
         tasks::push_list(request, &text, out)
     }
 
-    /// A trigger is set by whoever asks: the kernel judges by who opens the file.
+    /// The caller sets the trigger: the kernel checks the opener of the file.
     fn channel_again(
         &self,
         request: &mut Request<'_>,
@@ -477,7 +477,7 @@ impl TreeView for CgroupTree {
         judged(made)?;
         let stat = directory.stat(Path::new(name)).map_err(gone)?;
         if u32::from(stat.mode) != mode {
-            // vistafs's own umask is not the caller's, which the kernel has applied.
+            // The kernel has applied the caller's umask; vistafs's own must not apply.
             let set = credentials.act_on(owner(&stat), || directory.set_mode(name, mode));
             judged(set)?;
         }
@@ -512,7 +512,10 @@ impl TreeView for CgroupTree {
             gid: change.gid.unwrap_or(owner.gid),
         };
         let is_above = matches!(found.standing, Standing::Above { .. });
-        if is_above || found.is_for_its_maker(&credentials, &stat) || !credentials.has_id(wanted) {
+        if is_above
+            || found.is_reserved_for_creator(&credentials, &stat)
+            || !credentials.has_id(wanted)
+        {
             return Err(NOT_PERMITTED);
         }
         let name = found.file.as_deref().unwrap_or(OsStr::new(ITSELF));

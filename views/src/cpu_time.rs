@@ -1,7 +1,7 @@
 //! The container's CPU time as its visible CPUs' counters: what `proc/stat` and `proc/uptime` show.
 //!
-//! Both enter their readings into the one [`Ledger`] of the container, so that they agree. It
-//! outlives this process (`lasting.rs`).
+//! Both use the container's one [`Ledger`], so that they agree. It outlives this process
+//! (`lasting.rs`).
 
 mod lasting;
 pub(crate) mod ledger;
@@ -15,18 +15,18 @@ use vistafs_view::{Context, ViewError};
 use ledger::{Ledger, Reading};
 
 thread_local! {
-    /// Room for what the kernel counts per CPU, from one reading of a thread to the next.
+    /// Buffer for the kernel's counters per CPU, reused by a thread's readings.
     static PER_CPU: Cell<Vec<PerCpu>> = const { Cell::new(Vec::new()) };
 }
 
-/// Takes a reading and calls `show` with the counters. `None`: nobody counts the container's CPU
+/// Takes a reading and calls `show` with the counters. `None`: the kernel does not count the container's CPU
 /// time.
 pub(crate) fn read<T>(
     cx: &mut Context<'_>,
     visible: &CpuSet,
     show: impl FnOnce(&Ledger) -> T,
 ) -> Result<Option<T>, ViewError> {
-    // Before the counters: of two readings the later one then has the higher counters.
+    // Before the counters: then the later of two readings has the higher counters.
     let age = cx.age();
     let mut per_cpu = PER_CPU.take();
     let Some(usage) = cx.cpu_usage(&mut per_cpu)? else {

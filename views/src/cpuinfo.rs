@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each visible CPU's block is the host's, byte for byte, in the form of its architecture. CPUs
-//! keep the host's numbers, as sched_getaffinity(2) tells them too. proc_cpuinfo(5).
+//! keep the host's numbers, as in sched_getaffinity(2). proc_cpuinfo(5).
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The container's block I/O by device: what `proc/diskstats` and `proc/partitions` start from.
+//! The container's block I/O by device: the source of `proc/diskstats` and `proc/partitions`.
 //!
-//! The kernel's counters can go down: on v1 a cgroup that is removed takes its part out of those of
-//! its ancestors, and a container may be moved. Readers take differences, so each reading enters
-//! what has come since the last one into the container's [`Ledger`].
+//! The kernel's counters can decrease: on v1 a removed cgroup's part is subtracted from its
+//! ancestors, and a container may be moved. Programs use differences, so each reading adds the
+//! growth since the last one to the container's [`Ledger`].
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use vistafs_cgroup::DeviceIo;
 use vistafs_text::{Device, IoCounts};
 use vistafs_view::{Context, Lasting, ViewError, words};
 
-/// What has been done on the devices that the container has used.
+/// I/O of the container by device.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// The container's age at the last reading.
@@ -28,17 +28,17 @@ struct Account {
 }
 
 thread_local! {
-    /// Room for the kernel's counters, from one reading of a thread to the next.
+    /// Buffer for the kernel's counters, reused by a thread's readings.
     static DEVICES: Cell<Vec<DeviceIo>> = const { Cell::new(Vec::new()) };
 }
 
-/// Takes a reading and calls `show` with all that was done. `None`: nobody counts the container's
+/// Takes a reading and calls `show` with all I/O. `None`: the kernel does not count the container's
 /// I/O.
 pub(crate) fn read<T>(
     cx: &mut Context<'_>,
     show: impl FnOnce(&Ledger) -> T,
 ) -> Result<Option<T>, ViewError> {
-    // Before the counters: of two readings the later one then has the higher counters.
+    // Before the counters: then the later of two readings has the higher counters.
     let age = cx.age();
     let mut devices = DEVICES.take();
     if !cx.device_io(&mut devices)? {
@@ -53,13 +53,13 @@ pub(crate) fn read<T>(
 }
 
 impl Ledger {
-    /// An older reading than the last changes nothing.
+    /// A reading older than the last is ignored.
     fn enter(&mut self, age: Duration, devices: &[DeviceIo]) {
         if age < self.age {
             return;
         }
         self.age = age;
-        // A device that is gone; another may come with its numbers.
+        // A removed device; another may reuse its numbers.
         self.accounts
             .retain(|account| devices.iter().any(|now| now.device == account.device));
         for now in devices {
@@ -83,7 +83,7 @@ impl Ledger {
         }
     }
 
-    /// What was done on a device; `None`: the container has not used it.
+    /// I/O on a device; `None`: the container has not used it.
     pub(crate) fn done(&self, device: Device) -> Option<&IoCounts> {
         let account = self.accounts.iter().find(|a| a.device == device)?;
         (account.shown != IoCounts::default()).then_some(&account.shown)

@@ -1,7 +1,7 @@
 //! The built-in views, one file and one cargo feature each.
 //!
-//! A view registers itself, but only when its crate is linked: the daemon says
-//! `use vistafs_views as _;`, and [`ENABLED`] is the list that its tests compare the registry with.
+//! A view registers itself, but only when its crate is linked: the daemon has `use vistafs_views as
+//! _;`, and its tests compare the registry with the list [`ENABLED`].
 
 #[cfg(feature = "arcstats")]
 mod arcstats;

@@ -6,14 +6,14 @@
 //! ```
 //!
 //! - the first three: the number of threads in state R or D, averaged over 1, 5 and 15 minutes by
-//!   the kernel's own formula. It is taken every five seconds from the first reading on, at which
-//!   all three are the number of that moment, until nobody has read for 15 minutes (option
+//!   the kernel's formula. It is sampled every five seconds from the first reading on, which starts
+//!   all three at the current number, until there was no read for 15 minutes (option
 //!   `idle_seconds`);
-//! - threads that run or wait for a CPU, at least 1: the reader; and all threads;
-//! - the newest thread's number in its pid namespace.
+//! - threads that run or wait for a CPU, at least 1 (the reader); and all threads;
+//! - the newest thread's ID in its pid namespace.
 //!
 //! The last two are those of the last sample. A container at the root of all hierarchies cannot be
-//! told from the host: the host's file. proc_loadavg(5).
+//! distinguished from the host: the host's file. proc_loadavg(5).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl View for Loadavg {
             out.extend_from_slice(&cx.host_text("proc/loadavg")?);
             return Ok(());
         };
-        // The reader itself runs, though it waits for us.
+        // The reader itself counts as running, although it waits for vistafs.
         let runnable = load.counts.running.max(1);
         let total = load.counts.total.max(runnable);
         loadavg::push(out, &load.averages, runnable, total, load.counts.last_pid);

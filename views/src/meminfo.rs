@@ -7,16 +7,16 @@
 //! MemAvailable:     252416 kB
 //! ```
 //!
-//! Order, labels and padding are those of the running host's file; each value is replaced:
+//! Order, labels and padding are the running host's; each value is replaced:
 //!
 //! - `MemTotal` = limit: the least of the container's, its ancestors' and the host's total;
 //! - `MemFree` = limit - usage;
-//! - `MemAvailable` = `MemFree` + what can be taken back (file pages and reclaimable slab), no more
-//!   than memory.high leaves, nor than any ancestor or the host can still give;
+//! - `MemAvailable` = `MemFree` + reclaimable memory (file pages and reclaimable slab), bounded by
+//!   memory.high and by the memory left in each ancestor and on the host;
 //! - swap: see [`swap`](crate::swap);
 //! - statistics: the container's memory.stat;
 //! - sizes of address space and page sizes: the host's;
-//! - what the kernel does not keep per container: zero. A field that is new to us is zero as well,
+//! - values that the kernel does not count per container: zero. Unknown fields are zero as well,
 //!   and logged once.
 //!
 //! proc_meminfo(5), and the kernel's `Documentation/filesystems/proc.rst`.
@@ -85,12 +85,12 @@ impl View for Meminfo {
         let host = HostMemory::read(&text);
         let wanted = MemoryWanted {
             headroom: self.bounded,
-            // Where the host has none, nobody has.
+            // Without swap on the host, no container has any.
             swap: cx.shows_swap() && host.as_ref().is_ok_and(|host| host.swap_total > 0),
             ..MemoryWanted::ALL
         };
         let Some(figures) = cx.memory(wanted)? else {
-            // No memory controller: the container has what the host has.
+            // No memory controller: the container has the host's values.
             out.extend_from_slice(&text);
             return Ok(());
         };

@@ -2,8 +2,8 @@
 
 use vistafs_cgroup::MemoryStat;
 
-/// Bytes of the statistic that is labelled so; 0 where the kernel keeps none per cgroup. `None`: not
-/// known to be a statistic.
+/// Bytes of the statistic with this label; 0 where the kernel does not count it per cgroup. `None`:
+/// the label is unknown.
 pub(crate) fn statistic(key: &[u8], stat: &MemoryStat) -> Option<u64> {
     Some(match key {
         b"Cached" | b"FilePages" => stat.file,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The host's lines of the same disks as in `proc/diskstats`, byte for byte: their sizes are the
-//! hardware's. Which partitions of a disk the container has used nobody counts, so none is shown.
+//! hardware's. The kernel does not count I/O per partition and container, so no partition is shown.
 //! proc_partitions(5).
 
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl View for Partitions {
         match shown {
             Some(outcome) => outcome.map_err(|source| ViewError::Host { file: FILE, source }),
             None => {
-                // Nobody counts the container's I/O: what the host has.
+                // The kernel does not count the container's I/O: the host's list.
                 out.extend_from_slice(&text);
                 Ok(())
             }

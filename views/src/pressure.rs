@@ -6,12 +6,12 @@
 //! full avg10=0.00 avg60=0.80 avg300=0.30 total=980120
 //! ```
 //!
-//! - the text is that of the container's own v2 cgroup; where it has none, EOPNOTSUPP;
-//! - a *trigger* (`some 150000 2000000`) that is written is handed to that cgroup's file: poll(2)
-//!   wakes with POLLPRI when the container's own tasks have waited so long;
-//! - the kernel judges the text (EINVAL, EBUSY), as its file in /proc would, by what the opener of the
-//!   descriptor is capable of;
-//! - one container may have [`Share::MOST`] of these files open for triggers: ENOSPC.
+//! - the contents are those of the container's own v2 cgroup; without one, EOPNOTSUPP;
+//! - a *trigger* (`some 150000 2000000`) is written to that cgroup's file: poll(2) wakes with
+//!   POLLPRI when the container's own tasks have waited that long;
+//! - the kernel checks the trigger (EINVAL, EBUSY), as for its file in /proc, with the capabilities
+//!   of the descriptor's opener;
+//! - a container may open at most [`Share::MOST`] of these files for triggers: ENOSPC.
 //!
 //! Documentation/accounting/psi.rst.
 
@@ -27,7 +27,7 @@ use vistafs_view::{
 
 use crate::share::{Counted, Share};
 
-/// How many files one container has open for triggers.
+/// Files that one container has open for triggers.
 #[derive(Debug, Default)]
 struct Triggers(Share);
 
@@ -94,7 +94,7 @@ inventory::submit! {
 #[derive(Debug)]
 struct Pressure {
     resource: Resource,
-    // Of callers on the host.
+    // For callers on the host.
     open: Arc<Triggers>,
 }
 
@@ -121,8 +121,8 @@ impl View for Pressure {
         Ok(Some(Box::new(self.trigger(request, any_window)?)))
     }
 
-    /// The kernel has judged the trigger when it was written, by who had opened the file then; he may
-    /// have gone, and who asks now has no part in it.
+    /// The kernel checked the trigger when it was written, for the opener at that time; the current
+    /// caller is irrelevant.
     fn channel_again(
         &self,
         request: &mut Request<'_>,
@@ -153,7 +153,7 @@ impl Pressure {
     }
 }
 
-/// How the lasting bytes of a trigger begin whose setter may have any window; the text follows.
+/// Prefix of the persistent state of a trigger whose setter may use any window; the text follows.
 const ANY_WINDOW: u8 = b'*';
 const WINDOWS_FOR_ALL: u8 = b'2';
 
@@ -163,7 +163,7 @@ struct Trigger {
     file: PressureFile,
     in_proc: bool,
     any_window: bool,
-    // The text that the kernel has taken.
+    // The trigger that the kernel accepted.
     set: OnceLock<Vec<u8>>,
     _counted: Counted<Triggers>,
 }
@@ -193,7 +193,7 @@ impl Trigger {
     fn set(&self, data: &[u8]) -> Result<usize, ViewError> {
         let text = pressure::as_in_proc(data);
         if self.in_proc {
-            // What counts of it is what `text` has, up to a last byte that does not.
+            // The kernel uses the bytes of `text` up to a last byte that it ignores.
             let taken = self.file.write(data).map_err(ViewError::Answer)?;
             let _ = self.set.set(text);
             return Ok(taken);
@@ -207,7 +207,7 @@ impl Trigger {
     }
 }
 
-/// Whether a trigger is one that the kernel lets the unprivileged have.
+/// Whether the kernel accepts the trigger from unprivileged processes.
 fn is_for_all(text: &[u8]) -> bool {
     pressure::window(text).is_some_and(|us| us.is_multiple_of(2_000_000))
 }

@@ -1,23 +1,23 @@
-//! How many descriptors of vistafs one container may use up with files that it opens.
+//! Bounds the number of vistafs's descriptors that one container uses with open files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What one container has open of one kind.
+/// Open files of one kind of one container.
 #[derive(Debug, Default)]
 pub(crate) struct Share(AtomicU32);
 
 impl Share {
-    /// How many it may have open.
+    /// Maximum number of open files.
     pub(crate) const MOST: u32 = 1024;
 }
 
-/// One open file that counts, until it is dropped.
+/// One open file, counted until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Counted<T: AsRef<Share>>(Arc<T>);
 
 impl<T: AsRef<Share>> Counted<T> {
-    /// `None`: there are as many as there may be.
+    /// `None`: the maximum is reached.
     pub(crate) fn new(share: Arc<T>) -> Option<Self> {
         let one_more = |n: u32| (n < Share::MOST).then_some(n + 1);
         let count = &(*share).as_ref().0;

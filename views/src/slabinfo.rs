@@ -38,7 +38,7 @@ impl View for Slabinfo {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let text = cx.host_text(FILE)?;
         if cx.memory(MemoryWanted::LIMIT)?.is_none() {
-            // No memory controller: what the host has.
+            // No memory controller: the host's file.
             out.extend_from_slice(&text);
             return Ok(());
         }

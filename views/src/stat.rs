@@ -115,13 +115,13 @@ impl View for Stat {
 }
 
 impl Stat {
-    /// The lines that are not about CPUs.
+    /// The lines except those of CPUs.
     fn push_rest(&self, cx: &Context<'_>, host: &[u8], out: &mut Vec<u8>) -> Result<(), ViewError> {
         let counts = cx.task_counts()?;
         for line in stat::lines(host) {
             let value = match (line.key, counts) {
                 (key, _) if key.starts_with(b"cpu") => continue,
-                // The reader itself runs, though it waits for us.
+                // The reader itself counts as running, although it waits for vistafs.
                 (b"procs_running", Some(counts)) => counts.running.max(1),
                 (b"procs_blocked", Some(counts)) => counts.blocked,
                 (b"btime", _) => boot_time(cx, line.text)?,
@@ -136,7 +136,7 @@ impl Stat {
                 }
                 (b"intr" | b"ctxt" | b"processes", _) => 0,
                 (b"softirq" | b"", _) => {
-                    // Its columns stay: Prometheus's procfs refuses the file without them.
+                    // Its columns remain: Prometheus's procfs rejects the file without them.
                     stat::push_zeroed(&line, out);
                     continue;
                 }
@@ -170,7 +170,7 @@ fn label(numbering: Numbering, cpu: u32, ordinal: u32) -> stat::Label {
     })
 }
 
-/// Where nobody counts the container's CPU time, its CPUs are as busy as the host's are.
+/// Where the kernel does not count the container's CPU time, its CPUs are as busy as the host's.
 fn push_host_cpus(
     host: &[u8],
     visible: &CpuSet,

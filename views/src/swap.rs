@@ -1,9 +1,9 @@
 //! The container's swap, as `proc/meminfo` and `proc/swaps` show it alike.
 //!
-//! v2: total = min(limit, host's), used = memory.swap.current.
-//! v1: memory and swap are one pool; total = min(the pool's limit - memory's limit, host's), used = the
-//! pool's usage - memory's usage. If swappiness is 0 the container cannot swap: total = used. In both, total is never less than used, and neither is more
-//! than the host's.
+//! v2: total = min(limit, host's), used = memory.swap.current. v1: memory and swap are one pool;
+//! total = min(the pool's limit - memory's limit, host's), used = the pool's usage - memory's
+//! usage. If swappiness is 0 the container cannot swap: total = used. In both versions total is at
+//! least used, and at most the host's.
 
 use vistafs_cgroup::{MemoryFigures, SwapFigures};
 use vistafs_text::Limit;
@@ -12,12 +12,12 @@ use vistafs_text::Limit;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Swap {
     pub(crate) total: u64,
-    /// Never more than `total`.
+    /// At most `total`.
     pub(crate) used: u64,
 }
 
 impl Swap {
-    /// `host_total`: bytes of swap that the host has.
+    /// `host_total`: the host's swap, in bytes.
     pub(crate) fn of(figures: &MemoryFigures, host_total: u64) -> Self {
         let (total, used) = match figures.swap {
             SwapFigures::NotAccounted => (0, 0),

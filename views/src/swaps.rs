@@ -43,7 +43,7 @@ impl View for Swaps {
     fn render(&self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let text = cx.host_text(FILE)?;
         let host_total = host_memory::bytes(cx, "SwapTotal");
-        // Where the host has none, nobody has.
+        // Without swap on the host, no container has any.
         let swap = cx.shows_swap() && !matches!(host_total, Ok(0));
         let wanted = MemoryWanted {
             usage: swap,
@@ -51,7 +51,7 @@ impl View for Swaps {
             ..MemoryWanted::LIMIT
         };
         let Some(figures) = cx.memory(wanted)? else {
-            // No memory controller: the container has what the host has.
+            // No memory controller: the container has the host's values.
             out.extend_from_slice(&text);
             return Ok(());
         };
@@ -68,7 +68,7 @@ impl View for Swaps {
                 name: b"none",
                 kind: b"virtual",
                 size,
-                // Cut as in meminfo, where what is free is shown.
+                // Rounded as in meminfo, which shows the free amount.
                 used: size - swap.free() / 1024,
                 priority: 0,
             };

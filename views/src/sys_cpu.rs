@@ -1,4 +1,4 @@
-//! `/sys/devices/system/cpu`: the CPUs that the container can use, and what the host tells of them.
+//! `/sys/devices/system/cpu`: the CPUs that the container can use, and the host's files about them.
 //!
 //! ```text
 //! $ cd /sys/devices/system/cpu; cat online offline possible cpu2/topology/core_siblings_list

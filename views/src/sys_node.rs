@@ -8,12 +8,12 @@
 //! 2-3
 //! ```
 //!
-//! - sets of nodes are those of the host, the visible ones of them, but for `possible`, which is the
-//!   host's: getcpu(2) can report any of these. `has_cpu` are those with a visible CPU;
-//! - `nodeN` is there for visible nodes, in it the links `cpuN` to visible CPUs, and a column of
+//! - sets of nodes are the host's, restricted to visible ones, except `possible`, which is the
+//!   host's: getcpu(2) can report any of these. `has_cpu` lists nodes with a visible CPU;
+//! - `nodeN` exists for visible nodes, with links `cpuN` to visible CPUs, and a column of
 //!   `distance` for each visible node;
 //! - `meminfo` and `hugepages`: see [`meminfo`];
-//! - `numastat` and `vmstat` count what all of the host does: zero;
+//! - `numastat` and `vmstat` count the whole host: zero;
 //! - everything else is the host's.
 //!
 //! `Documentation/ABI/stable/sysfs-devices-node`; numa(7). libnuma reads all of these.
@@ -98,7 +98,7 @@ fn push_list(nodes: &CpuSet, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-/// The host's list of nodes, the visible ones of it.
+/// The visible nodes of the host's list.
 fn push_nodes(names: &[&str], seen: &mut Seen<'_>, out: &mut Vec<u8>) -> Result<(), ViewError> {
     let of_host = seen.host_set(&names.join("/"), cpu_list)?;
     push_list(&of_host.intersection(seen.nodes()?), out);

@@ -1,15 +1,15 @@
-//! A directory of the host and all below it, read-only, with some of it left out for containers:
-//! what the trees of CPUs and of nodes have in common.
+//! A read-only directory of the host, with parts hidden from containers: the common code of the CPU
+//! and node trees.
 //!
 //! Callers on the host find the directory as it is. Callers in containers find
 //!
 //! - entries about a CPU or node (`cpu3`, `node1`, `policy4`) only where that is theirs; the
 //!   directory of a hidden CPU can stay, as that of a CPU that is offline ([`HostTree::OFFLINE`]),
 //! - none of the entries that [`HostTree::withholds`],
-//! - the files that [`HostTree::text`] makes anew, and
-//! - all else byte for byte as the host has it.
+//! - the files that [`HostTree::text`] renders, and
+//! - everything else byte for byte as on the host.
 //!
-//! Nothing is kept but the paths that somebody has looked up (`known_paths.rs`). Whether a caller may
+//! The only state is the paths that were looked up (`known_paths.rs`). Whether a caller may
 //! see a node is decided at each request (`seen.rs`), and the host's file is read at each reading: a
 //! CPU that is unplugged is gone at once. A node that is gone or hidden answers ESTALE, its name
 //! ENOENT. Modes are the host's without the bits for writing, as nothing can be written. A file that not
@@ -34,26 +34,26 @@ pub(crate) use seen::Seen;
 #[cfg(feature = "sys-node")]
 pub(crate) use seen::{cpu_list, numbered};
 
-/// What one of the trees makes of its directory.
+/// The rendering of one tree's directory.
 pub(crate) trait HostTree: Debug + Send + Sync + 'static {
     /// The directory, below `/`.
     const TOP: &'static str;
 
-    /// Files in it that every caller finds, as long as the kernel runs.
+    /// Files in it that every caller finds while the kernel runs.
     const LASTING: &'static [&'static str];
 
-    /// What the directory `cpuN` of a hidden CPU keeps, as far as the host has it, and always
+    /// Entries that the directory `cpuN` of a hidden CPU retains, as far as the host has them, and always
     /// [`ONLINE`]. Empty: the directory is hidden as well.
     const OFFLINE: &'static [&'static str] = &[];
 
-    /// Whether containers are not shown an entry of this name, wherever it is.
+    /// Whether containers never see an entry of this name, at any path.
     fn withholds(&self, name: &str) -> bool {
         let _ = name;
         false
     }
 
-    /// Appends the text of the file at `names` below the top for a container, where that is not the
-    /// host's; `false`: it is.
+    /// Renders the file at `names` below the top for a container, if it differs from the host's;
+    /// `false`: it does not.
     fn text(
         &self,
         names: &[&str],
@@ -62,8 +62,8 @@ pub(crate) trait HostTree: Debug + Send + Sync + 'static {
     ) -> Result<bool, ViewError>;
 }
 
-/// The file in the directory of a CPU that shows whether it is online. The kernel has none for a CPU
-/// that cannot be unplugged, so that of a hidden CPU may be there for containers only.
+/// The file in a CPU's directory that shows whether the CPU is online. The kernel has none for a
+/// CPU that cannot be unplugged, so a hidden CPU's file may exist for containers only.
 pub(crate) const ONLINE: &str = "online";
 
 /// Serves a directory of the host.
@@ -81,7 +81,7 @@ impl<T: HostTree> SysTree<T> {
         }
     }
 
-    /// The path below the top of a node that this caller may see, and what he sees the tree with.
+    /// The path below the top of a node that this caller may see, and its visible CPUs and nodes.
     fn find<'r>(
         &self,
         request: &'r mut Request<'_>,
@@ -99,7 +99,7 @@ impl<T: HostTree> SysTree<T> {
         Ok((path, seen))
     }
 
-    /// Whether a container may see a path and all that is on the way to it.
+    /// Whether a container may see a path and all its parents.
     fn shows(&self, seen: &mut Seen<'_>, path: &str) -> Result<bool, ViewError> {
         let mut parent_end = 0;
         for name in path.split('/') {
@@ -132,7 +132,7 @@ impl<T: HostTree> SysTree<T> {
         if let (Err(Errno::NOENT), Some(seen)) = (&stat, seen)
             && seen.is_made_up(path)?
         {
-            // It goes with the directory that it is in.
+            // It is hidden with its directory.
             let directory = path.trim_end_matches(ONLINE).trim_end_matches('/');
             let directory = host.root().stat(&below(T::TOP, directory));
             stat = directory.map(|directory| FileStat {
@@ -146,7 +146,7 @@ impl<T: HostTree> SysTree<T> {
         Ok(NodeAttributes {
             id: self.paths.id(path).ok_or(NO_ENTRY)?,
             kind: node_kind(stat.kind).ok_or(NO_ENTRY)?,
-            // Nothing can be written.
+            // Read-only.
             mode: match stat.kind {
                 FileKind::File => stat.mode & !0o222,
                 _ => stat.mode,
@@ -163,7 +163,7 @@ impl<T: HostTree> SysTree<T> {
 const STALE: ViewError = ViewError::Answer(Errno::STALE);
 const NO_ENTRY: ViewError = ViewError::Answer(Errno::NOENT);
 
-/// What a node answers whose file the kernel no longer has.
+/// Errno of a node whose file no longer exists.
 fn gone(errno: Errno) -> ViewError {
     match errno {
         Errno::NOENT | Errno::NODEV => STALE,
@@ -278,7 +278,7 @@ impl<T: HostTree> TreeView for SysTree<T> {
         if access.write {
             return Err(ViewError::Answer(Errno::ROFS));
         }
-        // One that is made up is not there on the host, and is for everybody.
+        // A file without a counterpart on the host is world-readable.
         if seen.is_some()
             && let Ok(stat) = host.root().stat(&below(T::TOP, &path))
             && stat.mode & 0o004 == 0

@@ -45,7 +45,7 @@ impl View for Uptime {
                 let ns = u128::from(ticks) * 1_000_000_000 / u128::from(cx.host().clk_tck());
                 Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
             }
-            // Nobody counts what it used: as far as can be told, nothing.
+            // The kernel does not count its usage: it counts as zero.
             None => up.saturating_mul(u32::try_from(visible.len()).unwrap_or(u32::MAX)),
         };
         uptime::push(out, up, idle);

@@ -11,10 +11,10 @@
 //!
 //! - `nr_free_pages`: limit - usage, as `MemFree` of `proc/meminfo`;
 //! - other `nr_...`: the bytes of memory.stat, in the unit of the field ([`amount`]);
-//! - a counter of the same name as one of memory.stat (`pgfault`, `workingset_refault_file`,
+//! - a counter with the name of one in memory.stat (`pgfault`, `workingset_refault_file`,
 //!   `thp_fault_alloc`, ...): that one;
-//! - `oom_kill`: how often it happened in the container;
-//! - everything else: zero. That goes for fields that are new in the kernel, too.
+//! - `oom_kill`: the container's OOM kills;
+//! - everything else: zero, including new fields of the kernel.
 //!
 //! The kernel documents no list of the fields: they are those of its mm/vmstat.c.
 
@@ -43,7 +43,7 @@ inventory::submit! {
 }
 
 thread_local! {
-    /// Room for the text that counters are found in, from one reading of a thread to the next.
+    /// Buffer for the counters, reused by a thread's readings.
     static COUNTERS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -58,7 +58,7 @@ impl View for Vmstat {
             ..MemoryWanted::USAGE
         })?
         else {
-            // No memory controller: the container has what the host has.
+            // No memory controller: the container has the host's values.
             out.extend_from_slice(&text);
             return Ok(());
         };
@@ -95,7 +95,7 @@ enum Amount {
     Kib(u64),
 }
 
-/// What is in use, by the name of the field; `None`: the field is something else.
+/// Memory in use, by the name of the field; `None`: the field is of another kind.
 fn amount(key: &[u8], stat: &MemoryStat) -> Option<Amount> {
     let bytes = match key {
         b"nr_anon_pages" => stat.anon,
@@ -111,7 +111,7 @@ fn amount(key: &[u8], stat: &MemoryStat) -> Option<Amount> {
         b"nr_inactive_anon" | b"nr_zone_inactive_anon" => stat.inactive_anon,
         b"nr_active_file" | b"nr_zone_active_file" => stat.active_file,
         b"nr_inactive_file" | b"nr_zone_inactive_file" => stat.inactive_file,
-        // Of what cannot be reclaimed, locked pages are the most.
+        // Locked pages are most of the unevictable memory.
         b"nr_unevictable" | b"nr_zone_unevictable" | b"nr_mlock" => stat.unevictable,
         b"nr_slab_reclaimable" => stat.slab_reclaimable,
         b"nr_slab_unreclaimable" => stat.slab_unreclaimable,

@@ -1,4 +1,4 @@
-//! `/proc/zoneinfo`: the host's zones of memory, with nothing of what others have in them.
+//! `/proc/zoneinfo`: the host's memory zones, without the usage of other containers.
 //!
 //! ```text
 //! $ grep -A4 'zone *DMA32' /proc/zoneinfo
@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Sizes and watermarks of the zones are the host's; so are the sizes of the lists of free pages,
-//! which are shown for the visible CPUs alone. The kernel does not tell how much of a zone a
-//! container has: all pages and events that are counted are zero. What the container has of the
+//! which are shown for the visible CPUs alone. The kernel does not count how much of a zone a
+//! container has: all pages and events that are counted are zero. The container's share of the
 //! whole memory is in `proc/vmstat`. proc_zoneinfo(5).
 
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl View for Zoneinfo {
         let counts = if cx.memory(MemoryWanted::LIMIT)?.is_some() {
             Counts::Zero
         } else {
-            // No memory controller: the container has what the host has.
+            // No memory controller: the container has the host's values.
             Counts::Kept
         };
         zoneinfo::filter(&host, &visible, cx.numbering(), counts, out)

@@ -1,7 +1,7 @@
-//! One cgroup in one hierarchy: its directory and those of its ancestors, all held.
+//! One cgroup in one hierarchy: its directory and its ancestors' directories, all held open.
 //!
-//! Held directories make a reading safe against renames and against a new cgroup of the same name:
-//! below a removed directory nothing is found any more.
+//! An open directory protects a reading against renames and against a new cgroup of the same name:
+//! every look-up below a removed directory fails.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -14,29 +14,29 @@ use vistafs_host::{Dir, HostError};
 
 use crate::{Hierarchy, Version};
 
-/// Deeper than any runtime goes. A tenant decides how deep its tree is, and each level is held: at
-/// some depth it is its own problem.
+/// Maximum depth, deeper than any runtime creates. A tenant chooses the depth of its tree and each
+/// level holds a descriptor, so a deeper tree is an error for that tenant.
 pub(crate) const DEEPEST: usize = 128;
 
 /// A cgroup, from itself up to the child of the hierarchy's root.
 #[derive(Debug)]
 pub struct Cgroup {
     hierarchy: Arc<Hierarchy>,
-    // Own directory first. The root of the hierarchy is in it only when it is the cgroup itself.
+    // Own directory first. The hierarchy's root is included only when it is the cgroup itself.
     levels: Box<[Level]>,
-    // Where in the path of its directory that in the hierarchy begins.
+    // Offset, in the directory's path, of the path within the hierarchy.
     path_at: usize,
 }
 
 #[derive(Debug)]
 struct Level {
     directory: Arc<Dir>,
-    // Its kernfs id, never given again while it is mounted.
+    // The kernfs id, unique while the hierarchy is mounted.
     inode: u64,
 }
 
 impl Cgroup {
-    /// The cgroup of a directory that is somewhere in the host's mount of `hierarchy`.
+    /// Opens the cgroup of a directory anywhere in the host's mount of `hierarchy`.
     ///
     /// # Errors
     /// `NotFound` when it has been removed, `Io`.
@@ -70,7 +70,7 @@ impl Cgroup {
             let path = path_of(&fd).unwrap_or_else(|| top.to_owned());
             Arc::new(Dir::from_fd(fd, path))
         };
-        // Many containers are at the root, in most of the hierarchies: one descriptor does for all.
+        // Many containers are at the root in most hierarchies: they share one descriptor.
         let root = || Arc::clone(hierarchy.root());
         let directories = fds
             .into_iter()
@@ -88,10 +88,10 @@ impl Cgroup {
         })
     }
 
-    /// The cgroup at an absolute path of the hierarchy (`/`, `/a/b`).
+    /// Opens the cgroup at an absolute path of the hierarchy (`/`, `/a/b`).
     ///
     /// # Errors
-    /// `NotFound` when there is none.
+    /// `NotFound` when it does not exist.
     pub(crate) fn at_path(hierarchy: &Arc<Hierarchy>, path: &Path) -> Result<Self, HostError> {
         let relative = path.strip_prefix("/").unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() {
@@ -111,7 +111,7 @@ impl Cgroup {
         &self.hierarchy
     }
 
-    /// Its path in the hierarchy when it was found: `/` or `/a/b`.
+    /// Path in the hierarchy when the cgroup was found: `/` or `/a/b`.
     #[must_use]
     pub fn path(&self) -> &Path {
         if self.is_root() {
@@ -121,18 +121,18 @@ impl Cgroup {
         Path::new(OsStr::from_bytes(&directory[self.path_at..]))
     }
 
-    /// Its path in the hierarchy now: v1 cgroups can be renamed.
+    /// Current path in the hierarchy: v1 cgroups can be renamed.
     pub(crate) fn path_now(&self) -> PathBuf {
         let now = path_of(self.own()).map(|own| path_in(&self.hierarchy, &own));
         now.unwrap_or_else(|| self.path().to_owned())
     }
 
-    /// Inode number of its own directory: its kernfs id, never given again while it is mounted.
+    /// Inode number of its directory: the kernfs id, unique while the hierarchy is mounted.
     pub(crate) fn inode(&self) -> u64 {
         self.levels[0].inode
     }
 
-    /// Inode numbers of the levels.
+    /// Inode numbers of the levels, own first.
     pub(crate) fn inodes(&self) -> impl Iterator<Item = u64> {
         self.levels.iter().map(|level| level.inode)
     }
@@ -143,7 +143,7 @@ impl Cgroup {
         &self.levels[0].directory
     }
 
-    /// Its own directory, then those of its ancestors below the root.
+    /// Its directory, then its ancestors' below the root.
     pub(crate) fn levels(&self) -> impl ExactSizeIterator<Item = &Arc<Dir>> {
         self.levels.iter().map(|level| &level.directory)
     }
@@ -154,10 +154,10 @@ impl Cgroup {
         self.inode() == self.hierarchy.root_inode()
     }
 
-    /// Whether it is still there. Costs one system call.
+    /// Whether the cgroup still exists. Costs one system call.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        // Every cgroup of either version has it, and a removed one has nothing.
+        // Every cgroup of either version has this file; a removed one has no files.
         rustix::fs::accessat(
             self.own(),
             "cgroup.procs",
@@ -167,8 +167,8 @@ impl Cgroup {
         .is_ok()
     }
 
-    /// Tells a cgroup that lacks a file because a controller is not enabled from one that has been
-    /// removed. For who has missed a file of its own.
+    /// Distinguishes a cgroup without a file, because a controller is not enabled, from a removed
+    /// cgroup. Called after a file of the cgroup was not found.
     pub(crate) fn ensure_alive(&self) -> Result<(), HostError> {
         if self.is_alive() {
             return Ok(());
@@ -185,7 +185,7 @@ impl Cgroup {
     }
 }
 
-/// How many bytes of a directory's path are those of the root that it is below; none if it is not.
+/// Number of bytes of `directory` that are its root's path; `None` if it is not below `root`.
 fn begin_in(root: &Path, directory: &Path) -> usize {
     if root == Path::new("/") || directory.strip_prefix(root).is_err() {
         return 0;
@@ -193,7 +193,7 @@ fn begin_in(root: &Path, directory: &Path) -> usize {
     root.as_os_str().len()
 }
 
-/// The path in a hierarchy of a directory of the host's mount.
+/// Path within the hierarchy of a directory of the host's mount.
 fn path_in(hierarchy: &Hierarchy, directory: &Path) -> PathBuf {
     match path_of(hierarchy.root()) {
         Some(root) => Path::new("/").join(directory.strip_prefix(root).unwrap_or(directory)),
@@ -201,7 +201,7 @@ fn path_in(hierarchy: &Hierarchy, directory: &Path) -> PathBuf {
     }
 }
 
-/// Where the kernel says that a descriptor points, for messages and names.
+/// Path that the kernel reports for a descriptor, for messages and names.
 fn path_of(fd: &impl std::os::fd::AsFd) -> Option<PathBuf> {
     use std::os::fd::AsRawFd;
     let link = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());

@@ -1,4 +1,4 @@
-//! CPU quota and CPU time of a cgroup, whatever the version.
+//! CPU quota and CPU time of a cgroup, on either version.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,20 +18,20 @@ pub struct CpuQuota {
 }
 
 impl CpuQuota {
-    /// How many CPUs it takes to use it up, at least 1.
+    /// Number of CPUs that use up the quota, at least 1.
     #[must_use]
     pub fn cpus(self) -> usize {
         usize::try_from(self.quota.div_ceil(self.period.max(1)).max(1)).unwrap_or(usize::MAX)
     }
 
-    /// Whether it is the tighter of two.
+    /// Whether this quota is tighter than `other`.
     fn is_tighter_than(self, other: Self) -> bool {
         u128::from(self.quota) * u128::from(other.period)
             < u128::from(other.quota) * u128::from(self.period)
     }
 }
 
-/// The tightest of some quotas, and at which level it is.
+/// The tightest of several quotas, and its level.
 #[derive(Debug, Default)]
 pub(crate) struct Tightest {
     found: Option<(usize, CpuQuota)>,
@@ -47,38 +47,38 @@ impl Tightest {
         }
     }
 
-    /// The quota; its level is noted in `level`.
+    /// Returns the quota and stores its level in `level`.
     pub(crate) fn note(self, level: &AtomicUsize) -> Option<CpuQuota> {
         level.store(self.found.map_or(0, |(level, _)| level), Ordering::Relaxed);
         self.found.map(|(_, quota)| quota)
     }
 }
 
-/// CPU time since the cgroup was made, in ns.
+/// CPU time since the cgroup was created, in ns.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuUsage {
     /// In user mode, low priority included.
     pub user: u64,
-    /// The part of `user` at low priority; 0 where the kernel keeps no such number. The kernel
-    /// samples it at ticks, so it grows in leaps and may be ahead of `user`.
+    /// The part of `user` at low priority; 0 where the kernel does not count it. The kernel samples
+    /// it at ticks, so it grows in steps and can exceed `user`.
     pub nice: u64,
     /// In the kernel.
     pub system: u64,
-    /// Runnable but held back by a quota.
+    /// Time runnable but throttled by a quota.
     pub throttled: u64,
-    /// Whose quota that is: 0 for the cgroup's own, n for that of its nth ancestor.
+    /// Level of that quota: 0 for the cgroup itself, n for its nth ancestor.
     pub throttled_by: usize,
 }
 
 /// CPU time used on one CPU, in ns.
 ///
-/// The kernel measures `total` and samples how much of it was `user` and `system` at each tick, so
-/// those two need not add up to it: they tell its shares.
+/// The kernel measures `total` and samples `user` and `system` at each tick. The samples need not
+/// add up to `total`: only their ratio is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PerCpu {
     /// The host's number of the CPU.
     pub cpu: u32,
-    /// All of it, exact.
+    /// Total time, exact.
     pub total: u64,
     /// Sampled in user mode.
     pub user: u64,
@@ -87,8 +87,8 @@ pub struct PerCpu {
 }
 
 impl PerCpu {
-    /// Splits `ns` in the shares of user and system time; all of it is user time where there is no
-    /// sample. (user, system)
+    /// Splits `ns` in proportion to user and system time; without samples, all of it is user time.
+    /// (user, system)
     #[must_use]
     pub fn split(ns: u64, user: u64, system: u64) -> (u64, u64) {
         let samples = u128::from(user) + u128::from(system);
@@ -123,8 +123,8 @@ impl Files {
 }
 
 impl CpuAccounting {
-    /// Names the files; none is opened yet. `cpu` has the quota, `cpuacct` counts the time; in v1
-    /// they may be two hierarchies.
+    /// Names the files and opens none. `cpu` has the quota, `cpuacct` counts the time; in v1 they
+    /// may be two hierarchies.
     #[must_use]
     pub fn new(cpu: Option<&Arc<Cgroup>>, cpuacct: Option<&Arc<Cgroup>>) -> Self {
         Self {
@@ -133,11 +133,11 @@ impl CpuAccounting {
         }
     }
 
-    /// The tightest quota of the cgroup and its ancestors; `None`: no limit. [`usage`](Self::usage)
-    /// then tells the time that this one held back.
+    /// Returns the tightest quota of the cgroup and its ancestors; `None`: no limit.
+    /// [`usage`](Self::usage) then reports the time throttled by this quota.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
         match &self.quota {
             Some(Files::V1(cpu)) => cpu.quota(text),
@@ -146,12 +146,12 @@ impl CpuAccounting {
         }
     }
 
-    /// CPU time used; `None`: the kernel does not count it for this cgroup.
-    /// `per_cpu` is filled where the kernel counts per CPU (v1), else left empty. What the kernel
+    /// Returns the CPU time used; `None`: the kernel does not count it for this cgroup. `per_cpu`
+    /// is filled where the kernel counts per CPU (v1), else left empty. Values that the kernel
     /// samples at ticks may be as old as `tick`.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn usage(
         &self,
         per_cpu: &mut Vec<PerCpu>,

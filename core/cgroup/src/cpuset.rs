@@ -1,9 +1,10 @@
-//! The CPUs that a cgroup may run on and the nodes that it gets memory from, whatever the version.
+//! The CPUs that a cgroup may run on and the nodes that it allocates memory from, on either
+//! version.
 //!
-//! v1 (`cpusets.rst`): `cpuset.effective_cpus` is what the tasks run on, `cpuset.cpus` what was
-//! asked for; both are empty in a cgroup that nobody has set up. v2 (`cgroup-v2.rst`, "Cpuset
-//! Interface Files"): `cpuset.cpus.effective`, only where the controller is enabled. Either way a
-//! cgroup that has none runs where its nearest ancestor that has one does. Nodes alike, with `mems`.
+//! v1 (`cpusets.rst`): `cpuset.effective_cpus` is the set in use, `cpuset.cpus` the configured one;
+//! both are empty in a cgroup that was never configured. v2 (`cgroup-v2.rst`, "Cpuset Interface
+//! Files"): `cpuset.cpus.effective`, only where the controller is enabled. In both versions a
+//! cgroup with an empty or missing set uses its nearest ancestor's. Nodes: the same, with `mems`.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use vistafs_text::CpuSet;
 
 use crate::{Cgroup, Version};
 
-/// CPUs first, then nodes; the better one of each first.
+/// CPUs first, then nodes; the preferred file of each first.
 static FILES_V1: [FileSpec; 4] = [
     FileSpec::whole("cpuset.effective_cpus"),
     FileSpec::whole("cpuset.cpus"),
@@ -32,7 +33,7 @@ pub struct Cpuset {
     levels: Levels,
 }
 
-/// Own one first.
+/// Own files first.
 #[derive(Debug)]
 enum Levels {
     V1(Box<[KeptFiles<4>]>),
@@ -40,7 +41,7 @@ enum Levels {
 }
 
 impl Cpuset {
-    /// Names the files; none is opened yet.
+    /// Names the files and opens none.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
         let dirs = cgroup.levels();
@@ -53,15 +54,15 @@ impl Cpuset {
         }
     }
 
-    /// The CPUs that it may really run on; `None`: nothing restricts it.
+    /// Returns the CPUs that the cgroup may run on; `None`: unrestricted.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood, or the cgroup has been removed.
+    /// When an existing file cannot be read or parsed, or the cgroup has been removed.
     pub fn effective_cpus(&self, text: &mut Vec<u8>) -> Result<Option<CpuSet>, HostError> {
         self.nearest(0, text)
     }
 
-    /// The nodes that it really gets memory from; `None`: nothing restricts it.
+    /// Returns the nodes that the cgroup allocates memory from; `None`: unrestricted.
     ///
     /// # Errors
     /// As [`effective_cpus`](Self::effective_cpus).

@@ -1,6 +1,6 @@
 //! Whether the v1 freezer has stopped a cgroup, `cgroup-v1/freezer-subsystem.rst`.
 //!
-//! v2 is not asked: the threads that its freezer has stopped sleep like others.
+//! v2 is not read: threads stopped by its freezer sleep like all other sleeping threads.
 
 use vistafs_host::{FileSpec, HostError, KeptFiles, Shape};
 
@@ -23,10 +23,10 @@ impl Freezer {
         })
     }
 
-    /// Whether it is stopped, by its own freezer or an ancestor's, or about to be.
+    /// Whether the cgroup is frozen or freezing, by its own freezer or an ancestor's.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// When an existing file cannot be read.
     pub fn is_frozen(&self) -> Result<bool, HostError> {
         let mut text = Vec::new();
         self.state.at(0).read(&mut text)?;

@@ -1,11 +1,11 @@
-//! Directories of a hierarchy by the kernel's file handles: from a directory of a private mount to the
-//! same one in the host's mount, and from the number of a directory to it.
+//! Directories of a hierarchy by kernel file handle: from a directory of a private mount to the
+//! same directory in the host's mount, and from an inode number to its directory.
 //!
-//! A cgroup namespace shows its root as `/`; nothing in it tells which cgroup that is. But a mount
+//! A cgroup namespace shows its root as `/` and does not reveal which cgroup that is. But a mount
 //! made inside the namespace has that cgroup as its root directory, and the kernel's file handle of
-//! that directory opens the same one in any other mount of the hierarchy, from where its ancestors
-//! can be walked. No path text takes part, so neither odd names nor a process that was moved out
-//! of its namespace's root can lead astray. open_by_handle_at(2); needs CAP_DAC_READ_SEARCH.
+//! that directory opens the same directory in any other mount of the hierarchy, where its ancestors
+//! can be walked. No path text is involved, so odd names and processes moved out of their
+//! namespace's root cannot mislead. open_by_handle_at(2); needs CAP_DAC_READ_SEARCH.
 
 #![allow(unsafe_code, reason = "no library that we use has file handles")]
 
@@ -28,10 +28,11 @@ struct Handle {
 /// 5.5).
 const OF_KERNFS: i32 = 0xfe;
 
-/// Opens the directory of that number below the mount that `mount` is a readable descriptor of.
+/// Opens the directory with this inode number below the mount that `mount` is a readable descriptor
+/// of.
 ///
 /// # Errors
-/// ESTALE when there is none; ENOTDIR for a file.
+/// ESTALE when it does not exist; ENOTDIR for a file.
 pub(crate) fn open_number(mount: impl AsFd, number: u64) -> Result<OwnedFd, Errno> {
     let mut handle = Handle {
         head: libc::file_handle {
@@ -45,7 +46,7 @@ pub(crate) fn open_number(mount: impl AsFd, number: u64) -> Result<OwnedFd, Errn
     open(mount, &mut handle)
 }
 
-/// Opens the directory `same` again below the mount that `mount` is a readable descriptor of.
+/// Reopens the directory `same` below the mount that `mount` is a readable descriptor of.
 pub(crate) fn reopen_in(mount: impl AsFd, same: impl AsFd) -> Result<OwnedFd, Errno> {
     let mut handle = Handle {
         head: libc::file_handle {
@@ -88,6 +89,6 @@ fn open(mount: impl AsFd, handle: &mut Handle) -> Result<OwnedFd, Errno> {
     if opened < 0 {
         return Err(last_errno());
     }
-    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and no other code owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(opened) })
 }

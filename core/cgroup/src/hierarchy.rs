@@ -1,7 +1,7 @@
 //! The hierarchies that the host has mounted.
 //!
-//! Taken once at start from the mounts that vistafs itself sees. A hierarchy that is mounted more
-//! than once is taken where its root is shown (mountinfo's root field is `/`).
+//! Read once at start from the mounts that vistafs itself sees. Of several mounts of a hierarchy,
+//! the one that shows its root is used (mountinfo's root field is `/`).
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -57,13 +57,13 @@ impl Hierarchy {
         self.controllers.iter().any(|known| known == controller)
     }
 
-    /// Its root directory in the host's mount.
+    /// Root directory in the host's mount.
     #[must_use]
     pub fn root(&self) -> &Arc<Dir> {
         &self.root
     }
 
-    /// Number of its root directory.
+    /// Inode number of its root directory.
     #[must_use]
     pub fn root_inode(&self) -> u64 {
         self.root_inode
@@ -73,16 +73,16 @@ impl Hierarchy {
         &self.mount
     }
 
-    /// The directory of that number, wherever it is in the hierarchy.
+    /// Opens the directory with this inode number, anywhere in the hierarchy.
     ///
     /// # Errors
-    /// ESTALE when there is none (any more); ENOTDIR for a file.
+    /// ESTALE when it does not exist (any more); ENOTDIR for a file.
     pub fn directory(&self, number: u64) -> Result<Dir, Errno> {
         let fd = open_number(&self.mount, number)?;
         Ok(Dir::from_fd(fd, self.root.path().to_owned()))
     }
 
-    /// What to give `fsconfig` to mount the same hierarchy again.
+    /// The `fsconfig` options that mount the same hierarchy again.
     pub(crate) fn options(&self) -> &[String] {
         &self.options
     }
@@ -125,7 +125,8 @@ impl Hierarchy {
     }
 }
 
-/// The controllers of v1 (cgroups(7)); a kernel that has one more calls it something else.
+/// The controllers of v1 (cgroups(7)). A name that is missing here is not recognised as a
+/// controller.
 const CONTROLLERS: [&[u8]; 14] = [
     b"cpu",
     b"cpuacct",
@@ -143,12 +144,12 @@ const CONTROLLERS: [&[u8]; 14] = [
     b"misc",
 ];
 
-/// Flags of a v1 hierarchy, which a further mount of it has to repeat.
+/// Flags of a v1 hierarchy, which every further mount of it must repeat.
 const FLAGS: [&[u8]; 4] = [b"noprefix", b"xattr", b"cpuset_v2_mode", b"favordynmods"];
 
-/// What of a v1 mount's superblock options names the hierarchy, and mounts it again. The rest is
-/// for the mount alone (`rw`), the host's to set (`release_agent=`), or a security module's
-/// (`seclabel`).
+/// Returns the superblock options of a v1 mount that identify the hierarchy and mount it again. The
+/// others concern only the mount (`rw`), belong to the host (`release_agent=`), or to a security
+/// module (`seclabel`).
 #[must_use]
 pub fn v1_options(super_options: &[u8]) -> Vec<String> {
     let names = |option: &[u8]| {
@@ -157,8 +158,8 @@ pub fn v1_options(super_options: &[u8]) -> Vec<String> {
     known(super_options, names)
 }
 
-/// The flags of the v2 hierarchy. They belong to the whole machine: a mount in the initial cgroup
-/// namespace that did not repeat them would take them away.
+/// Flags of the v2 hierarchy. They apply to the whole machine: a mount in the initial cgroup
+/// namespace that did not repeat them would clear them.
 const V2_FLAGS: [&[u8]; 6] = [
     b"nsdelegate",
     b"favordynmods",
@@ -184,8 +185,8 @@ pub struct Hierarchies {
 }
 
 impl Hierarchies {
-    /// Finds them in a mountinfo text; their mount points are looked up below `below` (`/`, or the
-    /// root of a captured host).
+    /// Finds them in a mountinfo text; mount points are opened below `below` (`/`, or the root of a
+    /// captured host).
     ///
     /// # Errors
     /// When the text is malformed or a mount point cannot be opened.
@@ -199,7 +200,8 @@ impl Hierarchies {
             }
             let hierarchy = match Hierarchy::open(&mount, below) {
                 Ok(hierarchy) => hierarchy,
-                // Mounted over by something else: another mount of it may follow.
+                // Another file system is mounted over it: another mount of the hierarchy may
+                // follow.
                 Err(error) if error.is_not_found() => continue,
                 Err(error) => return Err(error),
             };
@@ -218,8 +220,9 @@ impl Hierarchies {
 
     /// Index of the hierarchy that has a controller: the v1 one, else the v2 one, else none.
     ///
-    /// Whether v2 has it *enabled* for a cgroup is seen by its files, not here. What only v2 has, such
-    /// as `pressure`, is found so too: no v1 hierarchy has a controller of that name.
+    /// Whether v2 has it *enabled* for a cgroup shows in the cgroup's files, not here. Files that
+    /// only v2 has, such as `pressure`, are found too: no v1 hierarchy has a controller of that
+    /// name.
     #[must_use]
     pub fn index_of(&self, controller: &str) -> Option<usize> {
         let v1 = |h: &Arc<Hierarchy>| h.has_controller(controller);
@@ -230,7 +233,7 @@ impl Hierarchies {
             .or_else(|| self.all.iter().position(v2))
     }
 
-    /// The version that serves a controller here; `None` where nothing does.
+    /// Version that serves a controller here; `None` if the controller is not mounted.
     #[must_use]
     pub fn version_of(&self, controller: &str) -> Option<Version> {
         self.index_of(controller)

@@ -1,4 +1,4 @@
-//! Block I/O of a cgroup by device, whatever the version.
+//! Block I/O of a cgroup by device, on either version.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use vistafs_text::{Device, IoCounts};
 
 use crate::{Cgroup, Version, v1, v2};
 
-/// What a cgroup, with those below it, has done on one device.
+/// I/O of a cgroup and its descendants on one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceIo {
     /// The device; a whole disk, never a partition.
@@ -25,13 +25,13 @@ pub struct Io {
 
 #[derive(Debug)]
 enum Files {
-    // Eight files, to one of v2.
+    // Boxed: eight files; v2 has one.
     V1(Box<v1::io::Files>),
     V2(v2::io::Files),
 }
 
 impl Io {
-    /// Names the files; none is opened yet.
+    /// Names the files and opens none.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
         Self {
@@ -43,11 +43,11 @@ impl Io {
         }
     }
 
-    /// Replaces `devices` by those that the kernel has counters for. `false`: it counts no I/O of
-    /// this cgroup, as the controller is not enabled for it.
+    /// Replaces `devices` with those that the kernel has counters for. `false`: the kernel counts
+    /// no I/O of this cgroup because the controller is not enabled for it.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood, or the cgroup has been removed.
+    /// When an existing file cannot be read or parsed, or the cgroup has been removed.
     pub fn usage(
         &self,
         devices: &mut Vec<DeviceIo>,

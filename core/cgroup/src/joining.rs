@@ -1,9 +1,9 @@
-//! Who may move a task into a cgroup, as far as vistafs has to see to it itself.
+//! Checks, beyond the kernel's, before a task is moved into a cgroup.
 //!
-//! The kernel judges by who writes the number of a task, but it knows nothing of containers: that the
-//! task is in the container's part of the tree already, is looked at here. Version 2 also asks for
-//! the right to write to the nearest cgroup above both ends of the way ("Delegation Containment"), and
-//! a capability that a caller has over one of them must not count for the other.
+//! The kernel checks the writer of a task ID but does not know containers: this module checks that
+//! the task is already in the container's subtree. Version 2 also requires write permission on the
+//! nearest common ancestor of source and target ("Delegation Containment"), and a capability that
+//! a caller has over one of them must not count for the other.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ use crate::locate::is_in;
 use crate::{Cgroup, Version};
 
 impl Cgroup {
-    /// Where a task is below this cgroup, by its `/proc/PID/cgroup`; `None`: outside of it.
+    /// Path of a task below this cgroup, from its `/proc/PID/cgroup`; `None`: outside of it.
     ///
     /// # Errors
     /// `Malformed`.
@@ -35,8 +35,8 @@ impl Cgroup {
         Ok(None)
     }
 
-    /// The directory that a task at `place` below this cgroup must not be kept from leaving for
-    /// `target`, which is also below it; `None`: version 1, which does not ask for that.
+    /// The nearest common ancestor of `place` and `target`, both below this cgroup, which the caller
+    /// must be able to write to; `None`: version 1, which does not require that.
     ///
     /// # Errors
     /// The kernel's.

@@ -1,24 +1,24 @@
 //! Control groups as quantities: limits, usage, quota, CPU sets, block I/O.
 //!
 //! The layout (v1, hybrid, v2) is decided *per controller*: each quantity comes from the hierarchy
-//! that has its controller, v1 before v2. What v1 and v2 spell differently is in the two sibling
-//! modules `v1` and `v2`, which never import each other; the enums here choose between them.
+//! that has its controller, v1 before v2. The sibling modules `v1` and `v2` hold the files that
+//! differ and never import each other; the enums here choose between them.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `hierarchy.rs` | the hierarchies that the host has mounted |
-//! | `cgroup.rs` | one cgroup in one hierarchy: its directory and those of its ancestors |
+//! | `cgroup.rs` | one cgroup in one hierarchy: its directory and its ancestors' |
 //! | `locate.rs` | finding the cgroups of a container: by namespace, by path |
 //! | `handle.rs` | directories by the kernel's file handles |
-//! | `standing.rs` | where a directory of a hierarchy stands to a container's cgroup |
-//! | `role.rs` | what a file of a cgroup is for, as far as that decides who may write it |
+//! | `standing.rs` | where a directory of a hierarchy is relative to a container's cgroup |
+//! | `role.rs` | purpose of a cgroup file, which decides who may write it |
 //! | `joining.rs` | who may move a task into a cgroup |
-//! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `io.rs`, `tasks.rs`, `freezer.rs` | the quantities, whatever the version |
+//! | `memory.rs`, `cpu.rs`, `cpuset.rs`, `hugetlb.rs`, `io.rs`, `tasks.rs`, `freezer.rs` | the quantities, on either version |
 //! | `pressure.rs` | pressure stall information, and opening its files for triggers |
 //! | `v1/`, `v2/` | the files of each version |
 //!
-//! A file that is absent means that the controller is not there or not enabled: no limit. A file
-//! that is there and cannot be read or understood is an error.
+//! An absent file means that the controller is missing or not enabled: no limit. An existing file
+//! that cannot be read or parsed is an error.
 
 mod cgroup;
 mod cpu;

@@ -33,21 +33,21 @@ impl Located {
             .as_ref()
     }
 
-    /// Which cgroups these are: two of equal identity are the same ones. 0 where there is none.
+    /// Identity of these cgroups: equal identities mean the same cgroups. 0 where there is none.
     #[must_use]
     pub fn identity(&self) -> Vec<u64> {
         let inode = |cgroup: &Option<Arc<Cgroup>>| cgroup.as_ref().map_or(0, |c| c.inode());
         self.cgroups.iter().map(inode).collect()
     }
 
-    /// The one in the hierarchy of that index in [`Hierarchies::all`].
+    /// The cgroup in the hierarchy with that index in [`Hierarchies::all`].
     #[must_use]
     pub fn in_hierarchy(&self, index: usize) -> Option<&Arc<Cgroup>> {
         self.cgroups.get(index)?.as_ref()
     }
 
-    /// The same as bytes, as every process on this host has them: without those at the root of their
-    /// hierarchy, as where a hierarchy was mounted later on.
+    /// The identity as bytes, equal in every process on this host. Cgroups at the root of their
+    /// hierarchy are left out, as if that hierarchy was mounted later.
     #[must_use]
     pub fn mark(&self) -> Vec<u8> {
         let own = self.iter().filter(|cgroup| !cgroup.is_root());
@@ -66,25 +66,24 @@ impl Located {
         self.cgroups.iter().flatten()
     }
 
-    /// The one that tells best which container this is: the deepest.
+    /// The deepest cgroup, which identifies the container best.
     #[must_use]
     pub fn most_telling(&self) -> Option<&Arc<Cgroup>> {
         let depth = |cgroup: &&Arc<Cgroup>| (!cgroup.is_root(), cgroup.levels().len());
-        // Of equals the first: the order of mounts decides.
+        // Among equals the first: the order of mounts decides.
         self.iter().rev().max_by_key(depth)
     }
 }
 
 impl Located {
-    /// The container's tasks; `None` if no hierarchy tells them from the host's.
+    /// The container's tasks; `None` if no hierarchy distinguishes them from the host's.
     ///
-    /// Usually its cgroup is of one path in all hierarchies. Where it is not, it has none of its own
-    /// in some of them and is in one that it shares with others; then the cgroup with the fewest
-    /// tasks is taken.
+    /// Usually the cgroup has the same path in all hierarchies. Otherwise the container shares a
+    /// cgroup with others in some of them; then the cgroup with the fewest tasks is used.
     #[must_use]
     pub fn tasks(&self) -> Option<Tasks> {
         let mut own: Vec<&Arc<Cgroup>> = self.iter().filter(|c| !c.is_root()).collect();
-        // v1 first, where the kernel may count for us.
+        // v1 first, where the kernel may count for vistafs.
         own.sort_by_key(|cgroup| cgroup.version() == Version::V2);
         let first = own.first()?;
         if own.iter().all(|cgroup| cgroup.path() == first.path()) {
@@ -97,10 +96,10 @@ impl Located {
 }
 
 impl Hierarchies {
-    /// The cgroups of directories somewhere in the host's mounts, each with the name of its hierarchy.
+    /// The cgroups of directories anywhere in the host's mounts, each with its hierarchy's name.
     ///
     /// # Errors
-    /// `NotFound` when one has been removed, `Io`.
+    /// `NotFound` when a cgroup has been removed, `Io`.
     pub fn locate_directories(
         &self,
         directories: impl IntoIterator<Item = (String, OwnedFd)>,
@@ -117,8 +116,8 @@ impl Hierarchies {
 
     /// The roots of a cgroup namespace.
     ///
-    /// A thread of its own enters the namespace, mounts each hierarchy privately and ends, so that
-    /// no other thread ever is in a foreign namespace.
+    /// A separate thread enters the namespace, mounts each hierarchy privately and ends, so that no
+    /// other thread is ever in a foreign namespace.
     ///
     /// # Errors
     /// `Denied` without the capabilities, `NotFound` when a root has been removed, `Io`.
@@ -169,10 +168,10 @@ impl Hierarchies {
         Ok(Located { cgroups })
     }
 
-    /// The same path in every hierarchy that has it.
+    /// The cgroups of the same path in every hierarchy that has it.
     ///
     /// # Errors
-    /// `NotFound` when none has it; `Io`.
+    /// `NotFound` when no hierarchy has it; `Io`.
     pub fn locate_path(&self, path: &Path) -> Result<Located, HostError> {
         let mut cgroups = Vec::with_capacity(self.all().len());
         for hierarchy in self.all() {

@@ -1,4 +1,4 @@
-//! Memory and swap of a cgroup, whatever the version.
+//! Memory and swap of a cgroup, on either version.
 
 mod counters;
 mod recent;
@@ -16,7 +16,7 @@ pub use wanted::MemoryWanted;
 
 use crate::{Cgroup, Version, v1, v2};
 
-/// What `memory.stat` tells, hierarchical, in bytes. What a version does not keep is 0.
+/// Hierarchical counters of `memory.stat`, in bytes. Counters that a version lacks are 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -49,7 +49,7 @@ pub struct MemoryStat {
 }
 
 impl MemoryStat {
-    /// Page cache and slab that the kernel can take back, bytes.
+    /// Page cache and slab that the kernel can reclaim, bytes.
     #[must_use]
     pub fn reclaimable(&self) -> u64 {
         self.active_file
@@ -58,18 +58,18 @@ impl MemoryStat {
     }
 }
 
-/// What a cgroup uses of one node of memory, hierarchical, in bytes.
+/// Memory use of a cgroup on one node, hierarchical, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeMemory {
     /// Number of the node.
     pub node: u32,
-    /// In use, as far as the kernel counts by node.
+    /// In use, as far as the kernel counts per node.
     pub usage: u64,
-    /// Statistics; what is not kept by node is 0.
+    /// Statistics; 0 where the kernel does not count per node.
     pub stat: MemoryStat,
 }
 
-/// The figures of a node, which are added at the end if there are none yet.
+/// The figures of a node, appended if it has none yet.
 pub(crate) fn of_node(nodes: &mut Vec<NodeMemory>, node: u32) -> &mut NodeMemory {
     let known = nodes.iter().position(|known| known.node == node);
     let at = known.unwrap_or_else(|| {
@@ -113,8 +113,8 @@ impl SwapFigures {
     }
 }
 
-/// All about the memory of a cgroup, of one instant, in bytes. What was not wanted is as if nobody
-/// counted it: 0, `Max`, `NotAccounted`.
+/// All memory figures of a cgroup at one instant, in bytes. Unwanted figures hold the value for
+/// "not counted": 0, `Max`, `NotAccounted`.
 #[derive(Debug, Clone, Copy)]
 pub struct MemoryFigures {
     /// Least of its own limit and its ancestors'.
@@ -123,35 +123,35 @@ pub struct MemoryFigures {
     pub usage: u64,
     /// Statistics.
     pub stat: MemoryStat,
-    /// What it can still use before it is throttled: memory.high less its usage, plus what can be
-    /// taken back. `Max` when nothing throttles it.
+    /// Bytes left before throttling: memory.high less its usage, plus reclaimable memory. `Max`
+    /// when nothing throttles it.
     pub headroom: Limit,
-    /// What the tightest *ancestor* can still give: the least of its limit and memory.high less its
-    /// usage, plus what it can take back. `Max` when no ancestor has either.
+    /// Bytes left in the tightest *ancestor*: the least of its limit and memory.high less its
+    /// usage, plus its reclaimable memory. `Max` when no ancestor has a limit.
     pub ancestors_headroom: Limit,
     /// Swap.
     pub swap: SwapFigures,
 }
 
 impl MemoryFigures {
-    /// What is left of the limit, or of `host_total` bytes where there is none.
+    /// Bytes left below the limit, or below `host_total` without a limit.
     #[must_use]
     pub fn free(&self, host_total: u64) -> u64 {
         self.limit.or_total(host_total).saturating_sub(self.usage)
     }
 }
 
-/// The memory files of one cgroup, as one version spells them.
+/// The memory files of one cgroup, as one version names them.
 pub(crate) trait Level {
-    /// Its own limit; `None`: the controller is not there.
+    /// Its own limit; `None`: the controller is absent.
     fn limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
-    /// Above so much its tasks are throttled.
+    /// Bytes above which its tasks are throttled.
     fn high(&self, text: &mut Vec<u8>) -> Result<Limit, HostError>;
     /// Bytes in use; `None`: not counted.
     fn usage(&self, text: &mut Vec<u8>) -> Result<Option<u64>, HostError>;
     /// Statistics.
     fn stat(&self, text: &mut Vec<u8>) -> Result<MemoryStat, HostError>;
-    /// Use by node; `None`: not kept.
+    /// Use by node; `None`: not counted.
     fn by_node(
         &self,
         page_size: u64,
@@ -161,11 +161,11 @@ pub(crate) trait Level {
     fn swap_limit(&self, page_size: u64, text: &mut Vec<u8>) -> Result<Option<Limit>, HostError>;
     /// The file of statistics.
     fn stat_file(&self) -> Kept<'_>;
-    /// The name in /proc/vmstat of a counter of the statistics; `None`: it is no such counter.
+    /// The /proc/vmstat name of a counter of the statistics; `None`: it has none.
     fn counter(key: &[u8]) -> Option<&[u8]>;
-    /// How often a process was killed for want of memory.
+    /// Number of processes killed by the OOM killer.
     fn oom_kills(&self, text: &mut Vec<u8>) -> Result<u64, HostError>;
-    /// Swap, with the limit given.
+    /// Swap, with the given limit.
     fn swap(&self, limit: Limit, text: &mut Vec<u8>) -> Result<SwapFigures, HostError>;
 }
 
@@ -174,11 +174,11 @@ pub(crate) trait Level {
 pub struct Memory {
     cgroup: Arc<Cgroup>,
     levels: Levels,
-    // Of each level.
+    // One for each level.
     recent: Box<[Recent]>,
 }
 
-/// Own one first.
+/// Own files first.
 #[derive(Debug)]
 enum Levels {
     V1(Box<[v1::memory::Level]>),
@@ -186,7 +186,7 @@ enum Levels {
 }
 
 impl Memory {
-    /// Names the files; none is opened yet.
+    /// Names the files and opens none.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
         let dirs = cgroup.levels();
@@ -200,13 +200,14 @@ impl Memory {
         }
     }
 
-    /// Reads what is wanted; use and statistics may be as old as `age`. `None`: the controller is not there for this cgroup, nor for an ancestor.
+    /// Reads the wanted figures; use and statistics may be as old as `age`. `None`: neither this
+    /// cgroup nor an ancestor has the controller.
     ///
-    /// A cgroup for which the controller is not enabled is charged to the nearest ancestor that has
-    /// it, whose figures then are the best that is known.
+    /// A cgroup whose controller is not enabled is charged to the nearest ancestor that has it;
+    /// that ancestor's figures are the best available.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood, or the cgroup has been removed.
+    /// When an existing file cannot be read or parsed, or the cgroup has been removed.
     pub fn figures(
         &self,
         wanted: MemoryWanted,
@@ -234,10 +235,10 @@ impl Memory {
         }
     }
 
-    /// Appends the rows of `memory.kmem.slabinfo`; none where the kernel keeps none per cgroup.
+    /// Appends the rows of `memory.kmem.slabinfo`; none where the kernel has no rows per cgroup.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn push_slabs(&self, out: &mut Vec<u8>, text: &mut Vec<u8>) -> Result<(), HostError> {
         match &self.levels {
             Levels::V1(levels) => levels
@@ -253,7 +254,8 @@ impl Memory {
         text: &'t mut Vec<u8>,
     ) -> Result<Option<MemoryCounters<'t>>, HostError> {
         for level in levels {
-            // First, as both are read into the same text; the statistics once, as they cost most.
+            // First, because both use the same buffer; the statistics are read once because they
+            // cost most.
             let oom_kills = level.oom_kills(text)?;
             let statistics = level.stat_file();
             if !statistics.read(text)? {
@@ -267,7 +269,7 @@ impl Memory {
         Ok(None)
     }
 
-    /// Use by node of memory. Empty: the kernel does not keep it for the cgroup that is charged.
+    /// Memory use by node. Empty: the kernel does not count it for the charged cgroup.
     ///
     /// # Errors
     /// As [`figures`](Self::figures).
@@ -299,7 +301,7 @@ impl Memory {
         Ok(Vec::new())
     }
 
-    /// A file that is missing is no usage, unless the cgroup went while it was read.
+    /// A missing file counts as no usage, unless the cgroup was removed meanwhile.
     fn counted(&self, usage: Option<u64>) -> Result<u64, HostError> {
         if usage.is_none() {
             self.cgroup.ensure_alive()?;
@@ -307,7 +309,7 @@ impl Memory {
         Ok(usage.unwrap_or(0))
     }
 
-    /// What a level is charged with, and whether it was read now.
+    /// The charge of a level, and whether it was read now.
     fn charged<L: Level>(
         &self,
         (height, level): (usize, &L),
@@ -409,7 +411,7 @@ impl Memory {
     }
 }
 
-/// What an ancestor with this limit can still give.
+/// Bytes left in an ancestor with this limit.
 fn headroom(limit: Limit, usage: u64, reclaimable: u64) -> Limit {
     match limit {
         Limit::Max => Limit::Max,

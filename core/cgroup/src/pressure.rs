@@ -1,8 +1,8 @@
-//! Pressure stall information of a cgroup, which v2 alone has.
+//! Pressure stall information of a cgroup; only v2 has it.
 //!
-//! `cgroup-v2.rst`, `cpu.pressure` and its like, and `psi.rst`. No controller has to be enabled for
-//! them. They are missing where the kernel was built or started without them, and where
-//! `cgroup.pressure` has switched them off.
+//! `cgroup-v2.rst`, `cpu.pressure` and the like, and `psi.rst`. No controller has to be enabled.
+//! The files are missing where the kernel was built or started without PSI, and where
+//! `cgroup.pressure` disables them.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -13,12 +13,12 @@ use vistafs_host::{Dir, FileSpec, Host, HostError, KeptFiles, without_sys_resour
 
 use crate::Cgroup;
 
-/// What tasks wait for.
+/// The resource that tasks wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
-    /// A CPU that is free.
+    /// A free CPU.
     Cpu,
-    /// Memory that is reclaimed, swapped in or read again.
+    /// Memory to be reclaimed, swapped in or read again.
     Memory,
     /// Block I/O.
     Io,
@@ -62,7 +62,7 @@ static FILES: [FileSpec; 4] = [
 ];
 
 impl Pressure {
-    /// Names the files; none is opened yet.
+    /// Names the files and opens none.
     #[must_use]
     pub fn new(cgroup: &Arc<Cgroup>) -> Self {
         Self {
@@ -71,10 +71,10 @@ impl Pressure {
         }
     }
 
-    /// Replaces `text` by what the kernel shows. `false`: it shows nothing of this kind.
+    /// Replaces `text` with the kernel's contents. `false`: the kernel has no such file.
     ///
     /// # Errors
-    /// When a file that is there cannot be read, or the cgroup has been removed.
+    /// When an existing file cannot be read, or the cgroup has been removed.
     pub fn read(&self, resource: Resource, text: &mut Vec<u8>) -> Result<bool, HostError> {
         let file = self.files.at(match resource {
             Resource::Cpu => 0,
@@ -96,8 +96,8 @@ impl Pressure {
         Ok(is_there)
     }
 
-    /// Opens a file for a trigger that somebody asks for who is privileged (has CAP_SYS_RESOURCE) or
-    /// is not. `None`: there is none of this kind.
+    /// Opens a file for a trigger requested by a caller that is or is not privileged
+    /// (CAP_SYS_RESOURCE). `None`: there is no such file.
     ///
     /// # Errors
     /// When it cannot be opened, or the cgroup has been removed.
@@ -123,15 +123,15 @@ impl Pressure {
     }
 }
 
-/// Who sees to it that one without CAP_SYS_RESOURCE has windows of whole multiples of 2 s only.
+/// Enforces that a caller without CAP_SYS_RESOURCE uses only windows of whole multiples of 2 s.
 ///
-/// For those the kernel looks at intervals that it keeps anyway; for any others it runs a real-time
-/// thread for the cgroup.
+/// The kernel checks such windows at intervals that it has anyway; for any other window it runs a
+/// real-time thread for the cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
     /// The kernel.
     Kernel,
-    /// Whoever hands a text on: a kernel before 6.5 opens the file for the privileged alone.
+    /// vistafs: a kernel before 6.5 opens the file only for privileged callers.
     Ours,
 }
 
@@ -143,10 +143,10 @@ pub struct PressureFile {
 }
 
 impl PressureFile {
-    /// The host's own, for a caller on the host.
+    /// Opens the host's file, for a caller on the host.
     ///
     /// # Errors
-    /// What the kernel answers such a caller.
+    /// The errno that the kernel returns to such a caller.
     pub fn of_host(host: &Host, resource: Resource, privileged: bool) -> Result<Self, Errno> {
         let fd = open(host.root(), Path::new(resource.file_of_host()), privileged)?;
         Ok(Self {
@@ -155,17 +155,17 @@ impl PressureFile {
         })
     }
 
-    /// Who sees to the rule about windows.
+    /// Returns which side enforces the rule about windows.
     #[must_use]
     pub fn rule(&self) -> Rule {
         self.rule
     }
 
-    /// Asks for a trigger.
+    /// Writes a trigger.
     ///
     /// # Errors
-    /// EINVAL for a text that is none, EBUSY where there is one already, ENODEV for a cgroup that has
-    /// been removed.
+    /// EINVAL for a malformed trigger, EBUSY if the file has one already, ENODEV for a removed
+    /// cgroup.
     pub fn write(&self, text: &[u8]) -> Result<usize, Errno> {
         rustix::io::write(&self.fd, text)
     }
@@ -177,8 +177,8 @@ impl AsFd for PressureFile {
     }
 }
 
-/// The kernel judges a trigger by what the opener of the file is capable of; so it is opened with no
-/// more than the asker has.
+/// Opens with no more capabilities than the caller has: the kernel judges a trigger by the
+/// capabilities of the opener.
 fn open(dir: &Dir, name: &Path, privileged: bool) -> Result<OwnedFd, Errno> {
     if privileged {
         dir.open_file_to_write(name)

@@ -1,28 +1,28 @@
-//! What a file of a cgroup is for, as far as that decides how it is read and who may write it.
+//! Purpose of a cgroup file, which decides how it is read and who may write it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::{Hierarchy, Version, v1, v2};
 
-/// What a file of a cgroup is for.
+/// Purpose of a cgroup file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Lists processes by their numbers, and takes in one that is written.
+    /// Lists process IDs, and takes a process ID that is written.
     Processes,
     /// The same for threads.
     Threads,
-    /// Arranges what is below the cgroup, or asks for news: whoever the cgroup is given to may write
-    /// it.
+    /// Configures the cgroup's children or its notifications: writable by the owner to whom the
+    /// cgroup is delegated.
     Delegated,
-    /// Limits, weighs or stops the cgroup itself: it belongs to whoever made the cgroup.
+    /// Limits, weighs or stops the cgroup itself: reserved to the creator of the cgroup.
     Limit,
-    /// Takes numbers of descriptors of the writer, which mean something else in vistafs.
+    /// Takes descriptor numbers of the writer, which refer to other files in vistafs.
     TakesDescriptors,
 }
 
 impl Role {
-    /// Whether it holds numbers of processes or threads.
+    /// Whether it holds process or thread IDs.
     #[must_use]
     pub fn is_of_tasks(self) -> bool {
         matches!(self, Self::Processes | Self::Threads)
@@ -30,7 +30,7 @@ impl Role {
 }
 
 impl Hierarchy {
-    /// What the file of that name is for in this hierarchy.
+    /// Returns the purpose of the file of that name in this hierarchy.
     #[must_use]
     pub fn role(&self, name: &OsStr) -> Role {
         match self.version() {

@@ -1,7 +1,7 @@
-//! Where a directory of a hierarchy stands to a container's cgroup.
+//! Position of a directory of a hierarchy relative to a container's cgroup.
 //!
-//! Decided by the kernel's numbers of directories, of which each is one directory's alone while the
-//! hierarchy is mounted, and by walking up: a cgroup never gets another parent. No name takes part.
+//! Decided by inode numbers, which are unique while the hierarchy is mounted, and by walking up: a
+//! cgroup never changes its parent. No name is involved.
 
 use rustix::io::Errno;
 use vistafs_host::Dir;
@@ -9,27 +9,28 @@ use vistafs_host::Dir;
 use crate::Cgroup;
 use crate::cgroup::DEEPEST;
 
-/// Where a directory is, seen from a container.
+/// Position of a directory relative to a container's cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Above the container's own cgroup; `next` is the number of the directory that leads to it.
+    /// An ancestor of the container's own cgroup; `next` is the inode number of its child on the
+    /// way there.
     Above {
-        /// Its number.
+        /// The child's inode number.
         next: u64,
     },
     /// The container's own cgroup.
     Own,
     /// Below it.
     Below,
-    /// Anywhere else: not for this container.
+    /// Any other place: not visible to this container.
     Elsewhere,
 }
 
 impl Cgroup {
-    /// Where a directory of the same hierarchy stands.
+    /// Returns the position of a directory of the same hierarchy.
     ///
     /// # Errors
-    /// ELOOP for one that is very deep; the kernel's.
+    /// ELOOP for a very deep directory; the kernel's errors.
     pub fn standing(&self, directory: &Dir) -> Result<Standing, Errno> {
         let own = self.inode();
         let root = self.hierarchy().root_inode();

@@ -1,4 +1,4 @@
-//! The tasks of a cgroup and of all below it.
+//! The tasks of a cgroup and its descendants.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,14 +12,14 @@ use crate::cgroup::DEEPEST;
 use crate::v1::cgroupstats::CgroupStats;
 use crate::{Cgroup, Version};
 
-/// Lists task numbers, as the pid namespace of vistafs knows them.
+/// Lists task IDs in the pid namespace of vistafs.
 #[derive(Debug)]
 pub struct Tasks {
     top: Arc<Dir>,
     version: Version,
 }
 
-/// How many threads are in which state.
+/// Number of threads in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ThreadStates {
     /// Running or waiting for a CPU.
@@ -31,7 +31,7 @@ pub struct ThreadStates {
 }
 
 impl ThreadStates {
-    /// Of how many threads it tells.
+    /// Total number of threads.
     #[must_use]
     pub fn threads(self) -> u64 {
         let asleep = self.blocked.saturating_add(self.others);
@@ -49,10 +49,10 @@ impl Tasks {
         }
     }
 
-    /// Calls `found` with each process, until it breaks. Cgroups that go meanwhile are passed over.
+    /// Calls `found` with each process until it breaks. Cgroups removed meanwhile are skipped.
     ///
     /// # Errors
-    /// When the top one cannot be read; `Io` with EOVERFLOW for more than [`MOST_CGROUPS`].
+    /// When the top cgroup cannot be read; `Io` with EOVERFLOW for more than [`MOST_CGROUPS`].
     pub fn processes(
         &self,
         found: &mut dyn FnMut(u32) -> ControlFlow<()>,
@@ -62,10 +62,10 @@ impl Tasks {
         })
     }
 
-    /// How many threads there are.
+    /// Returns the number of threads.
     ///
     /// # Errors
-    /// When the top one cannot be read.
+    /// When the top cgroup cannot be read.
     pub(crate) fn count(&self) -> Result<usize, HostError> {
         let mut threads = 0;
         walk(&self.top, self.list(), &mut |_, tids| {
@@ -75,11 +75,11 @@ impl Tasks {
         Ok(threads)
     }
 
-    /// Calls `found` with the threads of each cgroup, and with their states where the kernel has
-    /// counted *all* of them (v1). Cgroups that go meanwhile are passed over.
+    /// Calls `found` with the threads of each cgroup, and with their states where the kernel
+    /// counted *all* of them (v1). Cgroups removed meanwhile are skipped.
     ///
     /// # Errors
-    /// When the top one cannot be read.
+    /// When the top cgroup cannot be read.
     pub fn threads(
         &self,
         found: &mut dyn FnMut(&[u32], Option<ThreadStates>),
@@ -109,12 +109,12 @@ impl Tasks {
     }
 }
 
-/// Cgroups that are walked of one container. The kernel takes about 30 µs for each, so the walk ends within
-/// seconds; a longer one would have the supervisor take the worker for stuck.
+/// Maximum number of cgroups walked for one container. The kernel takes about 30 µs for each, so a
+/// walk ends within seconds; after a longer one the supervisor would restart the worker as stuck.
 pub const MOST_CGROUPS: usize = 1 << 15;
 
-/// Reads `name` in `dir` and in all directories below it, without recursion: a tenant decides how
-/// deep its tree is. Ends early when `found` breaks.
+/// Reads `name` in `dir` and all its descendants, without recursion: a tenant decides how deep its
+/// tree is. Stops when `found` breaks.
 fn walk(
     dir: &Arc<Dir>,
     name: &'static str,
@@ -139,7 +139,7 @@ fn walk(
         return Ok(());
     }
     let mut left = MOST_CGROUPS;
-    // Names, and not directories: a descriptor for each child would be as many as the tenant likes.
+    // Names instead of directories: otherwise a tenant decides how many descriptors are open.
     let mut rest = vec![(Arc::clone(dir), dir.subdirectories().unwrap_or_default())];
     while let Some((parent, names)) = rest.last_mut() {
         let Some(name) = names.pop() else {

@@ -1,7 +1,7 @@
 //! A file of the container's own cgroup.
 //!
-//! Where v1 has the controller it is v1's file, else v2's: what is there is decided controller by
-//! controller. A container that has neither has no such file.
+//! The v1 file where v1 has the controller, else the v2 file: the version is decided per
+//! controller. A container without either has no such file.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use vistafs_view::ViewError;
 use crate::host_file::{failed, read_all};
 use crate::scene::Scene;
 
-/// Numbers of processes in them are the host's; the view `cgroup` translates.
+/// They contain host process IDs; the view `cgroup` translates them.
 const OF_PROCESSES: [&str; 3] = ["cgroup.procs", "cgroup.threads", "tasks"];
 
-/// Which file.
+/// The file of each version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CgroupFile {
     v1: Option<(String, PathBuf)>,
@@ -29,7 +29,7 @@ impl CgroupFile {
     /// `v1`: `memory/memory.max_usage_in_bytes`; `v2`: `memory.peak`.
     ///
     /// # Errors
-    /// What is wrong with the names.
+    /// An explanation of the invalid name.
     pub fn new(v1: Option<&str>, v2: Option<&str>, max_bytes: usize) -> Result<Self, String> {
         if v1.is_none() && v2.is_none() {
             return Err("names neither a v1 nor a v2 file".into());
@@ -39,7 +39,7 @@ impl CgroupFile {
         Ok(Self { v1, v2, max_bytes })
     }
 
-    /// One that is called alike in both: `pids.current`.
+    /// A file with the same name in both versions: `pids.current`.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -70,7 +70,7 @@ impl CgroupFile {
     }
 }
 
-/// The container's directory in the hierarchy; on the host its root.
+/// The container's directory in the hierarchy; on the host the hierarchy's root.
 fn directory(
     scene: &Scene<'_, '_>,
     version: Version,
@@ -80,7 +80,7 @@ fn directory(
     match scene {
         Scene::Inside(cx) => {
             let mut own = cx.container().cgroups().iter();
-            // At the root of a hierarchy nothing tells the container from the host.
+            // The root of a hierarchy does not distinguish the container from the host.
             let found = own.find(|cgroup| {
                 cgroup.version() == version && !cgroup.is_root() && has(cgroup.hierarchy().name())
             });
@@ -107,7 +107,7 @@ fn of_v1(file: &str) -> Result<(String, PathBuf), String> {
 fn name(file: &str) -> Result<PathBuf, String> {
     let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if file.is_empty() || file.starts_with('.') || !file.bytes().all(ok) {
-        return Err(format!("{file:?} is no name of a cgroup file"));
+        return Err(format!("{file:?} is not the name of a cgroup file"));
     }
     if OF_PROCESSES.contains(&file) {
         return Err(format!(

@@ -1,8 +1,8 @@
-//! What a command prints, kept for a while.
+//! The cached output of a command.
 //!
-//! A command is run for one container at a time, and what it printed, or how it failed, holds for all
-//! who read the file there until it is too old: how often it runs does not depend on how often it is
-//! read. It runs aside, never where requests are served, and no more than [`MOST`] run at once.
+//! For each container one instance runs at a time, and all readers there share its output or error
+//! until it expires: the number of runs does not depend on the number of reads. It runs on an
+//! offload thread, never on a serving thread, and at most [`MOST`] run at once.
 
 mod run;
 
@@ -20,39 +20,39 @@ use vistafs_view::ViewError;
 use crate::scene::Scene;
 use crate::values::VALUES;
 
-/// How many run at once, of all files and containers.
+/// Maximum number of running commands, over all files and containers.
 pub(crate) const MOST: usize = 8;
-/// Where commands look for others.
+/// The PATH of commands.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What is run, and within which limits.
+/// A command and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandSpec {
     /// The program, by an absolute path, and its arguments.
     pub argv: Vec<String>,
     /// Name of the user that runs it; never root.
     pub user: String,
-    /// It is killed then, with its process group.
+    /// The command is killed then, with its process group.
     pub timeout: Duration,
-    /// If it prints more, it is killed.
+    /// A command that prints more is killed.
     pub max_bytes: usize,
-    /// For how long what it printed is shown.
+    /// TTL of the output.
     pub cache: Duration,
 }
 
-/// A command that a file shows.
+/// A file that shows a command's output.
 #[derive(Debug)]
 pub struct Command {
     spec: CommandSpec,
-    // Starts a command as a user.
+    // Arguments that start a command as a user.
     guard: Vec<OsString>,
-    // Not with the container: what is only looked at by its address, and has no process, is forgotten at once.
+    // Not stored in the container: a named container without a process is forgotten at once.
     // `None`: the host.
     results: Mutex<HashMap<Option<Identity>, Slot>>,
 }
 
-/// What tells a container from all others: its cgroups, and when it began. The cgroups alone do not: the next
-/// container may be started in those of one that has ended, and must not read what was printed for that one.
+/// Identity of a container: its cgroups and its start. The cgroups alone do not suffice: a later
+/// container may start in the cgroups of an ended one, and must not read output made for that one.
 type Identity = (Vec<u8>, Duration);
 
 fn identity(container: &Container) -> Identity {
@@ -69,7 +69,7 @@ struct Kept {
 }
 
 impl Command {
-    /// `guard` is put before the command: it becomes the user and executes the rest
+    /// `guard` is prepended to the command: it changes to the user and executes the rest
     /// ([`guard`](crate::guard)).
     #[must_use]
     pub fn new(spec: CommandSpec, guard: Vec<OsString>) -> Self {
@@ -80,7 +80,7 @@ impl Command {
         }
     }
 
-    /// What is run.
+    /// The command and its limits.
     #[must_use]
     pub fn spec(&self) -> &CommandSpec {
         &self.spec
@@ -92,7 +92,7 @@ impl Command {
         out: &mut Vec<u8>,
     ) -> Result<(), ViewError> {
         let slot = self.slot(scene.container().map(identity));
-        // Held while it runs: who comes meanwhile gets the same.
+        // Held while the command runs: concurrent readers get the same output.
         let mut slot = slot.lock();
         let is_fresh = |kept: &&Kept| kept.until > Instant::now();
         let printed = match slot.as_ref().filter(is_fresh) {
@@ -100,7 +100,7 @@ impl Command {
             None => {
                 let environment = environment(scene)?;
                 let printed = self.run(environment).map(Arc::new);
-                // One that fails is not asked again at once either.
+                // A failed command is not retried before the TTL either.
                 let until = Instant::now() + self.spec.cache;
                 let kept = slot.insert(Kept { until, printed });
                 kept.printed.clone()
@@ -118,7 +118,7 @@ impl Command {
         }
     }
 
-    /// Where what was printed for a container is kept.
+    /// The slot for a container's output.
     fn slot(&self, container: Option<Identity>) -> Slot {
         const SOME: usize = 64;
         let mut results = self.results.lock();
@@ -148,10 +148,10 @@ impl Command {
     }
 }
 
-/// What keeps a command from being run on this machine, as it is now.
+/// Checks that a command can run on this machine now.
 ///
 /// # Errors
-/// In words: the program that is not there, the user that is not there or is root.
+/// An explanation: the program or user does not exist, or the user is root.
 pub fn check_command(user: &str, program: &Path) -> Result<(), String> {
     crate::guard::user(user)?;
     executable(program)
@@ -165,11 +165,11 @@ fn executable(program: &Path) -> Result<(), String> {
     if metadata.is_file() && is_executable {
         Ok(())
     } else {
-        Err(format!("{} is no program", program.display()))
+        Err(format!("{} is not an executable file", program.display()))
     }
 }
 
-/// All that a command finds in its environment.
+/// Returns the environment of a command.
 fn environment(scene: &mut Scene<'_, '_>) -> Result<Vec<(String, OsString)>, ViewError> {
     let mut all = vec![
         ("PATH".to_owned(), PATH.into()),
@@ -184,14 +184,14 @@ fn environment(scene: &mut Scene<'_, '_>) -> Result<Vec<(String, OsString)>, Vie
     Ok(all)
 }
 
-/// Leave to run a command; given back at drop.
+/// Permission to run a command; released at drop.
 struct Turn;
 
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
 impl Turn {
-    /// `None`: there was none until then.
+    /// `None`: no permission before the deadline.
     fn take(deadline: Instant) -> Option<Self> {
         let mut running = RUNNING.lock();
         while *running >= MOST {
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_than_so_many_run_at_once() {
+    fn at_most_the_maximum_run_at_once() {
         let soon = || Instant::now() + Duration::from_millis(20);
         let mut turns: Vec<_> = (0..MOST).map_while(|_| Turn::take(soon())).collect();
         assert_eq!(turns.len(), MOST);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_forgotten() {
+    fn expired_output_is_dropped() {
         let spec = CommandSpec {
             argv: vec!["/bin/true".into()],
             user: "nobody".into(),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_in_the_cgroups_of_a_dead_one_is_another() {
+    fn a_new_container_in_reused_cgroups_gets_its_own_output() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("c/one")).unwrap();
         let mounts = b"30 1 0:30 / /c rw - cgroup2 cgroup2 rw\n";
@@ -274,11 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_is_told() {
+    fn a_file_that_is_not_executable_is_reported() {
         for (program, expected) in [
             ("/no/such/program", "No such file"),
-            ("/etc/passwd", "is no program"),
-            ("/etc", "is no program"),
+            ("/etc/passwd", "is not an executable file"),
+            ("/etc", "is not an executable file"),
         ] {
             let why = executable(Path::new(program)).unwrap_err();
             assert!(why.contains(expected), "{why}");

@@ -8,7 +8,7 @@ use vistafs_view::{Context, Origin, Outside, Provider, Request, View, ViewError,
 use crate::scene::Scene;
 use crate::{CgroupFile, Command, HostFile, Template};
 
-/// What it shows.
+/// Contents of the file.
 #[derive(Debug)]
 pub enum Content {
     /// A text with values filled in.
@@ -17,7 +17,7 @@ pub enum Content {
     Source(HostFile),
     /// A file of the container's own cgroup.
     Cgroup(CgroupFile),
-    /// What a command prints.
+    /// The output of a command.
     Command(Command),
 }
 
@@ -31,16 +31,17 @@ pub struct CustomFile {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Refusal {
-    /// Which key.
+    /// Key with the problem.
     pub key: &'static str,
-    /// What is wrong with it, and what would do.
+    /// The problem and the remedy.
     pub why: String,
 }
 
 impl CustomFile {
-    /// A view at `path`, which may begin with `/`. `name`: else it is made of the path.
+    /// Creates a view at `path`, which may begin with `/`. `name`: by default derived from the
+    /// path.
     ///
-    /// It lives as long as the process: views are made once, at start.
+    /// It lives as long as the process: views are created once, at start.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -132,7 +133,7 @@ impl View for CustomFile {
     }
 }
 
-/// Views from outside come ready made.
+/// External views are already built.
 #[derive(Debug)]
 struct NotBuilt;
 
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_served_is_refused() {
+    fn invalid_files_are_refused() {
         for (name, path, mode, key) in [
             (None, "", 0o444, "path"),
             (None, "proc", 0o444, "path"),

@@ -1,8 +1,8 @@
 //! A file of the host.
 //!
-//! Root names it, links are followed. What it leads to is looked at before it is opened, so that
-//! neither a pipe nor a device is ever opened, and what is itself behind FUSE, which may be this very
-//! mount, is not read.
+//! Root configures the path, and links are followed. The target is checked before it is opened:
+//! pipes and devices are never opened, and files on FUSE, which may be this very mount, are not
+//! read.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -19,19 +19,19 @@ use crate::scene::Scene;
 /// linux/magic.h
 const FUSE_MAGIC: i64 = 0x6573_5546;
 
-/// What is shown of it.
+/// A host file and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFile {
     /// Absolute.
     pub path: PathBuf,
-    /// Whether containers are shown only what is about their CPUs.
+    /// Whether containers see only the lines about their CPUs.
     pub cpus: bool,
     /// A larger file is an error.
     pub max_bytes: usize,
 }
 
 impl HostFile {
-    /// Whether reading it may take long: it is no file of the kernel's.
+    /// Whether reading may take long: the file is not on a kernel file system.
     pub(crate) fn is_slow(&self) -> bool {
         !["/proc", "/sys"]
             .iter()
@@ -65,7 +65,7 @@ impl HostFile {
     }
 }
 
-/// Appends what is left of a file; more than `max_bytes` is an error.
+/// Appends the rest of a file; more than `max_bytes` is an error.
 pub(crate) fn read_all(file: &OwnedFd, max_bytes: usize, out: &mut Vec<u8>) -> Result<(), Errno> {
     loop {
         out.reserve(4096);
@@ -78,7 +78,7 @@ pub(crate) fn read_all(file: &OwnedFd, max_bytes: usize, out: &mut Vec<u8>) -> R
     }
 }
 
-/// What is missing is missing for the reader, too; anything else is a fault.
+/// A missing file is missing for the reader too; every other error is a fault.
 pub(crate) fn failed(errno: Errno, path: &Path) -> ViewError {
     match errno {
         Errno::NOENT | Errno::NOTDIR => ViewError::Answer(Errno::NOENT),
@@ -131,7 +131,7 @@ mod tests {
         std::os::unix::fs::symlink("f", &link).unwrap();
         assert_eq!(read(&link).unwrap().len(), 10_000);
         assert!(!read(Path::new("/proc/self/status")).unwrap().is_empty());
-        // It vanishes, and is there again.
+        // The file is removed and created again.
         std::fs::remove_file(dir.path().join("f")).unwrap();
         assert_eq!(read(&link), Err(Errno::NOENT));
         std::fs::write(dir.path().join("f"), "x").unwrap();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_opened() {
+    fn other_file_types_are_not_opened() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("p");
         rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();

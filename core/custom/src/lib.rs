@@ -1,22 +1,22 @@
 //! Files that the configuration describes, without code: `[[file]]`.
 //!
-//! A [`CustomFile`] is a view like others. It shows one of: a text with values of the container
-//! filled in, a file of the host, a file of the container's own cgroup, what a command prints. To
-//! callers on the host it shows the same of the host.
+//! A [`CustomFile`] is a view. It shows a template with values of the container, a file of the
+//! host, a file of the container's own cgroup, or the output of a command. Callers on the host see
+//! the same with the host's values.
 //!
-//! What is described here comes from root's configuration and is trusted as such; who reads is not,
-//! and decides nothing but when it is made.
+//! Root's configuration is trusted. Readers are not; they decide only when the contents are
+//! generated.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `file.rs` | [`CustomFile`], and what may be described |
-//! | `scene.rs` | whose numbers are shown |
-//! | `template.rs` | texts with values in them |
-//! | `values.rs` | the values: names, meaning, where they are from |
+//! | `file.rs` | [`CustomFile`] and its checks |
+//! | `scene.rs` | the source of values: container or host |
+//! | `template.rs` | templates |
+//! | `values.rs` | the values: names, meanings, sources |
 //! | `host_file.rs` | a file of the host |
 //! | `cgroup_file.rs` | a file of the container's cgroup |
-//! | `command.rs` | what a command prints, kept for a while |
-//! | `guard.rs` | what a command may not keep of vistafs |
+//! | `command.rs` | the cached output of a command |
+//! | `guard.rs` | dropping privileges before a command |
 
 mod cgroup_file;
 mod command;

@@ -1,4 +1,4 @@
-//! Whose numbers are shown: a container's, or the host's.
+//! The source of the values: a container or the host.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use vistafs_text::CpuSet;
 use vistafs_text::cpuinfo::Numbering;
 use vistafs_view::{Context, Request, ViewError};
 
-/// What a file is made from at one reading.
+/// The source of the values of one reading.
 pub(crate) enum Scene<'a, 'b> {
     /// A container.
     Inside(&'a mut Context<'b>),
@@ -18,7 +18,7 @@ pub(crate) enum Scene<'a, 'b> {
 }
 
 impl<'a> Scene<'a, '_> {
-    /// Of a caller on the host.
+    /// For a caller on the host.
     pub(crate) fn of_host(request: &'a Request<'_>) -> Self {
         Self::Outside(request.host(), request.hierarchies())
     }
@@ -38,7 +38,7 @@ impl<'a> Scene<'a, '_> {
         }
     }
 
-    /// The CPUs that are shown, and by which numbers.
+    /// The visible CPUs and their numbering.
     pub(crate) fn cpus(&mut self) -> Result<(CpuSet, Numbering), ViewError> {
         match self {
             Self::Inside(cx) => Ok((cx.visible_cpus()?, cx.numbering())),

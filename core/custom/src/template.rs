@@ -1,8 +1,7 @@
-//! Texts with values in them: `limit {{ memory.limit | mib }} MiB`.
+//! Templates: `limit {{ memory.limit | mib }} MiB`.
 //!
-//! Between `{{` and `}}` stands the name of a value, perhaps with a filter behind `|`; or a text in
-//! quotes, for braces that are meant. Everything else is shown as it is. There is nothing else: no
-//! conditions, no loops.
+//! Between `{{` and `}}` is the name of a value, optionally with a filter after `|`, or a quoted
+//! text for literal braces. Everything else is copied. It has neither conditions nor loops.
 
 use vistafs_view::{ViewError, nearest};
 
@@ -12,7 +11,7 @@ use crate::values::{FILTERS, Filter, VALUES, Value};
 #[cfg(test)]
 mod tests;
 
-/// A text that was understood.
+/// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
@@ -24,21 +23,21 @@ enum Piece {
     Value(&'static Value, Option<Filter>),
 }
 
-/// A text that cannot be used.
+/// A template that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct TemplateError {
     /// Line of the text, from 0.
     pub line: usize,
-    /// What is wrong, and what would do.
+    /// The problem and the remedy.
     pub why: String,
 }
 
 impl Template {
-    /// Understands a text, so that nothing but reading values can fail later.
+    /// Parses a template, so that later only reading values can fail.
     ///
     /// # Errors
-    /// A value or filter that there is not; braces that are not closed.
+    /// Unknown values or filters; unclosed braces.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -67,7 +66,7 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// Appends the text with values filled in.
+    /// Appends the template with the values filled in.
     pub(crate) fn render(
         &self,
         scene: &mut Scene<'_, '_>,
@@ -91,7 +90,7 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
     }
 }
 
-/// `"text" }}`: the text, and what is behind it.
+/// `"text" }}`: the text, and the rest of the input.
 fn quoted(inside: &str) -> Option<(&str, &str)> {
     let (text, after) = inside.trim_start().strip_prefix('"')?.split_once('"')?;
     Some((text, after.trim_start().strip_prefix("}}")?))
@@ -132,9 +131,7 @@ fn value(inside: &str) -> Result<Piece, String> {
         )
     })?;
     if !value.is_bytes {
-        return Err(format!(
-            "`{name}` is no number of bytes, and takes no filter"
-        ));
+        return Err(format!("`{name}` is not a byte count and takes no filter"));
     }
     Ok(Piece::Value(value, Some(*filter)))
 }

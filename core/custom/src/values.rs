@@ -1,7 +1,7 @@
-//! The values that texts and commands can show.
+//! The values for templates and commands.
 //!
-//! Names, meanings and units are listed in contrib/doc/CUSTOM_FILES.md, from here. A value that is a
-//! limit shows `max` where there is none; one that nothing counts shows `-`.
+//! contrib/doc/CUSTOM_FILES.md lists names, meanings and units from here. A limit shows `max` where
+//! there is none; a value that is not counted shows `-`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -12,10 +12,10 @@ use vistafs_view::ViewError;
 
 use crate::scene::Scene;
 
-/// A value that has a name.
+/// A named value.
 #[derive(Debug)]
 pub struct Value {
-    /// What it is called: `memory.limit`.
+    /// Its name: `memory.limit`.
     pub name: &'static str,
     /// One line for people.
     pub summary: &'static str,
@@ -33,7 +33,7 @@ impl PartialEq for Value {
 
 impl Eq for Value {}
 
-/// What a value is at one reading.
+/// A value at one reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Shown {
     Number(u64),
@@ -53,7 +53,7 @@ pub enum Filter {
     Gib,
 }
 
-/// The filters: name, what they do, one line for people.
+/// The filters: name, function, one line for people.
 pub const FILTERS: &[(&str, Filter, &str)] = &[
     ("kib", Filter::Kib, "in KiB, rounded down"),
     ("mib", Filter::Mib, "in MiB, rounded down"),
@@ -152,7 +152,7 @@ impl Value {
         (self.read)(scene)
     }
 
-    /// The variable that commands find it in: `VISTAFS_MEMORY_LIMIT`.
+    /// The environment variable for commands: `VISTAFS_MEMORY_LIMIT`.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("VISTAFS_{}", self.name.replace('.', "_").to_uppercase())
@@ -267,7 +267,7 @@ fn node_list(scene: &mut Scene<'_, '_>) -> Result<Shown, ViewError> {
         Scene::Inside(cx) => Ok(list(&cx.visible_nodes()?)),
         Scene::Outside(host, _) => match host.text("sys/devices/system/node/online") {
             Ok(text) => Ok(Shown::Text(text.trim_ascii().to_vec())),
-            // A kernel without NUMA has all of its memory in node 0.
+            // A kernel without NUMA has all memory in node 0.
             Err(error) if error.is_not_found() => Ok(Shown::Text(b"0".to_vec())),
             Err(error) => Err(error.into()),
         },

@@ -1,4 +1,4 @@
-//! What node numbers stand for, as far as the numbers alone do not tell it: nodes of named containers.
+//! Paths of nodes that their numbers alone do not determine: nodes of named containers.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -7,8 +7,8 @@ use crate::layout::addresses::{BYTES, COUNT, FIRST, LENGTH, NEIGHBOURS, NUMBER, 
 use crate::region::{WORD, checksum, load_bytes, store_bytes};
 
 impl Handover {
-    /// Keeps what a node number stands for, and how often the kernel has been told of it. `false`:
-    /// there is no room. Whoever calls it is alone in that.
+    /// Stores the path of a node number and the kernel's look-up count. `false`: the table is full.
+    /// Callers must exclude each other.
     pub fn keep_address(&self, number: u64, address: &[u8], told: u64) -> bool {
         if address.len() > (WORDS - BYTES) * WORD || number == 0 {
             return false;
@@ -37,7 +37,7 @@ impl Handover {
         true
     }
 
-    /// Appends what a node number stands for; how often the kernel has been told of it.
+    /// Appends the path of a node number; returns the kernel's look-up count.
     pub fn address(&self, number: u64, out: &mut Vec<u8>) -> Option<u64> {
         let words = self.address_words(self.find_address(number)?);
         let length = words[LENGTH].load(Ordering::Acquire).checked_sub(1)?;
@@ -52,7 +52,7 @@ impl Handover {
         })
     }
 
-    /// The kernel has forgotten a node.
+    /// Drops a node that the kernel has forgotten.
     pub fn drop_address(&self, number: u64) {
         if let Some(place) = self.find_address(number) {
             let words = self.address_words(place);

@@ -1,18 +1,18 @@
-//! A supervisor that sleeps, and the request that wakes it.
+//! A sleeping supervisor, and the request that wakes it.
 //!
-//! While nothing is in flight a supervisor has nothing to look for. It says so in a word of the memory
-//! before it sleeps for good, and the worker says something to it when it reads the next request.
+//! With no request in flight a supervisor has nothing to monitor. It sets a word in the shared
+//! memory before it sleeps indefinitely, and the worker notifies it when it reads the next request.
 //!
-//! # No request is begun unseen
-//! The worker makes a slot its own and then looks whether the supervisor sleeps; the supervisor says
-//! that it sleeps and then looks at all slots. All four are sequentially consistent, so they have one
-//! order in which each of the two writes is before the same side's look. Whichever write is the second
-//! there, its side sees the other's: the worker sees the word and wakes, or the supervisor sees the
-//! slot and does not sleep, or both. The worker looks before that as well, so that one that is stopped
-//! while it has a request has woken its supervisor; that leaves one that is stopped at the instant at which the
-//! supervisor falls asleep, for which that looks once more.
+//! # No request starts unseen
+//! The worker claims a slot and then checks whether the supervisor sleeps; the supervisor sets the
+//! word and then checks all slots. All four accesses are sequentially consistent, so they have one
+//! order in which each side's write precedes its own check. The side with the second write sees the
+//! other's: the worker sees the word and wakes the supervisor, or the supervisor sees the slot and
+//! stays awake, or both. The worker also checks before it claims, so that a worker that is stopped
+//! with a request has woken its supervisor. A worker that is stopped at the instant at which the
+//! supervisor falls asleep remains; for that the supervisor checks once more.
 //!
-//! A slot counts from when it is being filled, as nothing of the sort holds for what is stored later.
+//! A slot counts as soon as it is being filled: later stores have no such guarantee.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::Handover;
 use crate::layout::head;
 
-/// How a worker wakes its supervisor.
+/// Wakes the supervisor.
 #[derive(Default)]
 pub(crate) struct Waking(OnceLock<Box<dyn Fn() + Send + Sync>>);
 
@@ -34,18 +34,18 @@ impl fmt::Debug for Waking {
 }
 
 impl Handover {
-    /// A worker's: what it does when it reads a request while the supervisor sleeps. To be said once,
-    /// before it reads requests; it may be done by any thread, and must not wait.
+    /// Sets the worker's hook that runs when it reads a request while the supervisor sleeps. To be
+    /// called once, before requests are read; any thread may run the hook, and it must not block.
     pub fn wake_with(&self, wake: impl Fn() + Send + Sync + 'static) {
         let _ = self.waking.0.set(Box::new(wake));
     }
 
-    /// A supervisor's: it sleeps until the worker wakes it, unless that worker has a request. `false`:
-    /// it has one, and nobody will wake it.
+    /// Marks the supervisor as asleep until the worker wakes it. `false`: the worker has a request
+    /// and will not wake it.
     ///
-    /// The worker of that generation must be one that wakes ([`Handover::wake_with`]); not every
-    /// version's does.
-    #[must_use = "who does not sleep has to look again by himself"]
+    /// The worker of that generation must support this ([`Handover::wake_with`]); older versions do
+    /// not.
+    #[must_use = "a supervisor that stays awake must check again"]
     pub fn fall_asleep(&self, generation: u32) -> bool {
         self.asleep().store(1, Ordering::SeqCst);
         let is_alone = !self.has_request(generation);
@@ -55,7 +55,8 @@ impl Handover {
         is_alone
     }
 
-    /// Before a slot is taken for a request, and after. Of several that find the supervisor asleep one wakes it.
+    /// Called before and after a slot is claimed. Of several threads that find the supervisor
+    /// asleep, one wakes it.
     #[inline]
     pub(crate) fn wake(&self) {
         if self.asleep().load(Ordering::SeqCst) != 0 {
@@ -65,7 +66,7 @@ impl Handover {
 
     #[cold]
     fn wake_now(&self) {
-        // Without a way to wake it the word stays: it is the next worker's, which may have one.
+        // Without a hook the word stays set for the next worker, which may have one.
         if let Some(wake) = self.waking.0.get()
             && self.asleep().swap(0, Ordering::Relaxed) != 0
         {
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
     use crate::Request;
 
-    /// A supervisor and a worker of the same memory, and how often the one has woken the other.
+    /// A supervisor and a worker with the same memory, and the number of wake-ups.
     fn both() -> (Arc<Handover>, Arc<Handover>, Arc<AtomicUsize>) {
         let supervisor = Handover::with_records(1024).unwrap();
         let memory = std::os::fd::AsFd::as_fd(&*supervisor);
@@ -114,7 +115,7 @@ mod tests {
         assert!(!supervisor.fall_asleep(1));
         drop(worker.begin(&Request::default()));
         assert_eq!(times(), 1);
-        // Another worker's is not looked for.
+        // Requests of another worker are ignored.
         assert!(supervisor.fall_asleep(2));
         drop(request);
         drop(worker.begin(&Request::default()));
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_wake_leaves_it_to_the_next() {
+    fn a_worker_without_a_hook_leaves_the_word_set() {
         let (supervisor, worker, woken) = both();
         let before = Handover::adopt(
             std::os::fd::AsFd::as_fd(&*supervisor)
@@ -137,9 +138,9 @@ mod tests {
         assert_eq!(woken.load(Ordering::SeqCst), 1);
     }
 
-    /// Each request is in flight until it is seen: one that neither wakes nor keeps awake is for ever.
+    /// Each request stays in flight until it is seen: a missed wake-up would block forever.
     #[test]
-    fn no_request_is_begun_unseen() {
+    fn no_request_starts_unseen() {
         let (supervisor, worker, woken) = both();
         let rounds = 20_000;
         let (begun, seen) = (AtomicUsize::new(0), AtomicUsize::new(0));

@@ -1,30 +1,30 @@
-//! Why there is no handover.
+//! Errors of creating or adopting the shared memory.
 
 use rustix::io::Errno;
 
-/// Why memory cannot be made or taken over.
+/// An error of creating or adopting the memory.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoverError {
     /// The kernel refused it.
     #[error("cannot {what} the handover memory: {errno}")]
     Kernel {
-        /// What was wanted.
+        /// The failed operation.
         what: &'static str,
         /// The kernel's answer.
         errno: Errno,
     },
-    /// The descriptor is not one of memory that was made for this.
+    /// The descriptor does not refer to vistafs's shared memory.
     #[error("the descriptor is not vistafs's handover memory: {0} (start vistafs without it)")]
     Foreign(&'static str),
-    /// It was made by a vistafs that lays it out in another way.
+    /// Another vistafs created it with another layout.
     #[error(
         "the handover memory is of layout {found}, this vistafs knows layouts up to {known} (install one that \
          knows it, or unmount and mount anew: counters begin anew then)"
     )]
     Version {
-        /// What the memory says.
+        /// The version in the memory.
         found: u32,
-        /// What is known here.
+        /// The version supported here.
         known: u32,
     },
 }

@@ -1,4 +1,4 @@
-//! The memory as a whole: made, taken over, and used by one worker after the other.
+//! The shared memory: created by the supervisor, adopted by one worker after another.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use crate::region::{Region, WORD, pair, unpair};
 
 /// Memory that outlives the worker that uses it.
 ///
-/// The supervisor makes it, and gives its descriptor to each worker, which adopts it.
+/// The supervisor creates it and passes its descriptor to each worker, which adopts it.
 #[derive(Debug)]
 pub struct Handover {
     pub(crate) region: Region,
-    /// For how many bytes a record of a container has room.
+    /// Capacity of a container's record, in bytes.
     pub(crate) record_bytes: usize,
-    /// Where records of containers are.
+    /// Location of the records of containers.
     pub(crate) records: Records,
-    /// Where what was written begins; `None`: the memory is of a version that has none of it.
+    /// Offset of the table of written state; `None`: the memory's version has no such table.
     pub(crate) written: Option<usize>,
-    /// Held while room for a container or a text is sought or given back, by this process alone.
+    /// Held, within this process, while room for a container or a text is claimed or released.
     pub(crate) claiming: Mutex<()>,
     generation: AtomicU32,
     pub(crate) waking: Waking,
 }
 
 impl Handover {
-    /// New memory.
+    /// Creates new memory.
     ///
     /// # Errors
     /// `Kernel`.
     pub fn create() -> Result<Arc<Self>, HandoverError> {
-        // What is most is kept per CPU, for each that the machine can have.
+        // The largest records hold values per CPU, for every CPU that the machine can have.
         let cpus = nix::unistd::sysconf(SysconfVar::_NPROCESSORS_CONF);
         let cpus = cpus
             .ok()
@@ -48,7 +48,7 @@ impl Handover {
         Self::with_records(least.saturating_add(room).min(most))
     }
 
-    /// New memory, whose records have room for so many bytes.
+    /// Creates memory with records of this capacity.
     pub(crate) fn with_records(bytes: usize) -> Result<Arc<Self>, HandoverError> {
         let region = Region::create(layout::end(bytes))?;
         let head = region.words(0, head::WORDS);
@@ -58,8 +58,8 @@ impl Handover {
         Ok(Self::of(region, bytes, (MAJOR, MINOR)))
     }
 
-    /// The memory of a descriptor, of this version of vistafs or of another one. What is in it is
-    /// not trusted: whatever does not make sense is passed over.
+    /// Adopts the memory of a descriptor, of this or another version of vistafs. Its contents are
+    /// not trusted: implausible entries are skipped.
     ///
     /// # Errors
     /// `Foreign`, `Version`, `Kernel`.
@@ -115,7 +115,7 @@ impl Handover {
         })
     }
 
-    /// This process serves from now on, until the next one says so: its generation, from 1.
+    /// Marks this process as the serving one until the next call; returns its generation, from 1.
     pub fn begin_generation(&self) -> u32 {
         let counter: &AtomicU64 = &self.region.words(0, head::WORDS)[head::GENERATION];
         let generation = unpair(counter.fetch_add(1, Ordering::AcqRel))
@@ -125,7 +125,7 @@ impl Handover {
         generation
     }
 
-    /// The generation of this process; of a supervisor, the last that it had seen when it adopted.
+    /// The generation of this process; of a supervisor, the last one when it adopted the memory.
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)
@@ -133,7 +133,7 @@ impl Handover {
 }
 
 impl AsFd for Handover {
-    /// For the next worker; closed on exec unless it is told otherwise.
+    /// The descriptor for the next worker; close-on-exec by default.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.region.as_fd()
     }

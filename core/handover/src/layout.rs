@@ -1,17 +1,17 @@
-//! Where everything is. A change here is a new layout: see the table in `lib.rs`.
+//! The layout of the memory. A change here is a new layout: see the table in `lib.rs`.
 
 use crate::region::WORD;
 
 /// "vistafs" and the letter h.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"vistafsh");
-/// Another one means other places: one that is not known is not to be taken over.
+/// Another major version has other offsets; unknown ones must not be adopted.
 pub(crate) const MAJOR: u32 = 2;
-/// The one before, which is taken over as it is.
+/// The previous major version, adopted unchanged.
 pub(crate) const MAJOR_BEFORE: u32 = 1;
-/// A higher one means that something was added at the end or in words that were zero.
+/// A higher minor version added fields at the end or in words that were zero.
 pub(crate) const MINOR: u32 = 0;
 
-/// Bytes of the pages that memory is given back by.
+/// Page size in bytes, the unit in which memory is returned to the kernel.
 pub(crate) const PAGE: usize = 4096;
 
 const fn words(bytes: usize) -> usize {
@@ -23,13 +23,13 @@ pub(crate) mod head {
     pub(crate) const MAGIC: usize = 0;
     /// Major, minor.
     pub(crate) const VERSION: usize = 1;
-    /// Of the last worker that was started.
+    /// Generation of the last worker.
     pub(crate) const GENERATION: usize = 2;
-    /// How many bytes a container's record has room for.
+    /// Capacity of a container's record, in bytes.
     pub(crate) const RECORD_BYTES: usize = 3;
     /// Whether the supervisor sleeps.
     pub(crate) const ASLEEP: usize = 4;
-    /// Since layout 2: into how many open files something was written that lasts, at most.
+    /// Since layout 2: upper bound on the number of open files with written state.
     pub(crate) const WRITTEN: usize = 5;
     pub(crate) const WORDS: usize = super::words(4096);
 }
@@ -41,10 +41,10 @@ pub(crate) mod requests {
     pub(crate) const WORDS: usize = super::words(256);
     pub(crate) const END: usize = FIRST + COUNT * WORDS;
 
-    /// Generation, and what the slot is.
+    /// Generation and state of the slot.
     pub(crate) const STATE: usize = 0;
     pub(crate) const UNIQUE: usize = 1;
-    /// When a thread began to serve it: CLOCK_MONOTONIC, ns. All bits: none yet.
+    /// Start of service: CLOCK_MONOTONIC, ns. All bits set: not served yet.
     pub(crate) const STARTED: usize = 2;
     /// Opcode, size.
     pub(crate) const OPCODE: usize = 3;
@@ -56,9 +56,10 @@ pub(crate) mod requests {
     /// Group, flags.
     pub(crate) const GROUP: usize = 8;
     pub(crate) const VIEW: usize = 9;
-    /// Length of the view's name, length of the name that is looked up.
+    /// Length of the view's name, length of the name to look up.
     pub(crate) const LENGTHS: usize = 10;
-    /// The container that it is charged to (0 before there was such a thing), how many workers have taken it over.
+    /// The charged container (0 in older versions), and the number of workers that took the request
+    /// over.
     pub(crate) const TAKEN_OVER: usize = 11;
     pub(crate) const VIEW_NAME: usize = 12;
     pub(crate) const NAME: usize = 15;
@@ -66,25 +67,25 @@ pub(crate) mod requests {
     pub(crate) const SERVER: usize = WORDS - 1;
     /// Bytes for the name of a view.
     pub(crate) const VIEW_NAME_BYTES: usize = (NAME - VIEW_NAME) * super::WORD;
-    /// Bytes for the name that is looked up.
+    /// Bytes for the name to look up.
     pub(crate) const NAME_BYTES: usize = (SERVER - NAME) * super::WORD;
 }
 
-/// What was read through each open handle.
+/// The contents shown through each open handle.
 pub(crate) mod handles {
     pub(crate) const FIRST: usize = super::requests::END;
     pub(crate) const COUNT: usize = 1 << 16;
     pub(crate) const WORDS: usize = 2;
     pub(crate) const END: usize = FIRST + COUNT * WORDS;
-    /// How far from its home a handle may be.
+    /// Maximum distance of a handle from its home slot.
     pub(crate) const NEIGHBOURS: usize = 32;
 
     pub(crate) const HANDLE: usize = 0;
-    /// The length that was shown, and what can be said of the text.
+    /// Length shown, and state of the text.
     pub(crate) const SHOWN: usize = 1;
 }
 
-/// Texts that are being read in pieces: a head each, and then the bytes of all.
+/// Texts that are read in pieces: a head each, then the bytes of all.
 pub(crate) mod texts {
     use super::words;
 
@@ -95,7 +96,7 @@ pub(crate) mod texts {
     pub(crate) const COUNT: usize = SMALL + LARGE;
     pub(crate) const FIRST: usize = super::handles::END;
     pub(crate) const WORDS: usize = words(32);
-    /// The handle that has it; 0: it is free.
+    /// Handle of the text; 0: free.
     pub(crate) const HANDLE: usize = 0;
     pub(crate) const LENGTH: usize = 1;
     pub(crate) const SUM: usize = 2;
@@ -104,7 +105,7 @@ pub(crate) mod texts {
     const LARGE_BEGIN: usize = SMALL_BEGIN + SMALL * words(SMALL_BYTES);
     pub(crate) const END: usize = LARGE_BEGIN + LARGE * words(LARGE_BYTES);
 
-    /// Where the bytes of a text are: the first word, and how many there are.
+    /// Position of a text's bytes: first word, and number of words.
     pub(crate) fn bytes_of(text: usize) -> (usize, usize) {
         match text.checked_sub(SMALL) {
             None => (SMALL_BEGIN + text * words(SMALL_BYTES), words(SMALL_BYTES)),
@@ -116,99 +117,99 @@ pub(crate) mod texts {
     }
 }
 
-/// Nodes of named containers that the kernel remembers.
+/// Nodes of named containers that the kernel caches.
 pub(crate) mod addresses {
     pub(crate) const FIRST: usize = super::texts::END;
     pub(crate) const COUNT: usize = 4096;
     pub(crate) const WORDS: usize = super::words(512);
     pub(crate) const END: usize = FIRST + COUNT * WORDS;
-    /// How far from its home an address may be.
+    /// Maximum distance of an address from its home slot.
     pub(crate) const NEIGHBOURS: usize = 64;
 
-    /// Of the node; 0: free.
+    /// Number of the node; 0: free.
     pub(crate) const NUMBER: usize = 0;
-    /// And one more; 0: it is not whole.
+    /// Length plus 1; 0: incomplete.
     pub(crate) const LENGTH: usize = 1;
     pub(crate) const SUM: usize = 2;
-    /// How often the kernel was told of it.
+    /// The kernel's look-up count.
     pub(crate) const TOLD: usize = 3;
     pub(crate) const BYTES: usize = 4;
 }
 
-/// Who waits in poll(2).
+/// Files with waiters in poll(2).
 pub(crate) mod pollers {
     pub(crate) const FIRST: usize = super::addresses::END;
     pub(crate) const COUNT: usize = 1024;
     pub(crate) const END: usize = FIRST + COUNT;
-    /// How far from its home a number may be.
+    /// Maximum distance of a number from its home slot.
     pub(crate) const NEIGHBOURS: usize = 16;
 }
 
-/// A head for each container that something is remembered of.
+/// A head for each container with records.
 pub(crate) mod containers {
     use super::words;
 
-    /// Where they begin; on a page of their own.
+    /// First word; page-aligned.
     pub(crate) const FIRST: usize = super::pollers::END.next_multiple_of(words(super::PAGE));
-    /// Where they begin in layout 1.
+    /// First word in layout 1.
     pub(crate) const FIRST_BEFORE: usize = super::pollers::END;
     pub(crate) const COUNT: usize = 4096;
     pub(crate) const WORDS: usize = words(64);
     pub(crate) const END: usize = FIRST + COUNT * WORDS;
-    /// How far from its home a container may be.
+    /// Maximum distance of a container from its home slot.
     pub(crate) const NEIGHBOURS: usize = 128;
     pub(crate) const STATE: usize = 0;
     /// Two words.
     pub(crate) const KEY: usize = 1;
     /// CLOCK_MONOTONIC, seconds.
     pub(crate) const USED_AT: usize = 3;
-    /// Since layout 2: which slots its records are in, and one more; two numbers in a word.
+    /// Since layout 2: slot of each record plus 1; two numbers in a word.
     pub(crate) const SLOTS: usize = 4;
-    /// How many records each container may have.
+    /// Maximum number of records of a container.
     pub(crate) const RECORDS: usize = 6;
 }
 
-/// A record: what it is called, and two places for what it says.
+/// A record: name hash and two places for its bytes.
 pub(crate) mod record {
     pub(crate) const NAME: usize = 0;
-    /// Since layout 2: the container's number and one more, and which of its records it is.
+    /// Since layout 2: the container's number plus 1, and the index of the record.
     pub(crate) const OWNER: usize = 1;
     pub(crate) const PLACES: usize = 2;
-    /// Where in a place the bytes begin: after number, length and checksum.
+    /// First word of the bytes in a place: after number, length and checksum.
     pub(crate) const PLACE_BYTES: usize = 4;
 
-    /// Words of a record that has room for so many bytes.
+    /// Words of a record with this capacity.
     pub(crate) const fn words(bytes: usize) -> usize {
         PLACES + 2 * (PLACE_BYTES + super::words(bytes))
     }
 }
 
-/// What was written into open files and lasts.
+/// State written into open files.
 pub(crate) mod written {
     pub(crate) const FIRST: usize = super::containers::END;
     pub(crate) const COUNT: usize = 1 << 14;
     pub(crate) const WORDS: usize = super::words(128);
     pub(crate) const END: usize = FIRST + COUNT * WORDS;
-    /// How far from its home a handle may be.
+    /// Maximum distance of a handle from its home slot.
     pub(crate) const NEIGHBOURS: usize = 64;
 
-    /// The open file; 0: free.
+    /// Open file; 0: free.
     pub(crate) const HANDLE: usize = 0;
-    /// Of whom: two words.
+    /// Its container: two words.
     pub(crate) const OF: usize = 1;
-    /// And one more; 0: it is not whole.
+    /// Length plus 1; 0: incomplete.
     pub(crate) const LENGTH: usize = 3;
     pub(crate) const SUM: usize = 4;
     pub(crate) const BYTES: usize = 5;
 }
 
-/// Slots for records, of several sizes. Those of one size lie side by side in blocks of whole pages, which
-/// can be given back when none of their slots is taken.
+/// Slots for records, in several sizes. Slots of one size are adjacent in blocks of whole pages,
+/// which are returned to the kernel when all their slots are free.
 pub(crate) mod slots {
     use super::{PAGE, record, words};
 
     pub(crate) const FIRST: usize = super::written::END;
-    /// At least so many of each size.
+    /// Minimum number of slots of each size.
     pub(crate) const COUNT: usize = 4096;
 
     /// Slots of one size.
@@ -224,7 +225,8 @@ pub(crate) mod slots {
         Size { pages, slots }
     }
 
-    /// The sizes, the smallest first; each memory has those up to the first that its longest record fits.
+    /// The sizes, smallest first; a memory has the sizes up to the first that fits its longest
+    /// record.
     pub(crate) const SIZES: [Size; 21] = [
         size(1, 32),
         size(1, 21),
@@ -250,7 +252,7 @@ pub(crate) mod slots {
     ];
 
     impl Size {
-        /// Words of a slot; an even number, as it has two places.
+        /// Words of a slot; even, because it has two places.
         pub(crate) const fn slot_words(self) -> usize {
             (words(self.pages * PAGE) / self.slots) & !1
         }
@@ -260,30 +262,30 @@ pub(crate) mod slots {
             words(self.pages * PAGE)
         }
 
-        /// How many blocks there are.
+        /// Number of blocks.
         pub(crate) const fn blocks(self) -> usize {
             COUNT.div_ceil(self.slots)
         }
 
-        /// How many slots there are.
+        /// Number of slots.
         pub(crate) const fn count(self) -> usize {
             self.blocks() * self.slots
         }
 
-        /// Whether a record of so many bytes has room in a slot.
+        /// Whether a record of this length fits into a slot.
         pub(crate) const fn fits(self, bytes: usize) -> bool {
             record::words(bytes.next_multiple_of(super::WORD)) <= self.slot_words()
         }
     }
 
-    /// The sizes that a memory has whose records have room for so many bytes.
+    /// The sizes in a memory with records of this capacity.
     pub(crate) fn sizes(record_bytes: usize) -> &'static [Size] {
         let largest = SIZES.iter().position(|size| size.fits(record_bytes));
         &SIZES[..largest.map_or(SIZES.len(), |largest| largest + 1)]
     }
 }
 
-/// The end, where a record has room for so many bytes.
+/// End of the memory, for records of this capacity.
 pub(crate) fn end(record_bytes: usize) -> usize {
     let sizes = slots::sizes(record_bytes).iter();
     sizes.fold(slots::FIRST, |end, size| {
@@ -291,12 +293,12 @@ pub(crate) fn end(record_bytes: usize) -> usize {
     })
 }
 
-/// Layout 1: each container has room for six of the longest records, side by side; since its minor version 1
-/// what was written is behind them.
+/// Layout 1: each container has room for six of the longest records, side by side; minor version 1
+/// appends written state.
 pub(crate) mod before {
     use super::{containers, record, written};
 
-    /// Where the records begin.
+    /// First word of the records.
     pub(crate) const BEGUN: usize =
         containers::FIRST_BEFORE + containers::COUNT * containers::WORDS;
 
@@ -305,7 +307,7 @@ pub(crate) mod before {
         containers::RECORDS * record::words(record_bytes)
     }
 
-    /// The end of what minor version 0 has.
+    /// End in minor version 0.
     pub(crate) const fn end_of_first(record_bytes: usize) -> usize {
         BEGUN + containers::COUNT * of_container(record_bytes)
     }
@@ -316,5 +318,5 @@ pub(crate) mod before {
     }
 }
 
-/// The least and the most that a record may have room for.
+/// Minimum and maximum capacity of a record.
 pub(crate) const RECORD_BYTES: std::ops::RangeInclusive<usize> = 1024..=128 << 10;

@@ -1,32 +1,32 @@
-//! What outlives a worker process: memory that the supervisor shares with its workers.
+//! State that outlives a worker: memory that the supervisor shares with its workers.
 //!
-//! A worker may be killed at any instruction. What it leaves behind here is read by the supervisor
-//! and by the next worker, which may be of another version of vistafs. So each record is written in
-//! an order in which a half-written one is recognised, and is passed over then.
+//! A worker may be killed at any instruction. The supervisor and the next worker, possibly of
+//! another version of vistafs, read the state that it left. So each record is written in an order
+//! that reveals an incomplete record, which is then skipped.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `handover.rs` | [`Handover`]: making it, taking it over, generations of workers |
-//! | `region.rs` | the memory as atomic words; all that is unsafe |
-//! | `layout.rs` | where everything is |
+//! | `handover.rs` | [`Handover`]: creation, adoption, generations of workers |
+//! | `region.rs` | the memory as atomic words; all unsafe code |
+//! | `layout.rs` | the offsets |
 //! | `requests.rs` | requests in flight |
-//! | `asleep.rs` | a supervisor that sleeps while there are none |
-//! | `texts.rs` | what has been shown through open handles |
-//! | `addresses.rs` | what node numbers stand for |
-//! | `pollers.rs` | who waits to be woken |
-//! | `records.rs` | what is remembered of containers |
-//! | `records/slots.rs` | where that is: slots of several sizes |
-//! | `records/before.rs` | where layout 1 has it |
-//! | `written.rs` | what was written into open files and must be written anew |
-//! | `slot_file.rs` | [`SlotFile`]: the supervisor's own state, which is no part of the memory |
+//! | `asleep.rs` | a supervisor that sleeps while no request is in flight |
+//! | `texts.rs` | contents shown through open handles |
+//! | `addresses.rs` | paths of the nodes of named containers |
+//! | `pollers.rs` | files with waiters in poll(2) |
+//! | `records.rs` | persistent state of containers |
+//! | `records/slots.rs` | its location: slots of several sizes |
+//! | `records/before.rs` | its location in layout 1 |
+//! | `written.rs` | state written into open files, which the next worker writes again |
+//! | `slot_file.rs` | [`SlotFile`]: the supervisor's own state, outside the shared memory |
 //!
 //! # Use
-//! The supervisor makes the memory ([`Handover::create`]) and gives its descriptor to each worker. A
-//! worker adopts it ([`Handover::adopt`]), says that it serves from now on
-//! ([`Handover::begin_generation`]) before it makes anything that uses the memory, and sees to what is
-//! unfinished before it reads requests: [`Handover::leave_unfinished`] where the kernel sends them
-//! again, else [`Handover::take_over_unfinished`]. The worker before it must be dead by then, or have
-//! stopped: two that serve at the same time would show two texts through one handle.
+//! The supervisor creates the memory ([`Handover::create`]) and passes its descriptor to each
+//! worker. A worker adopts it ([`Handover::adopt`]), starts its generation
+//! ([`Handover::begin_generation`]) before it creates anything that uses the memory, and handles
+//! unfinished requests before it reads new ones: [`Handover::leave_unfinished`] where the kernel
+//! resends them, else [`Handover::take_over_unfinished`]. The previous worker must be dead or
+//! stopped by then: two serving workers would show two texts through one handle.
 //!
 //! # Layout 2.0
 //! Words of 64 bits, little-endian; two numbers in one word are upper half, lower half.
@@ -36,37 +36,37 @@
 //! | 0 | "vistafsh" |
 //! | 8 | major version, minor version |
 //! | 16 | generation of the last worker |
-//! | 24 | R: how many bytes a record of a container may have, by the number of CPUs |
-//! | 32 | 1: the supervisor sleeps, and the next request wakes it; who does not know of it leaves it |
-//! | 40 | into how many open files something was written that lasts, at most |
+//! | 24 | R: capacity of a container's record in bytes, by the number of CPUs |
+//! | 32 | 1: the supervisor sleeps, and the next request wakes it; older versions leave it unchanged |
+//! | 40 | upper bound on the number of open files with written state |
 //! | 4,096 | 1,024 requests of 256 bytes |
 //! | 266,240 | 65,536 open handles of 16 bytes |
 //! | 1,314,816 | 1,056 heads of texts of 32 bytes |
 //! | 1,348,608 | 1,024 texts of 16 KiB |
 //! | 18,125,824 | 32 texts of 512 KiB |
 //! | 34,903,040 | 4,096 addresses of 512 bytes |
-//! | 37,000,192 | 1,024 open files that somebody waits for, of 8 bytes |
+//! | 37,000,192 | 1,024 open files with waiters, of 8 bytes |
 //! | 37,011,456 | 4,096 heads of containers of 64 bytes |
-//! | 37,273,600 | 16,384 places of 128 bytes for what was written into open files |
+//! | 37,273,600 | 16,384 places of 128 bytes for state written into open files |
 //! | 39,370,752 | 4,096 slots and some more of each size, for records of containers |
 //!
-//! A slot is taken by a record of at most half its size, less 40 bytes; a container may have six. So records lie
-//! side by side, the lowest free slot first: a thousand containers take some hundred pages.
+//! A record occupies a slot of at least twice its size plus 40 bytes; a container has at most six.
+//! The lowest free slot is used first, so records are adjacent: a thousand containers use some
+//! hundred pages.
 //!
-//! The kernel gives memory to those pages alone that were written. So the memory must not be locked
-//! as a whole.
+//! The kernel allocates only pages that were written. So the memory must not be locked as a whole.
 //!
-//! A later minor version puts more behind the end, or into words that are zero here; so both may
-//! take over from each other. A test holds all places fixed.
+//! A later minor version adds fields after the end, or in words that are zero here, so both
+//! versions can adopt each other's memory. A test pins all offsets.
 //!
 //! ## Layout 1
-//! Its heads of containers begin at byte 37,008,384, and from 37,270,528 on each container has six records of 16 + 2 x
-//! (32 + R) bytes to itself, which made three or four pages of it. Behind them 1.1 has what was written, and 1.0
-//! nothing. Memory of a supervisor that was started then is used as it is.
+//! The heads of containers begin at byte 37,008,384, and from 37,270,528 each container has six
+//! records of 16 + 2 x (32 + R) bytes, which occupied three or four pages. 1.1 appends written
+//! state; 1.0 has none. Memory of an older supervisor is used unchanged.
 //!
 //! # Synchronization
-//! No lock is ever held in this memory: whoever held it could be killed. A slot is claimed by a
-//! compare-and-exchange and published by a store that releases what was stored before.
+//! No lock is held in this memory: its holder could be killed. A slot is claimed by
+//! compare-and-exchange and published by a release store.
 
 mod addresses;
 mod asleep;

@@ -1,17 +1,18 @@
-//! Who waits in poll(2) to be woken: the kernel's numbers of open files.
+//! Files with waiters in poll(2), by the kernel's number of the open file.
 //!
-//! A worker that dies wakes nobody any more. The next one wakes all of them, and they ask again.
+//! A worker that dies wakes no waiter. The next worker wakes all of them, and they poll again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Handover;
 use crate::layout::pollers::{COUNT, FIRST, NEIGHBOURS};
 
-/// Set in a number that a worker is about to wake. The kernel counts from 1, so no number has it by itself.
+/// Marks a number that a worker is about to wake. The kernel counts from 1, so it never sets this
+/// bit.
 const BEING_WOKEN: u64 = 1 << 63;
 
 impl Handover {
-    /// Notes that somebody is to be woken. Where there is no room, the next worker does not.
+    /// Records a waiter. Without room, the next worker does not wake it.
     pub fn note_poller(&self, number: u64) {
         let claimed = |place: &AtomicU64| {
             place.load(Ordering::Relaxed) == number
@@ -22,7 +23,7 @@ impl Handover {
         self.near(number).any(claimed);
     }
 
-    /// The open file is closed.
+    /// Drops a closed file.
     pub fn forget_poller(&self, number: u64) {
         for place in self.near(number) {
             for noted in [number, number | BEING_WOKEN] {
@@ -31,8 +32,8 @@ impl Handover {
         }
     }
 
-    /// Calls `wake` with each number that was noted, which is forgotten after that: whoever is killed in between
-    /// leaves it to the next worker. A number that is noted again meanwhile stays.
+    /// Calls `wake` with each recorded number and then drops it: if the worker is killed in
+    /// between, the next one repeats the call. A number recorded again meanwhile stays.
     pub fn wake_pollers(&self, mut wake: impl FnMut(u64)) {
         for place in self.region.words(FIRST, COUNT) {
             let noted = place.load(Ordering::Acquire);
@@ -42,7 +43,7 @@ impl Handover {
                     .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
                     .is_ok()
             };
-            // It may be closed at this moment.
+            // The file may be closed at this moment.
             if noted != 0 && change(noted, marked) {
                 wake(noted & !BEING_WOKEN);
                 change(marked, 0);
@@ -91,7 +92,7 @@ mod tests {
         });
         assert!(std::panic::catch_unwind(killed).is_err());
         assert_eq!(woken(&handover), [3, 4]);
-        // It asks again before it is forgotten, and closes after that.
+        // The waiter polls again before its number is dropped, and closes after that.
         handover.note_poller(3);
         handover.wake_pollers(|number| handover.note_poller(number));
         assert_eq!(woken(&handover), [3]);

@@ -1,10 +1,10 @@
-//! Records of containers: what views remember of them, a few bytes each.
+//! Persistent state of containers, some bytes for each view.
 //!
-//! A record has two places. A new one goes into the place of the older one, and counts only when its
-//! number is stored after all else; so a worker that is killed meanwhile leaves the one before.
+//! A record has two places. A new record overwrites the older place and becomes valid when its
+//! number is stored last; so a worker that is killed meanwhile leaves the previous record.
 //!
-//! Each container may have six records, whoever asks. Room that a container has had is given to
-//! another when it has ended, or when it has not been written for an hour and room is needed.
+//! A container has at most six records. Its room is reused after it has ended, or after an hour
+//! without a write if room is needed.
 
 mod before;
 mod slots;
@@ -29,21 +29,21 @@ const FREE: u32 = 0;
 const FILLING: u32 = 1;
 const TAKEN: u32 = 2;
 
-/// Seconds without a new record after which a container may lose its room to another.
+/// Seconds without a write after which a container may lose its room to another.
 const QUIET: u64 = 3600;
 
-/// Which container a record is of: a hash of what tells it from all others of this boot.
+/// Key of a container: a hash of its identity within this boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContainerKey([u64; 2]);
 
 impl ContainerKey {
-    /// Of what tells the container from all others; the same bytes in every worker.
+    /// Hashes the identity of a container, which is the same bytes in every worker.
     #[must_use]
     pub fn new(identity: &[u8]) -> Self {
         let mut hasher = SipHasher128::new();
         hasher.write(identity);
         let hash = hasher.finish128();
-        // 0 is no container.
+        // 0 means no container.
         Self([hash.h1.max(1), hash.h2])
     }
 
@@ -54,10 +54,10 @@ impl ContainerKey {
     }
 }
 
-/// Where records are.
+/// Location of the records.
 #[derive(Debug)]
 pub(crate) enum Records {
-    /// As layout 1 has them.
+    /// As in layout 1.
     Before,
     /// In slots of these sizes.
     InSlots(Vec<Sized>),
@@ -70,14 +70,14 @@ impl Records {
 }
 
 impl Handover {
-    /// Whether the head tells how much was written, as it does since layout 2.
+    /// Whether the head counts the written state, as since layout 2.
     pub(crate) fn counts_written(&self) -> bool {
         matches!(self.records, Records::InSlots(_))
     }
 
-    /// Keeps a record in the place of the one before. `false`: there is no room for it.
+    /// Replaces a record. `false`: the table is full.
     ///
-    /// Whoever saves a record is alone in that: its owner holds a lock of its own.
+    /// Callers must exclude each other: the owner of the record holds a lock.
     pub fn save(&self, key: ContainerKey, name: &str, record: &[u8]) -> bool {
         if record.len() > self.record_bytes {
             return false;
@@ -107,7 +107,7 @@ impl Handover {
         true
     }
 
-    /// Appends the last record that was saved as a whole. `false`: there is none.
+    /// Appends the last complete record. `false`: there is none.
     pub fn load(&self, key: ContainerKey, name: &str, out: &mut Vec<u8>) -> bool {
         let words = self
             .container(key, false)
@@ -129,7 +129,7 @@ impl Handover {
         }
     }
 
-    /// A container has ended: its room is for others.
+    /// Releases the room of an ended container.
     pub fn give_up(&self, key: ContainerKey) {
         let _claiming = self.claiming.lock();
         if let Some(container) = self.find(key) {
@@ -140,7 +140,7 @@ impl Handover {
         }
     }
 
-    /// Gives the page of a container's head back when no container has a head there.
+    /// Returns the page of a container's head to the kernel if it has no other head.
     fn give_back_heads(&self, container: usize) {
         const OF_PAGE: usize = PAGE / (WORDS * WORD);
         if matches!(self.records, Records::Before) {
@@ -151,12 +151,12 @@ impl Handover {
             unpair(self.head_of(container)[STATE].load(Ordering::Acquire)).1 == TAKEN
         };
         if !(page..page + OF_PAGE).any(is_taken) {
-            // Where the kernel cannot do it, they stay as they are: free.
+            // If the kernel cannot do it, the pages stay allocated and free.
             let _ = self.region.give_back(FIRST + page * WORDS, OF_PAGE * WORDS);
         }
     }
 
-    /// The room of a container; with `claim`, made if there is none.
+    /// The room of a container; with `claim`, allocated if missing.
     fn container(&self, key: ContainerKey, claim: bool) -> Option<usize> {
         if let Some(found) = self.find(key) {
             return Some(found);
@@ -181,7 +181,7 @@ impl Handover {
         };
         let container = neighbours(key).find(is_free).or_else(quiet)?;
         let head = self.head_of(container);
-        // Nobody has had it yet: all of it is zeros, and looking at them would make pages of them.
+        // Never used: it is all zero, and reading it would allocate pages.
         let is_fresh = head[STATE].load(Ordering::Relaxed) == 0;
         head[STATE].store(pair(generation, FILLING), Ordering::Relaxed);
         std::sync::atomic::fence(Ordering::Release);
@@ -195,7 +195,7 @@ impl Handover {
         Some(container)
     }
 
-    /// Takes all records from a container, and gives their memory back to the kernel.
+    /// Releases all records of a container and returns their memory to the kernel.
     fn clear(&self, container: usize) {
         match &self.records {
             Records::Before => self.clear_before(container),
@@ -233,7 +233,7 @@ impl Handover {
     }
 }
 
-/// What a record of this name is called in the memory.
+/// Hash of a record's name in the memory.
 fn hash_of(name: &str) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(name.as_bytes());
@@ -247,20 +247,20 @@ fn places(record: &[AtomicU64]) -> [&[AtomicU64]; 2] {
     [first, second]
 }
 
-/// For how many bytes a record has room.
+/// Capacity of a record in bytes.
 fn room_of(record: &[AtomicU64]) -> usize {
     let [place, _] = places(record);
     place.len().saturating_sub(PLACE_BYTES) * WORD
 }
 
-/// Writes into the place of the older one.
+/// Writes into the older place.
 fn write(words: &[AtomicU64], record: &[u8]) {
     let places = places(words);
     let numbers = places.map(|place| place[0].load(Ordering::Relaxed));
     let older = usize::from(numbers[1] < numbers[0]);
     let [number, length, sum] = [0, 1, 2].map(|word| &places[older][word]);
     number.store(0, Ordering::Relaxed);
-    // The place is nobody's from here on, for whoever comes after a kill.
+    // Invalidates the place before it is overwritten, in case of a kill.
     std::sync::atomic::fence(Ordering::Release);
     store_bytes(&places[older][PLACE_BYTES..], record);
     length.store(record.len() as u64, Ordering::Relaxed);
@@ -271,7 +271,7 @@ fn write(words: &[AtomicU64], record: &[u8]) {
     );
 }
 
-/// The number and the bytes of a place, if it was written as a whole.
+/// Number and bytes of a place, if it is complete.
 fn valid(place: &[AtomicU64]) -> Option<(u64, Vec<u8>)> {
     let [number, length, sum] = [0, 1, 2].map(|word| place[word].load(Ordering::Acquire));
     let length = usize::try_from(length).ok()?;
@@ -284,7 +284,7 @@ fn valid(place: &[AtomicU64]) -> Option<(u64, Vec<u8>)> {
     (checksum(&found) == sum).then_some((number, found))
 }
 
-/// Where the room of a container can be.
+/// Candidate slots of a container.
 fn neighbours(key: ContainerKey) -> impl Iterator<Item = usize> {
     let home = usize::try_from(key.0[1] % COUNT as u64).unwrap_or(0);
     (0..NEIGHBOURS).map(move |step| (home + step) % COUNT)

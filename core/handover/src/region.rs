@@ -1,9 +1,8 @@
-//! The shared memory as atomic words. The only place here that goes beyond safe code.
+//! The shared memory as atomic words. All unsafe code of this crate is here.
 //!
-//! Every process that has the memory may be writing it, and may be killed while it does. So nobody
-//! ever gets a plain reference to it: it is words of 64 bits that are loaded and stored atomically.
-//! A process that is killed has done all of its stores up to some instruction and none after it; so
-//! what was stored in order is seen in order.
+//! Every process with the memory may be writing it, and may be killed meanwhile. So no code gets a
+//! plain reference to it: it is accessed as atomic 64-bit words. A killed process has done all its
+//! stores up to some instruction and none after it, so ordered stores are seen in order.
 #![allow(
     unsafe_code,
     reason = "shared memory has to be mapped, and seen as words that other processes change"
@@ -36,7 +35,7 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// New memory, all zero, whose length never changes.
+    /// Creates zeroed memory of a fixed length.
     pub(crate) fn create(words: usize) -> Result<Self, HandoverError> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let descriptor = rustix::fs::memfd_create("vistafs-handover", flags)
@@ -47,7 +46,7 @@ impl Region {
         Self::map(descriptor, words)
     }
 
-    /// The memory of a descriptor; at least `least` words.
+    /// Maps the memory of a descriptor; at least `least` words.
     pub(crate) fn adopt(descriptor: OwnedFd, least: usize) -> Result<Self, HandoverError> {
         let seals = rustix::fs::fcntl_get_seals(&descriptor)
             .map_err(|_| HandoverError::Foreign("it has no seals"))?;
@@ -89,13 +88,13 @@ impl Region {
         })
     }
 
-    /// How many words there are.
+    /// Number of words.
     pub(crate) fn len(&self) -> usize {
         self.words
     }
 
-    /// Makes zeros of some of the words and gives their memory back, as if they had never been written.
-    /// `false`: the kernel cannot do it.
+    /// Zeroes some of the words and returns their memory to the kernel. `false`: the kernel cannot
+    /// do it.
     pub(crate) fn give_back(&self, first: usize, count: usize) -> bool {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         rustix::fs::fallocate(&self.descriptor, flags, bytes(first), bytes(count)).is_ok()
@@ -108,10 +107,11 @@ impl Region {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) }
     }
 
-    /// Some of the words.
+    /// A range of words.
     ///
     /// # Panics
-    /// Beyond the end: callers take their numbers from the layout alone, which adoption has checked.
+    /// If the range is beyond the end: callers use numbers of the layout, which adoption has
+    /// checked.
     pub(crate) fn words(&self, first: usize, count: usize) -> &[AtomicU64] {
         &self.all()[first..first + count]
     }
@@ -139,9 +139,9 @@ fn bytes(words: usize) -> u64 {
     (words as u64).saturating_mul(WORD as u64)
 }
 
-/// Stores bytes into words, the last one filled up with zeros.
+/// Stores bytes into words and fills the last word with zeros.
 ///
-/// What has no room is left out; callers check before.
+/// Bytes beyond the end are dropped; callers check the length before.
 pub(crate) fn store_bytes(words: &[AtomicU64], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<WORD>();
     for (word, bytes) in words.iter().zip(whole) {
@@ -165,7 +165,7 @@ pub(crate) fn load_bytes(words: &[AtomicU64], length: usize, out: &mut Vec<u8>) 
     out.truncate(end);
 }
 
-/// A check of bytes: tells a record that was half written from a whole one, no more than that.
+/// A checksum that distinguishes incomplete records from complete ones; not a security measure.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let step = |sum: u64, word: u64| (sum ^ word).wrapping_mul(FACTOR).rotate_left(29);

@@ -1,8 +1,8 @@
 //! Requests in flight: read from /dev/fuse, and not answered yet.
 //!
-//! A slot belongs to nobody (`FREE`), to a thread that fills it (`FILLING`), or to a request
-//! (`IN_FLIGHT`). A slot that a killed worker was filling tells nothing and is given back like those
-//! of requests that are long done: when a worker two generations later needs room.
+//! A slot is free (`FREE`), being filled by a thread (`FILLING`), or holds a request (`IN_FLIGHT`).
+//! A slot that a killed worker was filling, or left with a request, is reused when a worker two
+//! generations later needs room.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -24,40 +24,40 @@ const FREE: u32 = 0;
 const FILLING: u32 = 1;
 const IN_FLIGHT: u32 = 2;
 
-/// Instead of the time at which a thread began to serve a request: it is not served yet.
+/// Replaces the start of service of a request that is not served yet.
 const WAITING: u64 = u64::MAX;
 
-/// The kernel marks the number of a request that it sends again.
+/// The kernel sets this bit in the number of a request that it resends.
 pub const SENT_AGAIN: u64 = 1 << 63;
 
-/// A request as it came from the kernel, as far as it takes to serve it again.
+/// A request from the kernel, as far as needed to serve it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Request<'a> {
     /// Its number.
     pub unique: u64,
-    /// What is asked for (FUSE_READ, ...).
+    /// Opcode (FUSE_READ, ...).
     pub opcode: u32,
-    /// Of which node.
+    /// Node.
     pub node: u64,
-    /// Through which open handle; 0: none.
+    /// Open handle; 0: none.
     pub handle: u64,
-    /// From which byte or entry on.
+    /// Offset in bytes or entries.
     pub offset: u64,
-    /// How many bytes.
+    /// Size in bytes.
     pub size: u32,
     /// Flags of open(2).
     pub flags: u32,
-    /// The asking thread.
+    /// Thread ID of the caller.
     pub tid: u32,
-    /// Its user.
+    /// User ID of the caller.
     pub uid: u32,
-    /// Its group.
+    /// Group ID of the caller.
     pub gid: u32,
-    /// A number of the view, the same in every worker; 0: none.
+    /// Number of the view, the same in every worker; 0: none.
     pub view: u64,
-    /// The view's name, for those who do not know the number.
+    /// Name of the view, for processes that do not know the number.
     pub view_name: &'a str,
-    /// The name that is looked up.
+    /// Name to look up.
     pub name: &'a [u8],
 }
 
@@ -66,40 +66,40 @@ pub struct Request<'a> {
 pub struct Unfinished {
     /// Its number.
     pub unique: u64,
-    /// What is asked for.
+    /// Opcode.
     pub opcode: u32,
-    /// Of which node.
+    /// Node.
     pub node: u64,
-    /// Through which open handle.
+    /// Open handle.
     pub handle: u64,
-    /// From which byte or entry on.
+    /// Offset in bytes or entries.
     pub offset: u64,
-    /// How many bytes.
+    /// Size in bytes.
     pub size: u32,
     /// Flags of open(2).
     pub flags: u32,
-    /// The asking thread.
+    /// Thread ID of the caller.
     pub tid: u32,
-    /// Its user.
+    /// User ID of the caller.
     pub uid: u32,
-    /// Its group.
+    /// Group ID of the caller.
     pub gid: u32,
-    /// The view's number.
+    /// Number of the view.
     pub view: u64,
-    /// The view's name; empty: none.
+    /// Name of the view; empty: none.
     pub view_name: String,
-    /// The name that is looked up. `None`: it was too long to be noted.
+    /// Name to look up. `None`: it was too long to be recorded.
     pub name: Option<OsString>,
     /// The worker that read it.
     pub generation: u32,
-    /// When a thread began to serve it, on CLOCK_MONOTONIC. `None`: its container is not known yet, or it waits in
-    /// the queue of that container.
+    /// Start of service, CLOCK_MONOTONIC. `None`: the container is not known yet, or the request
+    /// waits in the container's queue.
     pub started: Option<Duration>,
-    /// The thread that serves it, by the worker's number for it.
+    /// Thread ID of the worker's thread that serves it.
     pub server: u32,
-    /// How many workers have taken it over from the one that read it.
+    /// Number of workers that took the request over.
     pub taken_over: u32,
-    /// Short for the container that it is charged to; 0: it is charged to none.
+    /// Tag of the charged container; 0: none.
     pub container: u32,
     slot: usize,
 }
@@ -114,14 +114,14 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// It waits for other requests of its container. That is no reason to take its worker for stuck, and
-    /// it is not served at a crash.
+    /// Marks the request as waiting for other requests of its container. It then does not count as
+    /// stuck, nor as served at a crash.
     pub fn wait(&self) {
-        // A later worker may have the slot by now: its request is then not seen as stuck until it ends.
+        // A later worker may own the slot by now: its request is then not detected as stuck.
         self.words()[STARTED].store(WAITING, Ordering::Relaxed);
     }
 
-    /// A thread begins to serve it for a container, whose tag this is (0: for none).
+    /// Marks the request as served for a container with this tag (0: none).
     pub fn begin_service(&self, container: u32) {
         let words = self.words();
         words[TAKEN_OVER].store(pair(container, 0), Ordering::Relaxed);
@@ -135,8 +135,8 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        // After the reply: who is killed in between leaves a request that is answered twice, and the
-        // kernel refuses the second answer. A worker that lives on beside two later ones may have
+        // After the reply: a worker killed in between leaves a request that is answered twice, and
+        // the kernel refuses the second reply. A worker that coexists with two later ones may have
         // lost the slot.
         let free = self.state & !u64::from(u32::MAX) | u64::from(FREE);
         let state = &self.handover.slot(self.slot)[STATE];
@@ -145,25 +145,26 @@ impl Drop for InFlight {
 }
 
 thread_local! {
-    /// Where this thread found room the last time.
+    /// Slot that this thread used last.
     static HINT: Cell<usize> = Cell::new({
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        // Apart from each other, so that threads do not meet while there are few of them.
+        // Spread out, so that a few threads do not collide.
         NEXT.fetch_add(16, Ordering::Relaxed) % COUNT
     });
 }
 
 impl Handover {
-    /// Notes a request, which is not served yet. `None`: there is no room, and it is served without.
+    /// Records a request, not served yet. `None`: the table is full, and it is served unrecorded.
     #[must_use]
     pub fn begin(self: &Arc<Self>, request: &Request<'_>) -> Option<InFlight> {
-        // Before the request can be seen: a worker that is stopped with one has woken its supervisor.
+        // Before the request is visible: a worker that is stopped with a request has woken its
+        // supervisor.
         self.wake();
         let slot = self.take_slot()?;
         let words = self.slot(slot);
         let store = |word: usize, value: u64| words[word].store(value, Ordering::Relaxed);
         let view_name = shortened(request.view_name, VIEW_NAME_BYTES).as_bytes();
-        // A name that does not fit is no name: with a part of it nothing can be looked up.
+        // A name that does not fit is dropped: a part of it is useless.
         let name = Some(request.name).filter(|name| name.len() <= NAME_BYTES);
         let name_length = name.map_or(u32::MAX, length);
         store(UNIQUE, request.unique);
@@ -181,7 +182,7 @@ impl Handover {
         store_bytes(&words[NAME..SERVER], name.unwrap_or_default());
         let state = pair(self.generation(), IN_FLIGHT);
         words[STATE].store(state, Ordering::Release);
-        // One that fell asleep meanwhile.
+        // The supervisor may have fallen asleep meanwhile.
         self.wake();
         Some(InFlight {
             handover: Arc::clone(self),
@@ -190,14 +191,13 @@ impl Handover {
         })
     }
 
-    /// The requests that have been read and not answered, those of workers that are dead as well as
-    /// those of one that lives.
+    /// Requests that were read and not answered, of dead and of living workers.
     #[must_use]
     pub fn unfinished(&self) -> Vec<Unfinished> {
         (0..COUNT).filter_map(|slot| self.read_slot(slot)).collect()
     }
 
-    /// Whether a worker has read a request, or taken it over, and not answered it, or is noting one just now.
+    /// Whether a worker has an unanswered request, read or taken over, or is recording one.
     #[must_use]
     pub fn has_request(&self, generation: u32) -> bool {
         (0..COUNT).any(|slot| {
@@ -206,15 +206,15 @@ impl Handover {
         })
     }
 
-    /// The highest number of all requests that have been noted, answered or not.
+    /// Highest number of all recorded requests, answered or not.
     #[must_use]
     pub fn highest_unique(&self) -> u64 {
         let unique = |slot| self.slot(slot)[UNIQUE].load(Ordering::Relaxed) & !SENT_AGAIN;
         (0..COUNT).map(unique).max().unwrap_or(0)
     }
 
-    /// Those of workers before this one, which are this one's from now on: to be called before it
-    /// reads requests itself, when the workers before it are dead.
+    /// Takes over the requests of earlier workers. To be called before reading requests, when the
+    /// earlier workers are dead.
     #[must_use]
     pub fn take_over_unfinished(&self) -> Vec<Unfinished> {
         let mut taken = self.unfinished();
@@ -236,20 +236,20 @@ impl Handover {
         taken
     }
 
-    /// This thread begins to serve a request that was taken over.
+    /// Marks a taken-over request as served by this thread.
     pub fn begin_again(&self, request: &Unfinished) {
         store_server(self.slot(request.slot));
     }
 
-    /// A request that was taken over is answered, or will be sent again by the kernel.
+    /// A request that was taken over is answered, or the kernel will resend it.
     pub fn settle(&self, request: &Unfinished) {
         let [taken, free] = [IN_FLIGHT, FREE].map(|status| pair(request.generation, status));
         let state = &self.slot(request.slot)[STATE];
-        // Unless the slot is another request's by now.
+        // Unless another request has the slot by now.
         let _ = state.compare_exchange(taken, free, Ordering::AcqRel, Ordering::Relaxed);
     }
 
-    /// The same where the kernel sends them again: they are its own then, and are returned to be told.
+    /// Takes over requests that the kernel resends: frees their slots and returns them for the log.
     #[must_use]
     pub fn leave_unfinished(&self) -> Vec<Unfinished> {
         let left = self.take_over_unfinished();
@@ -268,15 +268,15 @@ impl Handover {
             let state = &self.slot(*slot)[STATE];
             let seen = state.load(Ordering::Relaxed);
             let (of, status) = unpair(seen);
-            // The worker before is dead or about to be, and its requests are answered by now or will
-            // be looked for in its slots; of those before it nothing is left to be answered.
+            // The previous worker is dead or ending; its requests are answered, or searched for in
+            // its slots. Workers before it have no unanswered requests.
             let is_old = generation.wrapping_sub(of) >= 2 && of != 0;
             (status == FREE || is_old)
                 && state
                     .compare_exchange(
                         seen,
                         pair(generation, FILLING),
-                        // One of the four of `asleep.rs`.
+                        // One of the four accesses of `asleep.rs`.
                         Ordering::SeqCst,
                         Ordering::Relaxed,
                     )
@@ -336,7 +336,7 @@ impl Handover {
             container,
             slot,
         };
-        // Of a worker that lives the slot may be another request's by now.
+        // A living worker may have reused the slot by now.
         fence(Ordering::Acquire);
         (words[STATE].load(Ordering::Relaxed) == before).then_some(request)
     }

@@ -1,9 +1,9 @@
 //! A memory file whose contents survive SIGKILL at any instruction.
 //!
-//! One write(2) is not atomic: the kernel copies page by page and stops at a SIGKILL in between, so a killed
-//! writer leaves the first pages new and the rest old. Such a text is neither the new one nor the one before.
-//! So the file has two slots. A write goes to the slot that does not hold the newest text, and a reader takes
-//! the newest slot whose checksum holds: a torn write costs itself and nothing else.
+//! One write(2) is not atomic: the kernel copies page by page and stops at a SIGKILL in between, so
+//! a killed writer leaves the first pages new and the rest old. So the file has two slots. A write
+//! goes to the slot without the newest text, and a reader uses the newest slot with a valid
+//! checksum: a torn write loses only itself.
 
 use std::hash::Hasher;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 use siphasher::sip::SipHasher13;
 
-/// Bytes from one slot to the next. The file is sparse: a short text takes a page in each slot.
+/// Distance between the slots in bytes. The file is sparse: a short text takes a page in each slot.
 const SLOT: usize = 1 << 20;
 const MAGIC: u64 = u64::from_le_bytes(*b"vistafs2");
 /// Magic, sequence number, length, checksum.
@@ -21,15 +21,15 @@ const HEADER: usize = 4 * 8;
 /// The longest text that fits, in bytes.
 pub const LONGEST_TEXT: usize = SLOT - HEADER;
 
-/// A memory file that holds the last text that was written as a whole.
+/// A memory file that holds the last complete text.
 #[derive(Debug)]
 pub struct SlotFile {
     file: OwnedFd,
-    /// Of the newest valid slot; the parity tells which one it is. 0: neither is valid.
+    /// Sequence number of the newest valid slot; its parity selects the slot. 0: neither is valid.
     sequence: u64,
 }
 
-/// The reason that a text cannot be written or read.
+/// Error of writing or reading a text.
 #[derive(Debug, thiserror::Error)]
 pub enum SlotFileError {
     /// The text is longer than a slot.
@@ -41,9 +41,9 @@ pub enum SlotFileError {
     /// The kernel refused it.
     #[error("cannot {what} the memory file: {errno} (free memory, or raise the unit's MemoryMax=)")]
     Kernel {
-        /// What was wanted.
+        /// The failed operation.
         what: &'static str,
-        /// The kernel's answer.
+        /// The kernel's error.
         errno: Errno,
     },
     /// Neither slot holds a text.
@@ -59,7 +59,7 @@ fn kernel(what: &'static str) -> impl FnOnce(Errno) -> SlotFileError {
 }
 
 impl SlotFile {
-    /// Creates an empty file of that name; the name is for people who look at /proc/PID/fd.
+    /// Creates an empty file; the name is shown in /proc/PID/fd.
     ///
     /// # Errors
     /// `Kernel`.
@@ -68,7 +68,7 @@ impl SlotFile {
         Ok(Self { file, sequence: 0 })
     }
 
-    /// Opens a file that another process wrote, and returns the last text that was written as a whole.
+    /// Opens a file that another process wrote, and returns its last complete text.
     ///
     /// # Errors
     /// `Kernel`, `Invalid`.
@@ -77,7 +77,7 @@ impl SlotFile {
         let slots = first?.into_iter().chain(second?);
         match slots.max_by_key(|(sequence, _)| *sequence) {
             Some((sequence, text)) => Ok((Self { file, sequence }, text)),
-            // As versions before slots wrote it, in the place of the first slot.
+            // Versions without slots wrote plain text to the position of the first slot.
             None => match read_at(&file, 0, SLOT)? {
                 text if text.starts_with(b"{") => Ok((Self { file, sequence: 0 }, text)),
                 _ => Err(SlotFileError::Invalid),
@@ -85,10 +85,10 @@ impl SlotFile {
         }
     }
 
-    /// Writes a text. A process that is killed meanwhile leaves this text or the one before.
+    /// Writes a text. If the process is killed meanwhile, this text or the previous one remains.
     ///
     /// # Errors
-    /// `TooLong`, `Kernel`; the text before is still there then.
+    /// `TooLong`, `Kernel`; the previous text then remains.
     pub fn write(&mut self, text: &[u8]) -> Result<(), SlotFileError> {
         if text.len() > LONGEST_TEXT {
             return Err(SlotFileError::TooLong { length: text.len() });
@@ -107,7 +107,7 @@ impl SlotFile {
                 Err(errno) => return Err(kernel("write")(errno)),
             }
         }
-        // Only now: after a failure the next write must not touch the other slot, which is the valid one.
+        // Only now: after a failure the next write must not overwrite the other, valid slot.
         self.sequence = sequence;
         Ok(())
     }
@@ -131,7 +131,7 @@ fn checksum(sequence: u64, text: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The sequence number and the text of a slot, if it was written as a whole.
+/// Sequence number and text of a slot, if it is complete.
 fn read_slot(file: &OwnedFd, slot: u64) -> Result<Option<(u64, Vec<u8>)>, SlotFileError> {
     let bytes = read_at(file, offset(slot), HEADER)?;
     let (words, _) = bytes.as_chunks::<8>();
@@ -183,7 +183,7 @@ mod tests {
             file.write(&text).unwrap();
             let (again, read) = reopened(&file).unwrap();
             assert_eq!(read, text);
-            // Whoever goes on writes into the other slot.
+            // The next writer uses the other slot.
             file = again;
         }
         let too_long = vec![b'x'; LONGEST_TEXT + 1];

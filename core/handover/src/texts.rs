@@ -1,8 +1,8 @@
-//! What has been shown through each open handle, so that the next worker does not go on in the middle
-//! of one text with another one.
+//! Contents shown through each open handle, so that the next worker does not continue one text with
+//! another.
 //!
-//! Of every handle that was read the length of its text is kept: that is where the file ends for who
-//! has read so far. The text itself is kept only while a part of it has been read, which few do.
+//! The length of the contents is stored for every handle that was read: it is the end of file for
+//! its reader. The contents are stored only while a part of them has been read, which is rare.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -16,31 +16,31 @@ use crate::region::{checksum, load_bytes, pair, store_bytes, unpair};
 
 /// All of it has been read.
 const WHOLE: u32 = u32::MAX;
-/// And its end, too.
+/// All of it and the end of file have been read.
 const ENDED: u32 = u32::MAX - 1;
-/// A part of it, and the rest is not kept.
+/// A part of it has been read, and the rest is not stored.
 const LOST: u32 = 0;
 
-/// Texts up to this length are small, of which there can be many.
+/// Maximum length of a small text; there is room for many small texts.
 pub const SMALL_TEXT: usize = SMALL_BYTES;
 
-/// What an earlier worker has shown through a handle.
+/// Contents that an earlier worker showed through a handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
-    /// All of a text of this length. `ended`: its end has been read, too.
+    /// Complete contents of this length. `ended`: the end of file was read, too.
     Whole {
         /// In bytes.
         length: u64,
-        /// Whether the reader knows that there is no more.
+        /// Whether the reader has seen the end of file.
         ended: bool,
     },
-    /// A part of this text.
+    /// A part of these contents.
     Part(Vec<u8>),
-    /// A part of a text that was not kept.
+    /// A part of contents that were not stored.
     Lost,
 }
 
-/// What is kept of an open handle. Nothing is given back at drop: the handle may outlive the process.
+/// The stored state of an open handle. Drop releases nothing: the handle may outlive the process.
 #[derive(Debug)]
 pub struct OpenHandle {
     handover: Arc<Handover>,
@@ -49,7 +49,7 @@ pub struct OpenHandle {
 }
 
 impl Handover {
-    /// Begins to keep what is shown through a new handle. `None`: there is no room.
+    /// Starts to store the state of a new handle. `None`: the table is full.
     #[must_use]
     pub fn open_handle(self: &Arc<Self>, handle: u64) -> Option<OpenHandle> {
         let entry = entries(handle).find(|entry| {
@@ -61,8 +61,8 @@ impl Handover {
         Some(self.opened(handle, entry))
     }
 
-    /// A handle of an earlier worker, and what that has shown through it; `None` for what, if it was
-    /// about to show something. `None` for all: nothing was ever read from it, as far as is known.
+    /// Adopts a handle of an earlier worker with the contents shown through it; inner `None`: it was
+    /// about to show some. Outer `None`: no read was recorded.
     #[must_use]
     pub fn adopt_handle(self: &Arc<Self>, handle: u64) -> Option<(OpenHandle, Option<Shown>)> {
         let entry = self.find_handle(handle)?;
@@ -81,7 +81,7 @@ impl Handover {
         Some((self.opened(handle, entry), shown))
     }
 
-    /// A handle is closed, whichever worker has given it out.
+    /// Releases a closed handle of any worker.
     pub fn close_handle(self: &Arc<Self>, handle: u64) {
         if let Some(entry) = self.find_handle(handle) {
             self.opened(handle, entry).close();
@@ -111,7 +111,7 @@ impl Handover {
         self.region.words(FIRST + text % COUNT * WORDS, WORDS)
     }
 
-    /// The text of a handle, if it was kept as a whole.
+    /// The text of a handle, if it is stored completely.
     fn text(&self, handle: u64, length: u32, text: u32) -> Option<Vec<u8>> {
         let text = usize::try_from(text).ok()?.checked_sub(1)?;
         if text >= COUNT {
@@ -131,7 +131,7 @@ impl Handover {
             .then_some(bytes)
     }
 
-    /// A free place for a text of this length.
+    /// Claims a free place for a text of this length.
     fn claim_text(&self, handle: u64, length: usize) -> Option<usize> {
         let places = if length <= SMALL_BYTES {
             0..SMALL
@@ -148,8 +148,8 @@ impl Handover {
         };
         let claimed = places.clone().find(is_claimed);
         claimed.or_else(|| {
-            // What a killed worker has claimed, or not given back, is nobody's. Who comes while another
-            // looks is not to wait.
+            // A place that a killed worker claimed or did not release is free. If another thread is
+            // searching, this one does not wait.
             let _claiming = self.claiming.try_lock()?;
             places.clone().for_each(|text| self.give_back_orphan(text));
             places.clone().find(is_claimed)
@@ -159,7 +159,7 @@ impl Handover {
     fn give_back_orphan(&self, text: usize) {
         let owner = &self.text_head(text)[HANDLE];
         let handle = owner.load(Ordering::Acquire);
-        // One of this worker's may be about to be told to its entry.
+        // A thread of this worker may be about to store it in its entry.
         if self.is_of_this_worker(handle) {
             return;
         }
@@ -172,7 +172,7 @@ impl Handover {
         }
     }
 
-    /// The part of a handle number that tells which worker gave it out.
+    /// The part of a handle number that identifies the worker.
     #[must_use]
     pub fn handle_mark(&self) -> u64 {
         u64::from(self.generation()) << 40
@@ -184,12 +184,13 @@ impl Handover {
 }
 
 impl OpenHandle {
-    /// All of a text is about to be shown. `ended`: its end, too.
+    /// Records that all contents are about to be shown. `ended`: the end of file, too.
     pub fn show_whole(&self, length: usize, ended: bool) {
         self.tell(length, if ended { ENDED } else { WHOLE });
     }
 
-    /// A part of a text is about to be shown. `may_keep`: the rest may take room. Whether it does.
+    /// Records that a part is about to be shown. `may_keep`: the rest may take room. Returns
+    /// whether it does.
     pub fn show_part(&self, text: &[u8], may_keep: bool) -> bool {
         let had = self.text();
         let fits = |place: &usize| text.len() <= bytes_of(*place).1 * crate::region::WORD;
@@ -227,7 +228,7 @@ impl OpenHandle {
         );
     }
 
-    /// The place of the text that is kept.
+    /// Place of the stored text.
     fn text(&self) -> Option<usize> {
         let shown = self.handover.handle(self.entry)[handles::SHOWN].load(Ordering::Acquire);
         let text = usize::try_from(unpair(shown).1).ok()?.checked_sub(1)?;
@@ -252,7 +253,7 @@ impl OpenHandle {
     }
 }
 
-/// Where a handle can be. Handle numbers are counted up, so neighbours are not often in the way.
+/// Candidate entries of a handle. Handle numbers are sequential, so collisions are rare.
 fn entries(handle: u64) -> impl Iterator<Item = usize> {
     let home = usize::try_from(handle % handles::COUNT as u64).unwrap_or(0);
     (0..handles::NEIGHBOURS).map(move |step| (home + step) % handles::COUNT)

@@ -1,5 +1,5 @@
-//! What was written into open files and must be written anew by the next worker, as the descriptor that
-//! it went into ends with the worker: triggers of pressure files.
+//! State written into open files that the next worker writes again, because the descriptor ends
+//! with the worker: triggers of pressure files.
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -8,12 +8,12 @@ use crate::layout::written::{BYTES, COUNT, HANDLE, LENGTH, NEIGHBOURS, OF, SUM, 
 use crate::region::{WORD, checksum, load_bytes, store_bytes};
 use crate::{ContainerKey, Handover};
 
-/// How long what is kept of one open file may be, in bytes.
+/// Maximum length of the stored state of an open file, in bytes.
 pub const MOST_WRITTEN: usize = (WORDS - BYTES) * WORD;
 
 impl Handover {
-    /// Keeps what was written into an open file of somebody's, in the place of what was kept before.
-    /// `false`: there is no room, or the memory is of a version that has none of this.
+    /// Replaces the written state of an open file of a container. `false`: the table is full, or the
+    /// memory's version has no such table.
     pub fn keep_written(&self, handle: u64, of: ContainerKey, bytes: &[u8]) -> bool {
         if bytes.len() > MOST_WRITTEN || handle == 0 {
             return false;
@@ -33,7 +33,7 @@ impl Handover {
         true
     }
 
-    /// What was kept of an open file, if it is of the same.
+    /// Returns the written state of an open file, if the container is the same.
     #[must_use]
     pub fn written(&self, handle: u64, of: ContainerKey) -> Option<Vec<u8>> {
         let words = self.find_written(handle)?;
@@ -47,7 +47,7 @@ impl Handover {
         (is_of && is_whole).then_some(bytes)
     }
 
-    /// The open file is closed, or what was written does not hold any more.
+    /// Drops the state: the file is closed, or the state is no longer valid.
     pub fn forget_written(&self, handle: u64) {
         if let Some(words) = self.find_written(handle) {
             words[LENGTH].store(0, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl Handover {
         }
     }
 
-    /// One more, where the head tells how many there are.
+    /// Increments the counter in the head, if the layout has it.
     fn count_one_more(&self) {
         if self.counts_written() {
             self.count_of_written().fetch_add(1, Ordering::AcqRel);
@@ -78,7 +78,8 @@ impl Handover {
     }
 
     fn claim_written(&self, handle: u64) -> Option<&[AtomicU64]> {
-        // Before it is taken: who is killed in between leaves one too many, which costs nothing but looks.
+        // Before the claim: a worker killed in between leaves the counter one too high, which only
+        // costs a search.
         self.count_one_more();
         let claimed = self.near_written(handle).find(|words| {
             words[HANDLE]
@@ -92,7 +93,7 @@ impl Handover {
     }
 
     fn find_written(&self, handle: u64) -> Option<&[AtomicU64]> {
-        // Every file that is closed is looked for, and a look makes a page of what was never written.
+        // Every close searches here, and a search would allocate untouched pages.
         if !self.has_written() {
             return None;
         }
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_looks_for_nothing_takes_no_memory() {
+    fn an_unneeded_search_allocates_no_page() {
         use std::os::fd::AsFd;
         let handover = Handover::create().unwrap();
         let blocks = || rustix::fs::fstat(handover.as_fd()).unwrap().st_blocks;
@@ -122,7 +123,7 @@ mod tests {
         (1..10_000).for_each(|handle| handover.forget_written(handle));
         assert_eq!(handover.written(7, key), None);
         assert_eq!(blocks(), before);
-        // And it does so again when all is closed.
+        // The same holds after all files are closed.
         assert!(handover.keep_written(7, key, b"a trigger"));
         assert!(handover.written(7, key).is_some());
         handover.forget_written(7);
@@ -140,7 +141,7 @@ mod tests {
         assert!(handover.keep_written(twin, other, b""));
         assert_eq!(handover.written(5, one), Some(b"a trigger".to_vec()));
         assert_eq!(handover.written(twin, other), Some(Vec::new()));
-        // The descriptor has come to somebody else.
+        // Another container has the descriptor.
         assert_eq!(handover.written(5, other), None);
         assert!(handover.keep_written(5, one, b"another"));
         assert_eq!(handover.written(5, one), Some(b"another".to_vec()));

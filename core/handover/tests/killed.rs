@@ -15,7 +15,7 @@ use vistafs_handover::{ContainerKey, Handover, Request, Shown, Unfinished};
 const KILLS: u64 = 1000;
 const NAME: &[u8] = &[b'n'; 64];
 
-/// The bytes of a record or a text that belong to a number: as long as none before.
+/// The bytes of a record or a text with this number; their length varies.
 fn bytes_of(number: u64, out: &mut Vec<u8>) {
     out.clear();
     for _ in 0..=number % 100 {
@@ -23,7 +23,7 @@ fn bytes_of(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// The number that bytes belong to.
+/// The number encoded in the bytes.
 #[track_caller]
 fn number_of(bytes: &[u8]) -> u64 {
     let number = u64::from_le_bytes(*bytes.first_chunk().expect("it has a number"));
@@ -37,7 +37,7 @@ fn key(number: u64) -> ContainerKey {
     ContainerKey::new(&(number % 3).to_le_bytes())
 }
 
-/// Writes for ever, from a number on.
+/// Writes forever, starting at a number.
 fn write_for_ever(handover: &Arc<Handover>, first: u64) -> ! {
     let mut bytes = Vec::with_capacity(4096);
     for number in first.. {
@@ -97,7 +97,7 @@ fn every_record_is_whole() {
     while kills < KILLS {
         handover.begin_generation();
         // SAFETY: the child uses the memory and its own stack and heap, and ends by being killed.
-        // No other thread of this process holds a lock that it takes: the test is alone.
+        // No other thread of this process holds a lock that it takes: the test runs alone.
         let child = match unsafe { fork() }.unwrap() {
             ForkResult::Child => write_for_ever(&handover, last + 1),
             ForkResult::Parent { child } => child,
@@ -115,7 +115,7 @@ fn every_record_is_whole() {
 
         let highest = handover.highest_unique();
         if highest == last {
-            // It had not begun.
+            // It had not started.
             continue;
         }
         kills += 1;
@@ -133,7 +133,7 @@ fn every_record_is_whole() {
             assert!(*now >= before, "{saved:?} {saved_before:?}");
         }
         saved_before = saved;
-        // What was done is kept; what was being done, perhaps.
+        // The completed write is present; the interrupted one may be.
         let [done, doing] = [highest - 1, highest].map(|n| saved[usize::try_from(n % 3).unwrap()]);
         assert!(
             done == highest - 1 || highest - 1 == last,
@@ -163,7 +163,7 @@ fn every_record_is_whole() {
         assert_eq!(handover.unfinished(), []);
         last = highest;
     }
-    // Else nothing was seen of what this is about.
+    // Otherwise the test has not covered its subject.
     assert!(
         in_flight > KILLS / 4 && parts > KILLS / 10,
         "{in_flight} {parts}"

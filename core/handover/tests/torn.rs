@@ -1,4 +1,4 @@
-//! A process that is killed while it writes leaves the new text or the one before, whole.
+//! A process killed while it writes leaves the new or the previous text, complete.
 #![allow(
     unsafe_code,
     reason = "a process that can be killed while it writes is made by fork(2)"
@@ -15,7 +15,7 @@ use vistafs_handover::SlotFile;
 
 const KILLS: u64 = 1000;
 
-/// The text that belongs to a number: 1 to 64 KiB.
+/// The text of a number: 1 to 64 KiB.
 fn text_of(number: u64, out: &mut Vec<u8>) {
     out.clear();
     let words = 128 * (1 + number * 7 % 64);
@@ -24,7 +24,7 @@ fn text_of(number: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// The number that a text belongs to; `None`: it was not written as a whole.
+/// The number of a text; `None`: the text is incomplete.
 fn number_of(text: &[u8]) -> Option<u64> {
     let number = u64::from_le_bytes(*text.first_chunk()?);
     let mut whole = Vec::new();
@@ -36,21 +36,21 @@ fn memory() -> OwnedFd {
     memfd_create("test", MemfdFlags::CLOEXEC).expect("a memory file")
 }
 
-/// The sequence number that a slot begins with, whether the rest of it was written or not.
+/// The sequence number at the start of a slot, whether the slot is complete or not.
 fn begun(file: &SlotFile, slot: u64) -> u64 {
     let mut bytes = [0; 8];
     rustix::io::pread(file.as_fd(), &mut bytes, (slot << 20) + 8).expect("it can be read");
     u64::from_le_bytes(bytes)
 }
 
-/// Writes for ever, from a number on: the text, then its number as an acknowledgement, and the text once more
-/// into a file without slots.
+/// Writes forever, starting at a number: the text, then its number as an acknowledgement, then the
+/// text again into a file without slots.
 fn write_for_ever(file: &mut SlotFile, acknowledged: &OwnedFd, plain: &OwnedFd, first: u64) -> ! {
     let mut text = Vec::with_capacity(64 << 10);
     for number in first.. {
         text_of(number, &mut text);
         file.write(&text).expect("there is memory");
-        // 8 bytes of one page are copied at once.
+        // 8 bytes within one page are copied at once.
         rustix::io::pwrite(acknowledged, &number.to_le_bytes(), 0).expect("there is memory");
         rustix::io::pwrite(plain, &text, 0).expect("there is memory");
     }
@@ -68,8 +68,8 @@ fn what_is_read_was_written_as_a_whole_and_is_the_last() {
     let (mut last, mut kills) = (0, 0);
     let mut plain_text = vec![0; 64 << 10];
     while kills < KILLS {
-        // SAFETY: the child uses the files and its own stack and heap, and ends by being killed. No other
-        // thread of this process holds a lock that it takes: the test is alone.
+        // SAFETY: the child uses the files and its own stack and heap, and ends by being killed. No
+        // other thread of this process holds a lock that it takes: the test runs alone.
         let child = match unsafe { fork() }.unwrap() {
             ForkResult::Child => write_for_ever(&mut file, &acknowledged, &plain, last + 1),
             ForkResult::Parent { child } => child,
@@ -91,14 +91,14 @@ fn what_is_read_was_written_as_a_whole_and_is_the_last() {
         assert!(number == done || number == done + 1, "{number} {done}");
         file = again;
         if number == last {
-            // It had not begun.
+            // It had not started.
             continue;
         }
         kills += 1;
-        // The text 0 was the first, so each text has its number and one more.
+        // Text 0 was the first, so each text has its number plus 1.
         torn += u64::from(begun(&file, 0).max(begun(&file, 1)) > number + 1);
         let length = rustix::io::pread(&plain, &mut plain_text, 0).unwrap();
-        // A longer text before leaves its rest behind a shorter one.
+        // A longer previous text leaves its end behind a shorter one.
         let first = plain_text
             .first_chunk()
             .map_or(0, |n| u64::from_le_bytes(*n));
@@ -107,7 +107,7 @@ fn what_is_read_was_written_as_a_whole_and_is_the_last() {
         last = number;
     }
     println!("{KILLS} kills: {torn} tore a slot, {torn_without_slots} a text without slots");
-    // Else nothing was seen of what this is about: one write is not atomic.
+    // Otherwise the test has not covered its subject: one write is not atomic.
     assert!(
         torn > 0 && torn_without_slots > 0,
         "{torn} {torn_without_slots}"

@@ -1,7 +1,7 @@
-//! Doing something without one of our own capabilities.
+//! Running code without one of vistafs's own capabilities.
 //!
-//! The kernel keeps with each descriptor what its opener was capable of, and some files judge by
-//! that what may be written later. Capabilities belong to a thread, so no other one notices.
+//! The kernel stores the opener's capabilities with each descriptor, and some files check them at
+//! later writes. Capabilities belong to a thread, so other threads are unaffected.
 
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
@@ -9,7 +9,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 /// Calls `work` while CAP_SYS_RESOURCE is not in effect for this thread.
 ///
 /// # Errors
-/// The kernel's, which has no reason to refuse it.
+/// The kernel's errors; none is expected.
 pub fn without_sys_resource<T>(work: impl FnOnce() -> T) -> Result<T, Errno> {
     let _dropped = Dropped::sys_resource()?;
     Ok(work())
@@ -32,7 +32,7 @@ impl Dropped {
 
 impl Drop for Dropped {
     fn drop(&mut self) {
-        // It is still permitted, so it can be put into effect again.
+        // It is still permitted, so it can be made effective again.
         let _ = set_capabilities(None, self.0);
     }
 }

@@ -1,14 +1,15 @@
-//! What a caller may do, and doing something with no more than that.
+//! The caller's credentials, and acting with no more than these.
 //!
-//! Whether a caller may change a node of a kernel file system is for the kernel to judge. So the
-//! thread that serves takes on the caller's ids and groups for the length of one operation, and of
-//! vistafs's capabilities only those that the caller has over that node:
+//! The kernel decides whether a caller may change a node of a kernel file system. So the serving
+//! thread assumes the caller's ids and groups for one operation, and of vistafs's capabilities only
+//! those that the caller has over that node:
 //!
 //! - in vistafs's own user namespace, the caller's effective ones;
-//! - in another one, those over files, and only where owner and group of the node have an id there:
-//!   the rule of capable_wrt_inode_uidgid() in the kernel, user_namespaces(7).
+//! - in another one, those over files, and only where owner and group of the node are mapped there:
+//!   the kernel's rule capable_wrt_inode_uidgid(), user_namespaces(7).
 //!
-//! Credentials belong to a thread, and a descriptor keeps those that it was opened with: no other
+//! Credentials belong to a thread, and a descriptor keeps those of its opener: other requests are
+//! unaffected, and later writes are checked against the opener.
 //! request notices, and what is written later is judged by who has opened.
 
 use std::os::fd::OwnedFd;
@@ -24,7 +25,7 @@ use vistafs_text::IdMap;
 
 use crate::{Host, HostError, NamespaceKind, Process, nsfs};
 
-/// Whose node it is, in vistafs's user namespace.
+/// Owner of a node, in vistafs's user namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// User number.
@@ -33,7 +34,7 @@ pub struct Owner {
     pub gid: u32,
 }
 
-/// The capabilities that a user namespace gives over files in it.
+/// The capabilities over files that a user namespace grants.
 const OVER_FILES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH)
@@ -60,7 +61,7 @@ struct UserNamespace {
 }
 
 impl Credentials {
-    /// Those of the thread `tid`, whose request names the ids of `ids`.
+    /// Reads the credentials of the thread `tid`; its request has the ids `ids`.
     ///
     /// # Errors
     /// `NotFound` when it has ended; `Malformed`.
@@ -83,7 +84,7 @@ impl Credentials {
         })
     }
 
-    /// Whether both ids of a node have one in the caller's user namespace.
+    /// Whether both ids of a node are mapped in the caller's user namespace.
     #[must_use]
     pub fn has_id(&self, owner: Owner) -> bool {
         match &self.namespace {
@@ -92,8 +93,8 @@ impl Credentials {
         }
     }
 
-    /// Whether a process is in the caller's user namespace or one below it, so that his capabilities
-    /// count for it.
+    /// Whether a process is in the caller's user namespace or a descendant of it, so that the
+    /// caller's capabilities apply to it.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -102,7 +103,7 @@ impl Credentials {
             return Ok(true);
         };
         let mut here: OwnedFd = process.hold_namespace(NamespaceKind::User)?.into();
-        // Namespaces of users are at most 32 deep.
+        // User namespaces are nested at most 32 deep.
         for _ in 0..=32 {
             let stat = rustix::fs::fstat(&here)
                 .map_err(|errno| HostError::from_errno(errno, Path::new("user namespace")))?;
@@ -111,7 +112,7 @@ impl Credentials {
             }
             match nsfs::parent(&here) {
                 Ok(parent) => here = parent,
-                // Further up is nothing that is below vistafs's own.
+                // Namespaces further up are not below vistafs's own.
                 Err(_) => break,
             }
         }
@@ -121,13 +122,13 @@ impl Credentials {
     /// Calls `work` with these credentials over a node of `owner`.
     ///
     /// # Errors
-    /// When the thread cannot take them on: vistafs lacks CAP_SETUID or CAP_SETGID.
+    /// When the thread cannot assume them: vistafs lacks CAP_SETUID or CAP_SETGID.
     pub fn act_on<T>(&self, owner: Owner, work: impl FnOnce() -> T) -> Result<T, Errno> {
         self.act_on_with(owner, CapabilitySet::empty(), work)
     }
 
-    /// As [`act_on`](Self::act_on), and with those of the caller's capabilities that are in `also`, which
-    /// count for something else that is touched.
+    /// As [`act_on`](Self::act_on), plus the caller's capabilities in `also`, which apply to
+    /// another object that is touched.
     ///
     /// # Errors
     /// As [`act_on`](Self::act_on).
@@ -142,7 +143,7 @@ impl Credentials {
         Ok(work())
     }
 
-    /// The capabilities that it has over a node of `owner`.
+    /// The capabilities that the caller has over a node of `owner`.
     fn over(&self, owner: Owner) -> CapabilitySet {
         match self.namespace {
             None => self.capabilities,
@@ -152,7 +153,7 @@ impl Credentials {
     }
 }
 
-/// The calling thread's own credentials, which it gets back when this is dropped, also by a panic.
+/// The calling thread's own credentials, restored on drop, also after a panic.
 struct Assumed {
     uid: Uid,
     gid: Gid,
@@ -168,7 +169,7 @@ impl Assumed {
             ..capabilities
         };
         set_thread_groups(&wanted.groups)?;
-        // From here on it undoes what was done.
+        // From here on, drop restores them.
         let before = Self {
             uid: geteuid(),
             gid: getegid(),
@@ -198,7 +199,7 @@ impl Assumed {
 impl Drop for Assumed {
     fn drop(&mut self) {
         if let Err(errno) = self.restore() {
-            // To go on would be to serve others as this caller.
+            // Continuing would serve other callers with this caller's credentials.
             log::error!("a thread cannot get its own credentials back: {errno}");
             std::process::abort();
         }
@@ -250,7 +251,7 @@ mod tests {
         let before = (now(), capabilities(None).unwrap());
         let stranger = caller(12_345, CapabilitySet::all(), Some(b"0 12345 1\n"));
         let act = || stranger.act_on(owner(0), || (now(), capabilities(None).unwrap().effective));
-        // Who may not change ids is told so, and nothing has changed.
+        // Without the right to change ids the call fails, and nothing has changed.
         if let Ok((ids, effective)) = act() {
             let id = |n| (Uid::from_raw(n), Gid::from_raw(n));
             assert_eq!((ids.0, ids.1), id(12_345));

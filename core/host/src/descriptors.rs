@@ -1,13 +1,14 @@
-//! How many descriptors there are left.
+//! Number of free descriptors.
 
 use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::process::{Resource, getrlimit};
 
-/// Whether half of the descriptors that vistafs may have are in use, `latest` having just been
-/// opened: the kernel gives out the lowest number that is free.
+/// Whether half of vistafs's descriptors are in use. `latest` was just opened: the kernel assigns
+/// the lowest free number.
 ///
-/// Who opens one at a stranger's wish stops there, so that there are some for everybody else.
+/// Code that opens descriptors on behalf of a container stops there, so that some remain for all
+/// other containers.
 #[must_use]
 pub fn are_scarce(latest: impl AsFd) -> bool {
     let number = u64::try_from(latest.as_fd().as_raw_fd()).unwrap_or(0);
@@ -15,7 +16,7 @@ pub fn are_scarce(latest: impl AsFd) -> bool {
     most.is_some_and(|most| number >= most / 2)
 }
 
-/// The same where only an eighth is left: of those that spare time and are given up for it.
+/// Whether only an eighth is left. Cached descriptors, which only save time, are closed then.
 #[must_use]
 pub fn are_used_up(latest: impl AsFd) -> bool {
     let number = u64::try_from(latest.as_fd().as_raw_fd()).unwrap_or(0);
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_a_descriptor_tells() {
+    fn descriptor_numbers_show_the_usage() {
         let low = std::fs::File::open("/dev/null").unwrap();
         assert!(!are_scarce(&low));
         let most = getrlimit(Resource::Nofile).current.unwrap();

@@ -1,7 +1,7 @@
-//! A held directory of a kernel file system.
+//! An open directory of a kernel file system.
 //!
-//! Names below it never reach the kernel joined by hand: `openat2` resolves them beneath the held
-//! descriptor and refuses links of either kind and `..`.
+//! Paths below it are never joined as text: `openat2` resolves them beneath the open descriptor and
+//! refuses symbolic links, magic links and `..`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +15,7 @@ use rustix::process::{Gid, Uid};
 use crate::HostError;
 use crate::kept_file::read_whole;
 
-/// What a directory entry is.
+/// Type of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A directory.
@@ -39,10 +39,10 @@ impl From<FileType> for FileKind {
     }
 }
 
-/// What stat(2) tells of a file.
+/// File attributes from stat(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStat {
-    /// What it is.
+    /// Type of the file.
     pub kind: FileKind,
     /// Permission bits.
     pub mode: u16,
@@ -52,7 +52,7 @@ pub struct FileStat {
     pub gid: u32,
     /// Bytes.
     pub size: u64,
-    /// Number of the file in its file system.
+    /// Inode number.
     pub inode: u64,
 }
 
@@ -61,13 +61,13 @@ pub struct FileStat {
 pub struct DirEntry {
     /// Its name.
     pub name: OsString,
-    /// What it is.
+    /// Type of the entry.
     pub kind: FileKind,
-    /// Number of the file in its file system.
+    /// Inode number.
     pub inode: u64,
 }
 
-/// A directory that is held open; its path serves messages only.
+/// An open directory; its path is used only in messages.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
@@ -75,7 +75,7 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// Opens a directory by its path, following links as a shell would.
+    /// Opens a directory by its path and follows links.
     ///
     /// # Errors
     /// `NotFound`, `Denied` or `Io`.
@@ -90,14 +90,14 @@ impl Dir {
         Ok(Self::from_fd(fd, path.to_owned()))
     }
 
-    /// Takes over a descriptor of a directory, `path` being what messages call it.
+    /// Wraps a descriptor of a directory; `path` is used in messages.
     #[must_use]
     pub fn from_fd(fd: OwnedFd, path: PathBuf) -> Self {
         let path = path.into_boxed_path();
         Self { fd, path }
     }
 
-    /// What messages call it.
+    /// Path used in messages.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -106,7 +106,7 @@ impl Dir {
     /// Opens a directory beneath this one. `relative` may have several components.
     ///
     /// # Errors
-    /// `NotFound`, `Denied` or `Io`; a link or `..` on the way is an error too.
+    /// `NotFound`, `Denied` or `Io`; a link or `..` in the path is an error too.
     pub fn subdir(&self, relative: &Path) -> Result<Self, HostError> {
         let path = self.path.join(relative);
         let fd = self
@@ -139,7 +139,7 @@ impl Dir {
         self.open_beneath(relative, OFlags::WRONLY)
     }
 
-    /// Opens the directory that this one is in, which may be outside of any other that is held.
+    /// Opens the parent directory, which may be outside every other open directory.
     ///
     /// # Errors
     /// The kernel's.
@@ -149,7 +149,7 @@ impl Dir {
         Ok(Self::from_fd(fd, self.path.join("..")))
     }
 
-    /// Number of this directory in its file system.
+    /// Inode number of this directory.
     ///
     /// # Errors
     /// The kernel's.
@@ -157,48 +157,48 @@ impl Dir {
         Ok(rustix::fs::fstat(&self.fd)?.st_ino)
     }
 
-    /// Makes a directory in this one.
+    /// Creates a directory in this one.
     ///
     /// # Errors
-    /// EINVAL for what is no single name; the kernel's.
+    /// EINVAL unless `name` is a single component; the kernel's errors.
     pub fn make_directory(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
         rustix::fs::mkdirat(&self.fd, single(name)?, Mode::from_raw_mode(mode))
     }
 
-    /// Removes a directory that is in this one.
+    /// Removes a directory in this one.
     ///
     /// # Errors
-    /// EINVAL for what is no single name; the kernel's.
+    /// EINVAL unless `name` is a single component; the kernel's errors.
     pub fn remove_directory(&self, name: &OsStr) -> Result<(), Errno> {
         rustix::fs::unlinkat(&self.fd, single(name)?, AtFlags::REMOVEDIR)
     }
 
-    /// Changes permission bits of a file in this directory, or with `.` of itself.
+    /// Changes the permission bits of a file in this directory, or of the directory with `.`.
     ///
     /// # Errors
-    /// EINVAL for what is no single name; the kernel's.
+    /// EINVAL unless `name` is a single component; the kernel's errors.
     pub fn set_mode(&self, name: &OsStr, mode: u32) -> Result<(), Errno> {
         let name = if name == "." { name } else { single(name)? };
         rustix::fs::chmodat(&self.fd, name, Mode::from_raw_mode(mode), AtFlags::empty())
     }
 
-    /// Changes the owner of a file in this directory, or with `.` of itself.
+    /// Changes the owner of a file in this directory, or of the directory with `.`.
     ///
     /// # Errors
-    /// EINVAL for what is no single name; the kernel's.
+    /// EINVAL unless `name` is a single component; the kernel's errors.
     pub fn set_owner(&self, name: &OsStr, uid: Option<u32>, gid: Option<u32>) -> Result<(), Errno> {
         let name = if name == "." { name } else { single(name)? };
         let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
         rustix::fs::chownat(&self.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
     }
 
-    /// Whether there is something at `relative`.
+    /// Whether `relative` exists.
     #[must_use]
     pub fn has(&self, relative: &Path) -> bool {
         self.open_beneath(relative, OFlags::PATH).is_ok()
     }
 
-    /// Opens this directory itself, for those who need more than the O_PATH descriptor that is held.
+    /// Reopens this directory for operations that the held O_PATH descriptor does not allow.
     ///
     /// # Errors
     /// The kernel's.
@@ -214,7 +214,7 @@ impl Dir {
         read_whole(&self.open_file(relative)?, out)
     }
 
-    /// What stat(2) tells of what is at `relative`; of a link, not of where it leads.
+    /// Returns the attributes of `relative`, without following a link.
     ///
     /// # Errors
     /// The kernel's.
@@ -222,7 +222,7 @@ impl Dir {
         let stat = if relative == Path::new(".") {
             rustix::fs::fstat(&self.fd)?
         } else if single(relative.as_os_str()).is_ok() {
-            // One name leads nowhere else, and this is one system call instead of three.
+            // A single name cannot escape, and this takes one system call instead of three.
             rustix::fs::statat(&self.fd, relative, AtFlags::SYMLINK_NOFOLLOW)?
         } else {
             let fd = self.open_beneath(relative, OFlags::PATH | OFlags::NOFOLLOW)?;
@@ -239,22 +239,22 @@ impl Dir {
         })
     }
 
-    /// Where the symbolic link at `relative` leads.
+    /// Returns the target of the symbolic link at `relative`.
     ///
     /// # Errors
-    /// EINVAL for what is no link; the kernel's.
+    /// EINVAL for a file that is not a link; the kernel's errors.
     pub fn read_link(&self, relative: &Path) -> Result<OsString, Errno> {
         let fd = self.open_beneath(relative, OFlags::PATH | OFlags::NOFOLLOW)?;
         let target = match rustix::fs::readlinkat(&fd, "", Vec::new()) {
-            // Of an empty path that is no link.
+            // The kernel's errno for an empty path that is not a link.
             Err(Errno::NOENT) => return Err(Errno::INVAL),
             target => target?,
         };
         Ok(OsStr::from_bytes(target.to_bytes()).to_owned())
     }
 
-    /// What is in the directory at `relative` (`.` for this one) without `.` and `..`, in the
-    /// kernel's order.
+    /// Lists the directory at `relative` (`.` for this one) without `.` and `..`, in the kernel's
+    /// order.
     ///
     /// # Errors
     /// The kernel's.
@@ -269,7 +269,7 @@ impl Dir {
             }
             let name = OsStr::from_bytes(name).to_owned();
             let kind = match entry.file_type() {
-                // A file system that does not tell.
+                // The file system does not report types.
                 FileType::Unknown => self.stat(&relative.join(&name))?.kind,
                 known => known.into(),
             };
@@ -279,7 +279,7 @@ impl Dir {
         Ok(entries)
     }
 
-    /// The names of the directories in it, unsorted.
+    /// Names of the subdirectories, unsorted.
     ///
     /// # Errors
     /// `NotFound` when it has been removed, `Denied` or `Io`.
@@ -304,7 +304,7 @@ impl Dir {
     }
 }
 
-/// A name that leads nowhere but to an entry of the directory itself.
+/// Checks that `name` is a single component other than `.` and `..`.
 fn single(name: &OsStr) -> Result<&OsStr, Errno> {
     let bytes = name.as_bytes();
     if matches!(bytes, b"" | b"." | b"..") || bytes.contains(&b'/') || bytes.contains(&0) {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_told_of_and_not_followed() {
+    fn links_are_reported_and_not_followed() {
         let tmp = tempfile::tempdir().unwrap();
         std::fs::write(tmp.path().join("file"), "text\n").unwrap();
         std::fs::create_dir(tmp.path().join("sub")).unwrap();

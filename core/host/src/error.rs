@@ -1,4 +1,4 @@
-//! What can go wrong with a kernel file, named for what the caller can do about it.
+//! Errors of reading kernel files, named for the caller's possible reaction.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,22 +6,23 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use vistafs_text::ParseError;
 
-/// A kernel file or process that could not be read. Always names the object.
+/// An error of reading a kernel file or process. Always names the object.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// It is not there: the kernel lacks it, or its process or cgroup is gone.
+    /// The object does not exist: the kernel lacks it, or its process or cgroup is gone.
     #[error("{} does not exist", path.display())]
     NotFound {
-        /// What was looked for.
+        /// Path of the missing object.
         path: PathBuf,
     },
-    /// We may not: a missing capability, a security module, or a container around vistafs itself.
+    /// Access is refused: a missing capability, a security module, or a container around vistafs
+    /// itself.
     #[error("{}: permission denied (vistafs needs CAP_SYS_ADMIN, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH in the initial user namespace)", path.display())]
     Denied {
-        /// What was refused.
+        /// Path of the refused object.
         path: PathBuf,
     },
-    /// The text is not what the kernel documents.
+    /// The contents do not match the kernel's documentation.
     #[error("{}: {source}", path.display())]
     Malformed {
         /// The file.
@@ -29,20 +30,20 @@ pub enum HostError {
         /// Where in it, and what was expected.
         source: ParseError,
     },
-    /// Any other failure of the kernel's.
+    /// Any other error of the kernel.
     #[error("{}: {source}", path.display())]
     Io {
-        /// What was being read.
+        /// Path of the file.
         path: PathBuf,
-        /// The kernel's answer.
+        /// The kernel's error.
         source: io::Error,
     },
 }
 
 impl HostError {
-    /// Wraps the kernel's answer about `path`.
+    /// Wraps the kernel's error for `path`.
     ///
-    /// ESRCH counts as "not found": files of a process that has ended answer so.
+    /// ESRCH counts as "not found": files of an ended process return it.
     #[must_use]
     pub fn from_errno(errno: Errno, path: &Path) -> Self {
         let path = path.to_owned();
@@ -56,7 +57,7 @@ impl HostError {
         }
     }
 
-    /// Wraps a text that could not be understood.
+    /// Wraps a parse error.
     #[must_use]
     pub fn malformed(path: &Path, source: ParseError) -> Self {
         Self::Malformed {
@@ -65,14 +66,14 @@ impl HostError {
         }
     }
 
-    /// Whether the object is simply not there (any more).
+    /// Whether the object does not exist (any more).
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 }
 
-/// What the kernel has just answered a system call that no library makes.
+/// Returns errno of a system call that was made without a library.
 #[must_use]
 pub fn last_errno() -> Errno {
     let errno = std::io::Error::last_os_error().raw_os_error();

@@ -1,9 +1,9 @@
-//! Memory that was freed, given back to the kernel.
+//! Returns freed memory to the kernel.
 
 #![allow(unsafe_code, reason = "one call of the C library")]
 
-/// Gives back what the allocator keeps of freed memory. Takes some ms where there is much; for who has
-/// just let go of much.
+/// Returns the memory that the allocator caches. Takes some ms for large amounts; to be called
+/// after freeing much.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it may be called at any time and by any thread, and takes no pointer.

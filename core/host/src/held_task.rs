@@ -1,8 +1,8 @@
-//! A task that asks again and again: its namespaces, by a directory of it that is held.
+//! A task with frequent requests: its namespaces, read from an open directory.
 //!
-//! The directory is the task's and not its number's: once the task has ended, all of it answers with an
-//! error, whoever has the number by then. So the walk from `/proc` to it is done once; and of its
-//! namespaces one need not be read again, as a task never leaves the pid namespace that it began in.
+//! The directory belongs to the task, not to its number: after the task has ended, every access
+//! fails, even if the number is reused. So the path from `/proc` is resolved once. The pid
+//! namespace is read once, because a task never leaves its pid namespace.
 
 use std::os::fd::OwnedFd;
 
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::namespace::{self, NamespaceKey};
 use crate::{Host, HostError};
 
-/// A task whose `ns` directory is held.
+/// A task with an open `ns` directory.
 #[derive(Debug)]
 pub struct HeldTask {
     ns: OwnedFd,
@@ -20,10 +20,10 @@ pub struct HeldTask {
 }
 
 impl HeldTask {
-    /// Holds the task of a number.
+    /// Opens the `ns` directory of the task `tid`.
     ///
     /// # Errors
-    /// When there is no such task (any more).
+    /// When the task does not exist (any more).
     pub fn hold(host: &Host, tid: u32) -> Result<Self, HostError> {
         let path = format!("{tid}/ns");
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -34,7 +34,7 @@ impl HeldTask {
         Ok(Self { ns, pid_namespace })
     }
 
-    /// The namespaces that it is in now. `None`: it has ended, as far as can be told.
+    /// Returns the current namespaces. `None`: the task has ended, or cannot be read.
     #[must_use]
     pub fn namespaces(&self) -> Option<NamespaceKey> {
         let cgroup: Result<u64, Errno> = namespace::number_at(&self.ns, b"cgroup");
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_that_has_ended_tells_nothing() {
+    fn an_ended_task_has_no_namespaces() {
         let host = Host::running(Duration::ZERO).unwrap();
         let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
         let task = HeldTask::hold(&host, child.id()).unwrap();

@@ -1,4 +1,4 @@
-//! The host: its texts, page size, tick and clock.
+//! The host: its files, page size, tick and clock.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +14,7 @@ use vistafs_text::{CpuSet, ParseError, number};
 use crate::host_text::{HostText, Reading};
 use crate::{Dir, HostError, KeptFile, Shape};
 
-/// Facts of a captured host that cannot be asked of the running kernel.
+/// Facts of a captured host that the running kernel cannot supply.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedFacts {
     /// CLOCK_BOOTTIME at the capture.
@@ -31,7 +31,7 @@ pub struct Host {
     root: Arc<Dir>,
     proc: Arc<Dir>,
     epoch: Duration,
-    // Filled at the first use of each path; the set of paths is that of the views.
+    // Filled at the first use of each path; the views determine the set of paths.
     texts: RcuMap<&'static str, Arc<HostText>, 1>,
     page_size: u64,
     clk_tck: u64,
@@ -39,7 +39,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// The running machine. `epoch`: how old a host text may be that containers share.
+    /// The running machine. `epoch`: maximum age of shared host contents.
     ///
     /// # Errors
     /// When `/` or `/proc` cannot be opened.
@@ -73,7 +73,7 @@ impl Host {
         })
     }
 
-    /// The same, where texts are shared for so long.
+    /// Sets the maximum age of shared contents.
     #[must_use]
     pub fn with_epoch(self, epoch: Duration) -> Self {
         Self { epoch, ..self }
@@ -91,7 +91,7 @@ impl Host {
         &self.root
     }
 
-    /// How old a text may be that several readings share; zero: none is.
+    /// Maximum age of contents shared by several readings; zero: nothing is shared.
     #[must_use]
     pub fn epoch(&self) -> Duration {
         self.epoch
@@ -137,7 +137,7 @@ impl Host {
         })
     }
 
-    /// A host text such as `proc/meminfo`, no older than the epoch.
+    /// Returns the contents of a host file such as `proc/meminfo`, no older than the epoch.
     ///
     /// # Errors
     /// `NotFound`, `Denied` or `Io`.
@@ -149,7 +149,7 @@ impl Host {
         text.get(self.epoch)
     }
 
-    /// Lets go of the readings of its texts; whoever asks reads anew.
+    /// Drops all cached contents; the next reader reads the file.
     pub fn let_go_of_texts(&self) {
         self.texts
             .entries()
@@ -157,12 +157,12 @@ impl Host {
             .for_each(|(_, text)| text.let_go());
     }
 
-    /// The stat file of any thread, into `text`.
+    /// Reads the stat file of any thread into `text`.
     ///
     /// # Errors
-    /// `NotFound` when there is no such thread (any more).
+    /// `NotFound` when the thread does not exist (any more).
     pub fn thread_stat<'t>(&self, tid: u32, text: &'t mut Vec<u8>) -> Result<&'t [u8], HostError> {
-        // Not /proc/TID/stat, for which the kernel adds up all threads of the process.
+        // Not /proc/TID/stat, for which the kernel sums all threads of the process.
         text.clear();
         number::push_u64(text, tid.into());
         text.extend_from_slice(b"/task/");
@@ -180,16 +180,16 @@ impl Host {
         Ok(text)
     }
 
-    /// Whether there is a file or directory at a path such as `proc/pressure/irq`.
+    /// Whether a path such as `proc/pressure/irq` exists.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
         self.root.has(Path::new(path))
     }
 
-    /// The number that a task was given last, no older than the epoch.
+    /// The task ID assigned last, no older than the epoch.
     ///
     /// # Errors
-    /// When /proc/loadavg cannot be read or understood.
+    /// When /proc/loadavg cannot be read or parsed.
     pub fn last_pid(&self) -> Result<u32, HostError> {
         const LOADAVG: &str = "proc/loadavg";
         let text = self.text(LOADAVG)?;
@@ -200,13 +200,13 @@ impl Host {
     /// The CPUs that are online; never empty.
     ///
     /// # Errors
-    /// When the kernel's list cannot be read or understood.
+    /// When the kernel's list cannot be read or parsed.
     pub fn online_cpus(&self) -> Result<CpuSet, HostError> {
         const ONLINE: &str = "sys/devices/system/cpu/online";
         self.members(ONLINE, &self.text(ONLINE)?)
     }
 
-    /// The CPUs or nodes of a list that has some: the memory and the CPU that this runs on.
+    /// Parses a list of CPUs or nodes that is never empty on a running machine.
     ///
     /// # Errors
     /// `Malformed`, also for an empty list.
@@ -219,7 +219,7 @@ impl Host {
         Ok(members)
     }
 
-    /// The host's file as it is this instant, byte for byte, into `text`.
+    /// Reads the host's file now, byte for byte, into `text`.
     ///
     /// # Errors
     /// `NotFound`, `Denied` or `Io`.

@@ -1,7 +1,7 @@
-//! One host text, read at most once an epoch.
+//! Contents of one host file, read at most once an epoch.
 //!
-//! Many containers start from the same host text (`/proc/meminfo`); within an epoch they share one
-//! reading. Nobody waits for another: two that come at once both read.
+//! Many containers start from the same host file (`/proc/meminfo`); within an epoch they share one
+//! reading. Readers never wait for each other: two concurrent readers both read.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::{HostError, KeptFile};
 
-/// A host text as it was read at one instant.
+/// Contents of a host file at one instant.
 #[derive(Debug)]
 pub struct Reading {
     taken: Instant,
@@ -26,7 +26,7 @@ impl Deref for Reading {
     }
 }
 
-/// A host text with its latest reading.
+/// A host file with its latest reading.
 #[derive(Debug)]
 pub(crate) struct HostText {
     file: KeptFile,
@@ -41,7 +41,7 @@ impl HostText {
         }
     }
 
-    /// A reading that is no older than `epoch`; zero always reads.
+    /// Returns a reading no older than `epoch`; zero always reads.
     pub(crate) fn get(&self, epoch: Duration) -> Result<Arc<Reading>, HostError> {
         let taken = Instant::now();
         let is_new = |latest: &Arc<Reading>| taken.saturating_duration_since(latest.taken) < epoch;
@@ -57,7 +57,7 @@ impl HostText {
         Ok(reading)
     }
 
-    /// Forgets the latest reading.
+    /// Drops the latest reading.
     pub(crate) fn let_go(&self) {
         self.latest.store(None);
     }

@@ -1,13 +1,13 @@
-//! One kernel file that stays open and is read with `pread`.
+//! A kernel file whose descriptor is cached and read with `pread`.
 //!
-//! Opening costs as much as reading, so a file that is read again and again is opened once.
-//! A file that is not there now may come later (a controller that is enabled), and one that is
-//! open may go (a controller disabled, a cgroup removed: ENODEV), so both are tried afresh.
+//! Opening costs as much as reading, so a frequently read file is opened once. A missing file may
+//! appear later (a controller is enabled), and an open file may vanish (a controller is disabled, a
+//! cgroup removed: ENODEV), so both are retried.
 //!
-//! A text must be of one making. From an offset of 0 the kernel makes it anew, and from another one goes on
-//! where the last read of the descriptor has ended; if another reader has been there meanwhile it makes
-//! the text anew and skips as many bytes, however long it is by now. So a text that comes in one piece
-//! is read by one call, and the descriptor of one that does not has one reader at a time.
+//! Contents must come from one snapshot. The kernel generates them at offset 0, and at another
+//! offset continues where the last read of the descriptor ended; if another reader intervened, it
+//! generates them again and skips as many bytes, whatever their new length. So contents of one
+//! piece are read by one call, and a descriptor with several pieces has one reader at a time.
 
 use std::borrow::Cow;
 use std::os::fd::OwnedFd;
@@ -21,30 +21,30 @@ use rustix::io::Errno;
 
 use crate::{Dir, HostError, descriptors};
 
-/// How the kernel hands a text out.
+/// How the kernel returns the contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// In one piece (`single_open`, most cgroup files): one read that is short has all of it.
+    /// In one piece (`single_open`, most cgroup files): a short read has returned everything.
     Whole,
     /// Record by record (`/proc/cpuinfo`, `cgroup.procs`): only an empty read is the end.
     Records,
 }
 
-/// What a first read is given room for: most cgroup texts, and `/proc/meminfo`, fit.
+/// Initial buffer size: most cgroup files and `/proc/meminfo` fit.
 const FIRST_ROOM: usize = 4096;
 
-/// A text larger than this is no kernel text that we know; it would only eat memory.
+/// No known kernel file is larger; a larger one would only exhaust memory.
 const LARGEST: usize = 64 << 20;
 
-/// The descriptor of a file, once it was opened.
+/// The descriptor of a file, once opened.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
-    // Write-locked only to put a descriptor in or take one out; read-locked while one is read that
-    // many may read at once. Nobody waits for it: who comes at the wrong time opens the file for himself.
+    // Write-locked only to store or take a descriptor; read-locked while reading a descriptor that
+    // allows several readers. A caller that finds it locked opens the file itself.
     open: RwLock<Option<OwnedFd>>,
 }
 
-/// How a kernel file is read, and what the longest of its texts so far has needed, bytes.
+/// How a kernel file is read, and the size in bytes of its longest contents so far.
 #[derive(Debug)]
 pub(crate) struct Habit {
     shape: Shape,
@@ -60,7 +60,7 @@ impl Habit {
     }
 }
 
-/// A kernel file kept open, by itself.
+/// A single kernel file with a cached descriptor.
 #[derive(Debug)]
 pub struct KeptFile {
     dir: Arc<Dir>,
@@ -70,7 +70,7 @@ pub struct KeptFile {
 }
 
 impl KeptFile {
-    /// Names a file below `dir`; nothing is opened yet.
+    /// Names a file below `dir` without opening it.
     #[must_use]
     pub fn new(dir: Arc<Dir>, name: impl Into<Cow<'static, str>>, shape: Shape) -> Self {
         Self {
@@ -88,7 +88,7 @@ impl KeptFile {
     }
 }
 
-/// A kernel file that is kept open by somebody.
+/// A kernel file whose descriptor is cached in a `Slot`.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept<'a> {
     dir: &'a Dir,
@@ -107,13 +107,13 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// What messages call it.
+    /// Path used in messages.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.dir.path().join(self.name)
     }
 
-    /// Replaces `text` by the file's present content. `false`: the file is not there.
+    /// Replaces `text` with the file's present contents. `false`: the file does not exist.
     ///
     /// # Errors
     /// `Denied` or `Io`; never `NotFound`.
@@ -131,7 +131,7 @@ impl<'a> Kept<'a> {
             .and_then(|fd| self.read_from(&fd, text).map(|()| fd));
         match outcome {
             Ok(fd) => {
-                // A tenant with many cgroups must not take the last ones.
+                // A tenant with many cgroups must not exhaust the descriptors.
                 if !descriptors::are_used_up(&fd) {
                     self.put(Some(fd));
                 }
@@ -145,7 +145,7 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Reads from the descriptor that is kept; `None`: there is none, or another reader has it.
+    /// Reads from the cached descriptor; `None`: none is cached, or another reader uses it.
     fn read_kept(&self, text: &mut Vec<u8>) -> Option<Result<(), Errno>> {
         match self.habit.shape {
             Shape::Whole => {
@@ -153,7 +153,7 @@ impl<'a> Kept<'a> {
                 open.as_ref().map(|fd| self.read_from(fd, text))
             }
             Shape::Records => {
-                // Who comes meanwhile opens one of his own.
+                // A concurrent reader opens its own descriptor.
                 let fd = self.slot.open.try_write()?.take()?;
                 let read = self.read_from(&fd, text);
                 if read.is_ok() {
@@ -164,15 +164,15 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Unless it is in use, and then the next one who reads it does.
+    /// If the lock is held, skips it; the next reader stores its descriptor.
     fn put(&self, fd: Option<OwnedFd>) {
         let slot = self.slot.open.try_write();
         let before = slot.and_then(|mut slot| std::mem::replace(&mut *slot, fd));
-        // Not closed under the lock.
+        // Closed outside the lock.
         drop(before);
     }
 
-    /// As [`read`](Self::read), where the absence of the file is an error.
+    /// As [`read`](Self::read), but a missing file is an error.
     ///
     /// # Errors
     /// `NotFound`, `Denied` or `Io`.
@@ -184,7 +184,7 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Reads and parses; `None`: the file is not there.
+    /// Reads and parses; `None`: the file does not exist.
     ///
     /// # Errors
     /// As [`read`](Self::read), and `Malformed`.
@@ -201,7 +201,7 @@ impl<'a> Kept<'a> {
             .map_err(|source| HostError::malformed(&self.path(), source))
     }
 
-    /// As [`parse`](Self::parse), where the absence of the file is an error.
+    /// As [`parse`](Self::parse), but a missing file is an error.
     ///
     /// # Errors
     /// `NotFound`, `Denied`, `Io`, `Malformed`.
@@ -222,7 +222,7 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Reads a text that comes in one piece. What had no room is read again, not the rest of it.
+    /// Reads contents of one piece. A text that did not fit is read again from the start.
     fn read_piece(&self, fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
         text.reserve(self.habit.room.load(Ordering::Relaxed));
         loop {
@@ -244,11 +244,11 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Appends a file's content from its beginning, whatever its shape. Nobody else may be reading from the
+/// Appends a file's contents from the beginning, whatever its shape. No other reader may use the
 /// descriptor.
 ///
 /// # Errors
-/// EFBIG for one that does not end; the kernel's.
+/// EFBIG for endless contents; the kernel's errors.
 pub fn read_whole(fd: &OwnedFd, text: &mut Vec<u8>) -> Result<(), Errno> {
     let start = text.len();
     text.reserve(FIRST_ROOM);
@@ -326,12 +326,12 @@ mod tests {
         assert!(!names(&text).is_empty());
     }
 
-    /// A text that changes its length under many readers is never put together of two.
+    /// Concurrent readers of a file that changes its length never get parts of two snapshots.
     #[test]
     fn readers_at_once_get_one_making_each() {
         let thread = rustix::thread::gettid().as_raw_nonzero();
         let directory = format!("/proc/self/task/{thread}");
-        // The kernel may show a name that is half written: of these it is one of their kind.
+        // The kernel may show a half-written name: it has the letters of one of the two names.
         let names = ["a", "aaaaaaaaaaaaaaa"];
         let is_one = |text: &[u8]| {
             let name = text.strip_suffix(b"\n");

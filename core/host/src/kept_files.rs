@@ -1,14 +1,14 @@
-//! Files of one directory that stay open: a descriptor's room for each, and nothing else.
+//! Files of one directory with cached descriptors, at the cost of a descriptor slot each.
 //!
-//! There are some thirty for each container, of the same names. So what they are is told once, by a table of the
-//! program's, and what the longest text has needed is learned for all containers together.
+//! Each container has about thirty of them, with the same names. So a static table describes them
+//! once, and all containers share the buffer size learned from the longest contents.
 
 use std::sync::Arc;
 
 use crate::Dir;
 use crate::kept_file::{Habit, Kept, Shape, Slot};
 
-/// A name that directories have a file of.
+/// The name of a file in each directory.
 #[derive(Debug)]
 pub struct FileSpec {
     name: &'static str,
@@ -25,7 +25,7 @@ impl FileSpec {
         }
     }
 
-    /// A file whose text comes in one piece, as of most cgroup files.
+    /// A file read in one piece, as most cgroup files.
     #[must_use]
     pub const fn whole(name: &'static str) -> Self {
         Self::new(name, Shape::Whole)
@@ -41,7 +41,7 @@ pub struct KeptFiles<const N: usize> {
 }
 
 impl<const N: usize> KeptFiles<N> {
-    /// Names them; nothing is opened yet.
+    /// Names the files and opens none.
     #[must_use]
     pub fn new(dir: &Arc<Dir>, specs: &'static [FileSpec; N]) -> Self {
         Self {
@@ -51,10 +51,10 @@ impl<const N: usize> KeptFiles<N> {
         }
     }
 
-    /// The file of that index in the table.
+    /// The file at that index in the table.
     ///
     /// # Panics
-    /// Beyond the end of the table.
+    /// If the index is beyond the table.
     #[must_use]
     pub fn at(&self, index: usize) -> Kept<'_> {
         let FileSpec { name, habit } = &self.specs[index];

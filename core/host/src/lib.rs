@@ -1,27 +1,27 @@
-//! The host's side of the truth: kernel texts below `/proc` and `/sys`, processes, namespaces, clocks.
+//! The host's side: kernel files below `/proc` and `/sys`, processes, namespaces, clocks.
 //!
-//! This crate and `vistafs-cgroup` are the only ones that open kernel files. Everything is reached
-//! from directory descriptors that are held, so that a test can put a captured host in the place
-//! of `/`. Nothing here knows what a container is.
+//! This crate and `vistafs-cgroup` are the only ones that open kernel files. All paths start at
+//! open directory descriptors, so a test can replace `/` with a captured host. This crate does not
+//! know containers.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `dir.rs` | a held directory, and what is below it, without following links or `..` |
-//! | `kept_file.rs` | one kernel file that stays open and is read with `pread` |
-//! | `kept_files.rs` | several of one directory |
-//! | `host_text.rs` | one host text, read at most once an epoch |
-//! | `host.rs` | the host: its texts, page size, tick and clock |
+//! | `dir.rs` | an open directory, and files below it, without following links or `..` |
+//! | `kept_file.rs` | a kernel file whose descriptor is cached |
+//! | `kept_files.rs` | several files of one directory |
+//! | `host_text.rs` | contents of one host file, read at most once an epoch |
+//! | `host.rs` | the host: its files, page size, tick and clock |
 //! | `process.rs` | facts about one process |
-//! | `namespace.rs` | which namespaces a task is in |
-//! | `held_task.rs` | the namespaces of a task that asks again and again |
-//! | `nsfs.rs` | the questions that the kernel answers about a namespace |
+//! | `namespace.rs` | the namespaces of a task |
+//! | `held_task.rs` | the namespaces of a task with frequent requests |
+//! | `nsfs.rs` | ioctls on a namespace |
 //! | `pid_namespace.rs` | the init of a pid namespace |
-//! | `pid_translation.rs` | process numbers of one pid namespace in terms of another |
-//! | `credentials.rs` | what a caller may do, and doing something with no more than that |
-//! | `capability.rs` | doing something without one of our own capabilities |
-//! | `heap.rs` | freed memory, given back |
-//! | `spawn.rs` | child processes, and what they inherit |
-//! | `descriptors.rs` | how many descriptors there are left |
+//! | `pid_translation.rs` | translation of process IDs between pid namespaces |
+//! | `credentials.rs` | the caller's credentials, and acting with no more than these |
+//! | `capability.rs` | running code without one of vistafs's own capabilities |
+//! | `heap.rs` | returning freed memory to the kernel |
+//! | `spawn.rs` | child processes and their inheritance |
+//! | `descriptors.rs` | number of free descriptors |
 
 mod capability;
 mod credentials;

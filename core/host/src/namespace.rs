@@ -1,7 +1,7 @@
-//! Which namespaces a task is in.
+//! The namespaces of a task.
 //!
-//! A namespace is known by the inode number of its file in nsfs. The number is free again once the
-//! namespace is gone, so whoever keeps it as a key also holds the namespace ([`HeldNamespace`]).
+//! A namespace is identified by its inode number in nsfs. The kernel reuses the number after the
+//! namespace has ended, so code that uses it as a key also holds the namespace ([`HeldNamespace`]).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -12,7 +12,8 @@ use vistafs_text::number;
 
 use crate::{Host, HostError};
 
-/// The namespaces that tell containers apart, and the one that says who has power over whom.
+/// The namespaces that distinguish containers, and the user namespace, which decides about
+/// privileges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamespaceKind {
     /// pid_namespaces(7)
@@ -43,10 +44,10 @@ pub struct NamespaceKey {
 }
 
 impl NamespaceKey {
-    /// Those of the task `tid`: two links read, no allocation.
+    /// Reads the namespaces of the task `tid`: two links, no allocation.
     ///
     /// # Errors
-    /// `NotFound` when there is no such task (any more).
+    /// `NotFound` when the task does not exist (any more).
     pub fn of_task(host: &Host, tid: u32) -> Result<Self, HostError> {
         Ok(Self {
             pid: inode(host, tid, NamespaceKind::Pid)?,
@@ -54,7 +55,7 @@ impl NamespaceKey {
         })
     }
 
-    /// Those of the calling thread.
+    /// Reads the namespaces of the calling thread.
     ///
     /// # Errors
     /// When `/proc` does not show them.
@@ -81,22 +82,22 @@ fn inode(host: &Host, tid: u32, kind: NamespaceKind) -> Result<u64, HostError> {
     })
 }
 
-/// The inode number of the namespace that a link leads to: its text tells it, and to follow the link,
-/// for stat(2), costs more.
+/// Reads the inode number of a namespace from the text of its link; following the link for stat(2)
+/// costs more.
 pub(crate) fn number_at(dir: impl AsFd, path: &[u8]) -> Result<u64, Errno> {
     let mut text = [0u8; 64];
     let length = rustix::fs::readlinkat_raw(dir, path, &mut text[..])?;
-    // No kernel has other links there.
+    // Other links do not exist there.
     number_of(text.get(..length).unwrap_or_default()).ok_or(Errno::INVAL)
 }
 
-/// The inode number in the text of a link as `pid:[4026531836]`.
+/// Parses the inode number of a link such as `pid:[4026531836]`.
 fn number_of(link: &[u8]) -> Option<u64> {
     let bracket = link.iter().position(|byte| *byte == b'[')?;
     number::parse_u64(link.get(bracket + 1..)?.strip_suffix(b"]")?)
 }
 
-/// `TID/ENTRY` in `buffer`, which has room for the longest.
+/// Writes `TID/ENTRY` into `buffer`, which fits the longest.
 fn join<'b>(buffer: &'b mut [u8; 20], tid: u32, entry: &str) -> &'b [u8] {
     let mut length = 0;
     let mut digits = [0u8; 10];
@@ -118,7 +119,7 @@ fn join<'b>(buffer: &'b mut [u8; 20], tid: u32, entry: &str) -> &'b [u8] {
     &buffer[..length]
 }
 
-/// A namespace that cannot go away while this is held.
+/// A namespace that lives at least as long as this value.
 #[derive(Debug)]
 pub struct HeldNamespace {
     fd: OwnedFd,

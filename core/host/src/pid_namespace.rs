@@ -1,8 +1,8 @@
-//! The init of a pid namespace: process 1 in it, by its number on the host.
+//! The init of a pid namespace: process 1 in it, by its ID on the host.
 //!
-//! Linux 6.12 and later answer with one ioctl (ioctl_nsfs(2)). Before that it is looked for: up
-//! the caller's parents, which nearly always reach it, else in all of `/proc`. The result is for
-//! the caller to keep: it is asked for once per container.
+//! Linux 6.12 and later answer with one ioctl (ioctl_nsfs(2)). On older kernels the caller's
+//! ancestors are searched, which nearly always include it, else all of `/proc`. The caller caches
+//! the result: it is needed once per container.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -14,7 +14,7 @@ use crate::namespace::HeldNamespace;
 use crate::{Host, HostError, Process, nsfs};
 
 impl HeldNamespace {
-    /// The init of this pid namespace, `member` being some process in it.
+    /// Finds the init of this pid namespace; `member` is any process in it.
     ///
     /// # Errors
     /// `NotFound` when it has ended or is not visible here.
@@ -25,7 +25,7 @@ impl HeldNamespace {
             Err(errno) => return Err(HostError::from_errno(errno, &member_path(member))),
         };
         let init = Process::open(host, pid)?;
-        // Guards against a number given anew between the question and the opening.
+        // Guards against an ID that was reused between the ioctl and the opening.
         if init.is_namespace_init()? {
             Ok(init)
         } else {
@@ -35,8 +35,8 @@ impl HeldNamespace {
         }
     }
 
-    /// Returns the inode number of the outermost pid namespace around this one, itself included, that is not
-    /// `own`, the one of vistafs. No process leaves it, whatever namespaces it makes.
+    /// Returns the inode number of the outermost pid namespace around this one, itself included,
+    /// other than `own`, vistafs's. A process never leaves it, whatever namespaces it creates.
     #[must_use]
     pub fn outermost(&self, own: u64) -> u64 {
         let number = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map_or(0, |stat| stat.st_ino);
@@ -73,7 +73,7 @@ impl HeldNamespace {
             }
             pid = process.parent()?;
         }
-        // A process that was put into the namespace from outside (`nsenter`, `docker exec`).
+        // A process that entered the namespace from outside (`nsenter`, `docker exec`).
         let listing = rustix::fs::openat(
             host.proc(),
             ".",
@@ -86,7 +86,7 @@ impl HeldNamespace {
             let Some(pid) = number::parse_u32(entry.file_name().to_bytes()) else {
                 continue;
             };
-            // Processes end while we look: those are not it.
+            // A process that ends meanwhile is not the init.
             if let Ok(process) = Process::open(host, pid)
                 && is_it(&process).unwrap_or(false)
             {
@@ -116,7 +116,7 @@ mod tests {
         let me = Process::open(&host, std::process::id()).unwrap();
         let namespace = me.hold_namespace(NamespaceKind::Pid).unwrap();
         let looked_for = namespace.look_for_init(&host, &me).map(|p| p.pid());
-        // Some sandboxes hide the namespaces of process 1; then neither way may invent one.
+        // Some sandboxes hide the namespaces of process 1; then both ways must report no init.
         match namespace.ask_kernel() {
             Ok(pid) => assert!(looked_for.is_err() || looked_for.unwrap() == pid),
             Err(errno) => assert!(matches!(errno, Errno::NOTTY | Errno::INVAL), "{errno}"),

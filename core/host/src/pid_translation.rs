@@ -1,8 +1,8 @@
-//! Process numbers of one pid namespace in terms of another.
+//! Translation of process IDs between pid namespaces.
 //!
-//! Linux 6.12 and later answer with one ioctl for each number. Before that `NSpid` of
-//! /proc/PID/status tells the number in each namespace on the way inwards, but not which those are:
-//! so it is also seen whether the process is in the namespace or in one below it.
+//! Linux 6.12 and later translate with one ioctl per ID. On older kernels `NSpid` in
+//! /proc/PID/status lists the IDs in each nested namespace, but not which namespaces these are: so
+//! it is also checked that the process is in the namespace or a descendant of it.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
 use crate::{Host, HostError, Process, nsfs};
 
-/// Between vistafs's numbers and those of a caller.
+/// Translates between vistafs's IDs and a caller's.
 #[derive(Debug)]
 pub struct PidTranslation {
     // `None`: both are the same.
@@ -24,9 +24,9 @@ pub struct PidTranslation {
 struct Numbered {
     held: HeldNamespace,
     inode: u64,
-    // How many namespaces inwards of vistafs's it is.
+    // Number of levels below vistafs's namespace.
     depth: usize,
-    // Whether a pid namespace, by its inode number, is below it or it itself.
+    // Whether a pid namespace, by inode number, is this one or a descendant.
     within: HashMap<u64, bool>,
     asks_kernel: bool,
 }
@@ -55,17 +55,17 @@ impl PidTranslation {
         })
     }
 
-    /// Whether the numbers are the same.
+    /// Whether both use the same IDs.
     #[must_use]
     pub fn is_identity(&self) -> bool {
         self.namespace.is_none()
     }
 
-    /// The caller's number for the thread or process `pid`; `None`: it is not visible to him, or has
-    /// ended.
+    /// Returns the caller's ID of the thread or process `pid`; `None`: the caller cannot see it, or
+    /// it has ended.
     ///
     /// # Errors
-    /// When the kernel's files about it cannot be understood.
+    /// When the kernel's files about it cannot be parsed.
     pub fn to_caller(&mut self, host: &Host, pid: u32) -> Result<Option<u32>, HostError> {
         let Some(namespace) = &mut self.namespace else {
             return Ok(Some(pid));
@@ -84,12 +84,11 @@ impl PidTranslation {
         }
     }
 
-    /// The thread, or the process, that has the number `pid` for the caller; `None`: there is none.
-    /// `candidates` calls back with those that come into question, for kernels that have to be
-    /// asked one by one.
+    /// Returns the thread or process with the caller's ID `pid`; `None`: it does not exist.
+    /// `candidates` enumerates possible ones for kernels without the ioctl.
     ///
     /// # Errors
-    /// When the kernel's files about one cannot be understood.
+    /// When the kernel's files about a candidate cannot be parsed.
     pub fn from_caller(
         &mut self,
         host: &Host,
@@ -140,7 +139,7 @@ impl Numbered {
         Ok(within.then_some(*number))
     }
 
-    /// Whether this is the namespace that is `further` levels outwards of the process's.
+    /// Whether this is the namespace `further` levels above the process's.
     fn is_above(&self, process: &Process, further: usize) -> Result<bool, HostError> {
         let mut here: OwnedFd = process.hold_namespace(NamespaceKind::Pid)?.into();
         for _ in 0..further {

@@ -1,7 +1,7 @@
 //! Facts about one process or thread, read from its directory in `/proc`.
 //!
-//! The directory is held: when the process ends, its files answer ESRCH, and never those of a
-//! later process with the same number.
+//! The directory is held open: when the process ends, its files return ESRCH, and never a later
+//! process's contents with the same ID.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use vistafs_text::{IdMap, pid_stat, pid_status, time_offsets};
 use crate::namespace::{HeldNamespace, NamespaceKey, NamespaceKind};
 use crate::{Dir, Host, HostError, KeptFile, Shape};
 
-/// A process or thread of the host, by its held `/proc` directory.
+/// A process or thread of the host, by its open `/proc` directory.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -23,10 +23,10 @@ pub struct Process {
 }
 
 impl Process {
-    /// Opens `/proc/PID` (a thread id does as well).
+    /// Opens `/proc/PID` (a thread ID works too).
     ///
     /// # Errors
-    /// `NotFound` when there is none of that number.
+    /// `NotFound` when it does not exist.
     pub fn open(host: &Host, pid: u32) -> Result<Self, HostError> {
         let dir = host.proc().subdir(Path::new(&pid.to_string()))?;
         Ok(Self {
@@ -35,13 +35,13 @@ impl Process {
         })
     }
 
-    /// Its number in the pid namespace of vistafs.
+    /// Its ID in the pid namespace of vistafs.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Whether it is still there, and its number its own.
+    /// Checks that it still exists and its ID was not reused.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -49,7 +49,7 @@ impl Process {
         self.text("stat").map(drop)
     }
 
-    /// Whether it has a capability in effect in vistafs's own user namespace. Of a thread's own.
+    /// Whether it has an effective capability in vistafs's own user namespace. Per thread.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -62,7 +62,7 @@ impl Process {
         Ok(self.user_namespace()? == own && self.has_capability(capability)?)
     }
 
-    /// When it started, since boot.
+    /// Its start time, since boot.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -84,7 +84,7 @@ impl Process {
         self.text("cgroup")
     }
 
-    /// Its parent's number; 0 for one without.
+    /// Its parent's ID; 0 without a parent.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -95,7 +95,7 @@ impl Process {
             .map_err(|e| HostError::malformed(&self.path("status"), e))
     }
 
-    /// The process that this thread is one of.
+    /// The process that this thread belongs to.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -106,7 +106,7 @@ impl Process {
         Self::open(host, tgid.unwrap_or(self.pid))
     }
 
-    /// Its number in its own pid namespace; `None` if the kernel does not tell (before Linux 4.1).
+    /// Its ID in its own pid namespace; `None` before Linux 4.1.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -116,7 +116,7 @@ impl Process {
             .map_err(|e| HostError::malformed(&self.path("status"), e))
     }
 
-    /// Whether it has a capability in effect, in whatever user namespace it is. Of a thread's own.
+    /// Whether it has an effective capability in its user namespace. Per thread.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -127,7 +127,7 @@ impl Process {
         Ok(effective.is_some_and(|set| set & capability.bits() == capability.bits()))
     }
 
-    /// Its supplementary groups, and the capabilities that it has in effect in its user namespace.
+    /// Its supplementary groups, and its effective capabilities in its user namespace.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -148,7 +148,7 @@ impl Process {
         self.namespace_inode(NamespaceKind::User)
     }
 
-    /// The users and groups of its user namespace, by their numbers in vistafs's.
+    /// The user and group mappings of its user namespace to vistafs's.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -160,7 +160,7 @@ impl Process {
         Ok((map("uid_map")?, map("gid_map")?))
     }
 
-    /// Its number in each pid namespace, from vistafs's inwards; empty if the kernel does not tell.
+    /// Its ID in each pid namespace, from vistafs's inwards; empty before Linux 4.1.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -177,7 +177,7 @@ impl Process {
         Ok(self.innermost_pid()? == Some(1))
     }
 
-    /// What its time namespace adds to CLOCK_BOOTTIME.
+    /// Offset that its time namespace adds to CLOCK_BOOTTIME.
     ///
     /// # Errors
     /// `NotFound` when it has ended.
@@ -185,7 +185,7 @@ impl Process {
         match self.text("timens_offsets") {
             Ok(text) => time_offsets::boottime(&text)
                 .map_err(|e| HostError::malformed(&self.path("timens_offsets"), e)),
-            // A kernel without time namespaces has no such file: nothing is added.
+            // A kernel without time namespaces lacks the file: the offset is 0.
             Err(error) if error.is_not_found() => Ok(time_offsets::Offset::default()),
             Err(error) => Err(error),
         }
@@ -207,7 +207,7 @@ impl Process {
     /// # Errors
     /// `NotFound` when it has ended.
     pub fn hold_namespace(&self, kind: NamespaceKind) -> Result<HeldNamespace, HostError> {
-        // The entries of ns/ are magic links: the one place where a link is followed on purpose.
+        // The entries of ns/ are magic links: only here is a link followed, deliberately.
         let fd = rustix::fs::openat(
             &*self.dir,
             kind.proc_entry(),
@@ -232,7 +232,7 @@ impl Process {
             .ok_or_else(gone)?;
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
             .map_err(|errno| HostError::from_errno(errno, self.dir.path()))?;
-        // The number may have been given to another in between: then the held directory is dead.
+        // If the ID was reused in between, the open directory is dead.
         self.ensure_there()?;
         Ok(pidfd)
     }
@@ -275,7 +275,8 @@ mod tests {
         for capability in [CapabilitySet::SYS_RESOURCE, CapabilitySet::CHOWN] {
             let has = effective.contains(capability);
             assert_eq!(me.has_capability(capability).unwrap(), has);
-            // That of another user namespace is none here: tests/tests/machine/address.rs.
+            // A capability in another user namespace does not count:
+            // tests/tests/machine/address.rs.
             assert_eq!(me.has_capability_here(&host, capability).unwrap(), has);
         }
     }

@@ -1,8 +1,9 @@
 //! Child processes that inherit nothing by accident.
 //!
-//! vistafs blocks signals and reads them from a descriptor; a child that inherits the mask is immune to SIGTERM,
-//! and so is everything that it starts. A descriptor without CLOEXEC, of a plugin's or of whoever started
-//! vistafs, would be open in a command that an unprivileged user runs. So every child is started here.
+//! vistafs blocks signals and reads them from a descriptor; a child that inherits the mask is
+//! immune to SIGTERM, and so are its own children. A descriptor without CLOEXEC, from a plugin or
+//! vistafs's parent, would be open in a command that an unprivileged user runs. So every child is
+//! started here.
 #![allow(
     unsafe_code,
     reason = "signals and descriptors of the child are set between fork(2) and execve(2)"
@@ -18,8 +19,8 @@ use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, Signal, getpid, getppid, set_parent_process_death_signal};
 
-/// What a child inherits beyond standard input, output and error. By default nothing, and it is killed when the
-/// thread that started it ends.
+/// Inheritance of a child beyond standard input, output and error. By default nothing, and the
+/// child is killed when the thread that started it ends.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Inherited<'a> {
     /// Descriptors that stay open in it, under their numbers.
@@ -57,15 +58,16 @@ pub fn spawn(mut command: Command, inherited: Inherited<'_>) -> io::Result<Child
         }
         close_others(&kept)
     };
-    // SAFETY: between fork(2) and execve(2) of a process with threads, it makes system calls alone: it takes no
-    // lock and asks for no memory.
+    // SAFETY: between fork(2) and execve(2) of a threaded process it only makes system calls: it
+    // takes no lock and allocates no memory.
     unsafe { command.pre_exec(prepare) };
     command.spawn()
 }
 
 fn reset_dispositions() {
-    // Not by signal(3), which refuses the signals that glibc uses itself, and posix_spawn(3) leaves ignored. All
-    // zeros is the default in the structure of every architecture, which has at most 32 bytes.
+    // Not by signal(3), which refuses the signals that glibc uses itself and posix_spawn(3) leaves
+    // ignored. All zeros is the default in every architecture's structure, which has at most 32
+    // bytes.
     let default = [0_u64; 8];
     for signal in 1..=libc::SIGRTMAX() {
         let (action, none) = (default.as_ptr(), std::ptr::null::<u64>());
@@ -77,7 +79,7 @@ fn reset_dispositions() {
 
 fn unblock_signals() -> io::Result<()> {
     let mut empty = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: it makes an empty set of what it is given.
+    // SAFETY: it initialises the set that it is given.
     unsafe { libc::sigemptyset(empty.as_mut_ptr()) };
     // SAFETY: the set was made above; the old one is not wanted.
     let failed =
@@ -99,8 +101,8 @@ fn die_with(parent: Pid) -> io::Result<()> {
     }
 }
 
-/// Marks all descriptors above standard error to be closed at execve(2), and then not those that are kept. Not
-/// closed at once: by one of them the caller of [`spawn`] learns that execve(2) has failed.
+/// Marks all descriptors above standard error as close-on-exec, then unmarks the kept ones. They
+/// are not closed at once: one of them reports a failed execve(2) to the caller of [`spawn`].
 fn close_others(kept: &[RawFd]) -> io::Result<()> {
     // SAFETY: numbers alone.
     let closed = unsafe {
@@ -177,7 +179,7 @@ mod tests {
             // SAFETY: a number and a constant.
             unsafe { libc::signal(libc::SIGUSR2, libc::SIG_IGN) };
             let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
-            // SAFETY: it makes a full set of what it is given.
+            // SAFETY: it fills the set that it is given.
             unsafe { libc::sigfillset(mask.as_mut_ptr()) };
             // SAFETY: the set was made above.
             unsafe {

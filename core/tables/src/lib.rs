@@ -1,7 +1,7 @@
-//! Tables that all containers share, and that are looked into without waiting for anybody.
+//! Tables that all containers share and read without blocking.
 //!
-//! A lock that is held for an instant is held for some milliseconds if its holder loses the CPU at that
-//! instant, and a tenant can make that happen often. So what every read goes through has none.
+//! A lock held for an instant is held for some milliseconds if its holder is preempted at that
+//! instant, and a tenant can cause that often. So the path of every read takes no lock.
 //!
 //! | file | owns |
 //! |---|---|

@@ -1,9 +1,9 @@
 //! A map that is read far more often than it is changed: read, copy, update.
 //!
-//! Who looks something up takes no lock: it reads the table of that moment. Who changes something copies
-//! the part that it is in, changes the copy and puts it in its place; only those who change wait for each
-//! other. Parts are sorted, of exactly the room that they need, and none at all while they are empty. A
-//! map of many entries wants many parts, so that a copy stays small.
+//! A look-up takes no lock: it reads the current table. A writer copies the affected part, changes
+//! the copy and replaces the part; only writers block each other. Parts are sorted, exactly sized,
+//! and not allocated while empty. A map with many entries needs many parts, so that a copy stays
+//! small.
 
 use std::borrow::Borrow;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
-/// So many may stay that nobody needs.
+/// Number of stale entries tolerated before a map is swept.
 const FEW: usize = 16;
 
 /// In the order of their keys.
 type Entries<K, V> = Vec<(K, V)>;
-/// `None`: it is empty.
+/// `None`: the part is empty.
 type Part<K, V> = ArcSwapOption<Entries<K, V>>;
 
 /// A map of `PARTS` parts.
@@ -41,7 +41,7 @@ impl<K, V, const PARTS: usize> Default for RcuMap<K, V, PARTS> {
 }
 
 impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<V>
     where
@@ -53,7 +53,8 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         entries.get(found).map(|(_, value)| value.clone())
     }
 
-    /// The value of a key; if it has none, this one from now on. `value` must not come back here.
+    /// Returns the value of a key, inserting `value()` if the key is missing. `value` must not use
+    /// the map.
     pub fn get_or_insert_with(&self, key: K, value: impl FnOnce() -> V) -> V {
         self.get(&key).unwrap_or_else(|| {
             self.change(&key, |entries, place| match place {
@@ -67,8 +68,8 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         })
     }
 
-    /// Gives a key this value, if `may` says so of the one that it has; whether it did. `may` must not
-    /// come back here.
+    /// Sets the value of a key if `may` accepts the current one; returns whether it did. `may` must
+    /// not use the map.
     pub fn insert_if(&self, key: K, value: V, may: impl FnOnce(Option<&V>) -> bool) -> bool {
         self.change(&key, |entries, place| {
             let (range, known) = match place {
@@ -82,7 +83,7 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         })
     }
 
-    /// Takes a key out; the value that it had.
+    /// Removes a key and returns its value.
     pub fn remove<Q: Ord + Hash + ?Sized>(&self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -96,7 +97,7 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         })
     }
 
-    /// Takes out what does not fulfil this. `keeps` must not come back here.
+    /// Removes the entries that `keeps` rejects. `keeps` must not use the map.
     pub fn retain(&self, mut keeps: impl FnMut(&K, &V) -> bool) {
         for part in &self.parts {
             self.exchange(part, |entries| {
@@ -107,8 +108,8 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         }
     }
 
-    /// The same, if there are twice as many as were left the last time: to be called before each insertion
-    /// where nobody tells what can go.
+    /// As [`retain`](Self::retain), if the map has doubled since the last sweep. To be called before
+    /// each insertion where no event reports that an entry is stale.
     pub fn sweep(&self, keeps: impl FnMut(&K, &V) -> bool) {
         if self.len() >= 2 * self.swept.load(Ordering::Relaxed).max(FEW) {
             self.retain(keeps);
@@ -116,15 +117,15 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         }
     }
 
-    /// Puts a copy in the place of each part, where the allocator finds room now: one that was made among
-    /// much that is freed by now keeps a whole page of it.
+    /// Reallocates each part: a part that was allocated among memory freed since pins a whole page.
     pub fn make_anew(&self) {
         let make_anew = |part| self.exchange(part, |entries| (Some(entries.to_vec()), ()));
-        // All are there until the last is copied, so that none takes the room of another.
+        // All copies are kept until the last one is made, so that none reuses the memory of
+        // another.
         let _before: Vec<_> = self.parts.iter().map(make_anew).collect();
     }
 
-    /// All keys with their values; what changes meanwhile may be in it or not.
+    /// Returns all entries; concurrent changes may be included or not.
     #[must_use]
     pub fn entries(&self) -> Vec<(K, V)> {
         let parts = self.parts.iter().map(ArcSwapOption::load);
@@ -133,7 +134,7 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
             .collect()
     }
 
-    /// Whether any of them fulfils this.
+    /// Whether any entry fulfils `is_it`.
     pub fn any(&self, mut is_it: impl FnMut(&K, &V) -> bool) -> bool {
         let mut parts = self.parts.iter().map(ArcSwapOption::load);
         parts.any(|part| {
@@ -142,14 +143,14 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         })
     }
 
-    /// How many keys there are.
+    /// Number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         let parts = self.parts.iter().map(ArcSwapOption::load);
         parts.map(|part| part.as_deref().map_or(0, Vec::len)).sum()
     }
 
-    /// Whether there is none.
+    /// Whether the map is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -164,8 +165,8 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         &self.parts[usize::try_from(hasher.finish() % PARTS as u64).unwrap_or(0)]
     }
 
-    /// `change` is given the entries, and where the key is or would be; it gives those that take their
-    /// place, if any do.
+    /// Calls `change` with the entries and the position of the key; replaces the entries with its
+    /// result, if any.
     fn change<Q: Ord + Hash + ?Sized, R>(
         &self,
         key: &Q,
@@ -180,8 +181,8 @@ impl<K: Ord + Hash + Clone, V: Clone, const PARTS: usize> RcuMap<K, V, PARTS> {
         told
     }
 
-    /// Puts what `change` makes of a part's entries, if anything, in their place. Those of before are given
-    /// back: what is dropped with them may take its time, and come here again.
+    /// Replaces a part's entries with the result of `change`, if any. Returns the old entries:
+    /// dropping their values may take time and use the map.
     fn exchange<R>(
         &self,
         part: &Part<K, V>,
@@ -201,7 +202,7 @@ fn place<K: Borrow<Q>, V, Q: Ord + ?Sized>(entries: &[(K, V)], key: &Q) -> Resul
     entries.binary_search_by(|(known, _)| known.borrow().cmp(key))
 }
 
-/// The entries with others in the place of some.
+/// Copies the entries with `range` replaced by `other`.
 fn with<T: Clone>(entries: &[T], range: std::ops::Range<usize>, other: Option<T>) -> Vec<T> {
     let mut changed =
         Vec::with_capacity(entries.len() - range.len() + usize::from(other.is_some()));

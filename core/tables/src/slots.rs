@@ -1,18 +1,18 @@
-//! Things that are opened and closed all the time, each known by a number.
+//! A table of values that are opened and closed frequently, each known by a number.
 //!
-//! A number tells the slot and how often the slot was taken, so that a closed thing's number is not the
-//! next one's. Each slot has a lock of its own; of free slots the one that was freed last is taken first,
-//! so that there are hardly more slots than there were open things at once. They are never given back.
+//! A number encodes the slot and how often the slot was used, so that the number of a closed value
+//! never refers to a later one. Each slot has its own lock. The slot freed last is reused first, so
+//! there are hardly more slots than values were open at once. Slots are never freed.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-/// Slots are made in blocks, each of twice as many as the one before.
+/// Slots are allocated in blocks, each twice as large as its predecessor.
 const FIRST_BLOCK: u32 = 64;
 const BLOCKS: usize = 18;
-/// How many things can be open: 16,777,152.
+/// Maximum number of open values: 16,777,152.
 const MOST: u32 = FIRST_BLOCK * ((1 << BLOCKS) - 1);
 const SLOT_BITS: u32 = 24;
 const ROUND_BITS: u32 = 16;
@@ -20,7 +20,7 @@ const ROUND_BITS: u32 = 16;
 #[derive(Debug)]
 struct Slot<T> {
     held: Mutex<Held<T>>,
-    // While it is free: the one that was freed before it, counted from 1.
+    // While the slot is free: the slot freed before it, counted from 1.
     freed_before: AtomicU32,
 }
 
@@ -46,19 +46,19 @@ impl<T> Default for Slot<T> {
 #[derive(Debug)]
 pub struct Slots<T> {
     blocks: [OnceLock<Box<[Slot<T>]>>; BLOCKS],
-    // How many have ever been taken.
+    // Number of slots ever used.
     made: AtomicU32,
-    // The slot that was freed last, counted from 1; above it, how often this was changed.
+    // The slot freed last, counted from 1; in the upper half, how often this field was changed.
     freed: AtomicU64,
     open: AtomicU32,
     first_number: u32,
 }
 
 impl<T> Slots<T> {
-    /// How many bits a number has.
+    /// Number of bits of a number.
     pub const BITS: u32 = SLOT_BITS + ROUND_BITS;
 
-    /// With none open. The lower bits of the numbers start at those of `first_number`.
+    /// Creates an empty table. The lower bits of the numbers start at `first_number`'s.
     #[must_use]
     pub fn new(first_number: u32) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl<T> Slots<T> {
         }
     }
 
-    /// Opens a thing; its number. `None`: millions are open.
+    /// Opens a value and returns its number. `None`: the table is full.
     pub fn open(&self, thing: Arc<T>) -> Option<u64> {
         let index = self.take_freed().or_else(|| self.make())?;
         let mut held = self.slot(index)?.held.lock();
@@ -81,7 +81,7 @@ impl<T> Slots<T> {
         Some(self.number(index, held.round))
     }
 
-    /// The thing of a number.
+    /// Returns the value of a number.
     #[must_use]
     pub fn get(&self, number: u64) -> Option<Arc<T>> {
         let (index, round) = self.place(number)?;
@@ -89,7 +89,7 @@ impl<T> Slots<T> {
         held.thing.as_ref().filter(|_| held.round == round).cloned()
     }
 
-    /// Closes a thing.
+    /// Closes a value.
     pub fn close(&self, number: u64) -> Option<Arc<T>> {
         let (index, round) = self.place(number)?;
         let closed = {
@@ -102,13 +102,13 @@ impl<T> Slots<T> {
         Some(closed)
     }
 
-    /// How many are open.
+    /// Number of open values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.open.load(Ordering::Relaxed) as usize
     }
 
-    /// Whether none is.
+    /// Whether no value is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -119,7 +119,7 @@ impl<T> Slots<T> {
         u64::from(round) << SLOT_BITS | u64::from(low)
     }
 
-    /// The slot that a number tells, and its round; whoever made the number up.
+    /// Decodes slot and round of a number, which may be invented.
     fn place(&self, number: u64) -> Option<(u32, u16)> {
         let round = u16::try_from(number >> SLOT_BITS).ok()?;
         let low = u32::try_from(number % (1 << SLOT_BITS)).ok()?;
@@ -146,7 +146,7 @@ impl<T> Slots<T> {
         Some(index)
     }
 
-    /// The count above the slot tells those who look at the same time that others were here between.
+    /// The count in the upper half shows a concurrent caller that the list changed (ABA).
     fn take_freed(&self) -> Option<u32> {
         let mut freed = self.freed.load(Ordering::Acquire);
         loop {
@@ -189,7 +189,7 @@ fn last_freed(freed: u64) -> Option<u32> {
         .checked_sub(1)
 }
 
-/// The block that a slot is in, and its place there.
+/// The block of a slot, and its index there.
 fn block_of(index: u32) -> (usize, usize) {
     let block = (index / FIRST_BLOCK + 1).ilog2();
     let first = FIRST_BLOCK * ((1 << block) - 1);

@@ -1,30 +1,30 @@
-//! Allocations that wait to be used again, so that what comes and goes with each read takes no memory.
+//! Spare allocations for reuse, so that data that lives for one read allocates nothing.
 
 use crossbeam_queue::ArrayQueue;
 
-/// Some things that nobody uses.
+/// A bounded list of unused allocations.
 #[derive(Debug)]
 pub struct Spares<T>(ArrayQueue<T>);
 
 impl<T> Spares<T> {
-    /// At most so many, and at least one.
+    /// Holds at most `most` allocations, and at least one.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self(ArrayQueue::new(most.max(1)))
     }
 
-    /// One, if there is any.
+    /// Takes an allocation, if there is one.
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.0.pop()
     }
 
-    /// Drops all that are there.
+    /// Drops all allocations.
     pub fn clear(&self) {
         while self.take().is_some() {}
     }
 
-    /// Keeps one; there may be enough of them, then it is dropped.
+    /// Stores an allocation; drops it if the list is full.
     pub fn give(&self, spare: T) {
         drop(self.0.push(spare));
     }
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_is_taken_up_to_the_most() {
+    fn stored_allocations_are_reused_up_to_the_maximum() {
         let spares = Spares::new(2);
         assert_eq!(spares.take(), None);
         spares.give(0);

@@ -9,14 +9,14 @@ use crate::error::ParseError;
 use crate::fields::Fields;
 use crate::line_reader::{LineReader, is_blank};
 
-/// What was done.
+/// The operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Read.
     Read,
     /// Written.
     Write,
-    /// Told the device that it is no longer needed.
+    /// Discarded: blocks that are no longer in use.
     Discard,
 }
 

@@ -1,6 +1,6 @@
 //! /proc/cpuinfo with some CPUs left out.
 //!
-//! proc_cpuinfo(5); the form differs by architecture. What is relied upon:
+//! proc_cpuinfo(5); the form differs by architecture. The parser relies on:
 //! - Blank lines divide the text into paragraphs, and a line `processor : N` (x86, arm, riscv,
 //!   ppc64 and most others) or `cpu number : N` (s390x) begins what is said of CPU N, up to the
 //!   end of its paragraph. Lines before it (MIPS has some of the whole system there) and
@@ -18,7 +18,7 @@ use crate::cpu_set::CpuSet;
 use crate::line_reader::{LineReader, is_blank};
 use crate::number::push_u64;
 
-/// What numbers the visible CPUs are shown with.
+/// Numbering of the visible CPUs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Numbering {
     /// The host's.

@@ -2,11 +2,11 @@
 
 use crate::number::parse_u32;
 
-/// What the kernel writes for a device that has no name of its own, such as one path of several to
+/// The kernel's text for a device without a name, such as one path of several to
 /// one disk; /proc/diskstats does not have it either.
 pub(crate) const UNKNOWN: &[u8] = b"(unknown)";
 
-/// Numbers of a device: a block device, or what stands for one below a file system without.
+/// Numbers of a device: a block device, or the anonymous device of a file system without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Device {
     /// Of its driver.
@@ -27,7 +27,7 @@ impl Device {
     }
 }
 
-/// What was done on a device.
+/// I/O on a device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IoCounts {
     /// Bytes.

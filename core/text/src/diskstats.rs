@@ -2,7 +2,7 @@
 //!
 //! Documentation/admin-guide/iostats.rst, proc_diskstats(5). Sectors are of 512 bytes whatever the
 //! disk. The kernel has 11 columns, 15 since it counts discards and 17 since it counts flushes; a
-//! line is written anew with as many as it had.
+//! line is written again with as many as it had.
 
 use crate::device::{Device, IoCounts};
 use crate::error::ParseError;
@@ -55,7 +55,7 @@ fn parse(line: &[u8], number: usize) -> Result<Line<'_>, ParseError> {
 }
 
 impl Line<'_> {
-    /// Appends this line with `done` in the place of its counters; what that does not hold is zero.
+    /// Appends this line with `done` as its counters; counters that `done` lacks are zero.
     pub fn push_with(&self, done: &IoCounts, out: &mut Vec<u8>) {
         out.extend_from_slice(self.before);
         for column in 0..self.columns {

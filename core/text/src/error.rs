@@ -9,11 +9,11 @@ const EXCERPT: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: expected {expected}, found \"{found}\"")]
 pub struct ParseError {
-    /// What should have been there, as a noun phrase: "a decimal number".
+    /// The expected input, as a noun phrase: "a decimal number".
     pub expected: &'static str,
     /// The line it should have been in, from 1.
     pub line: usize,
-    /// What was there instead: at most 64 bytes of the input, escaped to printable ASCII.
+    /// The actual input: at most 64 bytes of the input, escaped to printable ASCII.
     pub found: String,
 }
 

@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
         self.parse(expected, number::parse_u32)
     }
 
-    /// What follows the columns that were taken, blanks included.
+    /// The rest of the line after the taken columns, blanks included.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }

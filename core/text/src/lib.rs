@@ -4,7 +4,7 @@
 //! and knows no machine: text comes in as bytes (a command name or a path need not be UTF-8), and
 //! what depends on the machine, the page size say, is an argument.
 //!
-//! What every module promises:
+//! Properties of every module:
 //! - no input makes it panic; numbers that do not fit are errors, never wrapped;
 //! - parsers borrow from the text and allocate nothing on the way through, except where an item
 //!   says so; errors hold a short copy of what was found;

@@ -14,7 +14,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// What the limit leaves of `total` (same unit): the smaller of the two.
+    /// The smaller of the limit and `total` (same unit).
     pub fn or_total(self, total: u64) -> u64 {
         match self {
             Limit::Value(value) => value.min(total),

@@ -17,7 +17,7 @@ const FRACTION_BITS: u32 = 11;
 const ONE: u64 = 1 << FRACTION_BITS;
 /// From one sample to the next.
 const SECONDS_BETWEEN: u64 = 5;
-/// What is left of an old average after five seconds, in 1/2048: e^(-5 s / 1, 5 and 15 minutes).
+/// Remainder of an old average after five seconds, in 1/2048: e^(-5 s / 1, 5 and 15 minutes).
 const KEPT: [u64; 3] = [1884, 2014, 2037];
 /// More threads than any kernel has (its limit is 2^22); so nothing below overflows.
 const MOST: u64 = u32::MAX as u64;
@@ -33,7 +33,7 @@ impl Averages {
         Self([threads.min(MOST) * ONE; 3])
     }
 
-    /// What the kernel would have come to in an `age` of which `busy` was the time of threads that ran:
+    /// The average that the kernel reaches in `age`, of which `busy` was the time of running threads:
     /// as if all samples since then had found the mean of their number.
     #[must_use]
     pub fn of_past(age: Duration, busy: Duration) -> Self {

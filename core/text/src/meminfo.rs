@@ -1,7 +1,7 @@
 //! /proc/meminfo and the nodes' meminfo under /sys/devices/system/node.
 //!
 //! proc_meminfo(5). Each line is a label that ends in a colon, blanks, a number, and mostly the
-//! unit ` kB`, which the kernel means as KiB. The module also writes a line anew with another
+//! unit ` kB`, which the kernel means as KiB. The module also rewrites a line with another
 //! number, in the column where the kernel would have put it. Blank lines are skipped.
 
 use crate::error::ParseError;

@@ -18,7 +18,7 @@ pub struct Mount<'a> {
     pub id: u32,
     /// Number of the mount that it is on.
     pub parent: u32,
-    /// What stat(2) shows as the device of the files on it; free to be given anew once the file
+    /// Device number of its files in stat(2); reused once the file
     /// system is gone.
     pub device: Device,
     /// The directory of the file system that is the root of this mount. Unescaped; allocates only
@@ -30,7 +30,7 @@ pub struct Mount<'a> {
     pub options: &'a [u8],
     /// File system type, perhaps with a subtype: `cgroup2`, `fuse.sshfs`.
     pub fs_type: &'a [u8],
-    /// What was mounted; still escaped. May be empty.
+    /// The mount source; still escaped. May be empty.
     pub source: &'a [u8],
     /// Options of the file system, as against those of the mount; still escaped.
     pub super_options: &'a [u8],

@@ -12,7 +12,7 @@ use crate::number::{parse_u32, parse_u64};
 /// One line.
 #[derive(Debug, Clone)]
 pub struct Entry<'a> {
-    /// What is counted, without the sum that v1 has after it.
+    /// Name of the counter, without the sum that v1 appends.
     pub key: &'a [u8],
     nodes: Fields<'a>,
     line: usize,

@@ -11,7 +11,7 @@ use crate::number::{parse_u32, trim};
 /// Fields between the parent (4) and the number of threads (20).
 const PPID_TO_THREADS: usize = 15;
 
-/// Who a process is.
+/// Identity of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PidStat<'a> {
     /// Process id, in the pid namespace of the procfs instance that was read.

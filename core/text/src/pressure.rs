@@ -1,4 +1,4 @@
-//! What is written into a file of /proc/pressure: a trigger, `some 150000 2000000`.
+//! The text written into a file of /proc/pressure: a trigger, `some 150000 2000000`.
 //!
 //! Threshold and window in microseconds; Documentation/accounting/psi.rst, "Monitoring for pressure
 //! thresholds". The kernel judges the text; here is what depends on the file that it is written to.
@@ -8,8 +8,8 @@ use crate::number;
 /// How many bytes of what is written the kernel looks at.
 const CONSIDERED: usize = 32;
 
-/// What the kernel makes of bytes that are written into /proc/pressure/*: 32 of them count, and the
-/// last one that counts stands for the end of the text, whatever it is (people write a newline).
+/// Bytes written into /proc/pressure/* as the kernel interprets them: it uses 32 of them, and the
+/// last used byte ends the text, whatever it is (usually a newline).
 ///
 /// A cgroup's file takes all that is written. Given this, it judges as that in /proc would.
 pub fn as_in_proc(written: &[u8]) -> Vec<u8> {

@@ -2,8 +2,8 @@
 //!
 //! Documentation/scheduler/sched-stats.rst, for the versions 15, 16 and 17 of the format: a version,
 //! a time stamp, and for each online CPU a line `cpuN ...` that is followed by the lines `domainN ...`
-//! of its scheduling domains. These hold a mask of CPUs, or since version 17 a name and a mask. What
-//! stands before the first CPU is passed on.
+//! of its scheduling domains. These hold a mask of CPUs, or since version 17 a name and a mask. The
+//! text before the first CPU is copied.
 
 use crate::cpu_set::CpuSet;
 use crate::cpuinfo::Numbering;

@@ -1,7 +1,7 @@
 //! /proc/swaps: a header, and a line for each swap area.
 //!
 //! proc_swaps(5). Columns are set with tabs: older kernels put one behind each size, newer ones two
-//! where the size is short. The header tells which.
+//! where the size is short. The header shows which.
 //! All sizes are in KiB.
 
 use crate::error::ParseError;

@@ -12,7 +12,7 @@ use crate::number::parse_i64;
 
 const NANOSECONDS_PER_SECOND: i128 = 1_000_000_000;
 
-/// What a time namespace adds to a clock.
+/// Offset of a time namespace to a clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Offset {
     /// Seconds, often negative.

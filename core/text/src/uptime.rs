@@ -44,7 +44,7 @@ fn seconds(word: &[u8]) -> Option<Duration> {
     Some(Duration::new(whole, nanoseconds))
 }
 
-/// The nanoseconds that these decimals of a second stand for.
+/// Converts decimals of a second to nanoseconds.
 fn fraction(decimals: &[u8]) -> Option<u32> {
     let missing = MAX_DECIMALS.checked_sub(decimals.len())?;
     let scale = 10_u32.checked_pow(u32::try_from(missing).ok()?)?;

@@ -11,7 +11,7 @@ use crate::fields::Fields;
 use crate::line_reader::{LineReader, is_blank};
 use crate::number::{parse_u32, parse_u64, push_u64};
 
-/// What to show of pages and events that are counted.
+/// Handling of counted pages and events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counts {
     /// As they are.
@@ -82,7 +82,7 @@ enum OfCpu {
     Hidden,
 }
 
-/// Appends `line` with `value` in the place of the number that it ends in.
+/// Appends `line` with `value` instead of its last number.
 fn push_with(line: &[u8], value: u64, number: usize, out: &mut Vec<u8>) -> Result<(), ParseError> {
     let kept = line.trim_ascii_end();
     let start = kept.iter().rposition(|byte| !byte.is_ascii_digit());

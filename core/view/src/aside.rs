@@ -1,4 +1,4 @@
-//! What stands in the place of a view that is put aside.
+//! The provider that replaces a disabled view.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use crate::{
     ViewError,
 };
 
-/// Answers EIO to containers. The host's own file is shown to the host without asking a view; of a
-/// directory the host sees what the tree shows to the host, until that crashes, too.
+/// Answers EIO to containers. The dispatcher shows the host's own file to the host without calling
+/// a view; of a tree, the host sees what the tree serves to the host, until that crashes, too.
 #[derive(Debug)]
 pub(crate) struct PutAside {
-    /// The tree, while the host has it.
+    /// The original tree, as long as it is served to the host.
     pub(crate) of_host: Option<Arc<dyn TreeView>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a view is given for one reading.
+//! The input of a view for one rendering.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// For one reading. `scratch` is a buffer that the caller keeps for the next one.
+    /// For one rendering. `scratch` is a buffer that the caller reuses.
     #[must_use]
     pub fn new(
         container: &'a Arc<Container>,
@@ -43,7 +43,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The same, and who reads.
+    /// Adds the caller.
     #[must_use]
     pub fn asked_by(self, asker: Asker) -> Self {
         Self {
@@ -52,26 +52,26 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Who reads. `None`: unknown, as when the text is for the page cache, from where all of the
-    /// container read it; of a view that [takes time](crate::View::takes_time) it is known.
+    /// The caller. `None`: unknown, as for contents of the page cache, which all processes of the
+    /// container read. Always set for a view that [takes time](crate::View::takes_time).
     #[must_use]
     pub fn asker(&self) -> Option<Asker> {
         self.asker
     }
 
-    /// The container that is shown, for whoever goes on with it later.
+    /// The container that is shown, as an owned reference.
     #[must_use]
     pub fn shared_container(&self) -> &'a Arc<Container> {
         self.container
     }
 
-    /// The host, for whoever goes on with it later.
+    /// The host, as an owned reference.
     #[must_use]
     pub fn shared_host(&self) -> &'a Arc<Host> {
         self.host
     }
 
-    /// What holds for all views alike.
+    /// The policy of all views.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.policy
@@ -89,7 +89,7 @@ impl<'a> Context<'a> {
         self.host
     }
 
-    /// A text of the host such as `proc/meminfo`; containers may share one that is some ms old.
+    /// Contents of a host file such as `proc/meminfo`; containers may share contents some ms old.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -97,20 +97,20 @@ impl<'a> Context<'a> {
         Ok(self.host.text(path)?)
     }
 
-    /// Memory and swap, bytes, as far as wanted. `None`: no memory controller counts for the
+    /// The wanted memory and swap figures, bytes. `None`: no memory controller counts for the
     /// container.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn memory(&mut self, wanted: MemoryWanted) -> Result<Option<MemoryFigures>, ViewError> {
         Ok(self.container.memory(wanted, self.host, self.scratch)?)
     }
 
-    /// Events about the container's memory, read into `text`. `None`: no memory controller counts
-    /// for it.
+    /// Counters of the container's memory events, read into `text`. `None`: no memory controller
+    /// counts for it.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn memory_counters<'t>(
         &self,
         text: &'t mut Vec<u8>,
@@ -118,42 +118,42 @@ impl<'a> Context<'a> {
         Ok(self.container.memory_counters(text)?)
     }
 
-    /// Appends the rows of `proc/slabinfo` that are the container's alone; none where the kernel
-    /// keeps none per container.
+    /// Appends the container's own rows of `proc/slabinfo`; none where the kernel has no rows per
+    /// container.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn push_slabs(&mut self, out: &mut Vec<u8>) -> Result<(), ViewError> {
         Ok(self.container.push_slabs(out, self.scratch)?)
     }
 
-    /// The CPUs that the container is shown; never empty.
+    /// The visible CPUs; never empty.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn visible_cpus(&mut self) -> Result<CpuSet, ViewError> {
         Ok(self
             .container
             .visible_cpus(self.host, self.policy.cpus, self.scratch)?)
     }
 
-    /// The nodes of memory that the container is shown; never empty.
+    /// The visible memory nodes; never empty.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn visible_nodes(&mut self) -> Result<CpuSet, ViewError> {
         Ok(self.container.visible_nodes(self.host, self.scratch)?)
     }
 
-    /// What it uses of each node of memory; empty: the kernel does not count that for it.
+    /// Memory use on each node; empty: the kernel does not count it for the container.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn memory_by_node(&mut self) -> Result<Vec<NodeMemory>, ViewError> {
         Ok(self.container.memory_by_node(self.host, self.scratch)?)
     }
 
-    /// By which numbers CPUs are shown, alike in every view.
+    /// Numbering of the CPUs, the same in every view.
     #[must_use]
     pub fn numbering(&self) -> Numbering {
         if self.policy.cpus.renumber {
@@ -163,7 +163,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether swap is shown, alike in every view.
+    /// Whether swap is shown, the same in every view.
     #[must_use]
     pub fn shows_swap(&self) -> bool {
         self.policy.swap
@@ -173,22 +173,22 @@ impl<'a> Context<'a> {
     /// `None`: the kernel does not count it for the container.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn cpu_usage(&mut self, per_cpu: &mut Vec<PerCpu>) -> Result<Option<CpuUsage>, ViewError> {
         Ok(self.container.cpu_usage(per_cpu, self.host, self.scratch)?)
     }
 
-    /// Block I/O by device, in the place of what `devices` held. `false`: the kernel does not count
-    /// it for the container.
+    /// Replaces `devices` with the block I/O by device. `false`: the kernel does not count it for
+    /// the container.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn device_io(&mut self, devices: &mut Vec<DeviceIo>) -> Result<bool, ViewError> {
         Ok(self.container.device_io(devices, self.scratch)?)
     }
 
-    /// How many of its threads run, but for the asker, or are blocked. `None`: nothing tells them from the
-    /// host's.
+    /// Number of running threads, without the caller, and of blocked ones. `None`: no hierarchy
+    /// distinguishes them from the host's.
     ///
     /// # Errors
     /// When its cgroup cannot be read.
@@ -200,7 +200,8 @@ impl<'a> Context<'a> {
         self.asker.map(|asker| asker.tid)
     }
 
-    /// Its load, which `sampler` goes on sampling. `None`: nothing tells its threads from the host's.
+    /// The load, which `sampler` continues to sample. `None`: no hierarchy distinguishes its
+    /// threads from the host's.
     ///
     /// # Errors
     /// When its cgroup cannot be read.
@@ -211,15 +212,15 @@ impl<'a> Context<'a> {
     /// Huge pages of the host's default size; `None`: no hugetlb controller counts for it.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// When an existing file cannot be read or parsed.
     pub fn huge_pages(&mut self) -> Result<Option<HugetlbFigures>, ViewError> {
         Ok(self.container.huge_pages(self.host, self.scratch)?)
     }
 
-    /// Replaces `out` by its pressure file. `false`: it has none.
+    /// Replaces `out` with the container's pressure file. `false`: it has none.
     ///
     /// # Errors
-    /// When a file that is there cannot be read.
+    /// When an existing file cannot be read.
     pub fn pressure(&self, resource: Resource, out: &mut Vec<u8>) -> Result<bool, ViewError> {
         Ok(self.container.pressure(resource, out)?)
     }

@@ -5,25 +5,25 @@
 //! for each reading the dispatcher gives the view a [`Context`].
 //!
 //! # Kinds of views
-//! A [`View`] renders the text of one file, for containers only; by its default methods it may also
-//! be written and polled. A [`TreeView`] serves a directory and all below it, for the host as well.
-//! [`Provider`] is not exhaustive, so that a further kind changes no view that exists.
+//! A [`View`] renders one file, for containers only; through its default methods it may also be
+//! written and polled. A [`TreeView`] serves a directory and its contents, for the host as well.
+//! [`Provider`] is not exhaustive, so that a further kind changes no existing view.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `view.rs` | [`View`], and what can go wrong in one |
-//! | `spec.rs` | [`ViewSpec`], [`Provider`], and where a view gets its numbers from |
+//! | `view.rs` | [`View`] and its errors |
+//! | `spec.rs` | [`ViewSpec`], [`Provider`], and the sources of a view |
 //! | `options.rs` | a view's options, with their defaults |
 //! | `tree.rs` | [`TreeView`], and the nodes of a tree |
-//! | `aside.rs` | what stands in the place of a view that is put aside |
-//! | `channel.rs` | [`Channel`]: what stands behind a file that is written to and polled |
+//! | `aside.rs` | the provider that replaces a disabled view |
+//! | `channel.rs` | [`Channel`]: the object behind a file that is written to and polled |
 //! | `context.rs` | [`Context`]: the container, the host and scratch space |
-//! | `request.rs` | [`Request`]: who asks, and whose numbers he is shown |
-//! | `policy.rs` | [`Policy`]: what holds for all views alike |
-//! | `outside.rs` | [`Outside`] views, of plugins and of the configuration, beside the built-in ones |
+//! | `request.rs` | [`Request`]: the caller and its container |
+//! | `policy.rs` | [`Policy`]: the decisions that all views follow |
+//! | `outside.rs` | [`Outside`]: external views, from plugins and the configuration |
 //! | `registry.rs` | [`Registry`] |
-//! | `nearest.rs` | names that are nearly right |
-//! | `selection.rs` | [`Selection`]: what the administrator switched on and off |
+//! | `nearest.rs` | suggestions for misspelled names |
+//! | `selection.rs` | [`Selection`]: the configuration of the views |
 
 mod aside;
 mod channel;

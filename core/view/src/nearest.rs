@@ -1,12 +1,12 @@
-//! Names that are nearly right.
+//! Suggestions for misspelled names.
 
-/// The name that is nearest to what was written; `None`: there is no name at all.
+/// Returns the name most similar to `wanted`; `None`: `names` is empty.
 #[must_use]
 pub fn nearest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     names.into_iter().min_by_key(|name| distance(wanted, name))
 }
 
-/// How many letters must be put in, left out or changed to make `b` of `a` (Levenshtein).
+/// Edit distance between `a` and `b` (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

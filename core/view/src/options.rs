@@ -42,13 +42,13 @@ pub struct OptionSpec {
     pub name: &'static str,
     /// Its value when nothing is configured; also decides its type.
     pub default: OptionValue,
-    /// Of a whole number: what it may be; `None`: any.
+    /// Range of a whole number; `None`: any.
     pub range: Option<RangeInclusive<i64>>,
     /// One line for people.
     pub summary: &'static str,
 }
 
-/// An option that cannot be set so.
+/// An option that cannot be set to the given value.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OptionError {
     /// The view has no such option.
@@ -56,9 +56,9 @@ pub enum OptionError {
     Unknown {
         /// The view.
         view: &'static str,
-        /// What was asked for.
+        /// The unknown option.
         option: String,
-        /// What there is.
+        /// The options of the view.
         known: String,
     },
     /// The value is of another type.
@@ -68,7 +68,7 @@ pub enum OptionError {
         view: &'static str,
         /// The option.
         option: String,
-        /// What it takes.
+        /// The expected type.
         expected: &'static str,
     },
     /// The number is too small or too large.
@@ -78,11 +78,11 @@ pub enum OptionError {
         view: &'static str,
         /// The option.
         option: String,
-        /// What was asked for.
+        /// The rejected value.
         value: i64,
-        /// The least that it takes.
+        /// Minimum.
         least: i64,
-        /// The most that it takes.
+        /// Maximum.
         most: i64,
     },
 }
@@ -94,7 +94,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, with `set` laid over them.
+    /// The defaults, overridden by `set`.
     ///
     /// # Errors
     /// Unknown option, wrong type, number out of its range.

@@ -1,9 +1,9 @@
-//! Views from outside: made by a plugin, or from the configuration.
+//! External views: from a plugin or from the configuration.
 //!
-//! They come after the built-in views and never in their place unless the configuration says so:
-//! `[views] replace` names the path. None of them stops the rest: the one that cannot be served is
-//! refused, with a text that says why and what to do. The order in which they were found decides
-//! nothing: of two that are in each other's way both are refused, until the configuration disables one.
+//! They are added after the built-in views and replace one only where `[views] replace` names its
+//! path. An external view that cannot be served is refused with cause and hint; all other views
+//! serve. Their order does not matter: of two conflicting ones both are refused, until the
+//! configuration disables one.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::registry::spec_problem;
 use crate::{Provider, Registered, Selection, Status, ViewSpec};
 
-/// Where a view comes from.
+/// Origin of a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// Compiled in.
@@ -22,7 +22,7 @@ pub enum Origin {
     Configuration {
         /// The file.
         file: PathBuf,
-        /// Where in it the table begins, counted from 1.
+        /// First line of the table, counted from 1.
         line: usize,
     },
 }
@@ -37,39 +37,39 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A view from outside, ready to serve.
+/// An external view, ready to serve.
 #[derive(Debug, Clone)]
 pub struct Outside {
     /// Its registration; its `build` is not called.
     pub spec: &'static ViewSpec,
-    /// What it serves with.
+    /// Serves the requests.
     pub provider: Provider,
     /// Where it comes from.
     pub origin: Origin,
 }
 
-/// All views from outside that could be made.
+/// All external views that could be created.
 #[derive(Debug, Default)]
 pub struct OutsideViews {
     /// In any order.
     pub views: Vec<Outside>,
-    /// What could not be made. A name in the configuration that no view has may then be one of theirs,
-    /// and is told instead of refused.
+    /// External views that could not be created. An unknown view name in the configuration may
+    /// belong to one of them; it is then logged instead of refused.
     pub refused: Vec<Refusal>,
 }
 
-/// What could not be made into views.
+/// An external view that could not be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Where views were looked for.
+    /// Where the view was configured or searched.
     pub origin: Origin,
-    /// Why there are none, and what to do.
+    /// Cause and hint.
     pub why: String,
-    /// Whether the administrator has been told.
+    /// Whether it has been logged.
     pub is_told: bool,
 }
 
-/// Adds the views from outside to the built-in ones and decides about each.
+/// Adds the external views to the built-in ones and decides about each.
 pub(crate) fn add(views: &mut Vec<Registered>, outside: Vec<Outside>, selection: &Selection) {
     let mut outside: Vec<Registered> = outside
         .into_iter()
@@ -124,7 +124,7 @@ fn first_status(spec: &ViewSpec, selection: &Selection) -> Status {
     }
 }
 
-/// Refuses those that are in each other's way.
+/// Refuses views that conflict with each other.
 fn refuse_rivals(views: &mut [Registered]) {
     let is_on = |view: &Registered| view.status == Status::On;
     let why: Vec<Option<String>> = views
@@ -153,7 +153,7 @@ fn refuse_rivals(views: &mut [Registered]) {
     }
 }
 
-/// A view from outside takes the place of built-in ones only where the configuration says so.
+/// An external view replaces built-in ones only where the configuration says so.
 fn beside_built_in(one: &mut Registered, built_in: &mut [Registered], replace: &[String]) {
     let in_the_way = |view: &&mut Registered| {
         let serves = matches!(view.status, Status::On | Status::NotOnHost);
@@ -186,7 +186,7 @@ fn beside_built_in(one: &mut Registered, built_in: &mut [Registered], replace: &
     }
 }
 
-/// Whether two cannot both serve: one name, one path, or one path below the other.
+/// Whether two views cannot both serve: same name, same path, or one path below the other.
 fn are_rivals(a: &ViewSpec, b: &ViewSpec) -> bool {
     let below = |a: &str, b: &str| b.strip_prefix(a).is_some_and(|rest| rest.starts_with('/'));
     a.name == b.name || a.path == b.path || below(a.path, b.path) || below(b.path, a.path)

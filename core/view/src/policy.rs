@@ -1,13 +1,13 @@
-//! What the administrator has decided for all views alike.
+//! The configuration that applies to all views.
 
 use vistafs_container::CpuPolicy;
 
-/// Decisions that more than one view follows, so that they agree.
+/// Decisions that several views follow, so that they agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// Which CPUs are visible, and by which numbers.
+    /// Which CPUs are visible, and their numbering.
     pub cpus: CpuPolicy,
-    /// Whether containers are shown their swap; if not, they have none.
+    /// Whether containers see their swap; otherwise they have none.
     pub swap: bool,
 }
 

@@ -1,8 +1,8 @@
 //! All views, collected once at start into a sorted, checked, immutable list.
 //!
-//! `inventory` gives no order and says nothing when a crate that nobody names is left out by the
-//! linker; so the registry sorts, checks each registration, and the daemon's tests compare its
-//! names with the enabled features.
+//! `inventory` has no order, and the linker silently drops a crate that no code names. So the
+//! registry sorts and checks the registrations, and the daemon's tests compare the names with the
+//! enabled features.
 
 use std::sync::Arc;
 
@@ -13,22 +13,22 @@ use crate::nearest::nearest;
 use crate::outside::{self, Origin, OutsideViews, Refusal};
 use crate::{OptionError, Options, Provider, Selection, Source, ViewSpec};
 
-/// Whether a view serves, and if not, why.
+/// Whether a view serves, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// It serves.
     On,
-    /// It is one of those that must be asked for.
+    /// It is off by default and not enabled.
     OffByDefault,
-    /// The configuration switches it off.
+    /// The configuration disables it.
     Disabled,
-    /// It is made from a file that this host does not have.
+    /// The host file that it is made from does not exist.
     NotOnHost,
-    /// It was put aside, as the text tells: containers get EIO, the host its own.
+    /// It is disabled after crashes, with the reason: containers get EIO, the host its own file.
     PutAside(String),
-    /// A view from outside that cannot be served, as the text tells.
+    /// An external view that cannot be served, with the reason.
     Refused(String),
-    /// The configuration has the named view from outside serve in its place.
+    /// The configuration replaces it with the named external view.
     Replaced(String),
 }
 
@@ -46,38 +46,38 @@ pub struct Registered {
     pub spec: &'static ViewSpec,
     /// Whether it serves.
     pub status: Status,
-    /// What it serves with.
+    /// Serves the requests.
     pub provider: Provider,
-    /// Where it comes from.
+    /// Origin of the view.
     pub origin: Origin,
 }
 
-/// A set of views that cannot be served together, or not so.
+/// A set of views that cannot be served together.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RegistryError {
     /// No view has this name.
     #[error("unknown view {name:?} (did you mean {nearest:?}? `vistafs views` lists them all)")]
     Unknown {
-        /// What was asked for.
+        /// The unknown name.
         name: String,
-        /// The name that is nearest to it.
+        /// The most similar name.
         nearest: String,
     },
-    /// Two registrations want the same name or path, or one path is below another's file.
-    #[error("views {0} and {1} are in each other's way at {2}")]
+    /// Two registrations claim the same name or path, or one path is below the other's file.
+    #[error("views {0} and {1} both claim {2}")]
     Clash(&'static str, &'static str, &'static str),
-    /// A registration whose path, mode or summary is not acceptable.
+    /// A registration with an unacceptable path, mode or summary.
     #[error("view {name}: {problem}")]
     Spec {
         /// The view.
         name: &'static str,
-        /// What is wrong.
+        /// The problem.
         problem: &'static str,
     },
-    /// A path to be replaced where no built-in view is.
+    /// No built-in view serves the path to be replaced.
     #[error("[views] replace: no built-in view serves {0:?} (it takes paths, as \"proc/meminfo\")")]
     NothingToReplace(String),
-    /// An option that cannot be set so.
+    /// An option that cannot be set to the given value.
     #[error(transparent)]
     Option(#[from] OptionError),
 }
@@ -98,7 +98,7 @@ impl Registry {
         Self::with_outside(selection, OutsideViews::default())
     }
 
-    /// The same, and the views from outside. What is wrong with one of those refuses it alone.
+    /// Collects built-in and external views. An error in an external view refuses only that view.
     ///
     /// # Errors
     /// [`RegistryError`], for the built-in views and the selection.
@@ -161,7 +161,7 @@ impl Registry {
         })
     }
 
-    /// Leaves out the views that are made from a file which the host lacks.
+    /// Removes views made from a file that the host lacks.
     #[must_use]
     pub fn on(mut self, host: &Host) -> Self {
         for view in &mut self.views {
@@ -173,9 +173,8 @@ impl Registry {
         self
     }
 
-    /// Keeps a view that serves from containers: to them it answers EIO. A tree is kept from the host,
-    /// too, when it is put aside once more. A name that is not known, or of a view that is off, changes
-    /// nothing.
+    /// Disables a view after crashes: containers get EIO. A tree is also disabled for the host when
+    /// this is called for it again. Names of unknown or disabled views are ignored.
     pub fn put_aside(&mut self, name: &str, why: &str) {
         let mut views = self.views.iter_mut();
         let Some(view) = views.find(|view| view.spec.name == name && view.status.is_served())
@@ -199,13 +198,13 @@ impl Registry {
         &self.views
     }
 
-    /// What could not be made into views.
+    /// External views that could not be created.
     #[must_use]
     pub fn refused(&self) -> &[Refusal] {
         &self.refused
     }
 
-    /// Those that serve, by path, and those that are put aside.
+    /// Views that serve, by path, and views disabled after crashes.
     pub fn serving(&self) -> impl Iterator<Item = &Registered> {
         self.views.iter().filter(|view| view.status.is_served())
     }
@@ -213,11 +212,11 @@ impl Registry {
     /// The view at a path (`proc/meminfo`, or `/proc/meminfo`), or of a name (`meminfo`).
     ///
     /// # Errors
-    /// `Unknown`, with the nearest.
+    /// `Unknown`, with the most similar name.
     pub fn find(&self, wanted: &str) -> Result<&Registered, RegistryError> {
         let path = wanted.trim_start_matches('/');
         let is_wanted = |view: &&Registered| view.spec.path == path || view.spec.name == path;
-        // Of those that are in each other's way, the one that serves.
+        // Among conflicting views, the one that serves.
         let found = self.serving().find(is_wanted);
         found
             .or_else(|| self.views.iter().find(is_wanted))
@@ -227,11 +226,11 @@ impl Registry {
             })
     }
 
-    /// The view of a name or path as [`find`](Self::find), or the tree that a path is in, with the
-    /// path below it.
+    /// The view with a name or path as in [`find`](Self::find), or the tree that contains a path,
+    /// with the path below it.
     ///
     /// # Errors
-    /// `Unknown`, with the nearest.
+    /// `Unknown`, with the most similar name.
     pub fn resolve<'w>(&self, wanted: &'w str) -> Result<(&Registered, &'w str), RegistryError> {
         let path = wanted.trim_start_matches('/');
         let below = |view: &Registered| path.strip_prefix(view.spec.path)?.strip_prefix('/');
@@ -255,12 +254,12 @@ fn check(spec: &'static ViewSpec) -> Result<(), RegistryError> {
     }
 }
 
-/// What is wrong with a registration.
+/// The problem of a registration.
 pub(crate) fn spec_problem(spec: &ViewSpec) -> Option<&'static str> {
     registration_problem(spec.name, spec.path, spec.mode, spec.summary)
 }
 
-/// What is wrong with a registration of these; `None`: nothing.
+/// The problem of a registration with these fields; `None`: it is valid.
 #[must_use]
 pub fn registration_problem(
     name: &str,
@@ -294,7 +293,7 @@ pub fn registration_problem(
     None
 }
 
-/// Whether every view and path that the configuration names is there.
+/// Checks that every view and path in the configuration exists.
 fn check_names(
     built_in: &[&'static ViewSpec],
     outside: &OutsideViews,

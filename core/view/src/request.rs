@@ -1,4 +1,4 @@
-//! One request of a caller: who asks, and whose numbers it is shown.
+//! One request: the caller and its container.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use vistafs_host::{Credentials, Host, HostError, Owner, PidTranslation, Process,
 
 use crate::{Context, Policy, ViewError};
 
-/// Who sent a request.
+/// The caller of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker {
-    /// Thread number in vistafs's pid namespace; 0 when it is not visible there.
+    /// Thread ID in vistafs's pid namespace; 0 when it is not visible there.
     pub tid: u32,
-    /// User number in vistafs's user namespace.
+    /// User ID in vistafs's user namespace.
     pub uid: u32,
-    /// Group number in vistafs's user namespace.
+    /// Group ID in vistafs's user namespace.
     pub gid: u32,
 }
 
 impl Asker {
-    /// Who reads by way of this process without a mount: its administrator.
+    /// The administrator, reading through this process without a mount.
     #[must_use]
     pub fn administrator() -> Self {
         Self {
@@ -34,9 +34,9 @@ impl Asker {
     }
 }
 
-/// A request for more than the text of a file.
+/// A request for more than the contents of a file.
 ///
-/// Unlike a [`Context`], it may come from a process on the host, which is shown what the host has.
+/// Unlike a [`Context`], it may come from a process on the host, which sees the host's values.
 #[derive(Debug)]
 pub struct Request<'a> {
     asker: Asker,
@@ -48,8 +48,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// `container`: whose numbers are shown; `None`: the host's. `scratch` is a buffer that the
-    /// caller keeps for the next one.
+    /// `container`: the container to show; `None`: the host. `scratch` is a buffer that the caller
+    /// reuses.
     #[must_use]
     pub fn new(
         asker: Asker,
@@ -68,7 +68,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Who asks.
+    /// The caller.
     #[must_use]
     pub fn asker(&self) -> Asker {
         self.asker
@@ -86,10 +86,10 @@ impl<'a> Request<'a> {
         self.hierarchies
     }
 
-    /// What the asker may do.
+    /// The caller's credentials.
     ///
     /// # Errors
-    /// ESRCH for an asker that has ended; when the kernel's files about it cannot be understood.
+    /// ESRCH for a caller that has ended; when the kernel's files about it cannot be parsed.
     pub fn credentials(&self) -> Result<Credentials, ViewError> {
         let ids = Owner {
             uid: self.asker.uid,
@@ -98,7 +98,7 @@ impl<'a> Request<'a> {
         Credentials::of_thread(self.host, self.asker.tid, ids).map_err(ended)
     }
 
-    /// Between vistafs's process numbers and those that the asker knows.
+    /// Translates between vistafs's process IDs and the caller's.
     ///
     /// # Errors
     /// As [`credentials`](Self::credentials).
@@ -106,26 +106,26 @@ impl<'a> Request<'a> {
         PidTranslation::of_thread(self.host, self.asker.tid).map_err(ended)
     }
 
-    /// Whose numbers are shown; `None`: the host's.
+    /// The container to show; `None`: the host.
     #[must_use]
     pub fn container(&self) -> Option<&'a Arc<Container>> {
         self.container
     }
 
-    /// Whether the asker may have triggers with any window (CAP_SYS_RESOURCE).
+    /// Whether the caller may use triggers with any window (CAP_SYS_RESOURCE).
     ///
     /// # Errors
-    /// ESRCH for an asker that has ended.
+    /// ESRCH for a caller that has ended.
     pub fn may_have_any_window(&self) -> Result<bool, ViewError> {
         self.asker_has(CapabilitySet::SYS_RESOURCE)
     }
 
-    /// Opens a pressure file for a trigger: the container's, or the host's own. `any_window`: of one who
-    /// may have any. `None`: the container has none.
+    /// Opens a pressure file for a trigger: the container's, or the host's own. `any_window`: the
+    /// caller may use any window. `None`: the container has no such file.
     ///
     /// # Errors
-    /// ENFILE when vistafs has given out so many descriptors that the rest is for others; what the
-    /// kernel answers a caller on the host; when a file that is there cannot be opened.
+    /// ENFILE when pressure files use half of vistafs's descriptors; the kernel's errno for a
+    /// caller on the host; when an existing file cannot be opened.
     pub fn open_pressure(
         &self,
         resource: Resource,
@@ -150,13 +150,13 @@ impl<'a> Request<'a> {
         has.map_err(ended)
     }
 
-    /// What holds for all views alike.
+    /// The policy of all views.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.policy
     }
 
-    /// What a view renders from; `None`: what the host has is shown.
+    /// The context for rendering; `None`: the host's own file is shown.
     pub fn context(&mut self) -> Option<Context<'_>> {
         let container = self.container?;
         let context = Context::new(container, self.host, self.policy, self.scratch);
@@ -164,7 +164,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// An error about the asker: that he has ended is an answer to him.
+/// An error about the caller; an ended caller gets ESRCH and nothing is logged.
 fn ended(error: HostError) -> ViewError {
     match error {
         HostError::NotFound { .. } => ViewError::Answer(Errno::SRCH),

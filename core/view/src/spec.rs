@@ -1,4 +1,4 @@
-//! The registration of a view: what it is called, where it stands, what it is made from.
+//! The registration of a view: name, path, sources.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use vistafs_cgroup::{Hierarchies, Version};
 
 use crate::{OptionSpec, Options, TreeView, View};
 
-/// Where a view gets the container's numbers from.
+/// Source of a view's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// A cgroup controller by its v1 name (`memory`, `cpuacct`, ...).
@@ -21,7 +21,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// How this host provides it: `memory v1`, `cpu v2`, `processes`, `host`, `hierarchies`, `blkio -`.
+    /// Description for this host: `memory v1`, `cpu v2`, `processes`, `host`, `hierarchies`, `blkio
+    /// -`.
     #[must_use]
     pub fn on(self, hierarchies: &Hierarchies) -> String {
         match self {
@@ -37,7 +38,7 @@ impl Source {
     }
 }
 
-/// What a registration builds.
+/// The result of building a view.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Provider {
@@ -51,15 +52,15 @@ pub enum Provider {
 pub struct ViewSpec {
     /// Its name: the cargo feature, the key in the configuration. Lower case, `-` inside.
     pub name: &'static str,
-    /// Where it stands below the mount, and below `/` on the host: `proc/meminfo`.
+    /// Path below the mount, and below `/` on the host: `proc/meminfo`.
     pub path: &'static str,
     /// One line for people.
     pub summary: &'static str,
-    /// Permission bits, those of the host's file; a tree says for itself what its nodes have.
+    /// Permission bits of the host's file; a tree decides for each node.
     pub mode: u16,
-    /// Whether it is on when nothing is configured.
+    /// Whether it is enabled by default.
     pub on_by_default: bool,
-    /// What it is made from.
+    /// The sources of its values.
     pub sources: &'static [Source],
     /// Its options.
     pub options: &'static [OptionSpec],

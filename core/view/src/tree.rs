@@ -1,4 +1,4 @@
-//! A view that is a whole directory: what it must be able to do.
+//! The contract of a view that is a directory.
 
 use std::ffi::OsStr;
 use std::fmt::Debug;
@@ -10,8 +10,8 @@ use crate::{Channel, Request, ViewError};
 
 /// Number of a node within its tree.
 ///
-/// It means the same node in every worker process, so it is made of what the kernel itself keeps:
-/// a path, or the kernel's own number of the node.
+/// It means the same node in every worker process, so it is derived from data that the kernel
+/// keeps: a path, or the kernel's own inode number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u64);
 
@@ -19,10 +19,10 @@ impl NodeId {
     /// The directory at the tree's path.
     pub const TOP: Self = Self(0);
 
-    /// How many bits it has.
+    /// Number of significant bits.
     pub const BITS: u32 = 56;
 
-    /// A number below 2^56 as it is. `None`: it is larger.
+    /// Converts a number below 2^56. `None`: it is larger.
     #[must_use]
     pub const fn new(number: u64) -> Option<Self> {
         if number >> Self::BITS == 0 {
@@ -39,14 +39,14 @@ impl NodeId {
         Self(if low == 0 { 1 } else { low })
     }
 
-    /// As a number.
+    /// The plain number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
     }
 }
 
-/// What a node is.
+/// Type of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeKind {
     /// A directory.
@@ -57,12 +57,12 @@ pub enum NodeKind {
     Link,
 }
 
-/// What stat(2) shows of a node.
+/// Attributes of a node for stat(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeAttributes {
-    /// Which node it is.
+    /// The node.
     pub id: NodeId,
-    /// What it is.
+    /// Its type.
     pub kind: NodeKind,
     /// Permission bits.
     pub mode: u16,
@@ -72,13 +72,14 @@ pub struct NodeAttributes {
     pub gid: u32,
     /// Bytes.
     pub size: u64,
-    /// Whether its name leads here for every caller, for ever. The kernel remembers such names.
+    /// Whether every caller finds this node under its name, for ever. The kernel caches such names.
     pub lasting: bool,
-    /// Whether mode or owner may be changed. The kernel asks anew each time before it judges by them.
+    /// Whether mode or owner may change. The kernel then asks for them before each permission
+    /// check.
     pub changeable: bool,
 }
 
-/// What an open file will be used for.
+/// How an open file will be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     /// It will be read.
@@ -87,7 +88,7 @@ pub struct Access {
     pub write: bool,
 }
 
-/// What is changed of a node; `None` stays as it is.
+/// Changes of a node; `None` leaves the value unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Change {
     /// Permission bits.
@@ -98,22 +99,22 @@ pub struct Change {
     pub gid: Option<u32>,
 }
 
-/// Serves a directory and all below it, for callers in containers and on the host alike.
+/// Serves a directory and its contents, for callers in containers and on the host.
 ///
-/// Node numbers come from callers and may be invented or long gone; each method decides anew whether
-/// this caller may see that node, and answers ENOENT or ESTALE if not. Errors that are an answer to
-/// the caller are [`ViewError::Answer`]; the others are faults, told to the administrator.
+/// Node numbers come from callers and may be invented or obsolete; each method checks whether this
+/// caller may see the node, and answers ENOENT or ESTALE otherwise. [`ViewError::Answer`] is an
+/// answer to the caller; other errors are faults and are logged.
 pub trait TreeView: Debug + Send + Sync + 'static {
-    /// Whether a directory is one that several containers see. The kernel locks a directory while it looks a name
-    /// up or makes or removes one, so such requests run at once and never wait in a container's queue: every
-    /// other container would wait with them. They must cost little then; what is not permitted there must
-    /// be refused before anything else is done. The cost of the answer must not depend on what a container made.
+    /// Whether several containers see this directory. The kernel locks a directory during look-up,
+    /// creation and removal, so such requests run at once and never wait in a container's queue:
+    /// every other container would wait with them. They must be cheap; forbidden operations must be
+    /// refused first. The cost must not depend on anything that a container created.
     fn is_shared(&self, request: &mut Request<'_>, directory: NodeId) -> bool {
         let _ = (request, directory);
         true
     }
 
-    /// What `name` is in the directory `parent`.
+    /// Looks up `name` in the directory `parent`.
     ///
     /// # Errors
     /// ENOENT; ENOTDIR.
@@ -134,7 +135,7 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         node: NodeId,
     ) -> Result<NodeAttributes, ViewError>;
 
-    /// Calls `found` with each entry of a directory, `.` and `..` left out.
+    /// Calls `found` with each entry of a directory except `.` and `..`.
     ///
     /// # Errors
     /// ENOTDIR; ESTALE.
@@ -145,7 +146,7 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         found: &mut dyn FnMut(&OsStr, NodeId, NodeKind),
     ) -> Result<(), ViewError>;
 
-    /// Whether the caller may open the file so; decided once, at open(2).
+    /// Checks whether the caller may open the file with this access; once, at open(2).
     ///
     /// # Errors
     /// EACCES; ESTALE.
@@ -156,7 +157,7 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         access: Access,
     ) -> Result<(), ViewError>;
 
-    /// Appends the whole text of a file to `out`, which is empty.
+    /// Appends the whole contents of a file to `out`, which is empty.
     ///
     /// # Errors
     /// EISDIR; ESTALE; as the kernel's own file.
@@ -167,10 +168,10 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         out: &mut Vec<u8>,
     ) -> Result<(), ViewError>;
 
-    /// Appends where a symbolic link leads.
+    /// Appends the target of a symbolic link.
     ///
     /// # Errors
-    /// EINVAL for what is no link.
+    /// EINVAL for a node that is not a link.
     fn read_link(
         &self,
         request: &mut Request<'_>,
@@ -181,15 +182,15 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         Err(ViewError::Answer(Errno::INVAL))
     }
 
-    /// Whether requests may wait for others than the kernel. They then wait where they delay nobody but
-    /// their own container.
+    /// Whether requests may wait for anything but the kernel. They then wait on the container's
+    /// offload thread.
     fn takes_time(&self) -> bool {
         false
     }
 
-    /// Opens what stands behind the file for callers that write to it or poll it: when it is opened for
-    /// writing, after [`open`](Self::open) and by that caller; else at the first poll. It may take its
-    /// time. `None`: not writable, always ready.
+    /// Opens the channel of a file for callers that write to it or poll it: when it is opened for
+    /// writing, after [`open`](Self::open) and for the same caller; else at the first poll. It may
+    /// block. `None`: not writable, always ready.
     ///
     /// # Errors
     /// As the kernel's own file, to open(2).
@@ -203,8 +204,8 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// The same for a file that an earlier process has opened, and whose channel has left this
-    /// ([`Channel::lasting`]): it is to be as it was. Who asks need not be the one who has opened it.
+    /// Recreates the channel of a file that an earlier process opened, from its persistent state
+    /// ([`Channel::lasting`]). The caller may differ from the opener.
     ///
     /// # Errors
     /// As [`channel`](Self::channel).
@@ -219,10 +220,10 @@ pub trait TreeView: Debug + Send + Sync + 'static {
         self.channel(request, node, access)
     }
 
-    /// Makes a directory.
+    /// Creates a directory.
     ///
     /// # Errors
-    /// EPERM for a tree that cannot be changed; as the kernel's own file system.
+    /// EPERM for a read-only tree; as the kernel's own file system.
     fn make_directory(
         &self,
         request: &mut Request<'_>,
@@ -263,7 +264,7 @@ pub trait TreeView: Debug + Send + Sync + 'static {
     }
 }
 
-/// The node at a path below the top, its names looked up one by one.
+/// Looks up a path below the top, name by name.
 ///
 /// # Errors
 /// As [`TreeView::lookup`].

@@ -124,7 +124,7 @@
 #define VISTAFS_ACCESS_WRITE 2
 
 /*
- Answered by `render_on_host`: the caller is to be shown the host's own file.
+ Answered by `render_on_host`: the caller sees the host's own file.
  */
 #define VISTAFS_SHOW_HOSTS_OWN 1
 
@@ -149,7 +149,7 @@
 #define VISTAFS_NODE_LASTING 1
 
 /*
- The node's mode and owner may change. The kernel asks anew before it judges by them.
+ The node's mode and owner may change. The kernel then requests them before each check.
  */
 #define VISTAFS_NODE_CHANGEABLE 2
 
@@ -169,7 +169,7 @@
 #define VISTAFS_CHANGE_GID 4
 
 /*
- Who asks.
+ The caller.
  */
 struct vistafs_caller {
   /*
@@ -231,7 +231,7 @@ struct vistafs_cgroup {
 };
 
 /*
- What is changed of a node.
+ Changes of a node.
  */
 struct vistafs_change {
   /*
@@ -257,7 +257,7 @@ struct vistafs_change {
 };
 
 /*
- Who asks, whose numbers are shown, and the host. Good until the function that was given it returns.
+ The caller, its container, and the host. Valid until the function that received it returns.
  */
 struct vistafs_context;
 
@@ -267,7 +267,7 @@ struct vistafs_context;
 struct vistafs_sink;
 
 /*
- What can be done with a channel.
+ The functions of a channel.
  */
 struct vistafs_channel_functions {
   /*
@@ -298,7 +298,7 @@ struct vistafs_channel_functions {
 };
 
 /*
- What stands behind one open file; filled in by the plugin.
+ The object behind one open file; filled in by the plugin.
  */
 struct vistafs_channel {
   /*
@@ -314,7 +314,7 @@ struct vistafs_channel {
    */
   void *data;
   /*
-   What can be done with it. Null: the view has no channel, as if there were no function for it.
+   Its functions. Null: the view has no channel, as if there were no function for it.
    */
   const struct vistafs_channel_functions *functions;
 };
@@ -328,11 +328,11 @@ struct vistafs_container {
    */
   size_t size;
   /*
-   Tells it from all others; the same in every process of this boot, and not given again.
+   Unique ID; the same in every process of this boot, and never reused.
    */
   uint64_t id;
   /*
-   The cgroup path that tells best which container it is: `/system.slice/x`.
+   The cgroup path that identifies the container best: `/system.slice/x`.
    */
   struct vistafs_str name;
   /*
@@ -344,7 +344,7 @@ struct vistafs_container {
    */
   uint64_t start;
   /*
-   What its time namespace adds to the time since boot: seconds.
+   Offset of its time namespace to the time since boot: seconds.
    */
   int64_t boottime_offset_seconds;
   /*
@@ -573,11 +573,11 @@ struct vistafs_host {
                        uint32_t kind);
   /*
    Says why the function will fail, in words (UTF-8) for the administrator. A failure of which nothing
-   is said is an answer to the caller, and not told.
+   is explained is an answer to the caller, and not logged.
    */
   void (*explain)(const struct vistafs_context *context, struct vistafs_str why);
   /*
-   Who asks.
+   The caller.
    */
   int32_t (*caller)(const struct vistafs_context *context, struct vistafs_caller *caller);
   /*
@@ -589,7 +589,7 @@ struct vistafs_host {
    */
   int32_t (*container)(const struct vistafs_context *context, struct vistafs_container *container);
   /*
-   What the plugin remembers of the container: made by `make` when there is nothing yet, freed by `free`
+   The plugin's state of the container: created by `make` at the first call, freed by `free`
    when the container has ended. The same for all views of the plugin.
    */
   int32_t (*remember)(const struct vistafs_context *context,
@@ -621,7 +621,7 @@ struct vistafs_host {
    */
   int32_t (*visible_cpus)(const struct vistafs_context *context, struct vistafs_sink *sink);
   /*
-   Its threads. `-ENODEV`: nothing tells them from the host's.
+   Its threads. `-ENODEV`: no hierarchy distinguishes them from the host's.
    */
   int32_t (*tasks)(const struct vistafs_context *context, struct vistafs_tasks *tasks);
   /*
@@ -637,7 +637,7 @@ struct vistafs_host {
 };
 
 /*
- What stat(2) shows of a node; filled in by the plugin.
+ Attributes of a node for stat(2); filled in by the plugin.
  */
 struct vistafs_node {
   /*
@@ -691,7 +691,7 @@ struct vistafs_option_spec {
    */
   struct vistafs_str summary;
   /*
-   What holds when nothing is set; decides which kind it takes.
+   The default; its kind is the kind of the option.
    */
   struct vistafs_option_value default_value;
   /*
@@ -708,7 +708,7 @@ struct vistafs_option_spec {
  The functions of a tree, which serves callers in containers and on the host alike. `view` is what the
  view's `make` has put out. Those that say so may be null.
 
- Node numbers come from callers and may be invented or long gone: each function decides anew whether
+ Node numbers come from callers and may be invented or obsolete: each function checks whether
  this caller may see that node, and answers `-ENOENT` or `-ESTALE` if not.
  */
 struct vistafs_tree {
@@ -717,7 +717,7 @@ struct vistafs_tree {
    */
   size_t size;
   /*
-   What `name` is in the directory `parent`.
+   Looks up `name` in the directory `parent`.
    */
   int32_t (*lookup)(void *view,
                     const struct vistafs_context *context,
@@ -817,7 +817,7 @@ struct vistafs_view {
    */
   uint32_t kind;
   /*
-   Permission bits of a file. One that nobody may write to has no channel.
+   Permission bits of a file. A file without a write bit has no channel.
    */
   uint32_t mode;
   /*
@@ -841,7 +841,7 @@ struct vistafs_view {
    */
   size_t option_count;
   /*
-   For the plugin's own use, as to tell one view from another in functions that they share.
+   For the plugin's own use, for example to identify the view in shared functions.
    */
   void *data;
   /*
@@ -862,7 +862,7 @@ struct vistafs_view {
                             const struct vistafs_context *context,
                             struct vistafs_sink *sink);
   /*
-   Of a file: opens what stands behind it for a caller that writes to it or polls it: when it is opened
+   Of a file: opens its channel for a caller that writes to it or polls it: when it is opened
    for writing, else at the first poll. Callers on the host come as well. `lasting` is what an earlier
    process has left of the same open file (`ChannelFunctions::lasting`); empty: a new one. May be null:
    not writable, always ready.

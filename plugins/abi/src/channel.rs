@@ -7,7 +7,7 @@ use crate::{Context, Sink, Str};
 /// Answered by `ChannelFunctions::read`: the tree's own function is to read it.
 pub const READ_BY_TREE: i32 = 1;
 
-/// What stands behind one open file; filled in by the plugin.
+/// The object behind one open file; filled in by the plugin.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Channel {
@@ -17,11 +17,11 @@ pub struct Channel {
     pub descriptor: i32,
     /// Given to each function.
     pub data: *mut c_void,
-    /// What can be done with it. Null: the view has no channel, as if there were no function for it.
+    /// Its functions. Null: the view has no channel, as if there were no function for it.
     pub functions: *const ChannelFunctions,
 }
 
-/// What can be done with a channel.
+/// The functions of a channel.
 #[repr(C)]
 #[derive(Debug)]
 pub struct ChannelFunctions {
@@ -48,6 +48,6 @@ pub struct ChannelFunctions {
     pub close: Option<unsafe extern "C" fn(data: *mut c_void)>,
 }
 
-// SAFETY: written by its maker before anybody else sees it, and never after.
+// SAFETY: written by its maker before it is shared, and never after.
 #[allow(unsafe_code, reason = "tables are made as statics")]
 unsafe impl Sync for ChannelFunctions {}

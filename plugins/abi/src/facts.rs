@@ -1,6 +1,6 @@
-//! What the functions of [`Host`](crate::Host) tell.
+//! The tables that the functions of [`Host`](crate::Host) fill in.
 //!
-//! Who asks sets `size` to the size of the table; vistafs fills in as much of it as both know, and sets
+//! The plugin sets `size` to the size of the table; vistafs fills in as much of it as both know, and sets
 //! `size` to that.
 
 use crate::Str;
@@ -17,7 +17,7 @@ pub const FLAG_CPU_QUOTA: u32 = 8;
 /// The host is a captured one, of a test: only `root` leads to it.
 pub const FLAG_CAPTURED: u32 = 4;
 
-/// Who asks.
+/// The caller.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
@@ -37,15 +37,15 @@ pub struct Caller {
 pub struct Container {
     /// Bytes of this table.
     pub size: usize,
-    /// Tells it from all others; the same in every process of this boot, and not given again.
+    /// Unique ID; the same in every process of this boot, and never reused.
     pub id: u64,
-    /// The cgroup path that tells best which container it is: `/system.slice/x`.
+    /// The cgroup path that identifies the container best: `/system.slice/x`.
     pub name: Str,
     /// ns since the container began.
     pub age: u64,
     /// When it began: ns since the host's boot.
     pub start: u64,
-    /// What its time namespace adds to the time since boot: seconds.
+    /// Offset of its time namespace to the time since boot: seconds.
     pub boottime_offset_seconds: i64,
     /// The same: nanoseconds, added to the seconds.
     pub boottime_offset_nanoseconds: i64,

@@ -1,4 +1,4 @@
-//! What vistafs provides.
+//! Functions that vistafs provides.
 
 use core::ffi::c_void;
 
@@ -13,7 +13,7 @@ pub const LEVEL_INFO: u32 = 3;
 /// For developers.
 pub const LEVEL_DEBUG: u32 = 4;
 
-/// Who asks, whose numbers are shown, and the host. Good until the function that was given it returns.
+/// The caller, its container, and the host. Valid until the function that received it returns.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Context {
@@ -75,16 +75,16 @@ pub struct Host {
     pub add_entry:
         unsafe extern "C" fn(listing: *mut Listing, name: Str, id: u64, kind: u32) -> i32,
     /// Says why the function will fail, in words (UTF-8) for the administrator. A failure of which nothing
-    /// is said is an answer to the caller, and not told.
+    /// is explained is an answer to the caller, and not logged.
     pub explain: unsafe extern "C" fn(context: *const Context, why: Str),
-    /// Who asks.
+    /// The caller.
     pub caller: unsafe extern "C" fn(context: *const Context, caller: *mut Caller) -> i32,
     /// Number of a process in the caller's pid namespace, for one in vistafs's; 0: not visible there.
     pub pid_for_caller:
         unsafe extern "C" fn(context: *const Context, pid: u32, shown: *mut u32) -> i32,
     /// Whose numbers are shown. `-ENOENT`: the host's; so do the functions that are about it.
     pub container: unsafe extern "C" fn(context: *const Context, container: *mut Container) -> i32,
-    /// What the plugin remembers of the container: made by `make` when there is nothing yet, freed by `free`
+    /// The plugin's state of the container: created by `make` at the first call, freed by `free`
     /// when the container has ended. The same for all views of the plugin.
     pub remember: unsafe extern "C" fn(
         context: *const Context,
@@ -104,7 +104,7 @@ pub struct Host {
     pub cpu: unsafe extern "C" fn(context: *const Context, cpu: *mut Cpu) -> i32,
     /// Writes the CPUs that the container is shown, as a list: `0-3,8`.
     pub visible_cpus: unsafe extern "C" fn(context: *const Context, sink: *mut Sink) -> i32,
-    /// Its threads. `-ENODEV`: nothing tells them from the host's.
+    /// Its threads. `-ENODEV`: no hierarchy distinguishes them from the host's.
     pub tasks: unsafe extern "C" fn(context: *const Context, tasks: *mut Tasks) -> i32,
     /// The host.
     pub host: unsafe extern "C" fn(context: *const Context, facts: *mut HostFacts) -> i32,

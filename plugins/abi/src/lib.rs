@@ -1,4 +1,4 @@
-//! What vistafs and a plugin say to each other: tables of C, and nothing else.
+//! The interface between vistafs and a plugin: C tables only.
 //!
 //! A plugin exports one function, [`Entry`], by the name [`ENTRY`]. It is given the [`Host`] and answers
 //! with a [`Plugin`], which lists its [`View`]s. No type of Rust's crosses: whoever can make tables of C
@@ -17,11 +17,11 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `plugin.rs` | what the plugin provides: [`Plugin`], [`View`], [`OptionSpec`] |
+//! | `plugin.rs` | tables that the plugin provides: [`Plugin`], [`View`], [`OptionSpec`] |
 //! | `tree.rs` | a view that is a directory: [`Tree`], [`Node`] |
 //! | `channel.rs` | a file that is written to and polled: [`Channel`] |
-//! | `host.rs` | what vistafs provides: [`Host`] |
-//! | `facts.rs` | what the functions of [`Host`] tell: [`Caller`], [`Container`], [`Memory`], ... |
+//! | `host.rs` | functions that vistafs provides: [`Host`] |
+//! | `facts.rs` | tables that the functions of [`Host`] fill in: [`Caller`], [`Container`], [`Memory`], ... |
 
 #![no_std]
 

@@ -1,4 +1,4 @@
-//! What a plugin provides.
+//! Tables that a plugin provides.
 
 use core::ffi::c_void;
 
@@ -35,7 +35,7 @@ pub const ACCESS_READ: u32 = 1;
 /// Of an open file: it will be written.
 pub const ACCESS_WRITE: u32 = 2;
 
-/// Answered by `render_on_host`: the caller is to be shown the host's own file.
+/// Answered by `render_on_host`: the caller sees the host's own file.
 pub const SHOW_HOSTS_OWN: i32 = 1;
 
 /// A plugin. The first three fields are the same in every version, for ever.
@@ -80,7 +80,7 @@ pub struct OptionSpec {
     pub name: Str,
     /// One line for people.
     pub summary: Str,
-    /// What holds when nothing is set; decides which kind it takes.
+    /// The default; its kind is the kind of the option.
     pub default_value: OptionValue,
     /// Of a number: the least that it takes.
     pub least: i64,
@@ -104,7 +104,7 @@ pub struct View {
     pub summary: Str,
     /// `KIND_FILE` or `KIND_TREE`.
     pub kind: u32,
-    /// Permission bits of a file. One that nobody may write to has no channel.
+    /// Permission bits of a file. A file without a write bit has no channel.
     pub mode: u32,
     /// `VIEW_*`.
     pub flags: u32,
@@ -116,7 +116,7 @@ pub struct View {
     pub options: *const *const OptionSpec,
     /// How many.
     pub option_count: usize,
-    /// For the plugin's own use, as to tell one view from another in functions that they share.
+    /// For the plugin's own use, for example to identify the view in shared functions.
     pub data: *mut c_void,
     /// Makes the view, once; puts out what the other functions are given. May be null: then that is
     /// `data`.
@@ -135,7 +135,7 @@ pub struct View {
     pub render_on_host: Option<
         unsafe extern "C" fn(view: *mut c_void, context: *const Context, sink: *mut Sink) -> i32,
     >,
-    /// Of a file: opens what stands behind it for a caller that writes to it or polls it: when it is opened
+    /// Of a file: opens its channel for a caller that writes to it or polls it: when it is opened
     /// for writing, else at the first poll. Callers on the host come as well. `lasting` is what an earlier
     /// process has left of the same open file (`ChannelFunctions::lasting`); empty: a new one. May be null:
     /// not writable, always ready.
@@ -151,7 +151,7 @@ pub struct View {
     pub tree: *const Tree,
 }
 
-// SAFETY: tables are written by their maker before anybody else sees them, and never after.
+// SAFETY: tables are written by their maker before they are shared, and never after.
 #[allow(unsafe_code, reason = "tables are made as statics")]
 unsafe impl Sync for Plugin {}
 // SAFETY: as above.

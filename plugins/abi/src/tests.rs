@@ -1,6 +1,6 @@
 //! The tables are what they were: plugins that are built will be loaded by vistafs of later years.
 //!
-//! What is written here is never changed. A field that is added gets a row of its own.
+//! The rows here never change. A field that is added gets a row of its own.
 
 use core::mem::{offset_of, size_of};
 
@@ -63,7 +63,7 @@ fn fields_are_where_they_were() {
     }
 }
 
-/// What version 1.0 has must be in every table that is let through.
+/// Every accepted table must have the fields of version 1.0.
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn nothing_was_added_yet() {

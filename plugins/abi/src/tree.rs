@@ -13,7 +13,7 @@ pub const NODE_LINK: u32 = 2;
 
 /// The node's name leads to it for every caller, for ever. The kernel remembers such names.
 pub const NODE_LASTING: u32 = 1;
-/// The node's mode and owner may change. The kernel asks anew before it judges by them.
+/// The node's mode and owner may change. The kernel then requests them before each check.
 pub const NODE_CHANGEABLE: u32 = 2;
 
 /// `Change::mode` is set.
@@ -23,7 +23,7 @@ pub const CHANGE_UID: u32 = 2;
 /// `Change::gid` is set.
 pub const CHANGE_GID: u32 = 4;
 
-/// What stat(2) shows of a node; filled in by the plugin.
+/// Attributes of a node for stat(2); filled in by the plugin.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Node {
@@ -45,7 +45,7 @@ pub struct Node {
     pub flags: u32,
 }
 
-/// What is changed of a node.
+/// Changes of a node.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Change {
@@ -64,14 +64,14 @@ pub struct Change {
 /// The functions of a tree, which serves callers in containers and on the host alike. `view` is what the
 /// view's `make` has put out. Those that say so may be null.
 ///
-/// Node numbers come from callers and may be invented or long gone: each function decides anew whether
+/// Node numbers come from callers and may be invented or obsolete: each function checks whether
 /// this caller may see that node, and answers `-ENOENT` or `-ESTALE` if not.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Tree {
     /// Bytes of this table.
     pub size: usize,
-    /// What `name` is in the directory `parent`.
+    /// Looks up `name` in the directory `parent`.
     pub lookup: Option<
         unsafe extern "C" fn(
             view: *mut c_void,
@@ -168,6 +168,6 @@ pub struct Tree {
     >,
 }
 
-// SAFETY: written by its maker before anybody else sees it, and never after.
+// SAFETY: written by its maker before it is shared, and never after.
 #[allow(unsafe_code, reason = "tables are made as statics")]
 unsafe impl Sync for Tree {}

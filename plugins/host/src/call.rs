@@ -1,4 +1,4 @@
-//! A call of a function of a view: within its limits, its answer as that of any other view.
+//! A call of a plugin's view function, with its limits and the mapping of its answer.
 
 use std::ffi::c_void;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::scene::Scene;
 use crate::sink::Text;
 use crate::table::Data;
 
-/// A view of a plugin, made; never freed.
+/// A plugin's view instance; never freed.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) loaded: &'static Loaded,
@@ -21,15 +21,15 @@ pub(crate) struct Made {
     most_text: usize,
 }
 
-/// What an answer of a plugin's means to the caller.
+/// Maps a plugin's answer to a result for the caller.
 fn outcome(answer: i32, explained: Option<String>) -> Result<i32, ViewError> {
     if answer >= 0 {
         return Ok(answer);
     }
     let errno = match answer.saturating_neg() {
-        // By this the kernel would take it that no file of the mount has the operation, for ever.
+        // The kernel would conclude that no file of the mount has the operation, for ever.
         libc::ENOSYS => Errno::OPNOTSUPP,
-        // More than that the kernel does not take for an answer.
+        // The kernel rejects larger numbers.
         errno @ 1..=511 => Errno::from_raw_os_error(errno),
         _ => Errno::IO,
     };
@@ -64,12 +64,12 @@ impl Made {
         }
     }
 
-    /// What the plugin's functions are given.
+    /// The data pointer of the plugin's functions.
     pub(crate) fn data(&self) -> *mut c_void {
         self.data.get()
     }
 
-    /// Makes a call, whose answer is 0 or more, and what it puts out.
+    /// Makes a call with an answer of at least 0; returns the answer and the output.
     pub(crate) fn call<T: Send + 'static>(
         &self,
         scene: Scene,
@@ -83,7 +83,7 @@ impl Made {
         outcome(answer, explained).map(|answer| (answer, out))
     }
 
-    /// Makes a call that writes a text; its answer and the text.
+    /// Makes a call that writes a text; returns the answer and the text.
     pub(crate) fn write(
         &self,
         scene: Scene,
@@ -95,7 +95,7 @@ impl Made {
             let answer = call(context, text.as_sink());
             match text.into_bytes() {
                 Some(text) => (answer, Some(text)),
-                // Whatever the plugin makes of it.
+                // The text is too long, so the answer is ignored.
                 None => (0, None),
             }
         })?;
@@ -108,7 +108,7 @@ impl Made {
         }
     }
 
-    /// Makes a call that is about no request, as far as it is waited for.
+    /// Makes a call without a request, with the same time limit.
     pub(crate) fn alone<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,

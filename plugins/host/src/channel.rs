@@ -1,4 +1,4 @@
-//! A plugin's channel, as everybody else's.
+//! Adapts a plugin's channel to [`Channel`].
 
 use std::mem::size_of;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,7 +13,7 @@ use crate::scene::Scene;
 use crate::sink::Text;
 use crate::table::{Data, copy};
 
-/// What stands behind one open file. It is freed when no call of it is left.
+/// The object behind one open file. It is freed after its last call.
 #[derive(Debug)]
 struct Opened {
     made: &'static Made,
@@ -27,7 +27,8 @@ impl Drop for Opened {
         let data = self.data;
         if let Some(close) = self.functions.close {
             self.made.alone(move || {
-                // SAFETY: the plugin has given both together, for this; it is called once, and last.
+                // SAFETY: the plugin passed both together, for this call; it is the only and last
+                // one.
                 unsafe { close(data.get()) };
             });
         }
@@ -37,7 +38,7 @@ impl Drop for Opened {
 #[derive(Debug)]
 struct PluginChannel(Arc<Opened>);
 
-/// Has a plugin open a channel by `call`.
+/// Opens a channel with the plugin's function `call`.
 pub(crate) fn open(
     made: &'static Made,
     scene: Scene,
@@ -54,7 +55,7 @@ pub(crate) fn open(
         if answer < 0 || out.functions.is_null() {
             return (answer, Ok(None));
         }
-        // SAFETY: plugins promise that it is a table, as large as it says.
+        // SAFETY: plugins guarantee a table of the size that it states.
         let opened = unsafe { copy(out.functions) }.map(|functions| {
             Some(Opened {
                 made,
@@ -74,7 +75,7 @@ pub(crate) fn open(
         return Ok(None);
     };
     let is_open = opened.descriptor >= 0 && {
-        // SAFETY: it is asked whether it is one, and nothing else.
+        // SAFETY: the number is only checked for an open descriptor.
         let descriptor = unsafe { BorrowedFd::borrow_raw(opened.descriptor) };
         rustix::io::fcntl_getfd(descriptor).is_ok()
     };
@@ -87,21 +88,21 @@ pub(crate) fn open(
 
 impl AsFd for PluginChannel {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: it was open, and the plugin keeps it so until it is told to close.
+        // SAFETY: it was open, and the plugin keeps it so until `close` is called.
         unsafe { BorrowedFd::borrow_raw(self.0.descriptor) }
     }
 }
 
 impl Channel for PluginChannel {
     fn write(&self, request: &mut Request<'_>, data: &[u8]) -> Result<usize, ViewError> {
-        // As to a file that takes none.
+        // As a file that is not writable.
         let write = self.0.functions.write.ok_or(ViewError::Answer(Errno::IO))?;
         let (opened, data, most) = (Arc::clone(&self.0), data.to_vec(), data.len());
         let scene = Scene::of_request(self.0.made.loaded, request);
         let (_, taken) = self.0.made.call(scene, move |context| {
             let mut taken = 0;
-            // SAFETY: the plugin has given the function for this, and all that it is given is there as long
-            // as the call.
+            // SAFETY: the plugin passed the function for this call, and all arguments outlive the
+            // call.
             let answer = unsafe {
                 write(
                     opened.data.get(),
@@ -112,7 +113,7 @@ impl Channel for PluginChannel {
             };
             (answer, taken)
         })?;
-        // What the kernel has not given cannot have been taken.
+        // A plugin cannot take more bytes than the kernel passed.
         Ok(taken.min(most))
     }
 

@@ -1,4 +1,4 @@
-//! The functions that tell facts.
+//! The functions that fill in facts.
 
 use std::mem::offset_of;
 use std::os::fd::{AsFd, AsRawFd};
@@ -26,7 +26,7 @@ fn limit(limit: Limit) -> u64 {
     limit.or_total(abi::NO_LIMIT)
 }
 
-/// A failure of ours: told, unless the plugin tells another.
+/// A failure of vistafs: logged, unless the plugin explains another.
 fn failed(scene: &Scene, error: &HostError) -> Errno {
     scene.explain(error.to_string().as_bytes());
     Errno::IO
@@ -95,7 +95,7 @@ pub(crate) unsafe extern "C" fn container(
     })
 }
 
-/// A number for a container's mark, the same in every process and version.
+/// ID of a container's mark, the same in every process and version.
 fn id(mark: &[u8]) -> u64 {
     use std::hash::Hasher;
     let mut hasher = siphasher::sip::SipHasher13::new_with_keys(0x7669_7374_6166_7300, 1);
@@ -301,7 +301,7 @@ pub(crate) unsafe extern "C" fn host_file(
         let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
         let path = path.strip_prefix("/").unwrap_or(path);
         let file = scene.host.root().open_file(path)?;
-        // No more than can be written, and a byte, to tell.
+        // One byte more than can be written, to detect the excess.
         let mut text = Vec::new();
         loop {
             let mut piece = [0; 1 << 16];

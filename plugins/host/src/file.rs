@@ -1,4 +1,4 @@
-//! A plugin's view that is a file, as everybody else's.
+//! Adapts a plugin's file view to [`View`].
 
 use std::ffi::c_void;
 
@@ -38,8 +38,8 @@ impl File {
             made,
             Scene::of_request(made.loaded, request),
             move |context, out| {
-                // SAFETY: the plugin has given the function for this, and all that it is given is there as long
-                // as the call.
+                // SAFETY: the plugin passed the function for this call, and all arguments outlive
+                // the call.
                 unsafe { open(made.data(), context, abi::Str::new(&lasting), out) }
             },
         )
@@ -51,8 +51,8 @@ impl View for File {
         let (made, render) = (self.made, self.render);
         let (_, text) = made.write(
             Scene::of_context(made.loaded, cx),
-            // SAFETY: the plugin has given the function for this, and all that it is given is there as long
-            // as the call.
+            // SAFETY: the plugin passed the function for this call, and all arguments outlive the
+            // call.
             move |context, sink| unsafe { render(made.data(), context, sink) },
         )?;
         out.extend_from_slice(&text);
@@ -80,7 +80,7 @@ impl View for File {
         }
     }
 
-    /// It may do what it likes.
+    /// The plugin may block.
     fn takes_time(&self) -> bool {
         true
     }

@@ -1,10 +1,10 @@
-//! Filling in tables that a plugin hands over.
+//! Fills in tables that a plugin passes.
 
 use std::mem::size_of;
 
 use vistafs_view::Errno;
 
-/// Fills in as much of a table as its maker knows.
+/// Fills in the fields of a table that the plugin knows.
 ///
 /// # Safety
 /// `out` is null, or begins with a size, `usize`, and is as large as that says.
@@ -21,14 +21,14 @@ pub(crate) unsafe fn fill<T>(out: *mut T, filled: &T) -> Result<i32, Errno> {
     }
     let from = std::ptr::from_ref(filled).cast::<u8>().wrapping_add(HEAD);
     let to = out.cast::<u8>().wrapping_add(HEAD);
-    // SAFETY: both tables are at least `known` bytes long; who fills a table has not borrowed it.
+    // SAFETY: both tables are at least `known` bytes long; the caller holds no reference to `out`.
     unsafe { from.copy_to(to, known - HEAD) };
     // SAFETY: as above.
     unsafe { out.cast::<usize>().write(known) };
     Ok(0)
 }
 
-/// How much of a table its maker knows.
+/// Size of the table as the plugin knows it.
 ///
 /// # Safety
 /// As for [`fill`].

@@ -1,6 +1,6 @@
-//! The functions that vistafs gives plugins.
+//! The functions that vistafs offers to plugins.
 //!
-//! They are called by code of C, so nothing may unwind out of them.
+//! C code calls them, so they must not unwind.
 
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use crate::{facts, memory};
 /// Longer than any line, name or path.
 const LONGEST: usize = 1 << 16;
 
-/// What a plugin is given.
+/// The table that a plugin receives.
 pub(crate) fn host(loaded: &'static Loaded) -> abi::Host {
     abi::Host {
         abi_major: abi::ABI_MAJOR,
@@ -44,10 +44,10 @@ pub(crate) fn host(loaded: &'static Loaded) -> abi::Host {
     }
 }
 
-/// The answer of a function, in the way of C.
+/// Converts a result to a C answer.
 pub(crate) fn answer(work: impl FnOnce() -> Result<i32, Errno>) -> i32 {
     let done = catch_unwind(AssertUnwindSafe(work));
-    // The panic hook tells.
+    // The panic hook logs it.
     let errno = match done {
         Ok(Ok(answer)) => return answer,
         Ok(Err(errno)) => errno,
@@ -56,10 +56,10 @@ pub(crate) fn answer(work: impl FnOnce() -> Result<i32, Errno>) -> i32 {
     -errno.raw_os_error()
 }
 
-/// What a plugin says.
+/// Reads a text of a plugin.
 ///
 /// # Safety
-/// The text is there as long as the call.
+/// The text outlives the call.
 pub(crate) unsafe fn told<'t>(text: abi::Str) -> Result<&'t [u8], Errno> {
     // SAFETY: what the caller promises.
     unsafe { bytes(text, LONGEST, "") }.map_err(|_| Errno::INVAL)
@@ -67,7 +67,7 @@ pub(crate) unsafe fn told<'t>(text: abi::Str) -> Result<&'t [u8], Errno> {
 
 unsafe extern "C" fn log(loaded: *const abi::Loaded, level: u32, line: abi::Str) {
     answer(|| {
-        // SAFETY: plugins promise that it is what they were given, which is never freed.
+        // SAFETY: plugins guarantee to pass the pointer that they received, which is never freed.
         let loaded = unsafe { loaded.cast::<Loaded>().as_ref() }.ok_or(Errno::FAULT)?;
         // SAFETY: plugins promise it.
         loaded.log(level, unsafe { told(line) }?);
@@ -81,7 +81,8 @@ unsafe extern "C" fn option(
     value: *mut abi::OptionValue,
 ) -> i32 {
     answer(|| {
-        // SAFETY: plugins promise that it is what their `make` was given, which still runs.
+        // SAFETY: plugins guarantee to pass the pointer that their `make` received, which still
+        // runs.
         let options = unsafe { settings.cast::<Options>().as_ref() }.ok_or(Errno::FAULT)?;
         // SAFETY: plugins promise it.
         let name = std::str::from_utf8(unsafe { told(name) }?).map_err(|_| Errno::INVAL)?;
@@ -104,7 +105,7 @@ unsafe extern "C" fn write(sink: *mut abi::Sink, text: abi::Str) -> i32 {
     answer(|| {
         // SAFETY: plugins promise it.
         let sink = unsafe { Text::of(sink) }?;
-        // What is longer is not looked at, but it has been too much.
+        // One byte beyond the limit is read, to detect the excess.
         let most = sink.most().saturating_add(1);
         let cut = abi::Str {
             len: text.len.min(most),

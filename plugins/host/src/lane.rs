@@ -1,9 +1,10 @@
-//! Calls with a limit of time.
+//! Calls with a time limit.
 //!
-//! Nothing ends a thread that is in a plugin. So a call runs on a thread that can be left behind: a caller that
-//! has waited long enough goes on without it. At most [`MOST_RUNNING`] calls of one view run at once, counted
-//! until they return and not until their callers give up: so no more threads than that are ever left behind.
-//! When all of them are, the next call fails at once, until one comes back.
+//! A thread inside a plugin cannot be stopped. So a call runs on a thread that can be abandoned:
+//! its caller continues after the time limit. At most [`MOST_RUNNING`] calls of one view run at
+//! once, counted until they return, not until their callers give up: this bounds the number of
+//! abandoned threads. When all of them are abandoned, the next call fails at once, until one
+//! returns.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// How many calls of one view may run at once, and so how many threads it may keep.
+/// Maximum number of running calls of one view, and so of its threads.
 pub(crate) const MOST_RUNNING: usize = 4;
-/// How long a thread waits for the next call.
+/// Time that an idle thread waits for the next call.
 const IDLE: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -37,12 +38,12 @@ struct Calls {
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
     running: usize,
-    /// Those of them that nobody waits for any more.
+    /// Number of calls that were abandoned.
     left: usize,
 }
 
 impl Calls {
-    /// Waits until another call may run, or all that run are left behind.
+    /// Waits until another call may run, or all running calls are abandoned.
     fn begin(self: &Arc<Self>, deadline: Instant) -> Result<Running, Late> {
         let mut counts = self.counts.lock();
         while counts.running >= MOST_RUNNING {
@@ -60,10 +61,10 @@ impl Calls {
         })
     }
 
-    /// Nobody waits for a call any more.
+    /// Abandons a call.
     fn leave(&self, call: &Call) {
         let mut counts = self.counts.lock();
-        // It may have returned at this moment.
+        // It may have returned meanwhile.
         if !call.has_returned.load(Ordering::Relaxed) {
             call.is_left.store(true, Ordering::Relaxed);
             counts.left += 1;
@@ -73,14 +74,14 @@ impl Calls {
     }
 }
 
-/// One call. Changed under the lock of the counts alone.
+/// One call. Changed only under the lock of the counts.
 #[derive(Debug, Default)]
 struct Call {
     is_left: AtomicBool,
     has_returned: AtomicBool,
 }
 
-/// A call that runs, until this is dropped on its thread.
+/// A running call, until this is dropped on its thread.
 struct Running {
     calls: Arc<Calls>,
     call: Arc<Call>,
@@ -99,22 +100,22 @@ impl Drop for Running {
     }
 }
 
-/// Why a call has no outcome.
+/// The reason that a call has no result.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Late {
-    /// It was waited for long enough.
+    /// It exceeded the time limit.
     #[error("a call has not returned within {} ms", .0.as_millis())]
     Now(Duration),
     /// Too many have not returned.
     #[error("{MOST_RUNNING} calls have not returned; no more are made until one does")]
     Stuck,
-    /// No thread, or it has panicked.
+    /// No thread could be started, or the call panicked.
     #[error("a call could not be made")]
     NotMade,
 }
 
 impl Lane {
-    /// Each call may take that long.
+    /// Creates a lane with this time limit per call.
     pub(crate) fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -122,7 +123,7 @@ impl Lane {
         }
     }
 
-    /// Runs `call`, and waits for it as long as it may take.
+    /// Runs `call` and waits up to the time limit.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         call: impl FnOnce() -> T + Send + 'static,
@@ -132,7 +133,7 @@ impl Lane {
         let (tell, told) = channel();
         on_a_thread(Box::new(move || {
             let outcome = catch_unwind(AssertUnwindSafe(call));
-            // Before its caller goes on, which may make the next call.
+            // Before the caller continues, because it may make the next call.
             drop(running);
             let _ = tell.send(outcome);
         }))?;
@@ -147,7 +148,7 @@ impl Lane {
     }
 }
 
-/// Runs something that nobody waits for.
+/// Runs work without waiting for it.
 pub(crate) fn without_waiting(work: impl FnOnce() + Send + 'static) {
     if on_a_thread(Box::new(work)).is_err() {
         log::warn!(
@@ -166,7 +167,7 @@ static WAITING: Mutex<Vec<Waiting>> = Mutex::new(Vec::new());
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 fn on_a_thread(mut job: Job) -> Result<(), Late> {
-    // Whoever is taken out of the list has its job before the lock is given back.
+    // A thread taken out of the list has its job before the lock is released.
     let mut waiting = WAITING.lock();
     while let Some(thread) = waiting.pop() {
         match thread.jobs.send(job) {
@@ -190,7 +191,7 @@ fn on_a_thread(mut job: Job) -> Result<(), Late> {
 fn work(first: Job, number: usize, jobs: &Sender<Job>, next: &Receiver<Job>) {
     let mut job = first;
     loop {
-        // The panic hook tells.
+        // The panic hook logs it.
         let _ = catch_unwind(AssertUnwindSafe(job));
         let jobs = jobs.clone();
         WAITING.lock().push(Waiting { number, jobs });
@@ -235,7 +236,7 @@ mod tests {
             assert_eq!(late, Err(Late::Now(Duration::from_millis(20))));
         }
         assert_eq!(lane.run(|| ()), Err(Late::Stuck));
-        // Others are not held up, and it serves again when they have come back.
+        // Other views are not delayed, and this one serves again after its calls have returned.
         assert_eq!(Lane::new(Duration::from_secs(60)).run(|| 8), Ok(8));
         drop(go_on);
         let began = Instant::now();
@@ -266,7 +267,7 @@ mod tests {
         assert_eq!(made.load(Ordering::Relaxed), MOST_RUNNING);
         drop(go_on);
         let began = Instant::now();
-        // Each of those that are left behind returns when its thread runs.
+        // Each abandoned call returns when its thread is scheduled.
         while lane.calls.counts.lock().left > 0 {
             assert!(began.elapsed() < Duration::from_secs(60));
             std::thread::sleep(Duration::from_millis(1));

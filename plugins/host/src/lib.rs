@@ -1,33 +1,33 @@
-//! Loads plugins, and stands between them and the rest of vistafs.
+//! Loads plugins and isolates the rest of vistafs from their faults.
 //!
-//! A plugin is code that root has installed, and runs in the worker: it is not kept from anything. But it
-//! may be wrong, and what is wrong with it concerns nobody else:
+//! A plugin is code that root has installed, and runs in the worker without a sandbox. But it may
+//! be faulty, and its faults must not affect anything else:
 //!
-//! - what it is, is checked in this order: who may write to its file and directory, whether it exports the
-//!   entry function, the version of its tables, the tables. One line tells what is refused;
-//! - it is loaded by the descriptor that was checked, and never unloaded;
-//! - each call of it has a limit of time, and runs on a thread that may be left behind;
-//! - what it writes has a limit of size;
-//! - a signal in it ends the worker, and [`load`] says beforehand which file it comes to, for whoever
-//!   starts the next one.
+//! - it is checked in this order: write access to its file and directory, the entry function, the
+//!   version of its tables, the tables. One log line reports each refusal;
+//! - it is loaded by the checked descriptor, and never unloaded;
+//! - each call has a time limit, and runs on a thread that may be abandoned;
+//! - its output has a size limit;
+//! - a signal in it ends the worker; [`load`] reports each file before it loads it, so that the
+//!   supervisor knows the faulty one.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `load.rs` | [`load`]: from directories to views |
-//! | `trust.rs` | whose a file is, and who may write to it |
+//! | `trust.rs` | owner of a file, and write access to it |
 //! | `library.rs` | loading a file, and calling its entry function |
-//! | `table.rs` | reading tables of C |
-//! | `record.rs` | [`Record`]: what a plugin says of a view, and what of that can be served |
-//! | `lane.rs` | calls with a limit of time |
-//! | `scene.rs` | what stands behind the context of a call |
-//! | `sink.rs` | where a call writes |
-//! | `functions.rs` | the functions that vistafs gives plugins |
-//! | `facts.rs` | those of them that tell facts |
-//! | `fill.rs` | filling in tables that a plugin hands over |
-//! | `memory.rs` | what plugins remember of containers |
-//! | `plugin.rs` | a plugin that is loaded, and its log |
-//! | `call.rs` | a call of a function of a view |
-//! | `file.rs`, `tree.rs`, `channel.rs` | plugins' views, as everybody else's |
+//! | `table.rs` | reading C tables |
+//! | `record.rs` | [`Record`]: a plugin's description of a view, and its checks |
+//! | `lane.rs` | calls with a time limit |
+//! | `scene.rs` | the data behind the context of a call |
+//! | `sink.rs` | the output of a call |
+//! | `functions.rs` | the functions that vistafs offers to plugins |
+//! | `facts.rs` | the functions that fill in facts |
+//! | `fill.rs` | filling in tables that a plugin passes |
+//! | `memory.rs` | state that plugins attach to containers |
+//! | `plugin.rs` | a loaded plugin, and its log |
+//! | `call.rs` | a call of a view function |
+//! | `file.rs`, `tree.rs`, `channel.rs` | adapters of plugins' views |
 
 #![allow(
     unsafe_code,

@@ -11,41 +11,40 @@ use crate::functions;
 use crate::plugin::Loaded;
 use crate::table::copy;
 
-/// Loads the file of a descriptor, for ever; what its entry function answers.
+/// Loads the file of a descriptor, for ever; returns the table of its entry function.
 ///
 /// # Errors
-/// In words.
+/// An explanation.
 pub(crate) fn load(file: OwnedFd, loaded: &'static Loaded) -> Result<abi::Plugin, String> {
-    // It stays open: by the name of a descriptor that was given anew the next file would be taken for
+    // It stays open: if the descriptor number were reused, the loader would take the next file for
     // this one.
     let file = ManuallyDrop::new(file);
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    // SAFETY: the code of the file is run, as root wants who has put it there.
+    // SAFETY: the code of the file runs, as root intended by installing it.
     let opened = unsafe { Library::open(Some(Path::new(&path)), RTLD_NOW | RTLD_LOCAL) };
     let library = opened.map_err(|error| words(&error, &path))?;
-    // Threads may be in it until the end.
+    // Threads may run its code until the process ends.
     let library = ManuallyDrop::new(library);
     let name = abi::ENTRY.to_string_lossy();
-    // SAFETY: the symbol of this name is a function of this type; who calls another thing so is beyond
-    // help.
+    // SAFETY: plugins guarantee that the symbol of this name is a function of this type.
     let entry = unsafe { library.get::<abi::Entry>(abi::ENTRY.to_bytes_with_nul()) };
     let entry = entry
-        .map_err(|_| format!("it exports no function {name}, so it is no plugin of vistafs"))?;
+        .map_err(|_| format!("it exports no function {name}, so it is not a vistafs plugin"))?;
     let host: &'static abi::Host = Box::leak(Box::new(functions::host(loaded)));
     // SAFETY: as above; the table is never freed.
     let table = unsafe { entry(host) };
     read(table)
 }
 
-/// Reads what an entry function has answered: its version before all else.
+/// Reads the table that an entry function returned: its version first.
 fn read(table: *const abi::Plugin) -> Result<abi::Plugin, String> {
     if table.is_null() {
-        return Err("it does not want to serve; what it has logged may tell why".into());
+        return Err("it refused to load (see its log lines for the cause)".into());
     }
     if !table.is_aligned() {
-        return Err("what its entry function answers is no table".into());
+        return Err("its entry function did not return a table".into());
     }
-    // SAFETY: plugins promise that there is a table; the field is the same in every version.
+    // SAFETY: plugins guarantee a table; the field is the same in every version.
     let major = unsafe { (*table).abi_major };
     if major != abi::ABI_MAJOR {
         let ours = abi::ABI_MAJOR;
@@ -58,7 +57,7 @@ fn read(table: *const abi::Plugin) -> Result<abi::Plugin, String> {
     unsafe { copy(table) }.map_err(|problem| problem.to_string())
 }
 
-/// What keeps it from being loaded, without the name that only we know it by.
+/// The loader's error, without the internal name of the file.
 fn words(error: &libloading::Error, path: &str) -> String {
     let mut text = error.to_string();
     if let Some(source) = std::error::Error::source(error) {

@@ -27,36 +27,36 @@ use crate::table::{Data, copy, list, text};
 use crate::tree::Tree;
 use crate::trust::{self, Owner};
 
-/// What a call of a plugin may take.
+/// Limits of a plugin's call.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Time.
+    /// Time limit.
     pub timeout: Duration,
-    /// Bytes of one text.
+    /// Maximum length of one text, in bytes.
     pub most_text: usize,
 }
 
-/// How plugins are loaded.
+/// The rules for loading plugins.
 pub struct Rules<'r> {
-    /// User number of whoever must own plugins: 0.
+    /// Required owner of plugins: user ID 0.
     pub owner: u32,
-    /// What each call may take.
+    /// Limits of each call.
     pub limits: Limits,
-    /// What the configuration says about views.
+    /// The configuration of the views.
     pub selection: &'r Selection,
-    /// Who is told what is loaded.
+    /// Notified of each file.
     pub watch: &'r dyn Watch,
 }
 
-/// Is told what is loaded: that may be the last that this process does.
+/// Is notified before a file is loaded: loading may crash this process.
 pub trait Watch {
-    /// A file is going to be loaded; `mark` is another when the file is another, or was changed.
+    /// A file is about to be loaded; `mark` changes with the file and its contents.
     ///
     /// # Errors
-    /// It is not to be loaded, as the text tells.
+    /// The reason not to load it.
     fn before(&self, file: &Path, mark: &str) -> Result<(), String>;
 
-    /// It was.
+    /// The file has been loaded.
     fn after(&self);
 }
 
@@ -69,12 +69,12 @@ impl fmt::Debug for Rules<'_> {
     }
 }
 
-/// What was found.
+/// The plugins found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Views that can be served.
     pub views: Vec<Outside>,
-    /// What cannot.
+    /// Views and files that cannot.
     pub refused: Vec<Refused>,
 }
 
@@ -83,11 +83,11 @@ pub struct Found {
 pub struct Refused {
     /// The directory or file.
     pub file: PathBuf,
-    /// Why, and what to do.
+    /// Cause and hint.
     pub why: String,
 }
 
-/// Loads all plugins of some directories, in the order of their names. What is wrong with one concerns no
+/// Loads all plugins of some directories, in the order of their names. An error in one affects no
 /// other.
 #[must_use]
 pub fn load(directories: &[PathBuf], rules: &Rules<'_>) -> Found {
@@ -95,7 +95,7 @@ pub fn load(directories: &[PathBuf], rules: &Rules<'_>) -> Found {
     let mut seen = Vec::new();
     for directory in directories {
         let path = std::path::absolute(directory).unwrap_or_else(|_| directory.clone());
-        // Named twice, all that is in it would be in its own way.
+        // A directory named twice would conflict with itself.
         if seen.contains(&path) {
             continue;
         }
@@ -116,7 +116,7 @@ impl Found {
     fn load_directory(&mut self, path: &Path, rules: &Rules<'_>) -> Result<(), String> {
         let owner = Owner(rules.owner);
         let held = trust::directory(path, owner)?;
-        let held = held.ok_or("there is no such directory, but plugin_dirs names it")?;
+        let held = held.ok_or("the directory does not exist, but plugin_dirs names it")?;
         for name in names(&held).map_err(|errno| errno.to_string())? {
             let file = path.join(&name);
             if let Err(why) = self.load_file(&held, &name, &file, rules) {
@@ -152,7 +152,7 @@ impl Found {
         rules: &Rules<'_>,
     ) -> Result<(), String> {
         let words = |problem: crate::Problem| problem.to_string();
-        // SAFETY: plugins promise that what their tables lead to is there for ever.
+        // SAFETY: plugins guarantee that the data behind their tables is never freed.
         let name = unsafe { text(plugin.name, "the name of the plugin") }.map_err(words)?;
         // SAFETY: as above.
         let version = unsafe { text(plugin.version, "the version of the plugin") };
@@ -181,7 +181,7 @@ impl Found {
     }
 }
 
-/// The names of the files that are taken for plugins, sorted.
+/// Names of the files that are loaded as plugins, sorted.
 fn names(directory: &OwnedFd) -> Result<Vec<OsString>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory.as_fd())? {
@@ -196,7 +196,7 @@ fn names(directory: &OwnedFd) -> Result<Vec<OsString>, Errno> {
     Ok(names)
 }
 
-/// Another one when the file is another, or is changed.
+/// Differs for another file, and after a change of the file.
 fn mark(file: &OwnedFd) -> Result<String, String> {
     let stat = fstat(file).map_err(|errno| errno.to_string())?;
     Ok(format!(
@@ -205,7 +205,7 @@ fn mark(file: &OwnedFd) -> Result<String, String> {
     ))
 }
 
-/// Makes a view of a plugin.
+/// Creates a view of a plugin.
 fn make(
     table: *const abi::View,
     record: Record,
@@ -227,7 +227,7 @@ fn make(
             origin,
         });
     }
-    // SAFETY: it was read before; plugins promise that it stays.
+    // SAFETY: it was read before; plugins guarantee that it stays valid.
     let view = unsafe { copy(table) }.map_err(|problem| problem.to_string())?;
     let data = data(table, &view, spec, rules).map_err(|why| format!("{of_view}: {why}"))?;
     let Limits { timeout, most_text } = rules.limits;
@@ -253,7 +253,7 @@ fn make(
     })
 }
 
-/// What the functions of a view are given.
+/// The data pointer of a view's functions.
 fn data(
     table: *const abi::View,
     view: &abi::View,
@@ -268,17 +268,16 @@ fn data(
         return Ok(Data::new(view.data));
     };
     let mut data = ptr::null_mut();
-    // SAFETY: the plugin has given the function for this, and all that it is given is there as long as the
-    // call.
+    // SAFETY: the plugin passed the function for this call, and all arguments outlive the call.
     let answer = unsafe { make(table, ptr::from_ref(&options).cast(), &raw mut data) };
     if answer < 0 {
         let errno = Errno::from_raw_os_error(answer.saturating_neg());
-        return Err(format!("it cannot be made: {errno}; its log may tell more"));
+        return Err(format!("it cannot be made: {errno} (see its log lines)"));
     }
     Ok(Data::new(data))
 }
 
-/// In the place of a view that the configuration has disabled.
+/// Replaces a view that the configuration has disabled.
 #[derive(Debug)]
 struct NotMade;
 

@@ -1,4 +1,4 @@
-//! What plugins remember of containers.
+//! State that plugins attach to containers.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -13,10 +13,10 @@ use crate::lane::without_waiting;
 use crate::scene::Scene;
 use crate::table::Data;
 
-/// What all plugins remember of one container, by the plugin's number.
+/// State of all plugins for one container, by the plugin's number.
 type Memory = Mutex<HashMap<usize, Arc<Slot>>>;
 
-/// What one of them does. Locked while it is being made.
+/// State of one plugin. Locked while it is being created.
 #[derive(Debug, Default)]
 struct Slot(Mutex<Option<Kept>>);
 
@@ -30,9 +30,9 @@ impl Drop for Kept {
     fn drop(&mut self) {
         let data = self.data;
         if let Some(free) = self.free {
-            // Whoever forgets a container does not wait for a plugin.
+            // Dropping a container does not wait for a plugin.
             without_waiting(move || {
-                // SAFETY: the plugin has given both together, for this; it is called once.
+                // SAFETY: the plugin passed both together, for this call; it is the only one.
                 unsafe { free(data.get()) };
             });
         }
@@ -53,7 +53,7 @@ pub(crate) unsafe extern "C" fn remember(
         let slot = Arc::clone(memory.lock().entry(scene.loaded.number).or_default());
         let mut kept = slot.0.lock();
         let kept = kept.get_or_insert_with(|| Kept {
-            // SAFETY: the plugin has given it for this.
+            // SAFETY: the plugin passed the function for this call.
             data: Data::new(unsafe { make() }),
             free,
         });

@@ -1,4 +1,4 @@
-//! A plugin that is loaded, and its log.
+//! A loaded plugin, and its log.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use vistafs_plugin_abi as abi;
 
-/// A plugin that is loaded; never freed.
+/// A loaded plugin; never freed.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) file: PathBuf,
-    /// Tells it from all others of this process.
+    /// Unique within this process.
     pub(crate) number: usize,
     lines: Mutex<Lines>,
 }
 
-/// So many lines are told in [`WHILE`]: what callers can bring about must not fill the log.
+/// Lines logged within [`WHILE`]: lines that callers can cause must not fill the log.
 const MOST_LINES: u32 = 50;
 const WHILE: Duration = Duration::from_secs(60);
-/// Longer than any line should be.
+/// Longer than any reasonable line.
 const LONGEST: usize = 1000;
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Loaded {
         }
     }
 
-    /// Tells a line of the plugin's.
+    /// Logs a line of the plugin.
     pub(crate) fn log(&self, level: u32, line: &[u8]) {
         let level = match level {
             abi::LEVEL_ERROR => log::Level::Error,
@@ -67,7 +67,7 @@ impl Loaded {
         }
     }
 
-    /// How many lines there were before.
+    /// Number of lines before this one.
     fn counted(&self) -> u32 {
         let mut lines = self.lines.lock();
         if lines.since.elapsed() >= WHILE {

@@ -1,4 +1,4 @@
-//! What a plugin says of a view, and what of that can be served.
+//! A plugin's description of a view, and its checks.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use vistafs_view::{
 
 use crate::table::{Problem, copy, list, text};
 
-/// What a plugin says of one view, as it was read.
+/// A plugin's description of one view, as read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -25,13 +25,13 @@ pub struct Record {
     pub flags: u32,
     pub sources: Vec<String>,
     pub options: Vec<OptionRecord>,
-    /// Whether it has the function that a file needs.
+    /// Whether it has the functions required of a file.
     pub renders: bool,
-    /// Whether it has the functions that a tree needs.
+    /// Whether it has the functions required of a tree.
     pub has_tree: bool,
 }
 
-/// What a plugin says of one option.
+/// A plugin's description of one option.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -51,11 +51,11 @@ impl Record {
     /// Reads the table of a view.
     ///
     /// # Errors
-    /// [`Problem`]: it cannot be read.
+    /// [`Problem`]: the table cannot be read.
     ///
     /// # Safety
-    /// All that is said to be there is: tables as large as they say, and texts and lists as long, but for
-    /// those that are null, misaligned or too long.
+    /// Tables are as large as they state, and texts and lists as long, except null, misaligned or
+    /// too long ones.
     pub unsafe fn read(table: *const abi::View) -> Result<Self, Problem> {
         // SAFETY: what the caller promises.
         let view = unsafe { copy(table) }?;
@@ -99,7 +99,7 @@ impl Record {
         Ok(record)
     }
 
-    /// Why it cannot be served; `None`: it can.
+    /// The reason that it cannot be served; `None`: it can.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         let Ok(mode) = u16::try_from(self.mode) else {
@@ -133,7 +133,8 @@ impl Record {
         None
     }
 
-    /// As a registration, which is never freed: views are made once. Its `build` is not called.
+    /// Converts it to a registration, which is never freed: views are created once. Its `build` is
+    /// not called.
     pub(crate) fn into_spec(self) -> &'static ViewSpec {
         let mut sources: Vec<Source> = self
             .sources
@@ -223,7 +224,7 @@ impl OptionRecord {
     }
 }
 
-/// Views from outside come ready made.
+/// External views are already built.
 #[derive(Debug)]
 struct NotBuilt;
 

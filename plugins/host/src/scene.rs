@@ -1,7 +1,7 @@
-//! What stands behind the context of a call.
+//! The data behind the context of a call.
 //!
-//! It is the call's own, and so is there as long as the thread that is in the plugin, whoever has ceased to
-//! wait for it.
+//! It belongs to the call, so it lives as long as the thread inside the plugin, even if the caller
+//! has given up.
 
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Arc, OnceLock};
@@ -15,10 +15,10 @@ use vistafs_view::{Asker, Context, Errno, Policy, Request};
 
 use crate::plugin::Loaded;
 
-/// Longer than any reason should be.
+/// Longer than any reasonable explanation.
 const LONGEST: usize = 1000;
 
-/// Who asks, whose numbers are shown, and the host.
+/// The caller, its container, and the host.
 #[derive(Debug)]
 pub(crate) struct Scene {
     pub(crate) loaded: &'static Loaded,
@@ -60,26 +60,26 @@ impl Scene {
         }
     }
 
-    /// Not to be followed but by [`Scene::of`].
+    /// Only [`Scene::of`] may dereference it.
     pub(crate) fn as_context(&self) -> *const abi::Context {
         std::ptr::from_ref(self).cast()
     }
 
-    /// What a plugin was given by [`Scene::as_context`].
+    /// The inverse of [`Scene::as_context`].
     ///
     /// # Safety
-    /// It is null or that, and still there.
+    /// The pointer is null or from `as_context`, and still valid.
     pub(crate) unsafe fn of<'s>(context: *const abi::Context) -> Result<&'s Self, Errno> {
         // SAFETY: what the caller promises.
         unsafe { context.cast::<Self>().as_ref() }.ok_or(Errno::FAULT)
     }
 
-    /// The container; ENOENT: the host's numbers are shown.
+    /// The container; ENOENT: the caller sees the host's values.
     pub(crate) fn container(&self) -> Result<&Arc<Container>, Errno> {
         self.container.as_ref().ok_or(Errno::NOENT)
     }
 
-    /// What the container is called.
+    /// Name of the container.
     pub(crate) fn name(&self) -> &[u8] {
         self.name.get_or_init(|| {
             let path = self.container.as_ref().map(|container| container.path());
@@ -101,7 +101,7 @@ impl Scene {
         v1.or_else(v2).ok_or(Errno::NODEV)
     }
 
-    /// Why the call will fail.
+    /// Explanation of the failure of the call.
     pub(crate) fn explain(&self, why: &[u8]) {
         let why = why.get(..LONGEST).unwrap_or(why);
         let why = String::from_utf8_lossy(why)

@@ -1,4 +1,4 @@
-//! Where a call writes: a text, or the entries of a directory; both bounded.
+//! The output of a call: a text, or the entries of a directory; both bounded.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -7,12 +7,12 @@ use parking_lot::Mutex;
 use vistafs_plugin_abi as abi;
 use vistafs_view::{Errno, NodeId, NodeKind};
 
-/// As many entries as one directory may have.
+/// Maximum number of entries of a directory.
 const MOST_ENTRIES: usize = 1 << 16;
 /// NAME_MAX.
 const LONGEST_NAME: usize = 255;
 
-/// Where a text is written.
+/// Output buffer of a text.
 #[derive(Debug)]
 pub(crate) struct Text {
     most: usize,
@@ -26,7 +26,7 @@ struct Written {
 }
 
 impl Text {
-    /// It takes no more than that many bytes.
+    /// Accepts at most `most` bytes.
     pub(crate) fn new(most: usize) -> Self {
         Self {
             most,
@@ -48,21 +48,21 @@ impl Text {
         Ok(())
     }
 
-    /// Not to be followed but by [`Text::of`].
+    /// Only [`Text::of`] may dereference it.
     pub(crate) fn as_sink(&self) -> *mut abi::Sink {
         std::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// What a plugin was given by [`Text::as_sink`].
+    /// The inverse of [`Text::as_sink`].
     ///
     /// # Safety
-    /// It is null or that, and still there.
+    /// The pointer is null or from `as_sink`, and still valid.
     pub(crate) unsafe fn of<'t>(sink: *mut abi::Sink) -> Result<&'t Self, Errno> {
         // SAFETY: what the caller promises.
         unsafe { sink.cast_const().cast::<Self>().as_ref() }.ok_or(Errno::FAULT)
     }
 
-    /// All that was written. `None`: it was too much.
+    /// The whole text. `None`: it exceeded the limit.
     pub(crate) fn into_bytes(self) -> Option<Vec<u8>> {
         let written = self.written.into_inner();
         (!written.is_over).then_some(written.bytes)
@@ -72,7 +72,7 @@ impl Text {
 /// An entry of a directory.
 pub(crate) type Entry = (OsString, NodeId, NodeKind);
 
-/// Where the entries of a directory are added.
+/// Output list of the entries of a directory.
 #[derive(Debug, Default)]
 pub(crate) struct Listing(Mutex<Vec<Entry>>);
 
@@ -92,15 +92,15 @@ impl Listing {
         Ok(())
     }
 
-    /// Not to be followed but by [`Listing::of`].
+    /// Only [`Listing::of`] may dereference it.
     pub(crate) fn as_listing(&self) -> *mut abi::Listing {
         std::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// What a plugin was given by [`Listing::as_listing`].
+    /// The inverse of [`Listing::as_listing`].
     ///
     /// # Safety
-    /// It is null or that, and still there.
+    /// The pointer is null or from `as_listing`, and still valid.
     pub(crate) unsafe fn of<'t>(listing: *mut abi::Listing) -> Result<&'t Self, Errno> {
         // SAFETY: what the caller promises.
         unsafe { listing.cast_const().cast::<Self>().as_ref() }.ok_or(Errno::FAULT)

@@ -1,70 +1,70 @@
-//! Reading tables of C: as much of each as its maker says that there is.
+//! Reads C tables, up to the size that each states.
 
 use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of, size_of};
 
 use vistafs_plugin_abi as abi;
 
-/// Longer than any text of a table.
+/// Maximum length of a text in a table.
 const LONGEST: usize = 4096;
-/// More than any table has of anything.
+/// Maximum length of a list in a table.
 const MOST: usize = 1024;
 
-/// What is wrong with a table.
+/// An error in a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A pointer that leads nowhere.
+    /// A null pointer.
     #[error("{0} is a null pointer")]
     Null(&'static str),
-    /// A pointer to the middle of something.
+    /// A misaligned pointer.
     #[error("{0} is at an address that no such table can have")]
     Misaligned(&'static str),
-    /// A table that lacks fields which every version has.
+    /// A table without fields of the first version.
     #[error("{what} is {size} bytes long, {least} at least are needed")]
     Short {
         /// The table.
         what: &'static str,
         /// Its size.
         size: usize,
-        /// What it should be.
+        /// The expected value.
         least: usize,
     },
-    /// A text, or a list, of a length that none has.
+    /// A text or list of an implausible length.
     #[error("{what} is said to be of {size}, {most} at most are taken")]
     Long {
         /// The text or list.
         what: &'static str,
         /// Its size.
         size: usize,
-        /// What is taken.
+        /// The accepted values.
         most: usize,
     },
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     #[error("{0} is not UTF-8")]
     NotText(&'static str),
 }
 
-/// A table of C.
+/// A C table.
 ///
 /// # Safety
-/// All bytes zero are a value of it, and at `SIZE_AT` it has its size, a `usize`.
+/// All zero bytes are a valid value, and its size, a `usize`, is at `SIZE_AT`.
 pub(crate) unsafe trait Table: Sized {
-    /// What messages call it.
+    /// Its name in messages.
     const WHAT: &'static str;
-    /// Where in it its size is.
+    /// Offset of its size.
     const SIZE_AT: usize;
-    /// Bytes of the first version, which all later ones have.
+    /// Size of the first version; later versions only append.
     const LEAST: usize;
 }
 
-/// Bytes of a table that ends with a field of the size of a pointer.
+/// Size of a table whose last field has the size of a pointer.
 macro_rules! through {
     ($table:ty, $field:ident) => {
         offset_of!($table, $field) + size_of::<*const u8>()
     };
 }
 
-// SAFETY: numbers, pointers, and functions that may be null.
+// SAFETY: numbers, pointers, and nullable functions.
 unsafe impl Table for abi::Plugin {
     const WHAT: &'static str = "the table of the plugin";
     const SIZE_AT: usize = offset_of!(abi::Plugin, size);
@@ -99,10 +99,10 @@ unsafe impl Table for abi::ChannelFunctions {
     const LEAST: usize = through!(abi::ChannelFunctions, close);
 }
 
-/// A copy of a table, of which what its maker does not know is zero.
+/// Copies a table; fields that the plugin does not know are zero.
 ///
 /// # Safety
-/// `table` is null, misaligned, or leads to as many bytes as the size in it says, and to that size.
+/// `table` is null, misaligned, or points to a size and as many bytes as it states.
 pub(crate) unsafe fn copy<T: Table>(table: *const T) -> Result<T, Problem> {
     if table.is_null() {
         return Err(Problem::Null(T::WHAT));
@@ -121,16 +121,16 @@ pub(crate) unsafe fn copy<T: Table>(table: *const T) -> Result<T, Problem> {
     }
     let mut copy = MaybeUninit::<T>::zeroed();
     let known = size.min(size_of::<T>());
-    // SAFETY: there are that many bytes at `bytes`, as the caller promises, and in the copy.
+    // SAFETY: both ranges are that long: `bytes` as the caller guarantees, and the copy.
     unsafe { bytes.copy_to_nonoverlapping(copy.as_mut_ptr().cast(), known) };
-    // SAFETY: zeros are a value of it, and what was laid over is what its maker calls one.
+    // SAFETY: all zeros are a valid value, and the copied bytes are a prefix of a valid table.
     Ok(unsafe { copy.assume_init() })
 }
 
 /// A text of a table.
 ///
 /// # Safety
-/// The text is empty, too long, or all there.
+/// The text is empty, too long, or completely readable.
 pub(crate) unsafe fn text(text: abi::Str, what: &'static str) -> Result<String, Problem> {
     // SAFETY: what the caller promises.
     let bytes = unsafe { bytes(text, LONGEST, what) }?;
@@ -138,10 +138,10 @@ pub(crate) unsafe fn text(text: abi::Str, what: &'static str) -> Result<String, 
     Ok(text.to_owned())
 }
 
-/// The bytes of a text that is no longer than `most`.
+/// The bytes of a text of at most `most` bytes.
 ///
 /// # Safety
-/// The text is empty, too long, or all there for as long as `'t`.
+/// The text is empty, too long, or completely readable for `'t`.
 pub(crate) unsafe fn bytes<'t>(
     text: abi::Str,
     most: usize,
@@ -164,8 +164,8 @@ pub(crate) unsafe fn bytes<'t>(
 /// A list in a table.
 ///
 /// # Safety
-/// `list` is null, misaligned, or leads to `count` entries, which are there for as long as `'l`; unless
-/// `count` is 0 or too large.
+/// `list` is null, misaligned, or points to `count` entries that are valid for `'l`; unless `count`
+/// is 0 or too large.
 pub(crate) unsafe fn list<'l, T>(
     list: *const T,
     count: usize,
@@ -188,11 +188,11 @@ pub(crate) unsafe fn list<'l, T>(
     Ok(unsafe { std::slice::from_raw_parts(list, count) })
 }
 
-/// A pointer of a plugin's, which is nothing but given back to it.
+/// An opaque pointer of a plugin, which is only passed back to it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Data(*mut c_void);
 
-// SAFETY: it is never followed here; plugins promise to be called by any thread.
+// SAFETY: it is never dereferenced here; plugins guarantee that any thread may call them.
 unsafe impl Send for Data {}
 // SAFETY: as above.
 unsafe impl Sync for Data {}
@@ -202,7 +202,7 @@ impl Data {
         Self(data)
     }
 
-    /// As C has it. (A closure that named the field would take that alone, and not this.)
+    /// The C value. (A closure that named the field would capture only the pointer.)
     pub(crate) fn get(self) -> *mut c_void {
         self.0
     }

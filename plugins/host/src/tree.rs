@@ -1,4 +1,4 @@
-//! A plugin's tree, as everybody else's.
+//! Adapts a plugin's tree to [`TreeView`].
 
 use std::ffi::OsStr;
 use std::mem::size_of;
@@ -20,7 +20,7 @@ pub(crate) struct Tree {
     pub(crate) functions: abi::Tree,
 }
 
-/// What is not there is answered as by a tree that cannot do it.
+/// A missing function is answered as by a tree without the operation.
 fn or<F>(function: Option<F>, errno: Errno) -> Result<F, ViewError> {
     function.ok_or(ViewError::Answer(errno))
 }
@@ -30,7 +30,7 @@ fn access_flags(access: Access) -> u32 {
     flag(access.read, abi::ACCESS_READ) | flag(access.write, abi::ACCESS_WRITE)
 }
 
-/// What a plugin says of a node.
+/// A plugin's attributes of a node.
 fn node(told: &abi::Node) -> Result<NodeAttributes, ViewError> {
     let fault = |why: String| ViewError::Fault {
         errno: Errno::IO,
@@ -40,9 +40,9 @@ fn node(told: &abi::Node) -> Result<NodeAttributes, ViewError> {
     let id = id.ok_or_else(|| fault(format!("node {} is not below 2^56", told.id)))?;
     let kind = kind_of(told.kind);
     let kind = kind.ok_or_else(|| fault(format!("node {} is of kind {}", told.id, told.kind)))?;
-    // Else the kernel would take the whole tree for broken.
+    // Otherwise the kernel would consider the whole tree broken.
     if id == NodeId::TOP && kind != NodeKind::Directory {
-        return Err(fault("its top is no directory".into()));
+        return Err(fault("its top is not a directory".into()));
     }
     Ok(NodeAttributes {
         id,
@@ -50,7 +50,7 @@ fn node(told: &abi::Node) -> Result<NodeAttributes, ViewError> {
         mode: u16::try_from(told.mode & 0o777).unwrap_or(0),
         uid: told.uid,
         gid: told.gid,
-        // What is larger the kernel does not take for a size.
+        // The kernel rejects a larger size.
         size: told.bytes.min(i64::MAX.unsigned_abs()),
         lasting: told.flags & abi::NODE_LASTING != 0,
         changeable: told.flags & abi::NODE_CHANGEABLE != 0,
@@ -62,7 +62,7 @@ impl Tree {
         Scene::of_request(self.made.loaded, request)
     }
 
-    /// Makes a call that puts out a node.
+    /// Makes a call that returns a node.
     fn node(
         &self,
         request: &Request<'_>,
@@ -97,8 +97,8 @@ impl Tree {
         let (made, lasting, access) = (self.made, lasting.to_vec(), access_flags(access));
         channel::open(made, self.scene(request), move |context, out| {
             let lasting = abi::Str::new(&lasting);
-            // SAFETY: the plugin has given the function for this, and all that it is given is there as long
-            // as the call.
+            // SAFETY: the plugin passed the function for this call, and all arguments outlive the
+            // call.
             unsafe { open(made.data(), context, id.get(), access, lasting, out) }
         })
     }
@@ -115,8 +115,8 @@ impl TreeView for Tree {
         let (made, name) = (self.made, name.to_owned());
         self.node(request, move |context, out| {
             let name = abi::Str::new(name.as_bytes());
-            // SAFETY: the plugin has given the function for this, and all that it is given is there as long
-            // as the call.
+            // SAFETY: the plugin passed the function for this call, and all arguments outlive the
+            // call.
             unsafe { lookup(made.data(), context, parent.get(), name, out) }
         })
     }
@@ -136,7 +136,7 @@ impl TreeView for Tree {
             let (asked, told) = (wanted.get(), found.id.get());
             return Err(ViewError::Fault {
                 errno: Errno::IO,
-                why: format!("asked for node {asked} it tells of node {told}"),
+                why: format!("asked for node {asked} it answered for node {told}"),
             });
         }
         Ok(found)

@@ -1,7 +1,7 @@
-//! Whose a file is, and who may write to it.
+//! Checks the owner of a file and write access to it.
 //!
-//! The directory is opened once, the file once below it: what is looked at is what will be loaded,
-//! whatever happens to the names meanwhile.
+//! The directory is opened once, the file once below it: the checked file is the loaded one, even
+//! if names change meanwhile.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -10,14 +10,14 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
-/// Who may own plugins and their directories: root; in tests, whoever runs them.
+/// Required owner of plugins and their directories: root; in tests, the user that runs them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner(pub(crate) u32);
 
-/// Opens a directory that plugins may be loaded from. `None`: it is not there.
+/// Opens a plugin directory. `None`: it does not exist.
 ///
 /// # Errors
-/// In words.
+/// An explanation.
 pub(crate) fn directory(path: &Path, owner: Owner) -> Result<Option<OwnedFd>, String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = match openat(CWD, path, flags, Mode::empty()) {
@@ -30,25 +30,25 @@ pub(crate) fn directory(path: &Path, owner: Owner) -> Result<Option<OwnedFd>, St
     Ok(Some(opened))
 }
 
-/// Opens a file that may be loaded, below a directory that may.
+/// Opens a plugin file below a checked directory.
 ///
 /// # Errors
-/// In words.
+/// An explanation.
 pub(crate) fn file(directory: &OwnedFd, name: &OsStr, owner: Owner) -> Result<OwnedFd, String> {
-    // A link of root's may lead anywhere, to what is judged as if it were here; what is no file must not
-    // be waited for.
+    // A symbolic link of root may point anywhere; its target is checked like a file here. Opening
+    // other file types must not block.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = openat(directory, name, flags, Mode::empty()).map_err(|e| e.to_string())?;
     let stat = fstat(&opened).map_err(|errno| errno.to_string())?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err("it is no file".into());
+        return Err("it is not a regular file".into());
     }
     owner.check(&stat, "it")?;
     Ok(opened)
 }
 
 impl Owner {
-    /// Whether nobody but root can put another directory in the place of this one: neither by the names of its
+    /// Whether only root can replace this directory: neither by the names of its
     /// path nor, where those are links, by the directories that it is in.
     fn check_parents(self, path: &Path, directory: &OwnedFd) -> Result<(), String> {
         let told = |errno: Errno| errno.to_string();
@@ -80,7 +80,7 @@ impl Owner {
             ));
         }
         let mode = Mode::from_raw_mode(stat.st_mode);
-        // In a sticky one others cannot rename what is not theirs.
+        // In a sticky directory users cannot rename the files of other users.
         if mode.intersects(Mode::WGRP | Mode::WOTH) && !mode.contains(Mode::SVTX) {
             return Err(format!(
                 "others than root may write to {what}, and put another in its place: chmod go-w"
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_roots_or_no_file_is_refused() {
+    fn other_owners_and_file_types_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.so"), "").unwrap();
         std::fs::create_dir(dir.path().join("b.so")).unwrap();
@@ -184,8 +184,8 @@ mod tests {
         let held = directory(dir.path(), us()).unwrap().unwrap();
         for (name, expected) in [
             ("a.so", None),
-            ("b.so", Some("no file")),
-            ("c.so", Some("no file")),
+            ("b.so", Some("not a regular file")),
+            ("c.so", Some("not a regular file")),
             ("d.so", None),
             ("e.so", Some("No such file")),
             ("f.so", Some("No such file")),

@@ -19,10 +19,10 @@ static FUNCTIONS: abi::ChannelFunctions = abi::ChannelFunctions {
     close: Some(close),
 };
 
-/// Puts out a channel, or that there is none.
+/// Returns a channel, or none, in `out`.
 ///
 /// # Safety
-/// `out` is a table of vistafs's that can be written to.
+/// `out` is a writable table of vistafs.
 pub(crate) unsafe fn put_out(channel: Option<Box<dyn Channel>>, out: *mut abi::Channel) {
     let Some(channel) = channel else {
         // SAFETY: what the caller promises; the field is of the first version.
@@ -39,10 +39,10 @@ pub(crate) unsafe fn put_out(channel: Option<Box<dyn Channel>>, out: *mut abi::C
     unsafe { crate::guard::put_out(&filled, out) };
 }
 
-/// What `data` of a channel is.
+/// The `data` of a channel.
 ///
 /// # Safety
-/// `data` is of `put_out`, and not closed yet.
+/// `data` is from `put_out`, and not closed yet.
 unsafe fn channel<'c>(data: *mut c_void) -> &'c dyn Channel {
     // SAFETY: what the caller promises.
     let channel = unsafe { &*data.cast::<Box<dyn Channel>>() };

@@ -1,6 +1,6 @@
-//! The tables of a plugin, made once from its registrations.
+//! The tables of a plugin, created once from its registrations.
 //!
-//! They are never freed, as a plugin is never unloaded.
+//! They are never freed, because a plugin is never unloaded.
 
 use std::ffi::c_void;
 use std::mem::{offset_of, size_of};
@@ -15,13 +15,13 @@ use vistafs_view::{
 use crate::guard::{answer, bytes, code, greet, result};
 use crate::{file, tree};
 
-/// Bytes of the first version of the host's table: of what was added later nothing is used here.
+/// Size of the first version of the host's table; later fields are not used here.
 const FIRST_HOST: usize = offset_of!(abi::Host, host_file) + size_of::<*const u8>();
 
-/// What the entry function does ([`export_views!`](crate::export_views)).
+/// The entry function ([`export_views!`](crate::export_views)).
 ///
 /// # Safety
-/// `host` is a table of vistafs's, which is there for as long as the process.
+/// `host` is a table of vistafs that is valid until the process ends.
 pub unsafe fn export(
     host: *const abi::Host,
     name: &'static str,
@@ -46,10 +46,10 @@ pub unsafe fn export(
     };
     // vistafs refuses a plugin of another version by these numbers.
     if major == abi::ABI_MAJOR && size >= FIRST_HOST {
-        // SAFETY: what the caller promises; it has all the fields that are used here.
+        // SAFETY: the caller guarantees it; the table has all fields that are used here.
         greet(unsafe { &*host });
         let made = catch_unwind(AssertUnwindSafe(|| tables(wanted)));
-        // The panic hook tells.
+        // The panic hook logs it.
         let Ok(views) = made else {
             return ptr::null();
         };
@@ -81,7 +81,7 @@ fn tables(wanted: &[&str]) -> Vec<*const abi::View> {
 
 fn table(spec: &'static ViewSpec) -> abi::View {
     let defaults = Options::new(spec.name, spec.options, []).unwrap_or_default();
-    // What it is, and whether its texts keep their length, is only seen when it is built.
+    // Its kind, and whether its texts keep their length, are only known when it is built.
     let built = (spec.build)(&defaults);
     let is_tree = matches!(built, Provider::Tree(_));
     let keeps_its_length = matches!(&built, Provider::File(file) if file.keeps_its_length());
@@ -193,10 +193,10 @@ unsafe extern "C" fn make(
     })
 }
 
-/// What vistafs says of an option; `None`: nothing, or what is not known here.
+/// vistafs's value of an option; `None`: it is missing or unknown.
 ///
 /// # Safety
-/// `settings` are of the call that is being answered.
+/// `settings` belong to the current call.
 unsafe fn value_of(
     host: &abi::Host,
     settings: *const abi::Settings,

@@ -1,4 +1,4 @@
-//! What stands between a function of C and a view: panics, errors, the log.
+//! The layer between a C function and a view: panics, errors, the log.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use vistafs_view::{Errno, ViewError};
 
 static HOST: OnceLock<&'static Host> = OnceLock::new();
 
-/// Keeps vistafs for all that comes, and has panics and the log told to it.
+/// Stores the table of vistafs, and sends panics and the log to it.
 pub(crate) fn greet(host: &'static Host) {
     if HOST.set(host).is_err() {
         return;
@@ -21,12 +21,12 @@ pub(crate) fn greet(host: &'static Host) {
     }
 }
 
-/// vistafs. `None`: it has not called the entry function, so nobody else is called either.
+/// vistafs. `None`: it has not called the entry function, so no other function is called either.
 pub(crate) fn host() -> Option<&'static Host> {
     HOST.get().copied()
 }
 
-/// Runs what a view does for a caller; the answer in the way of C.
+/// Runs a view's code for a caller and converts the result to a C answer.
 pub(crate) fn answer(
     context: *const Context,
     work: impl FnOnce(&'static Host) -> Result<i32, ViewError>,
@@ -47,24 +47,28 @@ pub(crate) fn answer(
             code(errno)
         }
         Err(_) => {
-            explain(host, context, "it has panicked; its log tells where");
+            explain(
+                host,
+                context,
+                "it has panicked (see its log lines for the place)",
+            );
             code(Errno::IO)
         }
     }
 }
 
-/// Runs something that nobody waits for an answer of.
+/// Runs work without an answer.
 pub(crate) fn quietly(work: impl FnOnce()) {
-    // The panic hook tells.
+    // The panic hook logs it.
     let _ = catch_unwind(AssertUnwindSafe(work));
 }
 
-/// As a function of C's answers.
+/// Converts a result to a C answer.
 pub(crate) fn code(errno: Errno) -> i32 {
     -errno.raw_os_error()
 }
 
-/// Of a function of C's: its answer.
+/// Converts a C answer to a result.
 pub(crate) fn result(answer: i32) -> Result<(), Errno> {
     match answer {
         0.. => Ok(()),
@@ -72,7 +76,7 @@ pub(crate) fn result(answer: i32) -> Result<(), Errno> {
     }
 }
 
-/// Gives a text to whoever reads.
+/// Writes a text to the reader's sink.
 pub(crate) fn write(host: &Host, sink: *mut Sink, text: &[u8]) -> Result<(), ViewError> {
     // SAFETY: the sink is that of the function that is being answered, and the text outlives the call.
     let answer = unsafe { (host.write)(sink, Str::new(text)) };
@@ -87,10 +91,10 @@ fn explain(host: &Host, context: *const Context, why: &str) {
     }
 }
 
-/// Fills in as much of a table of vistafs's as both know.
+/// Fills in the fields of a vistafs table that both sides know.
 ///
 /// # Safety
-/// `out` can be written to; it begins with its size, which vistafs has set. So does `filled`.
+/// `out` is writable and begins with its size, set by vistafs. So does `filled`.
 pub(crate) unsafe fn put_out<T>(filled: &T, out: *mut T) {
     const HEAD: usize = size_of::<usize>();
     // SAFETY: what the caller promises.
@@ -102,10 +106,10 @@ pub(crate) unsafe fn put_out<T>(filled: &T, out: *mut T) {
     unsafe { from.copy_to(to, known) };
 }
 
-/// The bytes of a text that vistafs gives.
+/// The bytes of a text from vistafs.
 ///
 /// # Safety
-/// There are `len` bytes at `ptr`, unless one of the two is 0, for as long as `'t`.
+/// `ptr` points to `len` bytes that are valid for `'t`, unless one of the two is 0.
 pub(crate) unsafe fn bytes<'t>(text: Str) -> &'t [u8] {
     if text.ptr.is_null() || text.len == 0 {
         return &[];
@@ -114,7 +118,7 @@ pub(crate) unsafe fn bytes<'t>(text: Str) -> &'t [u8] {
     unsafe { std::slice::from_raw_parts(text.ptr.cast(), text.len) }
 }
 
-/// The log of the views, which is that of vistafs.
+/// The logger of the views: forwards to vistafs.
 struct Log;
 
 impl log::Log for Log {

@@ -1,8 +1,8 @@
-//! Makes a plugin of views whose source is the same as that of built-in ones.
+//! Builds a plugin from views with the same source as built-in ones.
 //!
 //! A view implements [`View`](view::View) or [`TreeView`](view::TreeView) and registers a
-//! [`ViewSpec`](view::ViewSpec), as `views/src` does it. A crate of type `cdylib` that says
-//! [`export_views!`] makes a plugin of those that are linked into it:
+//! [`ViewSpec`](view::ViewSpec), as in `views/src`. In a crate of type `cdylib`, [`export_views!`]
+//! builds a plugin from the views that are linked into it:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -36,17 +36,17 @@
 //! # fn main() {}
 //! ```
 //!
-//! # What is different from a built-in view
-//! - Its `build` is called once more than that, with the defaults, to learn what it builds.
-//! - It reads kernel files by itself: only facts, and the directories of cgroups, come from vistafs.
-//! - What it keeps by `Container::kept` lasts as long as the worker.
-//! - A panic is caught here: its caller gets EIO, and the log has it.
+//! # Differences from a built-in view
+//! - Its `build` is called one additional time, with the defaults, to determine the kind of view.
+//! - It reads kernel files itself: only facts, and the directories of cgroups, come from vistafs.
+//! - State in `Container::kept` lasts as long as the worker.
+//! - A panic is caught here: its caller gets EIO, and it is logged.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `export.rs` | the tables of a plugin, made once from its registrations |
-//! | `guard.rs` | what stands between a function of C and a view: panics, errors, the log |
-//! | `scene.rs` | a view's context, made from what vistafs tells |
+//! | `guard.rs` | the layer between a C function and a view: panics, errors, the log |
+//! | `scene.rs` | a view's context, made from the facts of vistafs |
 //! | `file.rs` | the functions of a view that is a file |
 //! | `tree.rs` | the functions of a tree |
 //! | `channel.rs` | the functions of a channel |
@@ -68,7 +68,7 @@ pub use vistafs_plugin_abi as abi;
 /// The contract of a view, the same as for built-in ones.
 pub use vistafs_view as view;
 
-/// Exports the named views, of those that are registered in this program; without names, all of them.
+/// Exports the named views of this program; without names, all of them.
 ///
 /// Once in a crate of type `cdylib`.
 #[macro_export]
@@ -77,7 +77,7 @@ macro_rules! export_views {
         /// The entry function of the plugin.
         ///
         /// # Safety
-        /// `host` is a table of vistafs's, which is there for as long as the process.
+        /// `host` is a table of vistafs that is valid until the process ends.
         #[allow(unsafe_code, reason = "vistafs finds the plugin by the name of this function")]
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn vistafs_plugin(

@@ -1,8 +1,8 @@
-//! A view's context, made from what vistafs tells.
+//! A view's context, made from the facts of vistafs.
 //!
-//! Host, hierarchies and containers are the plugin's own, made by the same code as vistafs's: from the
-//! directories that vistafs has open, so both look at the same ones. A container is remembered as long as
-//! vistafs knows it.
+//! Host, hierarchies and containers belong to the plugin, and are created by the same code as in
+//! vistafs, from the directories that vistafs has open, so both use the same ones. A container is
+//! cached as long as vistafs has it.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -36,7 +36,7 @@ struct Machine {
 
 static MACHINES: Mutex<Vec<Machine>> = Mutex::new(Vec::new());
 
-/// Has a view answer the request that vistafs has given the context of.
+/// Lets a view answer a request with the context from vistafs.
 pub(crate) fn with_request<T>(
     host: &abi::Host,
     context: *const abi::Context,
@@ -85,7 +85,7 @@ fn policy(flags: u32) -> Policy {
 
 fn facts(host: &abi::Host, context: *const abi::Context) -> Result<abi::HostFacts, ViewError> {
     let mut facts = abi::HostFacts {
-        // The rest costs vistafs something, and is found out here.
+        // The remaining facts cost vistafs time, so the plugin determines them itself.
         size: offset_of!(abi::HostFacts, memory_total),
         flags: 0,
         root: -1,
@@ -141,10 +141,10 @@ fn io(path: impl AsRef<Path>, source: std::io::Error) -> ViewError {
     HostError::Io { path, source }.into()
 }
 
-/// What the plugin remembers of one container.
+/// The plugin's state of one container.
 #[derive(Default)]
 struct Known {
-    // With the number of moves that it was made after.
+    // With the number of moves at its creation.
     container: Mutex<Option<(u64, Arc<Container>)>>,
 }
 
@@ -154,12 +154,12 @@ unsafe extern "C" fn make_known() -> *mut c_void {
 
 unsafe extern "C" fn free_known(data: *mut c_void) {
     crate::guard::quietly(|| {
-        // SAFETY: vistafs gives back what `make_known` has made, once.
+        // SAFETY: vistafs passes back the pointer of `make_known`, once.
         drop(unsafe { Box::from_raw(data.cast::<Known>()) });
     });
 }
 
-/// The container of a request. `None`: it is about the host.
+/// The container of a request. `None`: the host.
 fn container(
     host: &abi::Host,
     context: *const abi::Context,
@@ -191,7 +191,7 @@ fn container(
     if data.is_null() {
         return Err(ViewError::Answer(Errno::NOMEM));
     }
-    // SAFETY: vistafs puts out what `make_known` has made, and keeps it while the context is good.
+    // SAFETY: vistafs returns the pointer of `make_known`, and keeps it while the context is valid.
     let known = unsafe { &*data.cast::<Known>() };
     let mut kept = known.container.lock();
     if let Some((moves, container)) = &*kept
@@ -217,7 +217,7 @@ fn container(
     Ok(Some(Arc::clone(container)))
 }
 
-/// The directories of the container's cgroups, with the names of their hierarchies.
+/// Directories of the container's cgroups, with the names of their hierarchies.
 fn directories(
     host: &abi::Host,
     context: *const abi::Context,
@@ -241,7 +241,7 @@ fn directories(
         if cgroup.directory < 0 {
             return Err(ViewError::Answer(Errno::BADF));
         }
-        // SAFETY: vistafs keeps it open while the context is good.
+        // SAFETY: vistafs keeps it open while the context is valid.
         let directory = unsafe { BorrowedFd::borrow_raw(cgroup.directory) };
         let own = rustix::io::fcntl_dupfd_cloexec(directory, 0).map_err(ViewError::Answer)?;
         // SAFETY: the text is there as long as the context.

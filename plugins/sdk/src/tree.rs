@@ -67,10 +67,10 @@ fn kind(kind: NodeKind) -> u32 {
     }
 }
 
-/// Puts out what was found.
+/// Returns the found node in `out`.
 ///
 /// # Safety
-/// `out` is a table of vistafs's that can be written to.
+/// `out` is a writable table of vistafs.
 unsafe fn put_out_node(found: NodeAttributes, out: *mut abi::Node) {
     let flag = |is_set, flag| if is_set { flag } else { 0 };
     let filled = abi::Node {

@@ -100,7 +100,7 @@ impl MadeUp {
         self.write_cgroup("memory", "memory.stat", "");
     }
 
-    /// What the container is shown by a view of one file.
+    /// The contents of a view of one file for the container.
     ///
     /// # Errors
     /// The view's.
@@ -112,7 +112,7 @@ impl MadeUp {
         })
     }
 
-    /// What processes on the host are shown by it; `None`: the host's own file.
+    /// Its contents for processes on the host; `None`: the host's own file.
     ///
     /// # Errors
     /// The view's.
@@ -140,7 +140,7 @@ impl MadeUp {
         })
     }
 
-    /// What a file of a tree shows to the container.
+    /// The contents of a file of a tree for the container.
     ///
     /// # Errors
     /// The view's, also for a path that the container does not find.

@@ -148,7 +148,7 @@ impl Fuzzers {
 
 impl Fuzzer {
     fn hear(&mut self, faults: &mut Vec<String>) {
-        // Whatever came since, and then one more: it must be alive.
+        // Drains older messages, then waits for one more: the process must be alive.
         let mut most = HANGS;
         loop {
             let Some(line) = self.running.line_within(most) else {
@@ -169,7 +169,7 @@ impl Fuzzer {
     }
 }
 
-/// What one container does.
+/// Actions of one container.
 struct Calls {
     rng: Rng,
     own: u64,

@@ -15,7 +15,7 @@ pub(crate) struct Turn {
     pub(crate) cgroup: TestCgroup,
 }
 
-/// What runs in a turn: a role of `vistafs_tests::attackers` and its arguments.
+/// The program of a turn: a role of `vistafs_tests::attackers` and its arguments.
 struct Plan {
     role: &'static str,
     namespaces: Namespaces,

@@ -218,7 +218,7 @@ fn what_is_wrong_with_a_plugin_is_told_in_a_line() {
         ("foreign.so", "belongs to user 1000"),
         ("same.so", "[views] replace = [\"proc/meminfo\"]"),
         ("version.so", "made for version 2 of the tables"),
-        ("unwilling.so", "does not want to serve"),
+        ("unwilling.so", "refused to load"),
         ("bad.so", "its path etc/passwd is not below proc/ or sys/"),
         (
             "bad.so",

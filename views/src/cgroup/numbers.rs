@@ -1,4 +1,5 @@
-//! Numbers of the nodes, made of what the kernel keeps, so that the next worker finds the same ones.
+//! Node numbers, derived from data that the kernel keeps, so that the next worker finds the same
+//! nodes.
 //!
 //! ```text
 //! bit 51..55  which hierarchy, from 1 on; 0 is the top
@@ -8,11 +9,11 @@
 //! ```
 //! A directory's number is its kernfs id (`struct kernfs_node`): 31 bits that no two nodes of one
 //! hierarchy have at a time, and above them a generation that goes up when those have been used once.
-//! Of that only the low bits fit in, which is told to the kernel by trying those generations that
+//! Only its low bits fit in; the generation is recovered by trying the generations that
 //! were seen.
 //!
-//! Files have names of the kernel's, some dozens in a directory. Their numbers are hashes; of two names
-//! that meet, the later one that is seen gets the next number.
+//! Files have the kernel's names, some dozens in a directory. Their numbers are hashes; if two
+//! names collide, the later one gets the next number.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -35,7 +36,7 @@ const GENERATIONS: u64 = 1 << (FILE_AT - GENERATION_AT);
 const FILES: u64 = 1 << (HIERARCHY_AT - FILE_AT);
 const TAGS: u64 = 1 << (NodeId::BITS - HIERARCHY_AT);
 
-/// What a number stands for.
+/// The node of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// The directory of all hierarchies.
@@ -51,10 +52,10 @@ pub(super) enum Place {
     },
 }
 
-/// What has to be remembered to tell what numbers stand for; a new worker learns it again.
+/// State for decoding numbers; a new worker rebuilds it.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
-    // Of each hierarchy, by its index.
+    // One for each hierarchy, by its index.
     tags: OnceLock<Vec<u64>>,
     files: RwLock<HashMap<(usize, u16), OsString>>,
     // Newest last, by index of the hierarchy.
@@ -84,7 +85,7 @@ impl Numbers {
         self.number(hierarchies, hierarchy, inode, file)
     }
 
-    /// What a number stands for; `None`: nothing that could ever have been given out.
+    /// Decodes a number; `None`: it was never assigned.
     pub(super) fn place(&self, hierarchies: &Hierarchies, node: NodeId) -> Option<Place> {
         if node == NodeId::TOP {
             return Some(Place::Top);
@@ -107,7 +108,7 @@ impl Numbers {
     ) -> Result<Dir, Errno> {
         let (number, low) = (directory & NUMBER, directory >> GENERATION_AT);
         let seen = self.generations.read().get(&index).cloned();
-        // A new worker has seen few.
+        // A new worker has seen few generations.
         let likely = (0..4).map(|n| low + n * GENERATIONS);
         let fits = |generation: &u64| generation % GENERATIONS == low;
         let seen = seen.unwrap_or_default().into_iter().rev().filter(fits);
@@ -179,7 +180,7 @@ impl Numbers {
         number
     }
 
-    /// All different, and each a function of the hierarchy's name unless two meet by chance.
+    /// All different, and each a function of the hierarchy's name unless two hashes collide.
     fn tags(&self, hierarchies: &Hierarchies) -> &[u64] {
         self.tags.get_or_init(|| {
             let mut order: Vec<(usize, &str)> = hierarchies
@@ -287,7 +288,7 @@ mod tests {
         }
     }
 
-    /// A change here breaks the hand-over from an older worker.
+    /// A change here breaks the handover from an older worker.
     #[test]
     fn numbers_are_for_ever() {
         let (_tmp, all) = hierarchies(&["memory"]);

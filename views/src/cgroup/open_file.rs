@@ -1,7 +1,7 @@
-//! A file of a cgroup that is open to be written or polled.
+//! A cgroup file that is open for writing or polling.
 //!
-//! It is the kernel's own file, opened as who has opened ours, so that the kernel judges later by that
-//! who may do what with it; what is written is written as who writes.
+//! It is the kernel's own file, opened with the caller's credentials, so that the kernel later
+//! checks the opener; writes use the writer's credentials.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -14,7 +14,7 @@ use vistafs_view::{Access, Channel, Errno, MOST_LASTING, Request, ViewError};
 use super::{judged, tasks};
 use crate::share::{Counted, Share};
 
-/// How many of these files one container has open.
+/// Maximum number of such files of one container.
 #[derive(Debug, Default)]
 pub(super) struct OpenFiles(Share);
 
@@ -24,24 +24,24 @@ impl AsRef<Share> for OpenFiles {
     }
 }
 
-/// One of them.
+/// One open file.
 #[derive(Debug)]
 pub(super) struct OpenFile {
-    /// The kernel's.
+    /// The kernel's file.
     pub(super) file: OwnedFd,
-    /// What it was opened for.
+    /// Requested access.
     pub(super) access: Access,
-    /// The directory that it is in.
+    /// Its directory.
     pub(super) directory: Dir,
     /// The container's own cgroup; `None`: it was opened by a caller on the host.
     pub(super) cgroup: Option<Arc<Cgroup>>,
-    /// What it is for.
+    /// Its purpose.
     pub(super) role: Role,
-    /// What was written, where that lasts: a trigger. `None`: it does not.
+    /// Persistent written state: a trigger. `None`: there is none.
     pub(super) trigger: Option<OnceLock<Vec<u8>>>,
-    /// Whose file it was then.
+    /// Owner of the file at opening.
     pub(super) owner: Owner,
-    /// Held for the container's share of descriptors.
+    /// Counts against the container's share of descriptors.
     pub(super) _counted: Counted<OpenFiles>,
 }
 
@@ -66,16 +66,16 @@ impl Channel for OpenFile {
             return Ok(taken);
         }
         let task = tasks::meant(request, self.cgroup.as_ref(), data)?;
-        // Held: what is found out about it is never about a later one of that number.
+        // Held open, so that later facts never refer to a reused ID.
         let moved = Process::open(request.host(), task).map_err(tasks::ended)?;
         if let Some(cgroup) = &self.cgroup {
             tasks::may_join(cgroup, &credentials, &moved, &self.directory)?;
         }
         let also = tasks::power_over(&credentials, &moved)?;
-        // The kernel takes a number alone.
+        // The kernel takes only an ID.
         tasks::ensure_there(&moved)?;
         write(task.to_string().as_bytes(), also)?;
-        // It may have waited in the kernel while its task ended.
+        // The task may have ended while it waited in the kernel.
         tasks::ensure_there(&moved).inspect_err(|_| {
             log::warn!(
                 "task {task} ended while it was moved to {}: if another task has its number now, that one may \
@@ -90,7 +90,7 @@ impl Channel for OpenFile {
         self.trigger.as_ref()?.get().cloned()
     }
 
-    /// A file that is polled has news until it is read by the same descriptor.
+    /// A polled file reports an event until the same descriptor reads it.
     fn read(&self, request: &mut Request<'_>, out: &mut Vec<u8>) -> Option<Result<(), ViewError>> {
         if !self.access.read {
             return None;
@@ -107,7 +107,7 @@ impl Channel for OpenFile {
 impl OpenFile {
     fn read_whole(&self, out: &mut Vec<u8>) -> Result<(), ViewError> {
         vistafs_host::read_whole(&self.file, out).map_err(|errno| match errno {
-            // As the kernel's own file of a cgroup that was removed.
+            // As for the kernel's file of a removed cgroup.
             Errno::NOENT => ViewError::Answer(Errno::NODEV),
             errno => ViewError::Answer(errno),
         })

@@ -1,9 +1,9 @@
-//! Numbers of tasks in the files of a cgroup, in terms of who reads and who writes them.
+//! Task IDs in cgroup files, translated for the reader or writer.
 //!
-//! The kernel shows and takes the numbers of its reader's and writer's pid namespace, which is
-//! vistafs's here. What is read is translated line by line, and a task that the reader cannot see is
-//! left out; what is written must be one number, as the kernel reads it, of a task that the writer
-//! can see, and in his container's part of the tree.
+//! The kernel shows and takes IDs of the pid namespace of its reader or writer, here vistafs's. A
+//! read is translated line by line, without tasks that the reader cannot see; a write must be one
+//! ID, as the kernel parses it, of a task that the writer can see and that is in its container's
+//! subtree.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use vistafs_view::{Errno, Request, ViewError};
 
 use super::judged;
 
-/// The kernel takes no more than a page at once.
+/// The kernel takes at most a page at once.
 const MOST: usize = 4096;
 
-/// Appends the list `text` as the asker is to see it.
+/// Appends the list `text` in the caller's IDs.
 pub(super) fn push_list(
     request: &Request<'_>,
     text: &[u8],
@@ -31,7 +31,7 @@ pub(super) fn push_list(
         return Ok(());
     }
     for line in text.split(|&byte| byte == b'\n') {
-        // The kernel writes 0 for one that vistafs itself cannot see.
+        // The kernel writes 0 for a task that vistafs itself cannot see.
         let Some(pid) = number::parse_u32(line).filter(|pid| *pid > 0) else {
             continue;
         };
@@ -43,7 +43,7 @@ pub(super) fn push_list(
     Ok(())
 }
 
-/// The task that the asker means by `data`, by vistafs's number.
+/// The task for which `data` is the caller's ID, by vistafs's ID.
 ///
 /// # Errors
 /// E2BIG, EINVAL and ESRCH as the kernel.
@@ -75,11 +75,11 @@ pub(super) fn meant(
     task.ok_or(ViewError::Answer(Errno::SRCH))
 }
 
-/// Whether a caller in the container of `cgroup` may move `task` into `target`, as far as the kernel
-/// does not see to it.
+/// Whether a caller in the container of `cgroup` may move `task` into `target`, beyond the kernel's
+/// own checks.
 ///
 /// # Errors
-/// EACCES for one that is elsewhere; ESRCH for one that has ended.
+/// EACCES for a task outside the container; ESRCH for an ended one.
 pub(super) fn may_join(
     cgroup: &Cgroup,
     credentials: &Credentials,
@@ -101,7 +101,7 @@ pub(super) fn may_join(
     judged(opened).map(drop)
 }
 
-/// The capability that a cpuset asks for, of who moves a task, where the mover has it over that task.
+/// The capability that a cpuset requires of the mover, if the mover has it over that task.
 ///
 /// # Errors
 /// ESRCH for a task that has ended.
@@ -117,7 +117,7 @@ pub(super) fn power_over(
     })
 }
 
-/// Whether a task is still there, so that its number is its own.
+/// Checks that a task still exists, so that its ID was not reused.
 ///
 /// # Errors
 /// ESRCH when it has ended.
@@ -130,7 +130,7 @@ fn place_of(cgroup: &Cgroup, task: &Process) -> Result<Option<PathBuf>, ViewErro
     Ok(cgroup.place_of_task(&text)?)
 }
 
-/// An error about the task that is to be moved: that it has ended is an answer.
+/// An error about the task to move: ESRCH if it has ended.
 pub(super) fn ended(error: HostError) -> ViewError {
     if error.is_not_found() {
         ViewError::Answer(Errno::SRCH)
@@ -139,11 +139,11 @@ pub(super) fn ended(error: HostError) -> ViewError {
     }
 }
 
-/// A number as the kernel's kstrtoint(buf, 0) reads it once blanks around it are gone, if it can be
-/// that of a task.
+/// Parses a number like the kernel's kstrtoint(buf, 0) after blanks are trimmed, if it can be a
+/// task ID.
 fn parse(data: &[u8]) -> Option<u32> {
     let text = data.split(|&byte| byte == 0).next()?;
-    // isspace() of the kernel knows the vertical tab as well.
+    // isspace() of the kernel includes the vertical tab.
     let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
     let start = text.iter().position(|byte| !is_blank(byte))?;
     let end = text.iter().rposition(|byte| !is_blank(byte))? + 1;

@@ -1,6 +1,6 @@
-//! The ledger as a record, from which the next process goes on.
+//! The ledger as a record, from which the next process continues.
 //!
-//! Words: age, user, nice, system, throttled, by whom, nice told early, owed, number of visible CPUs,
+//! Words: age, user, nice, system, throttled, throttling level, nice shown early, owed, number of visible CPUs,
 //! these; then of each CPU that is not all zero its number, and its account. A record is not trusted:
 //! one that makes no sense is none.
 
@@ -9,10 +9,10 @@ use vistafs_view::{Lasting, words};
 
 use super::ledger::{Account, COLUMNS, Ledger};
 
-/// More than any kernel has.
+/// More CPUs than any kernel supports.
 const MOST_CPUS: usize = 1 << 16;
 
-/// What is pending is less than a second, in either direction. More is nonsense, and would be a leap.
+/// Pending time is less than a second, in either direction. A larger value is invalid and would be a jump.
 const MOST_PENDING: i64 = 1_000_000_000_000;
 
 impl Lasting for Ledger {
@@ -78,7 +78,7 @@ impl Lasting for Ledger {
 }
 
 impl Ledger {
-    /// The account of a CPU, made if there is none.
+    /// The account of a CPU, added if missing.
     fn account(&mut self, cpu: usize) -> Option<&mut Account> {
         if cpu >= MOST_CPUS {
             return None;

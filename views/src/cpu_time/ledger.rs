@@ -1,19 +1,18 @@
-//! The counters that a container was shown, so that none of them ever goes down.
+//! The counters that a container was shown, so that none of them ever decreases.
 //!
-//! The kernel's sums only grow, but what is shown of them depends on which CPUs are visible, and
-//! that changes with quota and cpuset. So each reading enters what has come *since the last one*:
+//! The kernel's sums only grow, but the shown part depends on the visible CPUs, and these change
+//! with quota and cpuset. So each reading adds the growth *since the last one*:
 //!
-//! - time that was used on a visible CPU is charged to it; time of which that is not known (v2), or
-//!   that was used on a CPU that is not visible, to the visible ones by the room that they have left
-//!   of the time that has passed;
-//! - time that a quota held back is charged as stolen, as far as there is room for it;
-//! - the rest is idle. What was used beyond all room is owed, and taken off later idle time;
+//! - time used on a visible CPU is charged to it; time on an unknown CPU (v2) or on a hidden one is
+//!   charged to the visible CPUs in proportion to their remaining capacity in the interval;
+//! - time throttled by a quota is charged as stolen, as far as there is capacity;
+//! - the rest is idle. Usage beyond all capacity is owed, and subtracted from later idle time;
 //! - a CPU that is no longer visible leaves its counters to the first visible one: the sum stays.
 //!
 //! So the columns of all CPUs together grow by visible CPUs x time passed.
 //!
-//! Kept in ns, shown in whole ticks: of each column, the ticks shown on all CPUs together are the
-//! column's time cut to ticks, not a tick less per CPU.
+//! Stored in ns, shown in whole ticks: the ticks of a column on all CPUs together are the column's
+//! time rounded down to ticks, not rounded down per CPU.
 
 use std::cmp::Reverse;
 use std::ops::Add;
@@ -23,7 +22,7 @@ use vistafs_cgroup::{CpuUsage, PerCpu};
 use vistafs_text::CpuSet;
 use vistafs_text::stat::CpuTimes;
 
-/// The columns that can be other than zero.
+/// The columns that can be non-zero.
 pub(super) const COLUMNS: usize = 5;
 const USER: usize = 0;
 const NICE: usize = 1;
@@ -31,7 +30,7 @@ const SYSTEM: usize = 2;
 const STEAL: usize = 3;
 const IDLE: usize = 4;
 
-/// One look at the kernel's counters.
+/// One reading of the kernel's counters.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
     /// The container's age.
@@ -40,20 +39,20 @@ pub(crate) struct Reading<'a> {
     pub(crate) usage: CpuUsage,
     /// The same per CPU, or empty where only sums are known.
     pub(crate) per_cpu: &'a [PerCpu],
-    /// The CPUs that are shown.
+    /// The visible CPUs.
     pub(crate) visible: &'a CpuSet,
-    /// How often the container was found in other cgroups: then the sums are of other things.
+    /// Number of moves to other cgroups: after a move the sums count other cgroups.
     pub(crate) moves: u64,
     /// USER_HZ.
     pub(crate) ticks_per_second: u64,
 }
 
-/// What one CPU was shown.
+/// Times shown for one CPU.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Account {
     /// Ticks shown.
     pub(super) shown: [u64; COLUMNS],
-    /// ns not shown yet; negative where a tick was shown early for the sake of the sum.
+    /// ns not shown yet; negative where a tick was shown early to keep the sum.
     pub(super) pending: [i64; COLUMNS],
     /// The kernel's counters at the last reading (total, user, system), ns.
     pub(super) seen: [u64; 3],
@@ -75,16 +74,16 @@ pub(crate) struct Ledger {
     pub(super) age: u64,
     pub(super) usage: CpuUsage,
     pub(super) moves: u64,
-    /// ns at low priority that were told before the user time that they are part of.
+    /// ns at low priority shown before the user time that contains them.
     pub(super) early_nice: u64,
     /// ns charged beyond the time that had passed.
     pub(super) owed: u64,
-    // Room that readings take turns in.
+    // Buffer for readings.
     charges: Charges,
     candidates: Vec<Candidate>,
 }
 
-/// A CPU that may be shown a tick more or less.
+/// A CPU that may be shown one tick more or less.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     cpu: u32,
@@ -93,7 +92,7 @@ struct Candidate {
 }
 
 impl Ledger {
-    /// Enters what has come since the last reading. An older reading than the last changes nothing.
+    /// Adds the growth since the last reading. A reading older than the last is ignored.
     pub(crate) fn enter(&mut self, reading: &Reading<'_>) {
         let highest = reading.visible.iter().last().unwrap_or(0);
         let known = reading.per_cpu.iter().map(|p| p.cpu).max().unwrap_or(0);
@@ -132,13 +131,13 @@ impl Ledger {
             self.charge_per_cpu(reading, &mut charges);
         }
         if reading.usage.throttled_by > 0 && charges.total() == 0 {
-            // An ancestor's quota held others back.
+            // An ancestor's quota throttled other cgroups.
             throttled = 0;
         }
         charges.spread(STEAL, throttled.min(charges.room()));
         self.owed = charges.idle_the_rest(self.owed);
         if first_reading {
-            // What was used before the container began is not owed by it.
+            // Usage before the container's start is not owed.
             self.owed = 0;
         }
         for (cpu, charge) in reading.visible.iter().zip(&charges.columns) {
@@ -154,7 +153,7 @@ impl Ledger {
         }
     }
 
-    /// Has at least so many. Most containers never see more CPUs than at first.
+    /// Grows to at least `wanted` CPUs. Most containers never see more CPUs than at first.
     pub(super) fn make_accounts(&mut self, wanted: usize) {
         let missing = wanted.saturating_sub(self.accounts.len());
         if missing > 0 {
@@ -163,7 +162,7 @@ impl Ledger {
         }
     }
 
-    /// Takes the sums of other cgroups for what they are: where to count from.
+    /// Restarts counting from the sums of the new cgroups.
     fn begin_anew(&mut self, reading: &Reading<'_>) {
         self.moves = reading.moves;
         self.usage = reading.usage;
@@ -173,7 +172,7 @@ impl Ledger {
         }
     }
 
-    /// How much more a quota has held back. What an ancestor's did before is not the container's.
+    /// Growth of the throttled time. Earlier throttling by an ancestor does not count.
     fn held_back(&mut self, reading: &Reading<'_>, first_reading: bool) -> u64 {
         let by = reading.usage.throttled_by;
         let other = by != self.usage.throttled_by || (first_reading && by > 0);
@@ -226,7 +225,7 @@ impl Ledger {
         self.visible.clone_from(visible);
     }
 
-    /// v1: each CPU's own time to it, the time on hidden CPUs to all visible ones.
+    /// v1: charges each CPU's own time to it, and the time on hidden CPUs to all visible ones.
     fn charge_per_cpu(&mut self, reading: &Reading<'_>, charges: &mut Charges) {
         let mut hidden = [0u64; 2];
         for per_cpu in reading.per_cpu {
@@ -235,7 +234,7 @@ impl Ledger {
             let user = grown(&mut seen[1], per_cpu.user);
             let system = grown(&mut seen[2], per_cpu.system);
             let (user, system) = if user == 0 && system == 0 {
-                // No tick since the last reading: as it was on the whole.
+                // No tick since the last reading: use the overall ratio.
                 PerCpu::split(total, per_cpu.user, per_cpu.system)
             } else {
                 PerCpu::split(total, user, system)
@@ -256,7 +255,8 @@ impl Ledger {
         charges.spread(SYSTEM, hidden[1]);
     }
 
-    /// Turns pending time into ticks: as many as the column's sum has, to whom most is pending.
+    /// Turns pending time into ticks: as many as the column's sum has, for the CPUs with the most
+    /// pending time.
     fn show_ticks(&mut self, column: usize, tick: i64) {
         let mut sum: i64 = 0;
         let mut whole: i64 = 0;
@@ -274,8 +274,8 @@ impl Ledger {
                 was_given: ticks > 0,
             });
         }
-        // One more each for those who come nearest to it; or, where an earlier reading was so
-        // generous, one less for those who come least far beyond it.
+        // One more for each of the CPUs nearest to it; or, where an earlier reading was so
+        // generous, one less for the CPUs least far beyond it.
         let missing = sum.div_euclid(tick).max(0) - whole;
         let count = usize::try_from(missing.unsigned_abs()).unwrap_or(usize::MAX);
         let chosen = if missing < 0 {
@@ -294,7 +294,7 @@ impl Ledger {
     }
 }
 
-/// The first ones in the order of a key, in any order: they are found without sorting all of them.
+/// The first ones in the order of a key, themselves unordered: found without sorting all of them.
 fn first_by<K: Ord>(
     all: &mut [Candidate],
     count: usize,
@@ -310,13 +310,13 @@ fn index(cpu: u32) -> usize {
     usize::try_from(cpu).unwrap_or(usize::MAX - 1)
 }
 
-/// How much a counter has grown. One that has fallen has begun anew, in another cgroup perhaps:
+/// How much a counter has grown. A smaller value means a restart, for example in another cgroup:
 /// what comes from now on counts.
 fn grown(seen: &mut u64, now: u64) -> u64 {
     now.saturating_sub(std::mem::replace(seen, now))
 }
 
-/// What a reading charges to each visible CPU, ns.
+/// Charge of a reading to each visible CPU, ns.
 #[derive(Debug, Default)]
 struct Charges {
     passed: u64,
@@ -337,7 +337,7 @@ impl Charges {
             .saturating_sub(sum(self.columns[ordinal].iter()))
     }
 
-    /// What is left of the time that has passed, on all CPUs.
+    /// Remaining time of the interval, on all CPUs.
     fn room(&self) -> u64 {
         (0..self.columns.len()).fold(0, |room, ordinal| {
             room.saturating_add(self.room_of(ordinal))
@@ -348,7 +348,7 @@ impl Charges {
         sum(self.columns.iter().flatten())
     }
 
-    /// Charges `ns` to the CPUs by the room that they have; what finds no room, in equal parts.
+    /// Charges `ns` to the CPUs in proportion to their capacity; the excess in equal parts.
     fn spread(&mut self, column: usize, ns: u64) {
         let mut rooms = std::mem::take(&mut self.rooms);
         rooms.clear();
@@ -367,7 +367,7 @@ impl Charges {
             left -= share;
         }
         self.rooms = rooms;
-        // Parts of a ns that the division left, and what has no room.
+        // The remainder of the division, and the excess.
         let left = left.saturating_add(ns - fits);
         let cpus = self.columns.len() as u64;
         let (Some(each), Some(rest)) = (left.checked_div(cpus), left.checked_rem(cpus)) else {
@@ -378,7 +378,7 @@ impl Charges {
         }
     }
 
-    /// Charges the rest of the time as idle, less what is owed; what is owed then.
+    /// Charges the rest of the time as idle, less the owed time; returns the remaining debt.
     fn idle_the_rest(&mut self, owed: u64) -> u64 {
         let beyond = |charge: &[u64; COLUMNS]| sum(charge.iter()).saturating_sub(self.passed);
         let mut owed = self

@@ -1,4 +1,4 @@
-//! The arithmetic of `/proc/meminfo`: from the cgroup's figures and the host's to what is shown.
+//! The arithmetic of `/proc/meminfo`: from the cgroup's and the host's figures to the shown values.
 
 use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryStat};
 use vistafs_text::{Limit, ParseError, meminfo};
@@ -6,14 +6,14 @@ use vistafs_text::{Limit, ParseError, meminfo};
 use crate::memory_fields::statistic;
 use crate::swap::Swap;
 
-/// What a line shows.
+/// Value of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Value {
-    /// The container's number of bytes.
+    /// Bytes of the container.
     Bytes(u64),
-    /// The container's count.
+    /// Count of the container.
     Count(u64),
-    /// The host's line as it is.
+    /// The host's line, unchanged.
     Host,
 }
 
@@ -88,7 +88,7 @@ impl Shown {
         } else {
             Swap::default()
         };
-        // The host's share of memory that may be promised, taken of the container's total.
+        // The host's ratio of the commit limit, applied to the container's total.
         let promised = u128::from(host.commit_limit.saturating_sub(host.swap_total));
         let share = promised * u128::from(total) / u128::from(host.total.max(1));
         Self {
@@ -102,7 +102,7 @@ impl Shown {
         }
     }
 
-    /// What the line `key` shows; `None` for one that is not known.
+    /// Value of the line `key`; `None`: the key is unknown.
     pub(super) fn field(&self, key: &[u8], stat: &MemoryStat) -> Option<Value> {
         let bytes = match key {
             b"MemTotal" => self.total,
@@ -113,7 +113,7 @@ impl Shown {
             b"Zswap" => stat.zswap,
             b"Zswapped" => stat.zswapped,
             b"CommitLimit" => self.commit_limit,
-            // A floor: what is in use was promised; what was promised and not used yet, nobody counts.
+            // A lower bound: memory in use was committed; the kernel does not count committed, unused memory.
             b"Committed_AS" => stat
                 .anon
                 .saturating_add(stat.shmem)
@@ -138,7 +138,7 @@ pub(super) fn huge_pages(
     figures: Option<&HugetlbFigures>,
 ) -> Option<Value> {
     let size = host.huge_page;
-    // Without a controller the container may take what the host has.
+    // Without a controller the container may use the host's huge pages.
     let (limit, usage) = figures.map_or((Limit::Max, 0), |f| (f.limit, f.usage));
     let pages = |bytes: u64| bytes.checked_div(size).unwrap_or(0);
     let total = match limit {
@@ -151,7 +151,7 @@ pub(super) fn huge_pages(
         b"HugePages_Total" => Value::Count(total),
         b"HugePages_Free" => Value::Count(free),
         b"HugePages_Rsvd" | b"HugePages_Surp" => Value::Count(0),
-        // All sizes on the host; of the default size what the container may take.
+        // All sizes on the host; of the default size the container's allowance.
         b"Hugetlb" => Value::Bytes(
             total
                 .saturating_mul(size)

@@ -9,8 +9,8 @@
 //! - `MemUsed` = `MemTotal` - `MemFree`;
 //! - statistics: memory.numa_stat.
 //!
-//! Huge pages of the default size are shared out alike. Without a memory controller all of it is the
-//! host's.
+//! Huge pages of the default size are shared out in the same way. Without a memory controller the
+//! host's values are shown.
 
 use vistafs_cgroup::{HugetlbFigures, MemoryFigures, MemoryWanted, NodeMemory};
 use vistafs_text::number::push_u64;
@@ -21,7 +21,7 @@ use crate::memory_fields::statistic;
 use crate::sys_tree::Seen;
 use crate::unknown_fields::UnknownFields;
 
-/// What the host has in one node: bytes, and huge pages.
+/// The host's memory on one node: bytes, and huge pages.
 #[derive(Debug, Clone, Copy, Default)]
 struct HostNode {
     node: u32,
@@ -30,7 +30,7 @@ struct HostNode {
     huge_free: u64,
 }
 
-/// What a node is shown with: bytes, and huge pages.
+/// Memory shown for a node: bytes, and huge pages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Shown {
     total: u64,
@@ -116,7 +116,7 @@ fn label(key: &[u8]) -> &[u8] {
     key.rsplit(|byte| *byte == b' ').next().unwrap_or(key)
 }
 
-/// What the host has in the visible nodes.
+/// The host's memory on the visible nodes.
 fn host_nodes(seen: &mut Seen<'_>) -> Result<Vec<HostNode>, ViewError> {
     let visible = seen.nodes()?.clone();
     let read = |node| {
@@ -155,7 +155,7 @@ fn memory_of(node: u32, figures: &MemoryFigures, nodes: &[HostNode], used: &[Nod
     let sum = nodes.iter().map(|n| n.total).fold(0, u64::saturating_add);
     let limit = figures.limit.or_total(sum);
     let total_of = |host: &HostNode| share(limit, host.total, sum);
-    // What would be free if each node had a limit of its own.
+    // Free memory if each node had a separate limit.
     let room_of = |host: &HostNode| {
         let used = used.iter().find(|used| used.node == host.node);
         total_of(host).saturating_sub(used.map_or(0, |used| used.usage))
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(unlimited, [(12 * GIB, 12 * GIB), (4 * GIB, 4 * GIB)]);
     }
 
-    /// A node may hold more than its share; what that takes from the others is not free there.
+    /// A node may use more than its share; the excess reduces the free memory of the other nodes.
     #[test]
     fn no_more_is_free_than_in_the_container() {
         let four = figures(Limit::Value(4 * GIB), 3 * GIB);

@@ -1,6 +1,6 @@
 //! From the number of a node to its path on the host.
 //!
-//! A number is a hash of the path, so every process gives a node the same. What was looked up or
+//! A number is a hash of the path, so every process gives a node the same. A path that was looked up or
 //! listed is remembered, which is bounded by what the host has; a number that an earlier process gave
 //! out is found by walking the host's directory once.
 
@@ -18,22 +18,23 @@ use vistafs_view::NodeId;
 
 use super::{below, joined};
 
-/// More than 1000 CPUs have; where a walk ends in any case.
+/// More entries than 1000 CPUs have; the limit of a walk.
 const MOST_ENTRIES: usize = 1 << 20;
 
-/// A number that no path has is not sought again and again.
+/// A number without a path is not searched for repeatedly.
 const BETWEEN_VAIN_WALKS: Duration = Duration::from_secs(1);
-/// How many such numbers are remembered. More than these are CPUs that vanish in one second.
+/// Maximum number of such numbers. Only CPUs that vanish within one second exceed it.
 const MOST_VAIN: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct KnownPaths {
     top: &'static str,
     number: fn(&str) -> NodeId,
-    /// A file that a directory below the top may be shown with though the host has none there.
+    /// A file that a directory below the top may have for containers although the host has none
+    /// there.
     made_up: Option<&'static str>,
     known: RcuMap<NodeId, Arc<str>, 256>,
-    // When each was sought in vain. Never held over a walk.
+    // Time of each failed search. Never held over a walk.
     in_vain: Mutex<HashMap<NodeId, Instant>>,
 }
 
@@ -55,8 +56,8 @@ impl KnownPaths {
         }
     }
 
-    /// The number of a path that the host has. `None`: another path has it already, as one pair
-    /// in 2^56 does; the first one that is seen is shown.
+    /// The number of a path on the host. `None`: another path has the same number, as for one pair
+    /// in 2^56; the first one seen is shown.
     pub(super) fn id(&self, path: &str) -> Option<NodeId> {
         if path.is_empty() {
             return Some(NodeId::TOP);
@@ -66,7 +67,7 @@ impl KnownPaths {
         self.same(&first, path).then_some(id)
     }
 
-    /// The path of a number; whether the host still has it is another question.
+    /// The path of a number; the host may have removed it.
     pub(super) fn get(&self, host: &Host, id: NodeId) -> Option<Arc<str>> {
         if id == NodeId::TOP {
             return Some("".into());
@@ -101,7 +102,7 @@ impl KnownPaths {
                 }
             }
             let directory: PathBuf = below(self.top, &parent);
-            // One that goes meanwhile has nothing in it.
+            // A directory removed meanwhile is empty.
             for entry in host.root().entries(&directory).unwrap_or_default() {
                 let Some(name) = entry.name.to_str() else {
                     continue;
@@ -121,7 +122,7 @@ impl KnownPaths {
         if in_vain.len() >= MOST_VAIN {
             in_vain.retain(|_, at| lately(*at));
         }
-        // Beyond that a number is sought each time: one must not keep others from being found.
+        // Beyond the maximum, a number is searched for each time: one search must not block others.
         if in_vain.len() < MOST_VAIN {
             in_vain.insert(id, Instant::now());
         }
@@ -155,7 +156,7 @@ mod tests {
         Host::captured(dir.path(), facts).unwrap()
     }
 
-    /// A change here breaks the hand-over from an older worker.
+    /// A change here breaks the handover from an older worker.
     #[test]
     fn numbers_are_for_ever() {
         assert_eq!(number("cpu0/topology").get(), 31_081_335_457_782_294);
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(paths.get(&host, number("cpu2")), None);
         std::fs::create_dir(dir.path().join("top/cpu2")).unwrap();
         assert_eq!(paths.get(&host, number("cpu2")), None);
-        // That is said of this number alone.
+        // This applies to this number only.
         assert_eq!(&*paths.get(&host, number("cpu1")).unwrap(), "cpu1");
         paths.in_vain.lock().clear();
         assert_eq!(&*paths.get(&host, number("cpu2")).unwrap(), "cpu2");

@@ -1,4 +1,4 @@
-//! What a container sees of a tree: which CPUs and nodes, by which numbers.
+//! The visible CPUs and nodes of a container, and their numbering.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use vistafs_view::{Context, ViewError};
 
 use super::{ONLINE, below, gone};
 
-/// The eyes of one container, for one request. What it may see is found out when it is first needed.
+/// The visible set of one container, for one request. It is determined at the first use.
 #[derive(Debug)]
 pub(crate) struct Seen<'a> {
     cx: Context<'a>,
@@ -20,7 +20,7 @@ pub(crate) struct Seen<'a> {
     renumbered: Option<Vec<Renumbered>>,
 }
 
-/// A CPU that is shown by another number than the host's.
+/// A CPU with another number than the host's.
 #[derive(Debug, Clone, Copy)]
 struct Renumbered {
     host: u32,
@@ -77,7 +77,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Whether a directory at the top is that of a CPU which is shown as offline.
+    /// Whether a directory at the top belongs to a CPU that is shown as offline.
     fn is_offline(&mut self, directory: &str) -> Result<bool, ViewError> {
         match numbered(directory, "cpu") {
             Some(cpu) if !self.offline.is_empty() => {
@@ -95,8 +95,8 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// Whether the entry of a directory that is shown itself is shown too: it is not about a CPU or
-    /// node that is hidden.
+    /// Whether the entry of a visible directory is visible: it does not belong to a hidden CPU or
+    /// node.
     pub(super) fn shows_entry(&mut self, parent: &str, name: &str) -> Result<bool, ViewError> {
         if let Some(cpu) = numbered(name, "cpu") {
             return Ok(self.cpus()?.contains(cpu) || (parent.is_empty() && self.is_offline(name)?));
@@ -109,7 +109,7 @@ impl<'a> Seen<'a> {
         }
         if parent == "cpufreq" && numbered(name, "policy").is_some() {
             let path = format!("{parent}/{name}/related_cpus");
-            // A policy that does not say whose it is may be anybody's.
+            // A policy without a list of CPUs may belong to a hidden CPU.
             let related = self.host_set(&path, number_words::parse_set);
             let visible = self.cpus()?;
             return Ok(related.is_ok_and(|cpus| !cpus.intersection(visible).is_empty()));
@@ -117,21 +117,21 @@ impl<'a> Seen<'a> {
         Ok(true)
     }
 
-    /// The name that the host has for what is shown as `name`; `None`: no such thing is shown.
+    /// The host's name of the visible entry `name`; `None`: it is not visible.
     pub(super) fn host_name(&mut self, name: &str) -> Result<Option<String>, ViewError> {
         let Some(shown) = self.renumbered(name) else {
             return Ok(Some(name.to_owned()));
         };
         let mut all = self.renumbered_cpus()?.iter();
         let found = all.find(|cpu| cpu.shown == shown);
-        // `cpu01` is no name of CPU 1.
+        // `cpu01` is not a name of CPU 1.
         let exact = name == format!("cpu{shown}");
         Ok(found
             .filter(|_| exact)
             .map(|cpu| format!("cpu{}", cpu.host)))
     }
 
-    /// The name by which a visible entry of the host's is shown.
+    /// The shown name of a visible entry of the host.
     pub(super) fn shown_name(&mut self, name: &str) -> Result<String, ViewError> {
         let Some(host) = self.renumbered(name) else {
             return Ok(name.to_owned());
@@ -141,9 +141,8 @@ impl<'a> Seen<'a> {
         Ok(found.map_or_else(|| name.to_owned(), |cpu| format!("cpu{}", cpu.shown)))
     }
 
-    /// All CPUs with the numbers that they are shown by: the visible ones 0, 1, 2, ..., and the hidden
-    /// ones in their order by the highest numbers that are left, so that the directories reach as far
-    /// as `possible`.
+    /// All CPUs with their shown numbers: the visible ones 0, 1, 2, ..., and the hidden ones, in
+    /// order, the highest remaining numbers, so that the directories reach as far as `possible`.
     fn renumbered_cpus(&mut self) -> Result<&[Renumbered], ViewError> {
         let all = match self.renumbered.take() {
             Some(known) => known,
@@ -167,7 +166,7 @@ impl<'a> Seen<'a> {
         Ok(self.renumbered.insert(all))
     }
 
-    /// The CPU of a name that is not shown as it is.
+    /// The CPU of a name that is shown under another number.
     fn renumbered(&self, name: &str) -> Option<u32> {
         match self.cx.numbering() {
             Numbering::Physical => None,
@@ -182,12 +181,12 @@ impl<'a> Seen<'a> {
         self.push_list(&all, out)
     }
 
-    /// Appends the list of the CPUs that could be online and are not: all but the visible ones.
+    /// Appends the list of possible CPUs that are not online: all except the visible ones.
     #[cfg(feature = "sys-cpu")]
     pub(crate) fn push_offline_cpus(&mut self, out: &mut Vec<u8>) -> Result<(), ViewError> {
         let visible = self.cpus()?.clone();
         let shown = self.shown_cpus(&visible)?;
-        // The kernel's list has further numbers, of CPUs that it could be built for.
+        // The kernel's list includes further CPU numbers that its build supports.
         let of_host = self.host_set("offline", cpu_list)?;
         let possible = self.possible_cpus()?;
         let all: CpuSet = possible.iter().chain(&of_host).collect();
@@ -197,7 +196,7 @@ impl<'a> Seen<'a> {
         Ok(())
     }
 
-    /// Appends the host's list of CPUs at `names`, the visible ones of it.
+    /// Appends the visible CPUs of the host's list at `names`.
     pub(crate) fn push_cpu_list(
         &mut self,
         names: &[&str],
@@ -240,7 +239,7 @@ impl<'a> Seen<'a> {
         Ok(())
     }
 
-    /// The visible ones of the host's CPUs, by the numbers that they are shown with.
+    /// The visible CPUs of the host's set, by their shown numbers.
     fn shown_cpus(&mut self, cpus: &CpuSet) -> Result<CpuSet, ViewError> {
         let numbering = self.cx.numbering();
         let visible = self.cpus()?;
@@ -250,7 +249,7 @@ impl<'a> Seen<'a> {
         })
     }
 
-    /// The set that the host's file at a path below the top holds.
+    /// The set in the host's file at a path below the top.
     pub(crate) fn host_set(
         &mut self,
         path: &str,
@@ -272,7 +271,7 @@ impl<'a> Seen<'a> {
         Ok(text)
     }
 
-    /// What a text of the host's says; if that is not what the kernel documents, which file it is in.
+    /// Parses a host file; an error names the file.
     pub(crate) fn parsed<V>(
         &self,
         path: &str,
@@ -296,7 +295,7 @@ pub(crate) fn cpu_list(text: &[u8]) -> Result<CpuSet, ParseError> {
     }
 }
 
-/// The number of a name such as `cpu3`. One that is too large for any is as good as hidden.
+/// The number of a name such as `cpu3`. A number that is too large counts as hidden.
 pub(crate) fn numbered(name: &str, stem: &str) -> Option<u32> {
     let digits = name.strip_prefix(stem)?;
     let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());

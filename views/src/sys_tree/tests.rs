@@ -10,7 +10,7 @@ use vistafs_view::{Asker, Policy, look_up};
 
 use super::*;
 
-/// A tree without texts of its own.
+/// A tree that renders no files.
 #[derive(Debug)]
 struct Plain;
 
@@ -217,7 +217,7 @@ fn what_is_withheld_is_not_there_for_containers() {
     assert_eq!(names, ["subsystem", "topology"]);
 }
 
-/// What is held of a CPU that is hidden answers alike, whatever is asked; and is back with it.
+/// An open node of a hidden CPU returns the same errno for every request, and works again with the CPU.
 #[test]
 fn what_is_held_of_a_hidden_cpu_is_stale() {
     let little = Little::new();
@@ -247,7 +247,7 @@ fn what_is_held_of_a_hidden_cpu_is_stale() {
     for (index, outcome) in held().into_iter().enumerate() {
         match index {
             2 => assert_eq!(answer(outcome), Errno::NOENT, "a name"),
-            // Nothing is asked of the host before there is something to read.
+            // The host is not accessed before the first read.
             3 => assert!(outcome.is_ok()),
             _ => assert_eq!(answer(outcome), Errno::STALE, "{index}"),
         }

@@ -1,18 +1,18 @@
-//! Events that the kernel counts in `memory.stat`, by the names that /proc/vmstat has for them.
+//! Event counters of `memory.stat`, by their /proc/vmstat names.
 
 use smallvec::SmallVec;
 use vistafs_text::{ParseError, flat_keyed};
 
-/// Counters of a cgroup and those below it.
+/// Counters of a cgroup and its descendants.
 #[derive(Debug)]
 pub struct MemoryCounters<'t> {
-    // By name; as many as kernels of today have take no memory of their own.
+    // Sorted by name; the capacity holds all counters of today's kernels without an allocation.
     sorted: SmallVec<[(&'t [u8], u64); 64]>,
     oom_kills: u64,
 }
 
 impl<'t> MemoryCounters<'t> {
-    /// Those of a `memory.stat` whose key `name` tells a name for.
+    /// Parses the counters of a `memory.stat` whose key `name` maps to a name.
     pub(crate) fn parse(
         text: &'t [u8],
         oom_kills: u64,
@@ -29,7 +29,7 @@ impl<'t> MemoryCounters<'t> {
         Ok(Self { sorted, oom_kills })
     }
 
-    /// A counter by its name in /proc/vmstat; `None`: the kernel does not keep it for cgroups.
+    /// A counter by its /proc/vmstat name; `None`: the kernel does not count it for cgroups.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<u64> {
         if name == b"oom_kill" {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn found_by_the_name_that_was_told() {
+    fn counters_are_found_by_their_mapped_name() {
         let name = |key: &'static [u8]| key.strip_prefix(b"total_");
         let text = b"total_pgfault 5\npgfault 4\ntotal_b 2\ntotal_a 1\n";
         let counters = MemoryCounters::parse(text, 7, name).unwrap();

@@ -1,9 +1,8 @@
-//! What a cgroup was charged with at the last reading, for readings that follow at once.
+//! Caches the charges of a cgroup for readings that follow within some ms.
 //!
-//! Formatting `memory.stat` is the dearest thing that the kernel does for a view, and its numbers are
-//! behind anyway: the kernel gathers them from all CPUs every 2 s, or when many have changed. So who
-//! reads again and again is given the use and the statistics of one instant for some ms. Limits are
-//! never kept.
+//! `memory.stat` is the most expensive file that a view reads, and its numbers lag anyway: the
+//! kernel aggregates them from all CPUs every 2 s, or when many have changed. So frequent readers
+//! share the usage and statistics of one instant for some ms. Limits are never cached.
 
 use std::time::{Duration, Instant};
 
@@ -11,22 +10,23 @@ use parking_lot::Mutex;
 
 use super::{MemoryStat, MemoryWanted, SwapFigures};
 
-/// What a cgroup is charged with, bytes, of one instant.
+/// The charges of a cgroup at one instant, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Charged {
     pub(super) usage: u64,
     pub(super) stat: MemoryStat,
-    /// With the limit of that instant.
+    /// With the limit at that instant.
     pub(super) swap: SwapFigures,
 }
 
-/// The last reading of one cgroup, which may be above several containers. Who comes while another
-/// looks at it reads anew.
+/// The last reading of one cgroup, which may be an ancestor of several containers. While another
+/// thread holds the lock, a reader reads the files again.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<Option<(Instant, MemoryWanted, Charged)>>);
 
 impl Recent {
-    /// The last reading, if it is not older than `age` and has all that is wanted; zero: it never is.
+    /// Returns the last reading, if it is no older than `age` and has all wanted figures. Zero:
+    /// always `None`.
     pub(super) fn get(&self, wanted: MemoryWanted, age: Duration) -> Option<Charged> {
         if age.is_zero() {
             return None;
@@ -35,7 +35,7 @@ impl Recent {
         (had.covers(wanted) && read.elapsed() < age).then_some(charged)
     }
 
-    /// Keeps a reading that began at `read`.
+    /// Stores a reading that began at `read`.
     pub(super) fn set(&self, read: Instant, wanted: MemoryWanted, charged: Charged) {
         if let Some(mut last) = self.0.try_lock() {
             *last = Some((read, wanted, charged));

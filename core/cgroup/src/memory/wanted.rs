@@ -1,13 +1,13 @@
-//! What a reader of memory figures needs of them: each file that is not read is time saved.
+//! The memory figures that a reader needs: each file that is not read saves time.
 
-/// Which figures are read. The limit always is.
+/// Selects the figures to read. The limit is always read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryWanted {
-    /// What is in use.
+    /// Bytes in use.
     pub usage: bool,
-    /// `memory.stat`, the dearest of all files.
+    /// `memory.stat`, the most expensive file.
     pub statistics: bool,
-    /// What the ancestors can still give.
+    /// Bytes left in the ancestors.
     pub headroom: bool,
     /// Swap.
     pub swap: bool,
@@ -22,7 +22,7 @@ impl MemoryWanted {
         swap: true,
     };
 
-    /// The limit alone, which also tells whether anybody counts.
+    /// Only the limit, which also shows whether the controller counts at all.
     pub const LIMIT: Self = Self {
         usage: false,
         statistics: false,
@@ -30,7 +30,7 @@ impl MemoryWanted {
         swap: false,
     };
 
-    /// Whether what was read for these is enough for those.
+    /// Whether a reading for `self` contains the figures of `those`.
     pub(super) fn covers(self, those: Self) -> bool {
         let parts = |of: Self| [of.usage, of.statistics, of.swap];
         let pairs = parts(self).into_iter().zip(parts(those));

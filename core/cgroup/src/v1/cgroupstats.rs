@@ -1,11 +1,11 @@
-//! How many threads of a v1 cgroup are in which state: one question to the kernel's generic netlink
+//! Number of threads of a v1 cgroup in each state: one request to the kernel's generic netlink
 //! family TASKSTATS. `Documentation/accounting/cgroupstats.rst`, netlink(7).
 //!
-//! The answer is for one cgroup, without those below it, and only for v1. It leaves threads out:
-//! those in uninterruptible sleep that a fatal signal may end (the parent in a vfork, waits for NFS
-//! and FUSE), unless they wait for I/O; those that a freezer has stopped; and since Linux 6.1 those
-//! that sleep where a freezer may stop them, as most do. So it is of use only when it tells of as
-//! many threads as there are: then none of them is in an unknown state.
+//! The reply covers one cgroup without its descendants, and only v1. It omits threads in
+//! uninterruptible sleep that a fatal signal may end (the parent in a vfork, waits for NFS and
+//! FUSE), unless they wait for I/O; threads stopped by a freezer; and since Linux 6.1 threads that
+//! sleep where a freezer may stop them, as most do. So it is useful only when it counts as many
+//! threads as exist: then no thread is in an unknown state.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::OnceLock;
@@ -23,7 +23,7 @@ const BOTH_HEADERS: usize = NETLINK_HEADER + 4;
 const ATTRIBUTE_HEADER: usize = 4;
 /// The upper bits of an attribute's type are flags.
 const ATTRIBUTE_TYPE: u16 = 0x3fff;
-/// All answers fit many times.
+/// Larger than any reply.
 const ROOM: usize = 4096;
 
 const REQUEST: u16 = 1;
@@ -39,7 +39,7 @@ const GET_CGROUPSTATS: u8 = 4;
 const DIRECTORY: u16 = 1;
 const STATS: u16 = 1;
 
-/// A way to ask.
+/// A netlink socket to the family TASKSTATS.
 #[derive(Debug)]
 pub(crate) struct CgroupStats {
     socket: OwnedFd,
@@ -47,10 +47,10 @@ pub(crate) struct CgroupStats {
 }
 
 impl CgroupStats {
-    /// `None` where the kernel does not answer: built without, or vistafs is in a network namespace
-    /// of its own.
+    /// Opens the socket. `None` where the kernel does not reply: built without taskstats, or
+    /// vistafs is in another network namespace than the initial one.
     pub(crate) fn open() -> Option<Self> {
-        // Given out once by the running kernel.
+        // Assigned once by the running kernel.
         static FAMILY: OnceLock<Option<u16>> = OnceLock::new();
         let socket = open_socket().ok()?;
         let find = || match find_family(&socket) {
@@ -64,7 +64,8 @@ impl CgroupStats {
         Some(Self { socket, family })
     }
 
-    /// The threads in the cgroup of this directory; `None` if the kernel does not tell.
+    /// Counts the threads in the cgroup of this directory; `None` if the kernel does not report
+    /// them.
     pub(crate) fn of(&self, cgroup: &Dir) -> Option<ThreadStates> {
         let directory = cgroup.open_readable().ok()?;
         let fd = directory.as_raw_fd().to_ne_bytes();
@@ -76,7 +77,8 @@ impl CgroupStats {
             std::array::from_fn(|_| counts.next());
         Some(ThreadStates {
             running: running?,
-            // Of those that wait for I/O it tells only if they are not in a state counted before.
+            // The kernel counts a thread as waiting for I/O only if it is in no state counted
+            // before.
             blocked: uninterruptible?.saturating_add(io_wait?),
             others: sleeping?.saturating_add(stopped?),
         })
@@ -98,8 +100,8 @@ fn find_family(socket: &OwnedFd) -> Result<u16, Errno> {
     id.map(u16::from_ne_bytes).ok_or(Errno::BADMSG)
 }
 
-/// Sends a command with one attribute; the attributes of the answer. The kernel answers before
-/// send(2) returns, so nothing is waited for.
+/// Sends a command with one attribute and returns the attributes of the reply. The kernel replies
+/// before send(2) returns, so nothing blocks.
 fn ask(
     socket: &OwnedFd,
     family: u16,
@@ -119,7 +121,7 @@ fn ask(
         let message = buffer.get(..got).ok_or(Errno::MSGSIZE)?;
         let field = |at: usize| message.get(at..at + 2)?.try_into().ok();
         match field(4).map(u16::from_ne_bytes) {
-            // Last comes an error, which may be none.
+            // The last message is an error, which may be 0.
             Some(ERROR) => {
                 let code = message.get(NETLINK_HEADER..NETLINK_HEADER + 4);
                 let code = code.and_then(|code| code.try_into().ok());
@@ -141,7 +143,7 @@ fn request(family: u16, command: u8, attribute: u16, value: &[u8]) -> Vec<u8> {
     message.extend_from_slice(&u32::try_from(length).unwrap_or(0).to_ne_bytes());
     message.extend_from_slice(&family.to_ne_bytes());
     message.extend_from_slice(&(REQUEST | ACKNOWLEDGE).to_ne_bytes());
-    // Sequence number and sender, which are for those who share a socket.
+    // Sequence number and sender, which only shared sockets need.
     message.extend_from_slice(&[0; 8]);
     message.extend_from_slice(&[command, 1, 0, 0]);
     message.extend_from_slice(&u16::try_from(attribute_length).unwrap_or(0).to_ne_bytes());
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_has_no_length_is_none() {
+    fn truncated_attributes_are_ignored() {
         let text = attributes(&[(1, b"one"), (2, b"two")]);
         for end in 0..text.len() - 1 {
             assert_eq!(attribute(&text[..end], 2), None);
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(attribute(&[0xff; 64], 2), None);
     }
 
-    /// Everybody may ask, and is told at once.
+    /// Unprivileged processes may send the request, and the kernel replies at once.
     #[test]
     fn a_directory_that_is_no_v1_cgroup_is_refused() {
         let Some(stats) = CgroupStats::open() else {

@@ -1,10 +1,10 @@
 //! v1 `cpu` (CFS bandwidth, `sched-bwc.rst`) and `cpuacct` (`cpuacct.rst`) controllers.
 //!
-//! `cpuacct.usage_percpu` is exact; `cpuacct.usage_all` tells how much of it was sampled in user
-//! mode and in the kernel, at each tick. The two differ by some per cent. Between two ticks the second
-//! one need not be read again.
+//! `cpuacct.usage_percpu` is exact; `cpuacct.usage_all` reports user and system time sampled at
+//! each tick. The two differ by some per cent. Between two ticks the second file need not be read
+//! again.
 //!
-//! What quotas have held back stands still where there is none, and is not read then.
+//! Throttled time does not grow without a quota, and is not read then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -44,22 +44,22 @@ pub(crate) struct Cpu {
     cgroup: Arc<Cgroup>,
     levels: Box<[Level]>,
     tightest: AtomicUsize,
-    // Whether there was a quota when it was looked for last, or nobody has looked.
+    // Whether the last look-up found a quota. True before the first one.
     limited: AtomicBool,
     held_back: HeldBack,
     usage: KeptFiles<2>,
     samples: Mutex<Samples>,
 }
 
-/// What `cpu.stat` of the cgroup itself told.
+/// Last values of the cgroup's own `cpu.stat`.
 #[derive(Debug)]
 struct HeldBack {
     ns: AtomicU64,
-    // A quota may have held back since.
+    // A quota may have throttled since.
     may_have_grown: AtomicBool,
 }
 
-/// What `cpuacct.usage_all` told: user and system time by CPU, ns.
+/// Last values of `cpuacct.usage_all`: user and system time by CPU, ns.
 #[derive(Debug, Default)]
 struct Samples {
     read: Option<Instant>,
@@ -138,7 +138,7 @@ impl Cpu {
         }))
     }
 
-    /// Tells how much of each CPU's time was user and system time.
+    /// Adds the sampled user and system time of each CPU.
     fn sample(
         &self,
         per_cpu: &mut [PerCpu],
@@ -172,7 +172,8 @@ impl Cpu {
         Ok(())
     }
 
-    /// Whose quota held back, and for how many ns; 0 where the kernel has no bandwidth control.
+    /// Level of the throttling quota and the throttled time in ns; 0 where the kernel has no
+    /// bandwidth control.
     pub(crate) fn throttled(&self, text: &mut Vec<u8>) -> Result<(usize, u64), HostError> {
         let find = |text: &[u8]| flat_keyed::find(text, b"throttled_time");
         let limited = self.limited.load(Ordering::Relaxed);

@@ -1,13 +1,13 @@
 //! v1 blkio controller, `blkio-controller.rst`.
 //!
-//! Two policies count, each in files of its own:
-//! - `blkio.throttle.*` counts the I/O that goes through it. On newer kernels that is none until a
-//!   first limit is set for the device, for any cgroup; a cgroup's counts are lost to its ancestors
-//!   when it is removed.
-//! - `blkio.bfq.*` counts the I/O of devices that have the scheduler bfq.
+//! Two policies count, each in its own files:
+//! - `blkio.throttle.*` counts I/O that passes through it. On newer kernels it counts none until
+//!   the first limit for the device is set, in any cgroup; ancestors lose a cgroup's counts when it
+//!   is removed.
+//! - `blkio.bfq.*` counts the I/O of devices with the scheduler bfq.
 //!
-//! Where both have counted a device it is the same I/O, so the one that has seen more of it is right.
-//! `_recursive` files count the cgroups below as well; kernels before 5.0 lack them for throttle.
+//! Where both count a device they count the same I/O, so the larger count is right. `_recursive`
+//! files include descendants; kernels before 5.0 lack them for throttle.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use vistafs_text::{Device, IoCounts};
 
 use crate::DeviceIo;
 
-/// The files of one policy: with the cgroups below, and without them; of either, bytes and I/Os.
+/// Files of one policy: bytes and I/Os with descendants, then without.
 type PolicyFiles = [FileSpec; 4];
 
-/// Where in them those are that count the cgroups below, and those that do not.
+/// Index of the first file that includes descendants, and of the first that does not.
 const RECURSIVE: usize = 0;
 const OWN: usize = 2;
 
@@ -59,7 +59,7 @@ impl Files {
         text: &mut Vec<u8>,
     ) -> Result<bool, HostError> {
         let throttle = self.throttle.usage(devices, text)?;
-        // Behind the others, until each is compared with its own.
+        // Appended, until each is compared with the entry of the other policy.
         let first = devices.len();
         let bfq = self.bfq.usage(devices, text)?;
         let mut kept = first;
@@ -85,7 +85,7 @@ struct Policy(KeptFiles<4>);
 
 impl Policy {
     fn usage(&self, devices: &mut Vec<DeviceIo>, text: &mut Vec<u8>) -> Result<bool, HostError> {
-        // What another policy has counted stays as it is.
+        // Counts of the other policy stay unchanged.
         let begin = devices.len();
         Ok(self.counted(RECURSIVE, devices, begin, text)?
             || self.counted(OWN, devices, begin, text)?)
@@ -133,7 +133,7 @@ fn bytes(done: &IoCounts) -> u64 {
         .saturating_add(done.discard_bytes)
 }
 
-/// The one of that device from `first` on, made if there is none.
+/// The entry of a device from `first` on, added if missing.
 fn entry(devices: &mut Vec<DeviceIo>, first: usize, device: Device) -> &mut DeviceIo {
     let mut of_policy = devices.iter().skip(first);
     let at = of_policy.position(|known| known.device == device);
@@ -151,7 +151,7 @@ fn entry(devices: &mut Vec<DeviceIo>, first: usize, device: Device) -> &mut Devi
 mod tests {
     use super::*;
 
-    /// Minor number, reads and bytes that were read.
+    /// Minor number, reads and bytes read.
     type Read = (u32, u64, u64);
 
     fn reads(files: &[(&str, &str)]) -> Result<Option<Vec<Read>>, HostError> {

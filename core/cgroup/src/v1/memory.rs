@@ -1,9 +1,9 @@
 //! v1 memory controller, `memory.rst`.
 //!
 //! The limit files hold "no limit" as the largest page-aligned number. `memory.memsw.*` exist only
-//! with swap accounting. `memory.stat` keeps hierarchical sums under `total_` names; it has no
-//! kernel memory (slab, stacks, page tables). `memory.numa_stat` counts, in pages, what is on the
-//! lists of anonymous memory (shared memory with it), of files and of what is unevictable.
+//! with swap accounting. `memory.stat` has hierarchical sums under `total_` names and no kernel
+//! memory (slab, stacks, page tables). `memory.numa_stat` counts, in pages, the LRU lists:
+//! anonymous (with shared memory), file and unevictable.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Level {
         Self(KeptFiles::new(dir, &FILES))
     }
 
-    /// Rows of slabs that belong to the cgroup alone: before Linux 5.9, with kernel memory
+    /// Rows of slabs of this cgroup without its descendants: before Linux 5.9, with kernel memory
     /// accounting.
     pub(crate) fn push_slabs(
         &self,
@@ -87,12 +87,12 @@ impl memory::Level for Level {
 
     fn counter(key: &[u8]) -> Option<&[u8]> {
         let name = key.strip_prefix(b"total_")?;
-        // These count what is charged and uncharged, not what goes to and from disks.
+        // These count charged and uncharged pages, not pages moved to and from disks.
         (!matches!(name, b"pgpgin" | b"pgpgout")).then_some(name)
     }
 
     fn oom_kills(&self, text: &mut Vec<u8>) -> Result<u64, HostError> {
-        // Of this cgroup alone: v1 keeps no sum with those below.
+        // Without descendants: v1 has no hierarchical count.
         let find = |text: &[u8]| flat_keyed::find(text, b"oom_kill");
         Ok(self
             .0

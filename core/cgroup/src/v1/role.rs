@@ -1,4 +1,4 @@
-//! What the files of a v1 cgroup are for.
+//! Purpose of the files of a v1 cgroup.
 //!
 //! `Documentation/admin-guide/cgroup-v1/cgroups.rst`.
 
@@ -8,7 +8,7 @@ pub(crate) fn of(name: &[u8]) -> Role {
     match name {
         b"cgroup.procs" => Role::Processes,
         b"tasks" => Role::Threads,
-        // What children begin with, and whether their end is told.
+        // Initial settings of children, and notification when they end.
         b"cgroup.clone_children" | b"notify_on_release" => Role::Delegated,
         b"cgroup.event_control" => Role::TakesDescriptors,
         _ => Role::Limit,

@@ -1,7 +1,7 @@
 //! v2 CPU files, `cgroup-v2.rst`, "CPU Interface Files".
 //!
-//! `cpu.stat` is in every cgroup, also where the controller is not enabled; `cpu.max` only where it
-//! is, and never in the root. No number is kept per CPU.
+//! Every cgroup has `cpu.stat`, also where the controller is not enabled; `cpu.max` exists only
+//! where it is, and never in the root. v2 has no counters per CPU.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ static FILES: [FileSpec; 2] = [FileSpec::whole("cpu.max"), FileSpec::whole("cpu.
 #[derive(Debug)]
 pub(crate) struct Cpu {
     cgroup: Arc<Cgroup>,
-    // Own ones first.
+    // Own files first.
     levels: Box<[KeptFiles<2>]>,
     tightest: AtomicUsize,
 }

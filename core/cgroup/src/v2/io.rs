@@ -1,6 +1,6 @@
 //! v2 io controller, `cgroup-v2.rst`, "IO Interface Files".
 //!
-//! `io.stat` counts a cgroup with those below it, also those that were removed since.
+//! `io.stat` counts a cgroup and its descendants, removed ones included.
 
 use std::sync::Arc;
 

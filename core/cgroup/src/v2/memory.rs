@@ -1,6 +1,6 @@
 //! v2 memory controller, `cgroup-v2.rst`, "Memory Interface Files".
 //!
-//! A cgroup for which the controller is not enabled has none of the files, nor has the root.
+//! A cgroup whose controller is not enabled has none of the files; neither has the root.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl memory::Level for Level {
     }
 
     fn counter(key: &[u8]) -> Option<&[u8]> {
-        // The others are bytes, under names that /proc/vmstat does not have.
+        // The other keys are bytes, under names that /proc/vmstat does not have.
         Some(key)
     }
 
@@ -106,7 +106,7 @@ fn stat_of(text: &[u8]) -> Result<MemoryStat, ParseError> {
     Ok(stat)
 }
 
-/// Use of a node is what its pages are for; the kernel keeps no sum.
+/// The use of a node is the sum of its page types; the kernel has no total.
 fn nodes_of(text: &[u8]) -> Result<Vec<NodeMemory>, ParseError> {
     let mut nodes = Vec::new();
     for entry in numa_stat::entries(text) {
@@ -133,7 +133,7 @@ fn nodes_of(text: &[u8]) -> Result<Vec<NodeMemory>, ParseError> {
     Ok(nodes)
 }
 
-/// The statistic of a key, which memory.stat and memory.numa_stat have alike.
+/// Returns the statistic of a key, which memory.stat and memory.numa_stat share.
 fn field<'s>(stat: &'s mut MemoryStat, key: &[u8]) -> Option<&'s mut u64> {
     Some(match key {
         b"anon" => &mut stat.anon,

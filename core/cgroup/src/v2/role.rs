@@ -1,7 +1,7 @@
-//! What the files of a v2 cgroup are for.
+//! Purpose of the files of a v2 cgroup.
 //!
-//! `Documentation/admin-guide/cgroup-v2.rst`, "Delegation"; the kernel lists those that are delegated
-//! in /sys/kernel/cgroup/delegate. A pressure file takes triggers, which limit nothing.
+//! `Documentation/admin-guide/cgroup-v2.rst`, "Delegation"; the kernel lists delegated files in
+//! /sys/kernel/cgroup/delegate. A pressure file takes triggers, which limit nothing.
 
 use crate::Role;
 

@@ -14,10 +14,10 @@ use vistafs_host::{Inherited, spawn};
 
 use super::CommandSpec;
 
-/// How much of its messages is kept.
+/// Maximum length of the stored error output, bytes.
 const MESSAGES: usize = 4096;
 
-/// What it printed; or how it failed, in words.
+/// Returns the output, or an explanation of the failure.
 pub(super) fn run(
     guard: &[OsString],
     spec: &CommandSpec,
@@ -43,7 +43,7 @@ pub(super) fn run(
         .map_err(|error| format!("cannot be started: {error}"))?;
     let mut running = Running(child);
     let read = running.read(spec, deadline);
-    // Before it is waited for: until then the number is its own.
+    // Before it is reaped: until then its ID is not reused.
     running.kill();
     let status = running
         .0
@@ -58,19 +58,19 @@ pub(super) fn run(
     Err(format!("{status}: {}", first.escape_debug()))
 }
 
-/// Killed with its process group at drop.
+/// A child that is killed with its process group at drop.
 struct Running(Child);
 
 impl Running {
     fn kill(&self) {
         let number = i32::try_from(self.0.id()).ok();
         if let Some(group) = number.and_then(Pid::from_raw) {
-            // Nobody is left, perhaps.
+            // The group may be empty.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
 
-    /// Reads until it has ended.
+    /// Reads until the child has ended.
     fn read(
         &mut self,
         spec: &CommandSpec,
@@ -93,14 +93,14 @@ impl Running {
                 return Err(format!("prints more than {} bytes", spec.max_bytes));
             }
             if has_ended {
-                // Whoever it has left behind is not waited for.
+                // Descendants that still run are not waited for.
                 let [printed, messages] = pipes;
                 return Ok((printed.text, messages.text));
             }
         }
     }
 
-    /// Waits until there is something to read or it has ended: true.
+    /// Waits for output; `true`: the child has ended.
     fn wait(&self, ended: &OwnedFd, pipes: &[Pipe; 2], deadline: Instant) -> Result<bool, String> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -129,7 +129,7 @@ impl Drop for Running {
     }
 }
 
-/// Something that it prints into.
+/// A pipe that the child writes to.
 struct Pipe {
     end: OwnedFd,
     text: Vec<u8>,
@@ -153,7 +153,7 @@ impl Pipe {
         self.text.len() > self.most
     }
 
-    /// Takes what is there. Of what is more than may be, a byte is kept, to tell.
+    /// Reads the available output. One byte beyond the limit is stored, to detect the excess.
     fn take_all(&mut self) -> Result<(), Errno> {
         while !self.closed {
             self.text.reserve(4096);
@@ -192,22 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn what_it_prints_is_what_is_shown() {
+    fn the_output_is_shown() {
         assert_eq!(printed("echo a; echo b >&2").unwrap(), "a\n");
         assert_eq!(printed(":").unwrap(), "");
         assert_eq!(printed("echo \"$VISTAFS_X$HOME\"").unwrap(), "y\n");
         let exact = "head -c 100000 /dev/zero";
         assert_eq!(printed(exact).unwrap().len(), 100_000);
-        // Messages are never too many.
+        // Error output has no limit.
         assert_eq!(
             printed("head -c 1000000 /dev/zero >&2; echo a").unwrap_or_default(),
             "a\n"
         );
     }
 
-    /// The signal mask of vistafs, in which SIGTERM is blocked, and its descriptors are not the command's.
+    /// The command inherits neither vistafs's signal mask, which blocks SIGTERM, nor its
+    /// descriptors.
     #[test]
-    fn it_can_be_ended_and_has_no_descriptor_of_ours() {
+    fn the_command_inherits_no_signal_mask_and_no_descriptor() {
         use rustix::io::{FdFlags, fcntl_setfd};
         use std::os::fd::AsRawFd;
         nix::sys::signal::SigSet::all().thread_block().unwrap();
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_fails_is_told_in_a_line() {
+    fn a_failure_is_reported_in_one_line() {
         let why = printed("echo one; printf 'no\\tway\\nat all\\n' >&2; exit 3").unwrap_err();
         assert_eq!(why, "exit status: 3: no\\tway");
         assert!(printed("kill -9 $$").unwrap_err().contains("signal: 9"));
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_prints_too_much_is_ended() {
+    fn a_command_that_prints_too_much_is_killed() {
         assert_eq!(
             printed("exec cat /dev/zero").unwrap_err(),
             "prints more than 100000 bytes"
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_never_ends_is_ended_with_all_that_it_has_started() {
+    fn a_timeout_kills_the_process_group() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
         let began = Instant::now();
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_leaves_somebody_behind_is_not_waited_for() {
+    fn surviving_descendants_are_not_waited_for() {
         let began = Instant::now();
         assert_eq!(printed("sleep 100 & echo a").unwrap(), "a\n");
         assert!(began.elapsed() < Duration::from_secs(10));

@@ -28,7 +28,7 @@ fn values_filters_and_quotes_are_understood() {
 }
 
 #[test]
-fn mistakes_are_told_with_line_and_remedy() {
+fn errors_name_line_and_hint() {
     for (text, line, expected) in [
         (
             "a\n{{ memory.limt }}",
@@ -43,7 +43,7 @@ fn mistakes_are_told_with_line_and_remedy() {
         (
             "{{ cpu.count | kib }}",
             0,
-            "`cpu.count` is no number of bytes",
+            "`cpu.count` is not a byte count",
         ),
         ("\n\n{{ cpu.count", 2, "without `}}`"),
         ("{{ cpu.count {{ cpu.count }}", 0, "without `}}`"),
@@ -66,7 +66,7 @@ proptest! {
         }
     }
 
-    /// What has no braces is shown as it is.
+    /// Text without braces is copied unchanged.
     #[test]
     fn text_without_braces_stays(text in "[^{]{0,80}") {
         let pieces = Template::parse(&text).unwrap().pieces;
@@ -74,9 +74,9 @@ proptest! {
         prop_assert_eq!(pieces, expected);
     }
 
-    /// Any text can be written by quoting it.
+    /// Every text can be written by quoting it.
     #[test]
-    fn what_is_quoted_stays(text in "[^\"]{1,40}") {
+    fn quoted_text_is_copied(text in "[^\"]{1,40}") {
         let template = Template::parse(&format!("{{{{ \"{text}\" }}}}")).unwrap();
         prop_assert_eq!(template.pieces, vec![Piece::Text(text)]);
     }

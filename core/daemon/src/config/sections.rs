@@ -109,7 +109,7 @@ impl Worker {
         let stuck_seconds = section.get(
             "stuck_seconds",
             10,
-            "a request without progress for so long has the worker replaced; 0: never",
+            "restart the worker if a request makes no progress for longer; 0: never",
         );
         section.end();
         Self { stuck_seconds }

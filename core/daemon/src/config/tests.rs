@@ -297,7 +297,7 @@ fn bad_files_are_refused_with_their_line() {
         ),
         (
             command("command = [\"/bin/sh\"]\nuser = \"no-such-user\""),
-            "line 3: `file.command`: there is no user no-such-user",
+            "line 3: `file.command`: user no-such-user does not exist",
         ),
         (
             command("command = [\"/no/such\"]\nuser = \"nobody\""),

@@ -8,10 +8,10 @@ use crate::layout::{
 use crate::region::checksum;
 use crate::{ContainerKey, Request, Shown};
 
-/// Records of so many bytes are in the memory that the tests below lay out by hand.
+/// Capacity of the records in the memory that the tests below lay out by hand.
 const RECORD: usize = 1024;
 
-/// Memory with these words at these bytes, as another vistafs leaves it.
+/// Memory with these words at these byte offsets, as another vistafs leaves it.
 fn memory(length: usize, words: &[(usize, u64)]) -> OwnedFd {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let memory = rustix::fs::memfd_create("test", flags).unwrap();
@@ -33,7 +33,7 @@ const LENGTH_1_1: usize = LENGTH + 16_384 * 128;
 const LENGTH_NOW: usize =
     39_370_752 + 4096 * (128 + 196 + 256 + 410 + 512 + 820 + 1024 + 1366 + 2048 + 4096);
 
-/// Where the container has its head and its record: 1.0.
+/// Offsets of the container's head and record in layout 1.0.
 fn before() -> (usize, usize) {
     let home = home();
     (
@@ -42,7 +42,7 @@ fn before() -> (usize, usize) {
     )
 }
 
-/// The same of layout 2: it has the first of the smallest slots.
+/// The same in layout 2, where it has the first of the smallest slots.
 fn now() -> (usize, usize) {
     (37_011_456 + home() * 64, 39_370_752)
 }
@@ -52,7 +52,7 @@ fn home() -> usize {
     usize::try_from(second % 4096).unwrap()
 }
 
-/// As layout 1.0 has it. Generation 3; a request, a handle with its text, a record.
+/// As in layout 1.0. Generation 3; a request, a handle with its text, a record.
 fn golden() -> Vec<(usize, u64)> {
     let mut words = begun();
     words.extend([(8, 1 << 32)]);
@@ -60,7 +60,7 @@ fn golden() -> Vec<(usize, u64)> {
     words
 }
 
-/// As layout 2.0 has it.
+/// As in layout 2.0.
 fn golden_now() -> Vec<(usize, u64)> {
     let (head, record) = now();
     let mut words = begun();
@@ -70,7 +70,8 @@ fn golden_now() -> Vec<(usize, u64)> {
     words
 }
 
-/// A container with one record; its newer place was not finished. `room`: of a place, in bytes.
+/// A container with one record, whose newer place is unfinished. `room`: capacity of a place,
+/// bytes.
 fn remembered((head, record): (usize, usize), room: usize) -> [(usize, u64); 10] {
     let [first, second] = ContainerKey::new(b"golden").words();
     [
@@ -87,7 +88,7 @@ fn remembered((head, record): (usize, usize), room: usize) -> [(usize, u64); 10]
     ]
 }
 
-/// What all layouts have at the same places.
+/// The words that all layouts have at the same offsets.
 fn begun() -> Vec<(usize, u64)> {
     let text = u64::from_le_bytes(*b"a text\n\0");
     vec![
@@ -125,7 +126,7 @@ fn begun() -> Vec<(usize, u64)> {
     ]
 }
 
-/// Whoever changes this makes a new major version: what is upgraded from has this layout.
+/// A change here needs a new major version: an upgrade adopts memory with this layout.
 #[test]
 fn the_layout_is_fixed() {
     assert_eq!(MAGIC, VISTAFSH);
@@ -168,7 +169,7 @@ fn the_layout_is_fixed() {
     assert_eq!(slots::sizes(*RECORD_BYTES.end()).len(), 21);
 }
 
-/// What 1.1 has added to the words of 1.0, and where it is in 2.0.
+/// The words that 1.1 added to 1.0, and their offsets in 2.0.
 #[test]
 fn what_was_written_is_where_it_was() {
     let [first, second] = ContainerKey::new(b"golden").words();
@@ -210,7 +211,7 @@ fn what_was_written_is_where_it_was() {
 fn memory_of_an_earlier_version_is_taken_over() {
     let handover = Handover::adopt(memory(LENGTH, &golden())).unwrap();
     is_taken_over(&handover);
-    // It has no room for what came later.
+    // It has no room for later additions.
     let key = ContainerKey::new(b"golden");
     assert!(!handover.keep_written(5, key, b"text"));
     assert_eq!(handover.written(5, key), None);
@@ -271,7 +272,7 @@ fn is_taken_over(handover: &Arc<Handover>) {
     assert_eq!(record, b"a text\n");
 }
 
-/// What is written now is what is read above.
+/// This version writes the words that the tests above read.
 #[test]
 fn words_are_where_they_were() {
     let empty = [(0, VISTAFSH), (8, 1 << 32), (24, RECORD as u64)];
@@ -377,14 +378,14 @@ fn what_is_not_handover_memory_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What is in the memory is another process's, which may have been out of its mind.
+    /// Another, possibly corrupted, process wrote the memory.
     #[test]
-    fn whatever_is_in_it_breaks_nothing(
+    fn corrupted_memory_causes_no_panic(
         words in prop::collection::vec(prop_oneof![Just(0), 1..4_u64, (5..9_u64).prop_map(|n| n << 32 | 2), any::<u64>()], 1..300),
         key in 0..4_u64,
     ) {
         let handover = Handover::with_records(RECORD).unwrap();
-        // All but the large texts and the records of most containers.
+        // Everything except the large texts and most containers' records.
         for range in [
             requests::FIRST..texts::FIRST + 20_000,
             addresses::FIRST..slots::FIRST + 50_000,

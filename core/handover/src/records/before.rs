@@ -8,15 +8,15 @@ use crate::layout::containers::{COUNT, RECORDS};
 use crate::layout::record;
 
 impl Handover {
-    /// The record of that name; with `claim`, made if there is none.
+    /// The record of that name; with `claim`, allocated if missing.
     pub(super) fn record_before(
         &self,
         container: usize,
         name: u64,
         claim: bool,
     ) -> Option<&[AtomicU64]> {
-        // They are taken in order: behind the first that is free there is none, and the pages of those are
-        // not even looked at.
+        // Records are allocated in order: after the first free one there are none, and their pages
+        // are not even read.
         let own_or_free = || {
             let mut records = (0..RECORDS).map(|record| self.words_before(container, record));
             let named = |words: &&[AtomicU64]| words[record::NAME].load(Ordering::Acquire);
@@ -34,7 +34,7 @@ impl Handover {
         Some(found)
     }
 
-    /// Takes all records from a container, and gives their pages back to the kernel.
+    /// Releases all records of a container and returns their pages to the kernel.
     pub(super) fn clear_before(&self, container: usize) {
         let count = of_container(self.record_bytes);
         if self

@@ -1,8 +1,8 @@
-//! Records in slots: which slot has which record, and slots that are free.
+//! Records in slots: assignment of slots, and free slots.
 //!
-//! A container's head tells the slots of its records, and a slot tells whose it is. It is taken when both say
-//! so; so whoever is killed between the two has taken nothing. Heads and owners are changed under the lock
-//! `claiming` alone.
+//! A container's head refers to the slots of its records, and a slot refers to its owner. It is in
+//! use only when both agree, so a worker killed between the two writes has claimed nothing. Heads
+//! and owners change only under the lock `claiming`.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -16,16 +16,16 @@ use crate::region::{pair, unpair};
 #[derive(Debug)]
 pub(crate) struct Sized {
     size: Size,
-    /// The first word of the first block.
+    /// First word of the first block.
     begin: usize,
-    /// The number of the first slot.
+    /// Number of the first slot.
     first: usize,
-    /// Below this none is free, as far as this process knows.
+    /// No lower slot is free, as far as this process knows.
     lowest: AtomicUsize,
 }
 
 impl Sized {
-    /// Those of a memory whose records have room for so many bytes.
+    /// The sizes in a memory with records of this capacity.
     pub(super) fn all(record_bytes: usize) -> Vec<Self> {
         let (mut begin, mut first) = (slots::FIRST, 0);
         let of = |size: &Size| {
@@ -42,7 +42,7 @@ impl Sized {
         slots::sizes(record_bytes).iter().map(of).collect()
     }
 
-    /// The first word of a block.
+    /// First word of a block.
     fn block(&self, block: usize) -> usize {
         self.begin + block * self.size.block_words()
     }
@@ -68,8 +68,8 @@ impl Handover {
         })
     }
 
-    /// Takes a slot with room for so many bytes, has `fill` write into it, and makes it the record of that
-    /// name. `false`: there is no room.
+    /// Claims a slot for a record of this length, lets `fill` write it, and assigns it to that name.
+    /// `false`: all slots are in use.
     pub(super) fn move_to_slot(
         &self,
         sizes: &[Sized],
@@ -83,7 +83,7 @@ impl Handover {
         let Some(number) = had.map(|(number, _)| number).or_else(free) else {
             return false;
         };
-        // Where all of the size that fits are taken, the next size does.
+        // If all slots of the smallest fitting size are in use, the next size is tried.
         let mut fitting = sizes.iter().filter(|sized| sized.size.fits(bytes));
         let found = fitting.find_map(|sized| Some((sized, self.free_slot(sized)?)));
         let Some((sized, slot)) = found else {
@@ -106,7 +106,7 @@ impl Handover {
         true
     }
 
-    /// Takes all records from a container, and gives the pages back that have no other.
+    /// Releases all records of a container, and returns pages without other records to the kernel.
     pub(super) fn clear_slots(&self, sizes: &[Sized], container: usize) {
         for number in 0..RECORDS {
             let told = self.told_slot(container, number);
@@ -126,7 +126,7 @@ impl Handover {
         (of == owner(container, number)).then_some(words)
     }
 
-    /// Nobody's slot is free from now on, and its block given back if all of it is.
+    /// Releases a slot without an owner, and returns its block to the kernel if all of it is free.
     fn free(&self, sizes: &[Sized], told: usize) {
         let Some((sized, slot)) = find(sizes, told) else {
             return;
@@ -136,7 +136,7 @@ impl Handover {
         let block = slot / sized.size.slots;
         let mut of_block = (0..sized.size.slots).map(|at| block * sized.size.slots + at);
         if of_block.all(|slot| self.is_free(sized, slot)) {
-            // Where the kernel cannot do it, the pages stay.
+            // If the kernel cannot do it, the pages stay.
             let _ = self
                 .region
                 .give_back(sized.block(block), sized.size.block_words());
@@ -145,12 +145,12 @@ impl Handover {
 
     fn free_slot(&self, sized: &Sized) -> Option<usize> {
         let (lowest, count) = (sized.lowest.load(Ordering::Relaxed), sized.size.count());
-        // Below the lowest the worker before may have freed some, while it left.
+        // The previous worker may have released lower slots while it ended.
         let mut slots = (lowest.min(count)..count).chain(0..lowest.min(count));
         slots.find(|slot| self.is_free(sized, *slot))
     }
 
-    /// Whether nobody has it, whatever it says itself.
+    /// Whether no head refers to the slot, whatever its owner word.
     fn is_free(&self, sized: &Sized, slot: usize) -> bool {
         let owner = sized.words(self, slot)[record::OWNER].load(Ordering::Acquire);
         let (container, number) = unpair(owner);
@@ -165,7 +165,7 @@ impl Handover {
             || self.told_slot(container, number) != sized.first + slot + 1
     }
 
-    /// Which slot a container's head tells, and one more; 0: none.
+    /// The slot number plus 1 in a container's head; 0: none.
     fn told_slot(&self, container: usize, number: usize) -> usize {
         let word = self.head_of(container)[SLOTS + number / 2].load(Ordering::Acquire);
         let halves = unpair(word);
@@ -190,13 +190,13 @@ impl Handover {
     }
 }
 
-/// What a slot says that is the record `number` of a container.
+/// The owner word of the slot with the record `number` of a container.
 fn owner(container: usize, number: usize) -> u64 {
     let half = |half: usize| u32::try_from(half).unwrap_or(u32::MAX);
     pair(half(container + 1), half(number))
 }
 
-/// The slot that a head tells.
+/// The slot for a number in a head.
 fn find(sizes: &[Sized], told: usize) -> Option<(&Sized, usize)> {
     let number = told.checked_sub(1)?;
     let sized = sizes.iter().rfind(|sized| sized.first <= number)?;

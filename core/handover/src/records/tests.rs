@@ -41,7 +41,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_half_written_leaves_the_record_before() {
+fn an_incomplete_record_is_skipped() {
     let handover = Handover::with_records(1024).unwrap();
     let words_of = || {
         let container = handover.container(key(1), false).unwrap();
@@ -60,7 +60,7 @@ fn what_is_half_written_leaves_the_record_before() {
         store_bytes(&places[older][PLACE_BYTES..], &[99; 50]);
         assert_eq!(loaded(&handover, key(1), "a"), Some(vec![round; 100]));
     }
-    // What nobody has written like this is passed over, too.
+    // Implausible contents are skipped too.
     for place in places(words_of()) {
         place[0].store(77, Ordering::Relaxed);
         place[1].store(u64::MAX, Ordering::Relaxed);
@@ -69,7 +69,7 @@ fn what_is_half_written_leaves_the_record_before() {
 }
 
 #[test]
-fn room_is_bounded_and_given_up() {
+fn the_number_of_records_is_bounded() {
     let handover = Handover::with_records(1024).unwrap();
     assert!(!handover.save(key(1), "a", &[0; 1025]));
     for record in 0..RECORDS {
@@ -78,9 +78,12 @@ fn room_is_bounded_and_given_up() {
     assert!(!handover.save(key(1), "one more", b"x"));
     handover.give_up(key(1));
     assert_eq!(loaded(&handover, key(1), "0"), None);
-    assert!(handover.save(key(1), "one more", b"x"), "it begins anew");
+    assert!(
+        handover.save(key(1), "one more", b"x"),
+        "the room is free again"
+    );
 
-    // Containers beyond all room do not take that of those who are there.
+    // Containers beyond the capacity do not displace existing ones.
     let kept: Vec<u64> = (0..10_000)
         .filter(|n| handover.save(key(*n), "a", &n.to_le_bytes()))
         .collect();
@@ -95,7 +98,7 @@ fn room_is_bounded_and_given_up() {
             Some(number.to_le_bytes().to_vec())
         );
     }
-    // Until they have been quiet for long.
+    // Until these have not been written for an hour.
     let refused = (0..10_000).find(|n| !kept.contains(n)).unwrap();
     for container in 0..COUNT {
         handover.head_of(container)[USED_AT].store(0, Ordering::Relaxed);
@@ -141,7 +144,7 @@ fn records_lie_side_by_side_and_their_pages_are_given_back() {
     assert!(pages(&handover) <= full + 40, "{} {full}", pages(&handover));
     let there = (0..CONTAINERS + CONTAINERS / 2).filter(|n| *n >= CONTAINERS || n % 2 == 1);
     there.for_each(|n| handover.give_up(key(n)));
-    // Who looks for a container makes pages of the heads that are near.
+    // A search for a container allocates the pages of the heads nearby.
     let left = pages(&handover) - begun;
     assert!(left <= 8, "{left}");
     save(7);
@@ -174,7 +177,7 @@ fn slots_of_killed_workers_are_free() {
         .record_in_slot(sizes, container, hash_of("a"))
         .unwrap();
     let first: *const [AtomicU64] = words;
-    // It has said that the slot is its own, and was killed before the head told of it.
+    // The slot has its owner word, and the worker was killed before it wrote the head.
     handover.head_of(container)[crate::layout::containers::SLOTS + number / 2]
         .store(0, Ordering::Relaxed);
     let next = adopted(&handover);

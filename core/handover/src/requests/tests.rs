@@ -119,7 +119,7 @@ fn the_next_worker_takes_over_and_settles() {
     second.settle(&taken[0]);
     assert_eq!(uniques(&handover), [4, 10]);
 
-    // It is killed as well, with one that it had taken over.
+    // It is killed too, with a request that it had taken over.
     std::mem::forget(own);
     let third = adopted(&handover);
     third.begin_generation();
@@ -134,10 +134,10 @@ fn the_next_worker_takes_over_and_settles() {
     assert_eq!(fourth.leave_unfinished()[0].unique, 12);
     assert_eq!(uniques(&handover), []);
     third.begin_generation();
-    // The slot that was half filled by the first is room again.
+    // The slot that the first worker half filled is free again.
     let all: Vec<_> = (0..).map_while(|n| third.begin(&request(n))).collect();
     assert_eq!(all.len(), COUNT);
-    // Who settles late harms nobody.
+    // Settling late is harmless.
     taken.iter().for_each(|request| {
         third.settle(&Unfinished {
             generation: 2,
@@ -160,7 +160,7 @@ fn a_request_that_waits_has_no_age() {
     assert_eq!(seen().started, None);
     in_flight.begin_service(u32::MAX);
     assert!(seen().started.unwrap().as_nanos() <= u128::from(now()));
-    // The next worker knows as well whose it was.
+    // The next worker also knows the container.
     let next = adopted(&handover);
     next.begin_generation();
     let taken = next.take_over_unfinished().pop().unwrap();

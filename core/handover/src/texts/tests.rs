@@ -81,7 +81,7 @@ fn room_is_bounded_and_found_again() {
         all[1999].show_part(&[7; SMALL_TEXT + 1], true),
         "of these there is room"
     );
-    // A worker that was killed between claiming a place and telling of it.
+    // A worker was killed between claiming a place and storing it in its entry.
     let orphan = SMALL + 5;
     handover.text_head(orphan)[HANDLE].store(number(77_777), Ordering::Relaxed);
     all.into_iter().for_each(OpenHandle::close);

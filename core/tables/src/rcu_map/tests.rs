@@ -72,9 +72,9 @@ proptest! {
     }
 }
 
-/// Who reads while others insert and remove finds each key that stays, always.
+/// Readers always find each key that stays while other threads insert and remove.
 #[test]
-fn what_stays_is_found_while_others_come_and_go() {
+fn stable_keys_are_found_during_changes() {
     let map = RcuMap::<u32, Arc<u32>, 4>::default();
     for key in (0..64).step_by(2) {
         map.get_or_insert_with(key, || Arc::new(key));
@@ -116,7 +116,7 @@ fn what_stays_is_found_while_others_come_and_go() {
 }
 
 #[test]
-fn nothing_is_held_of_what_was_taken_out() {
+fn removed_values_are_dropped() {
     let map = RcuMap::<u32, Arc<()>, 2>::default();
     let value = Arc::new(());
     (0..10).for_each(|key| drop(map.get_or_insert_with(key, || Arc::clone(&value))));

@@ -18,7 +18,7 @@ fn blocks_follow_each_other() {
 }
 
 #[test]
-fn a_number_is_of_one_thing_alone() {
+fn numbers_are_not_reused() {
     let slots = Slots::new(u32::MAX - 3);
     let first = slots.open(Arc::new(1)).unwrap();
     assert_eq!(slots.close(first).as_deref(), Some(&1));
@@ -78,7 +78,7 @@ proptest! {
     }
 }
 
-/// Each finds and closes what it has opened, and nobody gets a slot that another has.
+/// Each thread finds and closes its own values, and no two threads get the same slot.
 #[test]
 fn many_may_open_and_close_at_once() {
     let slots = Slots::new(7);

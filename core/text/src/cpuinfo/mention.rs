@@ -3,7 +3,7 @@
 use crate::cpu_set::MAX_CPUS;
 use crate::number::{parse_u32, trim};
 
-/// What a line says with its number.
+/// Meaning of the number in a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     /// `processor : N` or `cpu number : N`: what follows is about CPU N.

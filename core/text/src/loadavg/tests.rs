@@ -96,7 +96,7 @@ fn the_last_pid() {
 }
 
 proptest! {
-    /// The fixed point stays near the curve that it stands for.
+    /// The fixed point stays near the exact curve.
     #[test]
     fn near_the_exponential(
         first in 0_u32..64,
@@ -115,7 +115,7 @@ proptest! {
         }
         for (shown, ideal) in shown(&averages).into_iter().zip(ideal) {
             let shown = f64::from(u32::try_from(shown).unwrap()) / 100.0;
-            // 11/2048 stands for 1 - e^(-1/180), which is 11.35/2048; and each sample is rounded.
+            // 11/2048 approximates 1 - e^(-1/180), which is 11.35/2048; and each sample is rounded.
             prop_assert!((shown - ideal).abs() < 0.1 + 0.02 * most, "{shown}, not {ideal}");
         }
     }

@@ -10,7 +10,7 @@ use crate::devices_list::DevicesList;
 use crate::gpus::{Device, Gpu};
 use crate::rules::Rules;
 
-/// Where the kernel does not tell.
+/// The configuration for kernels that do not report the allowed devices.
 #[derive(Debug, Default)]
 pub(crate) struct Otherwise {
     pub(crate) rules: Rules,
@@ -18,14 +18,14 @@ pub(crate) struct Otherwise {
     pub(crate) shows_unknown: bool,
 }
 
-/// What is known of one caller.
+/// The permissions of one caller.
 #[derive(Debug)]
 pub(crate) enum Allowed {
-    /// He is on the host, or in a cgroup that restricts nothing.
+    /// The caller is on the host, or in an unrestricted cgroup.
     All,
-    /// As the kernel tells.
+    /// Listed by the kernel.
     Listed(DevicesList),
-    /// As the configuration tells of the cgroup of that path.
+    /// Configured for the cgroup of that path.
     Configured(String),
 }
 
@@ -60,7 +60,7 @@ impl Allowed {
         Ok(Self::Listed(list))
     }
 
-    /// The nodes of a GPU that he may use; without any it is not shown to him.
+    /// The nodes of a GPU that the caller may use; without any, the GPU is hidden.
     pub(crate) fn nodes<'g>(
         &self,
         gpu: &'g Gpu,

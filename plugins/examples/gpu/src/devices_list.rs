@@ -10,13 +10,13 @@
 
 use crate::gpus::Device;
 
-/// What a container may use.
+/// The devices that a container may use.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct DevicesList {
     lines: Vec<Line>,
 }
 
-/// Character devices; `None` stands for every number.
+/// Character devices; `None` matches every number.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     major: Option<u32>,
@@ -35,7 +35,7 @@ impl DevicesList {
                 major: number(major)?,
                 minor: number(minor)?,
             };
-            // Who may only make a node cannot open it.
+            // The right to create a node does not allow opening it.
             if ["a", "c"].contains(&kind) && access.contains(['r', 'w']) {
                 lines.push(line);
             }

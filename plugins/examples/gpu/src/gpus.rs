@@ -1,7 +1,7 @@
-//! The GPUs that the host has: what is in its /dev, and what drivers tell of it.
+//! The GPUs of the host: their nodes in /dev, and the information of their drivers.
 //!
 //! A GPU may have several device nodes: NVIDIA's own, and one of the kernel's for rendering. Which belong
-//! together their place on the bus tells. No device is opened.
+//! together is determined by their bus address. No device is opened.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -42,7 +42,7 @@ pub(crate) struct Gpu {
     pub(crate) driver: Option<String>,
     /// Vendor and model: `10DE:2204`.
     pub(crate) id: Option<String>,
-    /// What NVIDIA's driver tells.
+    /// Information of NVIDIA's driver.
     pub(crate) told: String,
 }
 
@@ -137,7 +137,7 @@ fn numbered(directory: &Path, start: &str) -> Result<Vec<u32>, HostError> {
     Ok(numbers)
 }
 
-/// The names in a directory; none if there is no such directory.
+/// The names in a directory; none if the directory does not exist.
 fn names(directory: &Path) -> Result<Vec<String>, HostError> {
     let failed = |source| HostError::Io {
         path: directory.to_owned(),

@@ -10,7 +10,7 @@
 //! on the host see all of them.
 //!
 //! # Who may use what
-//! With cgroup v1 the container's `devices.list` tells. With v2 a program in the kernel decides, which
+//! With cgroup v1 the container's `devices.list` decides. With v2 a program in the kernel decides, which
 //! cannot be asked: so the option `allow` says which cgroups have which GPUs, and a container of which it
 //! says nothing is shown none, or all with `show_unknown`.
 //!

@@ -6,7 +6,7 @@ use vistafs_plugin_sdk::view::{Errno, NodeAttributes, NodeId, NodeKind, ViewErro
 
 use crate::gpus::Device;
 
-/// What a number stands for.
+/// The node of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Node {
     /// The directory of all GPUs.

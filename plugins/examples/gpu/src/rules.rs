@@ -1,4 +1,4 @@
-//! The option `allow`: which cgroups have which GPUs, where the kernel does not tell.
+//! The option `allow`: which cgroups have which GPUs, where the kernel does not report it.
 //!
 //! ```text
 //! # a remark
@@ -6,7 +6,7 @@
 //! /kubepods.slice/**   all
 //! ```
 //!
-//! One line for a pattern of cgroup paths and the names of GPUs. In a pattern `*` stands for anything
+//! One line for a pattern of cgroup paths and the names of GPUs. In a pattern `*` matches anything
 //! within one name, and a last `**` for everything below. All lines that fit count.
 
 /// The lines.
@@ -77,7 +77,7 @@ impl Rule {
     }
 }
 
-/// Whether a name is what a pattern with `*` stands for.
+/// Whether a name matches a pattern with `*`.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == name;

@@ -1,6 +1,6 @@
 //! The view, and who may see what of it.
 //!
-//! Each request looks at the host and at the container anew: a GPU that is plugged in is there at once.
+//! Each request reads the host and the container: a GPU that is plugged in appears at once.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -35,7 +35,7 @@ inventory::submit! {
                 name: ROOT,
                 default: OptionValue::Text(Cow::Borrowed("/")),
                 range: None,
-                summary: "the directory of the host whose dev, proc and sys tell which GPUs there are",
+                summary: "the host directory whose dev, proc and sys list the GPUs",
             },
             OptionSpec {
                 name: ALLOW,
@@ -60,7 +60,7 @@ const INFORMATION: &str = "information";
 pub(crate) struct Gpus {
     /// Below the host's root.
     root: PathBuf,
-    /// A mistake in the options is an error to every caller, until it is mended.
+    /// An error in the options is returned to every caller until it is fixed.
     otherwise: Result<Otherwise, String>,
 }
 
@@ -111,7 +111,7 @@ impl Gpus {
         Ok(seen.collect())
     }
 
-    /// What a number stands for, if the caller may see it; with the GPU that it is about.
+    /// The node of a number and its GPU, if the caller may see it.
     fn find(&self, request: &Request<'_>, id: NodeId) -> Result<(Node, Option<Seen>), ViewError> {
         let stale = || ViewError::Answer(Errno::STALE);
         let node = Node::from_id(id).ok_or_else(stale)?;
@@ -204,7 +204,7 @@ impl TreeView for Gpus {
     }
 }
 
-/// What a container is told of a GPU, as lines of a key and a value.
+/// Information about a GPU, as lines of a key and a value.
 fn information(seen: &Seen) -> String {
     let mut text = format!("Name: {}\n", seen.gpu.name);
     for (device, path) in &seen.nodes {

@@ -1,4 +1,4 @@
-//! What is told of a container. The names of fields are those of the JSON.
+//! The values shown for a container. Field names are the keys of the JSON.
 
 use serde::Serialize;
 use vistafs_cgroup::{MemoryWanted, SwapFigures, Version};
@@ -8,7 +8,7 @@ use vistafs_text::Limit;
 /// One container, at one reading. `None` is what the kernel does not count for it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Identity {
-    /// The cgroup path that tells best which container it is, or the last part of it.
+    /// The cgroup path that identifies the container best, or the last part of it.
     pub(crate) name: String,
     /// For how long it has been running.
     pub(crate) age_seconds: u64,

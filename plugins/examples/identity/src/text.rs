@@ -1,4 +1,4 @@
-//! How people are told: one line for each fact.
+//! The text for people: one line for each value.
 //!
 //! ```text
 //! $ cat /proc/container
@@ -85,7 +85,7 @@ fn seconds(ns: u64) -> String {
     format!("{}.{:02}", ns / 1_000_000_000, ns / 10_000_000 % 100)
 }
 
-/// Who made a cgroup has named it: a name may have a newline in it, and would make up further lines.
+/// A container may choose the name of a cgroup: a newline in it would add fake lines.
 fn one_line(name: &str) -> String {
     let mut line = String::new();
     for c in name.chars() {

@@ -37,9 +37,9 @@ fn the_next_process_goes_on_from_the_record() {
     let next = |moves| Ledger::restore(&record, moves).unwrap();
     assert_eq!(next(0).sum(), ledger.sum());
     assert_eq!(read(&mut next(0), 11, 6, 0), 600);
-    // The kernel's counter went down: it counts other things now.
+    // The kernel's counter decreased: it now counts another cgroup.
     assert_eq!(read(&mut next(0), 11, 1, 0), 500);
-    // It was moved while nobody looked: what the other cgroup has used is not the container's.
+    // It was moved between two readings: the usage of the other cgroup is not the container's.
     assert_eq!(read(&mut next(!0), 11, 3600, 0), 500);
 }
 

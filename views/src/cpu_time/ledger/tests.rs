@@ -134,7 +134,7 @@ fn hidden_time_goes_where_there_is_room() {
 #[test]
 fn time_at_low_priority_is_not_counted_twice() {
     let mut ledger = Ledger::default();
-    // The nice part is told in leaps of 4 ms, the user time exactly.
+    // The nice part grows in steps of 4 ms, the user time exactly.
     for ms in 0..4000u64 {
         ledger.enter(&Reading {
             age: Duration::from_millis(ms),
