@@ -188,24 +188,19 @@ impl Containers {
         &self.offload
     }
 
-    /// The accounts of containers that have asked, each with the cgroup path of one of its containers.
-    #[must_use]
-    pub fn accounts(&self) -> Vec<(PathBuf, Arc<Account>)> {
-        let mut accounts: Vec<(PathBuf, Arc<Account>)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for (_, known) in self.known.entries() {
-            if seen.insert(Arc::as_ptr(known.container.account())) {
-                let account = Arc::clone(known.container.account());
-                accounts.push((known.container.path(), account));
-            }
-        }
-        accounts
+    /// The accounts of all tenants that live, each with the number of pairs of namespaces that are held for it.
+    pub(crate) fn accounts(&self) -> Vec<(Arc<Account>, usize)> {
+        let tenants = self.tenants.lock();
+        let account = |of: &OfTenant| Some((of.account.upgrade()?, of.keys.len()));
+        tenants.values().filter_map(account).collect()
     }
 
     /// The account of a cgroup that is named by its path.
     #[must_use]
     pub fn account_of_path(&self, path: &Path) -> Arc<Account> {
-        self.account_of(Tenant::named(path))
+        let account = self.account_of(Tenant::named(path));
+        account.found_in(path);
+        account
     }
 
     /// Whether the thread `tid` is in no container. The cost does not depend on what any container has made.
@@ -479,7 +474,9 @@ impl Containers {
         });
         let kept = self.known.get_or_insert_with(key, || Arc::clone(&fresh));
         if Arc::ptr_eq(&kept, &fresh) {
-            log::debug!("container {} has asked", kept.container.path().display());
+            let path = kept.container.path();
+            log::debug!("container {} has asked", path.display());
+            kept.container.account().found_in(&path);
             // What cannot be watched must not be kept: it is found out again the next time.
             match pidfd.and_then(|pidfd| self.lifetimes.watch(key, pidfd)) {
                 Ok(watch) => {

@@ -18,6 +18,7 @@
 //! | `pace.rs` | how much of the serving threads it takes |
 //! | `offload.rs` | the threads that serve what waits in queues |
 //! | `held.rs` | what its open files hold |
+//! | `usage.rs` | which tenants take most of all that |
 //! | `budgets.rs` | what containers may take of the daemon |
 //! | `eldest.rs` | who stands in for an init |
 //! | `lifetime.rs` | forgetting containers that have ended |
@@ -48,6 +49,7 @@ mod pace;
 mod states;
 mod task_counts;
 mod thread_time;
+mod usage;
 mod visible_cpus;
 pub mod words;
 
@@ -62,4 +64,5 @@ pub use load_sampler::LoadSampler;
 pub use offload::{Offload, Queue, Refused, Work};
 pub use pace::Pace;
 pub use task_counts::TaskCounts;
+pub use usage::Usage;
 pub use visible_cpus::CpuPolicy;

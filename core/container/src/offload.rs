@@ -69,6 +69,7 @@ struct Waiting {
     bytes: usize,
     // Ready or in service.
     is_active: bool,
+    is_in_service: bool,
 }
 
 impl fmt::Debug for Queue {
@@ -96,6 +97,18 @@ impl Queue {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns the number of bytes that waiting requests are taken for, with what they write.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.lock().bytes
+    }
+
+    /// Returns whether a thread serves one of its requests.
+    #[must_use]
+    pub fn is_in_service(&self) -> bool {
+        self.waiting.lock().is_in_service
     }
 
     /// Returns the CPU time that requests of this queue have used.
@@ -142,6 +155,7 @@ impl Queue {
             self.cpu.fetch_add(used, Ordering::Relaxed);
         }
         let mut waiting = self.waiting.lock();
+        waiting.is_in_service = false;
         waiting.is_active = !waiting.requests.is_empty();
         waiting.is_active
     }
@@ -150,6 +164,7 @@ impl Queue {
         let mut waiting = self.waiting.lock();
         let (work, cost) = waiting.requests.pop_front()?;
         waiting.bytes -= cost;
+        waiting.is_in_service = true;
         self.pool.bytes.fetch_sub(cost, Ordering::Relaxed);
         Some(work)
     }
@@ -162,7 +177,7 @@ impl Queue {
             }
             let mut waiting = self.waiting.lock();
             if waiting.requests.is_empty() {
-                waiting.is_active = false;
+                (waiting.is_active, waiting.is_in_service) = (false, false);
                 return;
             }
         }
@@ -228,6 +243,18 @@ impl Offload {
         }
     }
 
+    /// Returns the number of bytes that all waiting requests are taken for.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of bytes of texts and listings that open files of all tenants hold.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.totals.bytes()
+    }
+
     /// Returns the number of threads.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -270,6 +297,7 @@ mod tests {
             drop(tell);
             assert!(told.try_recv().is_err());
             assert!(pool.threads() == 1 && queue.len() >= 100);
+            assert!(queue.waiting_bytes() >= 100 * budgets::WAITING_REQUEST);
             drop(go_on);
             let done: Vec<_> = told.iter().collect();
             assert_eq!(done, (0..100).collect::<Vec<_>>());

@@ -282,6 +282,7 @@ impl Dispatcher {
     fn metrics(&self) -> String {
         let views: Vec<_> = self.views.iter().map(|view| view.path).collect();
         let supervision = self.supervision.lock().clone();
+        let offload = self.containers.offload();
         let snapshot = metrics::Snapshot {
             figures: &self.figures,
             views: &views[..views.len() - 1],
@@ -289,6 +290,10 @@ impl Dispatcher {
             open_files: self.open_files.len(),
             started: self.started,
             passing: self.passing.is_set(),
+            held_bytes: offload.held_bytes(),
+            waiting_bytes: offload.waiting_bytes(),
+            offload_threads: offload.threads(),
+            tenants: &self.containers.top_usage(metrics::TENANTS),
             supervision: supervision.as_ref(),
         };
         snapshot.text()

@@ -301,7 +301,10 @@ fn no_reader_notices_that_workers_are_killed() {
     let control = percentile(&undisturbed, 90);
     println!("when none was killed, the same readers waited {control:?} (90 %)");
     // The longest of all is the scheduler's, who has more that want to run than CPUs.
-    assert!(most <= TIMES_UNDISTURBED * control, "{waits:?}, undisturbed {undisturbed:?}");
+    assert!(
+        most <= TIMES_UNDISTURBED * control,
+        "{waits:?}, undisturbed {undisturbed:?}"
+    );
     let _ = printed(&inside.wait_with_output().unwrap());
     for mut walker in walkers {
         let status = walker.wait().unwrap();
