@@ -23,7 +23,7 @@ use crate::callers::Callers;
 use crate::eldest::{eldest, outermost_start};
 use crate::kept::{Keeper, Origin};
 use crate::lifetime::{Lifetimes, Watch};
-use crate::offload::Offload;
+use crate::offload::{Offload, Queue};
 use crate::pace::Pace;
 use crate::{Container, ContainerError};
 
@@ -193,6 +193,18 @@ impl Containers {
         let tenants = self.tenants.lock();
         let account = |of: &OfTenant| Some((of.account.upgrade()?, of.keys.len()));
         tenants.values().filter_map(account).collect()
+    }
+
+    /// The queues in which a request waits or is in service.
+    #[must_use]
+    pub fn active_queues(&self) -> Vec<Arc<Queue>> {
+        let mut queues = Vec::new();
+        let accounts = self.accounts().into_iter().map(|(account, _)| account);
+        for account in accounts.chain([Arc::clone(&self.host_account)]) {
+            let both = [&account.work, &account.waits];
+            queues.extend(both.into_iter().filter(|queue| queue.is_active()).cloned());
+        }
+        queues
     }
 
     /// The account of a cgroup that is named by its path.

@@ -17,6 +17,7 @@
 //! | `account.rs` | what a tenant is charged for: its pace and its queues |
 //! | `pace.rs` | how much of the serving threads it takes |
 //! | `offload.rs` | the threads that serve what waits in queues |
+//! | `waiter.rs` | callers that may be killed while they wait |
 //! | `held.rs` | what its open files hold |
 //! | `usage.rs` | which tenants take most of all that |
 //! | `budgets.rs` | what containers may take of the daemon |
@@ -51,6 +52,7 @@ mod task_counts;
 mod thread_time;
 mod usage;
 mod visible_cpus;
+mod waiter;
 pub mod words;
 
 pub use account::{Account, WaitsWithLock};
@@ -66,3 +68,4 @@ pub use pace::Pace;
 pub use task_counts::TaskCounts;
 pub use usage::Usage;
 pub use visible_cpus::CpuPolicy;
+pub use waiter::Waiter;

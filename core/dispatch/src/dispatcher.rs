@@ -226,6 +226,20 @@ impl Dispatcher {
         }
     }
 
+    pub(crate) fn containers(&self) -> &Arc<Containers> {
+        &self.containers
+    }
+
+    /// A request to an open file has been served for nobody. If the file was closed meanwhile, what was noted of it
+    /// goes.
+    pub(crate) fn served_for_nobody(&self, handle: u64) {
+        if let Some(handover) = self.handover()
+            && self.open_files.get(handle).is_none()
+        {
+            handover.close_handle(handle);
+        }
+    }
+
     /// What `metrics` tells of the supervisor, from now on.
     pub fn set_supervision(&self, supervision: Supervision) {
         *self.supervision.lock() = Some(supervision);

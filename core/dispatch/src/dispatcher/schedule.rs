@@ -122,8 +122,8 @@ pub(crate) struct Admitted {
 pub(crate) enum Turn {
     /// On this thread.
     Now(Option<Caller>),
-    /// In a queue.
-    Later(Arc<Queue>, Option<Caller>),
+    /// In a queue of an account, which lives as long as the request.
+    Later(Arc<Queue>, Arc<Account>, Option<Caller>),
     /// In a queue, where the container of the caller is found out before anything else.
     Discover(Arc<Account>, Option<WaitsWithLock>),
     /// It gets this error.
@@ -328,7 +328,7 @@ impl Dispatcher {
                 if self.is_refused(target, &account) {
                     return Turn::Refused(DispatchError::Quarantined);
                 }
-                Turn::Later(Arc::clone(&account.work), None)
+                Turn::Later(Arc::clone(&account.work), account, None)
             }
             Whose::Callers => match self.containers.identify(asker.tid) {
                 Ok(Identity::Found(caller)) => {
@@ -367,7 +367,7 @@ impl Dispatcher {
             return Turn::Refused(DispatchError::Quarantined);
         }
         match self.queue_of(target, account, container, asker) {
-            Some(queue) => Turn::Later(Arc::clone(queue), caller),
+            Some(queue) => Turn::Later(Arc::clone(queue), Arc::clone(account), caller),
             None => Turn::Now(caller),
         }
     }
@@ -431,16 +431,15 @@ impl Dispatcher {
         }
     }
 
-    /// The queue of a thread's container.
-    pub(crate) fn queue_of_thread(&self, tid: u32) -> Arc<Queue> {
-        let account = match self.containers.identify(tid) {
+    /// The account of a thread's container.
+    pub(crate) fn account_of_thread(&self, tid: u32) -> Arc<Account> {
+        match self.containers.identify(tid) {
             Ok(Identity::Found(Caller::Inside(container))) => Arc::clone(container.account()),
             Ok(Identity::Unknown(account)) => account,
             Ok(Identity::Found(Caller::Host)) | Err(_) => {
                 Arc::clone(self.containers.host_account())
             }
-        };
-        Arc::clone(&account.work)
+        }
     }
 
     /// Finds out the container of a caller, on an offload thread; where its request runs then.
@@ -454,10 +453,7 @@ impl Dispatcher {
                 };
                 // This thread is the tenant's own, and nobody else waits for it.
                 match self.turn_of(target, &shows, asker, Some(caller)) {
-                    Turn::Later(queue, caller) if !target.waits => {
-                        drop(queue);
-                        Turn::Now(caller)
-                    }
+                    Turn::Later(_, _, caller) if !target.waits => Turn::Now(caller),
                     turn => turn,
                 }
             }

@@ -2,30 +2,52 @@
 //! whether the caller may see it.
 
 use vistafs_tests::arena::{Arena, scaled};
+use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::Namespaces;
 use vistafs_tests::require_privileged;
-use vistafs_tests::role::Start;
+use vistafs_tests::role::{Running, Start};
 
 use super::words;
 
 const LEVELS: usize = 1000;
 
-/// How many threads attack. With 1,200 the victim's worst read is up to 180 ms in some rounds, 35 times that without
-/// the attack: every request is taken in on the serving threads before it waits in the queue of its container.
 const THREADS: usize = 16;
+/// As many as a container may have that has no limit.
+const CROWD: usize = 1200;
+
+fn attack(arena: &Arena, cgroup: &TestCgroup, threads: usize) -> Running {
+    let levels = scaled(LEVELS);
+    cgroup.deepen(levels);
+    let top = arena.mounted().path("").join(cgroup.below_mount());
+    let start = Start {
+        args: words![threads, top.display(), levels],
+        ..Start::default()
+    };
+    arena.attack(cgroup, Namespaces::Both, "deep", start)
+}
 
 #[test]
 fn requests_a_thousand_levels_deep_delay_no_other_container() {
     require_privileged!();
     let arena = Arena::default();
     let cgroup = arena.attackers("deep");
-    let levels = scaled(LEVELS);
-    cgroup.deepen(levels);
-    let top = arena.mounted().path("").join(cgroup.below_mount());
+    let attack = attack(&arena, &cgroup, THREADS);
+    arena.withstand(vec![attack]);
+}
+
+/// The control is a crowd of as many threads that reads a file of the kernel's.
+#[test]
+fn a_crowd_a_thousand_levels_deep_delays_others_as_its_threads_alone_would() {
+    require_privileged!();
+    let mut arena = Arena::default();
+    let cgroup = arena.attackers("crowd");
     let start = Start {
-        args: words![THREADS, top.display(), levels],
+        args: words![scaled(CROWD), "/proc/self/stat"],
         ..Start::default()
     };
-    let attack = arena.attack(&cgroup, Namespaces::Both, "deep", start);
+    let load = arena.attack(&cgroup, Namespaces::Both, "readers", start);
+    arena.load(vec![load]);
+    let cgroup = arena.attackers("deep");
+    let attack = attack(&arena, &cgroup, scaled(CROWD));
     arena.withstand(vec![attack]);
 }

@@ -97,7 +97,7 @@ fn is_now(dispatcher: &Dispatcher, asks: Asks) -> bool {
 
 fn waits_in(turn: &Turn) -> Option<&Arc<Queue>> {
     match turn {
-        Turn::Later(queue, _) => Some(queue),
+        Turn::Later(queue, ..) => Some(queue),
         _ => None,
     }
 }
