@@ -105,8 +105,6 @@ pub struct Arena {
     started: (Duration, Duration),
     quiet: Felt,
     before: Used,
-    // The slowest read beside as many threads that ask the kernel alone.
-    loaded: Duration,
     // A host without a controller has files that no container can read.
     unreadable: String,
     worker: u32,
@@ -162,7 +160,6 @@ impl Arena {
             victim,
             started: Default::default(),
             quiet: Felt::default(),
-            loaded: Duration::ZERO,
             before: Used::by(mounted.pid()),
             unreadable: String::new(),
             worker: mounted.pid(),
@@ -216,19 +213,6 @@ impl Arena {
         let mut running = Running::start(&container, role, start);
         running.expect("ready");
         running
-    }
-
-    /// Measures the victim beside something that loads the machine as the attack will, but has no request for
-    /// vistafs. What it feels then is the scheduler's; the attack may make it feel twice that.
-    #[track_caller]
-    pub fn load(&mut self, load: Vec<Running>) {
-        let mut load = Some(load);
-        for _ in 0..ROUNDS {
-            let felt = self.measure(round(), Some(&mut load));
-            println!("beside the load: {felt}");
-            assert!(load.is_some(), "a read did not end before the load did");
-            self.loaded = self.loaded.max(felt.attacked.worst.max(felt.control.worst));
-        }
     }
 
     /// Asserts that the victim, a container that starts, and the worker withstand the attack, and that all that
@@ -313,7 +297,7 @@ impl Arena {
         let mut slow = 0;
         for felt in rounds {
             let beside = felt.control.worst.max(quiet);
-            slow += usize::from(felt.attacked.worst > (beside * TIMES).max(self.loaded * 2));
+            slow += usize::from(felt.attacked.worst > beside * TIMES);
             let added = felt.attacked.worst.saturating_sub(felt.control.worst);
             if !guest() && added > LONGEST {
                 faults.push(format!("the attack made a read {added:?} longer"));
