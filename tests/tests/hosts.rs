@@ -27,6 +27,9 @@ mod crun;
 /// Docker, with bind mounts and with CDI.
 #[path = "hosts/docker.rs"]
 mod docker;
+/// The life of a container at each of them (`cargo xtask test --hosts full`).
+#[path = "hosts/full.rs"]
+mod full;
 /// Incus, which expects lxcfs.
 #[path = "hosts/incus.rs"]
 mod incus;
@@ -78,10 +81,19 @@ fn make_cdi_devices() {
 /// The command line of a page, as a shell runs it: `docker run … debian:12 free -m`, with further options
 /// after `run`, and a script as the container's command.
 fn typed(line: &str, options: &str, script: &str) -> std::process::Command {
+    typed_run(line, &format!("--rm {options}"), script)
+}
+
+/// The same for a container that stays.
+fn typed_detached(line: &str, options: &str, script: &str) -> std::process::Command {
+    typed_run(line, &format!("--detach {options}"), script)
+}
+
+fn typed_run(line: &str, options: &str, script: &str) -> std::process::Command {
     let line = line.trim().trim_start_matches("# ");
     let (head, tail) = line.split_once(PAGE_IMAGE).unwrap();
     assert_eq!(tail.trim(), "free -m");
-    let head = head.replacen(" run ", &format!(" run --rm {options} "), 1);
+    let head = head.replacen(" run ", &format!(" run {options} "), 1);
     let mut command = std::process::Command::new("sh");
     command
         .args(["-euc", &format!("exec {head} {IMAGE} sh -c \"$SCRIPT\"")])

@@ -33,6 +33,9 @@ pub(crate) struct TestArgs {
     /// Run only the virtual machines of these layouts; may be given more than once.
     #[arg(long)]
     layout: Vec<Layout>,
+    /// Which tests run in the guest with container hosts.
+    #[arg(long, value_enum, default_value_t = Hosts::Smoke)]
+    hosts: Hosts,
     /// Print which tests run on which machine, and exit.
     #[arg(long)]
     list: bool,
@@ -50,6 +53,15 @@ enum Suite {
     Machine,
     /// Tests in virtual machines: one for each cgroup layout, and one with container hosts.
     Vm,
+}
+
+/// Tests with real container hosts.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Hosts {
+    /// One container for each host and way in.
+    Smoke,
+    /// The life of a container at each host, too.
+    Full,
 }
 
 /// How many guests run at the same time.
@@ -208,7 +220,14 @@ impl TestArgs {
                             .next();
                         let Some(layout) = next else { return };
                         report.suite(layout.name(), || {
-                            let filter = matrix.in_guest(layout).context("tests/matrix.toml")?;
+                            let filter = match (layout, self.hosts) {
+                                // A name chooses as well.
+                                (Layout::Hosts, Hosts::Smoke) if self.filter.is_none() => {
+                                    "binary(hosts) & !test(/^full::/)".into()
+                                }
+                                (Layout::Hosts, _) => "binary(hosts)".into(),
+                                _ => matrix.in_guest(layout).context("tests/matrix.toml")?,
+                            };
                             guest::run_tests(layout, &self.filter(&filter), artifacts)
                         });
                     }

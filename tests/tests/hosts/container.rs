@@ -12,6 +12,10 @@ use vistafs_tests::vistafs::wait_for;
 
 use crate::service::Service;
 
+/// Prints what [`check_limits`] reads.
+pub(crate) const LIMITS: &str =
+    "free -m; grep '^cpu[0-9]' /proc/stat; echo online $(cat /sys/devices/system/cpu/online)";
+
 /// The container's command. Each round of the reader prints `ok`, or the text that is wrong. A line of
 /// input ends it.
 pub(crate) const SCRIPT: &str = r#"

@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use crate::container::{self, SCRIPT, check};
-use crate::service::{Service, main_pid, start};
+use crate::service::{Service, SetUp, main_pid, start};
 use crate::{require_hosts, run};
 
 /// Directories as storage, no network.
@@ -16,20 +16,23 @@ profiles:
 END
 "#;
 
+/// Starts Incus with a pool and an image, once.
+pub(crate) fn set_up() {
+    let _alone = SetUp::begin();
+    start("incus");
+    let images = run(&["incus", "image", "list", "--format", "csv"]);
+    if images.is_empty() {
+        let _ = run(&["sh", "-euc", SET_UP]);
+        let archive = "/srv/images/incus.tar";
+        let _ = run(&["incus", "image", "import", archive, "--alias", "box"]);
+    }
+}
+
 #[test]
 fn incus_with_vistafs_for_lxcfs() {
     require_hosts!();
     let service = Service::lxcfs();
-    start("incus");
-    let _ = run(&["sh", "-euc", SET_UP]);
-    let _ = run(&[
-        "incus",
-        "image",
-        "import",
-        "/srv/images/incus.tar",
-        "--alias",
-        "box",
-    ]);
+    set_up();
     let limits = ["--config=limits.memory=256MiB", "--config=limits.cpu=1"];
     let _ = run(&[&["incus", "launch", "--quiet", "box", "c"], &limits[..]].concat());
     let mut command = Command::new("incus");

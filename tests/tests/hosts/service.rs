@@ -92,6 +92,18 @@ impl Service {
         });
     }
 
+    /// Stops the service, which unmounts, and starts it again.
+    pub(crate) fn restart(&self) {
+        let _ = run(&["systemctl", "stop", self.name]);
+        let _ = run(&["systemctl", "start", self.name]);
+    }
+
+    /// Exchanges supervisor and worker for those of the program file.
+    pub(crate) fn upgrade(&self) {
+        let mount = format!("/var/lib/{}", self.name);
+        let _ = run(&["vistafs", "upgrade", "--mount", &mount]);
+    }
+
     /// Kills the worker and waits for its successor.
     pub(crate) fn kill_worker(&self) {
         let worker = self.worker();

@@ -53,9 +53,6 @@ impl Matrix {
 
     /// The tests of a guest, as a filter of nextest.
     pub(crate) fn in_guest(&self, layout: Layout) -> Result<String> {
-        if layout == Layout::Hosts {
-            return Ok("binary(hosts)".into());
-        }
         let machine = match layout {
             Layout::Hybrid => any_of(&self.hybrid.machine),
             _ => modules(&self.machine, |on| runs_in(layout, on)),
