@@ -16,6 +16,12 @@ _vistafs() {
             ",$1")
                 cmd="vistafs"
                 ;;
+            vistafs,attach)
+                cmd="vistafs__subcmd__attach"
+                ;;
+            vistafs,attach-worker)
+                cmd="vistafs__subcmd__attach__subcmd__worker"
+                ;;
             vistafs,cdi)
                 cmd="vistafs__subcmd__cdi"
                 ;;
@@ -24,6 +30,9 @@ _vistafs() {
                 ;;
             vistafs,config)
                 cmd="vistafs__subcmd__config"
+                ;;
+            vistafs,detach)
+                cmd="vistafs__subcmd__detach"
                 ;;
             vistafs,docker-args)
                 cmd="vistafs__subcmd__docker__subcmd__args"
@@ -45,6 +54,9 @@ _vistafs() {
                 ;;
             vistafs,oci-hook)
                 cmd="vistafs__subcmd__oci__subcmd__hook"
+                ;;
+            vistafs,oci-runtime)
+                cmd="vistafs__subcmd__oci__subcmd__runtime"
                 ;;
             vistafs,reload)
                 cmd="vistafs__subcmd__reload"
@@ -101,12 +113,76 @@ _vistafs() {
 
     case "${cmd}" in
         vistafs)
-            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair docker-args cdi oci-hook lxc-hook command-guard try-plugin run-init hold worker repair-worker"
+            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair attach detach docker-args cdi oci-hook oci-runtime lxc-hook command-guard try-plugin run-init hold worker repair-worker attach-worker"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-lxcfs)
+                    COMPREPLY=($(compgen -W "plain cfs loadavg psi-poll cgroup no-swap no-zswap strict" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vistafs__subcmd__attach)
+            opts="-v -h --mount --pid --cgroup --all --only --dry-run --json --config --verbose --as-lxcfs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cgroup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-lxcfs)
+                    COMPREPLY=($(compgen -W "plain cfs loadavg psi-poll cgroup no-swap no-zswap strict" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vistafs__subcmd__attach__subcmd__worker)
+            opts="-v -h --mount --detach --dry-run --config --verbose --as-lxcfs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -277,6 +353,44 @@ _vistafs() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-lxcfs)
+                    COMPREPLY=($(compgen -W "plain cfs loadavg psi-poll cgroup no-swap no-zswap strict" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vistafs__subcmd__detach)
+            opts="-v -h --mount --pid --cgroup --all --only --dry-run --json --config --verbose --as-lxcfs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cgroup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --only)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -463,6 +577,28 @@ _vistafs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-lxcfs)
+                    COMPREPLY=($(compgen -W "plain cfs loadavg psi-poll cgroup no-swap no-zswap strict" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vistafs__subcmd__oci__subcmd__runtime)
+            opts="-v --config --verbose --as-lxcfs"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

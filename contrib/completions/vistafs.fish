@@ -48,9 +48,12 @@ complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "config" -d 'Look fo
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "doctor" -d 'Tell what of this host works, and what would mend the rest'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "status" -d 'Tell how a mount does: processes, requests, errors, latency'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "repair" -d 'Bring dead views back in running containers'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "attach" -d 'Place views in running containers'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "detach" -d 'Remove views from running containers'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "docker-args" -d 'Print the options that bind the views for docker or podman run'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "cdi" -d 'The views as devices of the Container Device Interface'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-hook" -d 'Bind the views into a container, as a createContainer hook'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-runtime" -d 'Run an OCI runtime whose containers get the views'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxc-hook" -d 'Bind the views into a container, as LXC\'s hook.mount'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'What a worker starts for a file that shows what a command prints'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "try-plugin" -d 'What a command starts for a file of a plugin, to see whether that ends whoever loads it'
@@ -58,6 +61,7 @@ complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "run-init" -d '`vist
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "hold" -d 'What a supervisor starts to hold shared files open'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "worker" -d 'What a supervisor starts its workers with'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "repair-worker" -d 'What `vistafs repair` starts; not for people'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "attach-worker" -d 'What `vistafs attach` and `vistafs detach` start; not for people'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
 cfs\t'`--enable-cfs`'
@@ -251,6 +255,42 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l json -d 'JSON
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l at-start -d 'Tell the log in a line or two: for `vistafs mount`'
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l pid -d 'The container of this process; may be given several times' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l cgroup -d 'Every container with a process in this cgroup or below it' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l only -d 'Only these views, by name' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l all -d 'Every container of the host'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l dry-run -d 'Change nothing; report what would be done'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l json -d 'Print JSON'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l pid -d 'The container of this process; may be given several times' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l cgroup -d 'Every container with a process in this cgroup or below it' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l only -d 'Only these views, by name' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l all -d 'Every container of the host'
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l dry-run -d 'Change nothing; report what would be done'
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l json -d 'Print JSON'
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l mount -d 'Where vistafs is mounted' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
@@ -305,6 +345,16 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l required -d 'Fail, and so keep the container from starting, where the views cannot be bound'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-runtime" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-runtime" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-runtime" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l mount -d 'Where vistafs is mounted' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l page-cache -d 'Bind from a mount of the page-cache tree what is in it, and only the rest from the usual mount' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l only -d 'Only these views, by name' -r
@@ -398,3 +448,17 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l dry-run -d 'Change nothing'
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l detach -d 'Remove views'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l dry-run -d 'Change nothing'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -s h -l help -d 'Print help'

@@ -82,6 +82,23 @@ impl Bundle {
         }));
     }
 
+    /// The directory of the bundle.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The name of the container.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Writes config.json.
+    pub fn write(&self) {
+        std::fs::write(self.dir.path().join("config.json"), self.config.to_string()).unwrap();
+    }
+
     /// Runs it to its end.
     #[must_use]
     pub fn run(&self, runtime: &str) -> Output {
@@ -91,8 +108,7 @@ impl Bundle {
     /// Runs it.
     #[must_use]
     pub fn command(&self, runtime: &str) -> Command {
-        let config = self.dir.path().join("config.json");
-        std::fs::write(config, self.config.to_string()).unwrap();
+        self.write();
         let mut command = Command::new(runtime);
         command
             .arg("--root")

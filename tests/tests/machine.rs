@@ -23,6 +23,14 @@ mod release_before;
 #[path = "machine/stuck.rs"]
 mod stuck;
 
+/// vistafs in the place of an OCI runtime.
+#[path = "machine/oci_runtime.rs"]
+mod oci_runtime;
+
+/// Views in running containers.
+#[path = "machine/attach.rs"]
+mod attach;
+
 /// The configuration is read anew.
 #[path = "machine/reload.rs"]
 mod reload;

@@ -8,17 +8,15 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
+use vistafs_attach::DEFAULT_MOUNT;
 
-use crate::bindings::DEFAULT_MOUNT;
 use crate::lxcfs;
 use crate::run::{InitArgs, RunArgs};
 
 const EXAMPLES: &str = "\
 Of every command: --config FILE, -v or -vv to hear more, -h; vistafs --version
-Examples:
-  vistafs run --memory 256M --cpus 1 -- free -m
-  docker run $(vistafs docker-args) --memory 256m debian:12 free -m";
+Example: vistafs run --memory 256M --cpus 1 -- free -m";
 
 /// A file system that tells every container the truth about itself
 #[derive(Parser, Debug)]
@@ -29,7 +27,7 @@ Examples:
     disable_help_subcommand = true,
     // What a terminal shows without scrolling, whatever it is.
     term_width = 80,
-    help_template = "{about}\nUsage: {usage}\n\n{subcommands}{after-help}",
+    help_template = "{about}\nUsage: {usage}\n{subcommands}{after-help}",
     after_help = EXAMPLES
 )]
 pub(crate) struct Cli {
@@ -91,12 +89,20 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Bring dead views back in running containers.
     Repair(RepairArgs),
+    /// Place views in running containers.
+    Attach(AttachArgs),
+    /// Remove views from running containers.
+    Detach(DetachArgs),
     /// Print the options that bind the views for docker or podman run.
     DockerArgs(DockerArgs),
     /// The views as devices of the Container Device Interface.
     Cdi(CdiArgs),
     /// Bind the views into a container, as a createContainer hook.
     OciHook(OciHookArgs),
+    /// Run an OCI runtime whose containers get the views.
+    // Never parsed: its options are those of the runtime.
+    #[command(disable_help_flag = true)]
+    OciRuntime(OciRuntimeWords),
     /// Bind the views into a container, as LXC's hook.mount.
     LxcHook(LxcHookArgs),
     #[command(hide = true, name = "command-guard")]
@@ -111,6 +117,8 @@ pub(crate) enum Command {
     Worker(WorkerArgs),
     #[command(hide = true)]
     RepairWorker(RepairWorkerArgs),
+    #[command(hide = true)]
+    AttachWorker(AttachWorkerArgs),
 }
 
 #[derive(Args, Debug)]
@@ -141,6 +149,21 @@ pub(crate) struct MountArgs {
 #[derive(Args, Debug)]
 pub(crate) struct LxcfsWords {
     /// Options of lxcfs, and where to mount.
+    #[arg(
+        value_name = "OPTION",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) words: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example, in /etc/docker/daemon.json:
+  \"runtimes\": {\"vistafs\": {\"path\": \"/usr/bin/vistafs-runtime\"}},
+  \"default-runtime\": \"vistafs\"")]
+pub(crate) struct OciRuntimeWords {
+    /// Options and commands of runc or crun.
     #[arg(
         value_name = "OPTION",
         trailing_var_arg = true,
@@ -249,6 +272,64 @@ pub(crate) struct RepairArgs {
 pub(crate) struct RepairWorkerArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
+    /// Change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  vistafs attach --all --dry-run
+  vistafs attach --pid 4242 --only meminfo,stat")]
+pub(crate) struct AttachArgs {
+    #[command(flatten)]
+    pub(crate) containers: ContainerArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  vistafs detach --cgroup /system.slice/docker-4f1c.scope")]
+pub(crate) struct DetachArgs {
+    #[command(flatten)]
+    pub(crate) containers: ContainerArgs,
+}
+
+/// Which running containers, and which views.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("containers").required(true).args(["pid", "cgroup", "all"])))]
+pub(crate) struct ContainerArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// The container of this process; may be given several times.
+    #[arg(long, value_name = "PID")]
+    pub(crate) pid: Vec<u32>,
+    /// Every container with a process in this cgroup or below it.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Option<PathBuf>,
+    /// Every container of the host.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Only these views, by name.
+    #[arg(long, value_name = "VIEW,...", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Change nothing; report what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `vistafs attach` and `vistafs detach` start; not for people.
+#[derive(Args, Debug)]
+pub(crate) struct AttachWorkerArgs {
+    #[command(flatten)]
+    pub(crate) mount: MountedAt,
+    /// Remove views.
+    #[arg(long)]
+    pub(crate) detach: bool,
     /// Change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod attach;
 mod cdi;
 mod command_guard;
 mod config;
@@ -29,6 +30,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Mount(args) => supervise::supervise(args, cli.options(), None),
         // As the first word it was seen to before.
         Command::Lxcfs(_) => bail!("options go after lxcfs: vistafs lxcfs --help"),
+        Command::OciRuntime(_) => bail!("options go after oci-runtime: vistafs oci-runtime --help"),
         Command::Worker(args) => {
             let as_lxcfs = AsLxcfs::new(cli.as_lxcfs.iter().copied());
             worker::work(args, as_lxcfs, |kept| match kept {
@@ -56,5 +58,8 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::TryPlugin(args) => plugins::try_plugin(&args.file, &configured()?),
         Command::RunInit(args) => run::init(args),
         Command::RepairWorker(args) => repair::work(args),
+        Command::Attach(args) => attach::attach(&args.containers, &configured()?, false),
+        Command::Detach(args) => attach::attach(&args.containers, &configured()?, true),
+        Command::AttachWorker(args) => attach::work(args),
     }
 }

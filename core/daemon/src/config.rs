@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `reader.rs` | reading key by key: values, origins, mistakes |
 //! | `setting.rs` | the types of values |
-//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]` |
+//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]`, `[runtime]` |
 //! | `views.rs` | `[views]`, `[view.NAME]` |
 //! | `files.rs` | `[[file]]` |
 //! | `example.rs` | the example with every key |
@@ -32,6 +32,7 @@ pub(crate) use example::example;
 use files::Files;
 use reader::Reader;
 pub(crate) use reader::{Entry, Mistake, Origin};
+pub(crate) use sections::Runtime;
 use sections::{Fuse, Host, PageCache, Plugins, Worker};
 use views::Views;
 
@@ -55,6 +56,7 @@ pub(crate) struct Config {
     fuse: Fuse,
     worker: Worker,
     plugins: Plugins,
+    runtime: Runtime,
     files: Vec<Outside>,
     entries: Vec<Entry>,
 }
@@ -112,6 +114,7 @@ impl Config {
         let fuse = Fuse::read(&mut reader);
         let worker = Worker::read(&mut reader);
         let plugins = Plugins::read(&mut reader);
+        let runtime = Runtime::read(&mut reader);
         let files = Files::read(&mut reader, path);
         files.check_times(&mut reader, worker.stuck_seconds);
         if here {
@@ -132,6 +135,7 @@ impl Config {
             fuse,
             worker,
             plugins,
+            runtime,
             files: files.views,
             entries,
             text,
@@ -201,6 +205,11 @@ impl Config {
     /// Where an option of a view was set.
     pub(crate) fn origin_of(&self, view: &str, option: &str) -> Origin {
         self.views.origin_of(view, option)
+    }
+
+    /// What `vistafs oci-runtime` executes, and what it requires.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     /// The files that it describes.

@@ -13,12 +13,8 @@ use std::path::{Path, PathBuf};
 use crate::remedy::told;
 use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
+use vistafs_attach::{PAGE_CACHE_SOURCE, SOURCE};
 use vistafs_text::mountinfo;
-
-/// The mount's source in mountinfo, by which `vistafs repair` tells one tree from the other.
-pub(crate) const SOURCE: &str = "vistafs";
-/// That of a mount of the page-cache tree.
-pub(crate) const PAGE_CACHE_SOURCE: &str = "vistafs-page-cache";
 
 /// A mount; unmounted at drop, if it is still there.
 #[derive(Debug)]

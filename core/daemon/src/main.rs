@@ -13,12 +13,11 @@ mod inherited;
 mod link;
 mod logging;
 mod lxcfs;
-mod oci;
+mod oci_runtime;
 mod output;
 mod outside;
 mod plugins;
 mod remedy;
-mod repair;
 mod run;
 mod serve;
 mod status;
@@ -40,6 +39,9 @@ const OWN_FAILURE: u8 = 125;
 fn main() -> ExitCode {
     if let Some(words) = lxcfs::called(std::env::args_os()) {
         return lxcfs::main(words);
+    }
+    if let Some(call) = oci_runtime::called(std::env::args_os()) {
+        return oci_runtime::main(&call);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

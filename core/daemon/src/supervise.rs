@@ -16,6 +16,7 @@
 //! | `program.rs` | the program file |
 //! | `state.rs` | what is known, as a text |
 //! | `stuck.rs` | workers that have a request for too long |
+//! | `progress.rs` | whether the thread that serves a request makes progress |
 //! | `suspects.rs` | views that were served at every crash |
 //! | `succession.rs` | giving the mount to another supervisor |
 //! | `store.rs` | the service manager's store of descriptors |
@@ -29,6 +30,7 @@ mod exchange;
 mod pid_file;
 mod plugins;
 mod program;
+mod progress;
 pub(crate) mod question;
 mod run;
 mod start;
@@ -114,6 +116,7 @@ struct Supervisor {
     /// A worker has died since one has begun to answer.
     lost_requests: bool,
     looks: stuck::Looks,
+    progress: progress::Progress,
     ready_told: bool,
     /// The next worker reads the configuration, whatever the one before went by.
     reads_anew: bool,

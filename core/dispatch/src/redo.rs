@@ -115,6 +115,7 @@ struct Redo {
 
 impl Redo {
     fn answer(&self, request: &Unfinished, is_admitted: bool) {
+        self.handover.begin_again(request);
         let mut payload = Vec::new();
         let outcome = if request.taken_over > TIMES || !is_admitted {
             Err(Errno::EINTR)

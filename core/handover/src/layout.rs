@@ -62,10 +62,12 @@ pub(crate) mod requests {
     pub(crate) const TAKEN_OVER: usize = 11;
     pub(crate) const VIEW_NAME: usize = 12;
     pub(crate) const NAME: usize = 15;
+    /// The thread of the worker that serves it. A worker from before this has the end of a long name here.
+    pub(crate) const SERVER: usize = WORDS - 1;
     /// Bytes for the name of a view.
     pub(crate) const VIEW_NAME_BYTES: usize = (NAME - VIEW_NAME) * super::WORD;
     /// Bytes for the name that is looked up.
-    pub(crate) const NAME_BYTES: usize = (WORDS - NAME) * super::WORD;
+    pub(crate) const NAME_BYTES: usize = (SERVER - NAME) * super::WORD;
 }
 
 /// What was read through each open handle.

@@ -15,8 +15,8 @@ use rustix::time::ClockId;
 
 use crate::Handover;
 use crate::layout::requests::{
-    CALLER, COUNT, FIRST, GROUP, HANDLE, LENGTHS, NAME, NAME_BYTES, NODE, OFFSET, OPCODE, STARTED,
-    STATE, TAKEN_OVER, UNIQUE, VIEW, VIEW_NAME, VIEW_NAME_BYTES, WORDS,
+    CALLER, COUNT, FIRST, GROUP, HANDLE, LENGTHS, NAME, NAME_BYTES, NODE, OFFSET, OPCODE, SERVER,
+    STARTED, STATE, TAKEN_OVER, UNIQUE, VIEW, VIEW_NAME, VIEW_NAME_BYTES, WORDS,
 };
 use crate::region::{load_bytes, pair, store_bytes, unpair};
 
@@ -95,6 +95,8 @@ pub struct Unfinished {
     /// When a thread began to serve it, on CLOCK_MONOTONIC. `None`: its container is not known yet, or it waits in
     /// the queue of that container.
     pub started: Option<Duration>,
+    /// The thread that serves it, by the worker's number for it.
+    pub server: u32,
     /// How many workers have taken it over from the one that read it.
     pub taken_over: u32,
     /// Short for the container that it is charged to; 0: it is charged to none.
@@ -121,9 +123,9 @@ impl InFlight {
 
     /// A thread begins to serve it for a container, whose tag this is (0: for none).
     pub fn begin_service(&self, container: u32) {
-        self.words()[TAKEN_OVER].store(pair(container, 0), Ordering::Relaxed);
-        // Last: a request that is served has its container.
-        self.words()[STARTED].store(now(), Ordering::Release);
+        let words = self.words();
+        words[TAKEN_OVER].store(pair(container, 0), Ordering::Relaxed);
+        store_server(words);
     }
 
     fn words(&self) -> &[AtomicU64] {
@@ -176,7 +178,7 @@ impl Handover {
         store(TAKEN_OVER, 0);
         store(LENGTHS, pair(length(view_name), name_length));
         store_bytes(&words[VIEW_NAME..NAME], view_name);
-        store_bytes(&words[NAME..], name.unwrap_or_default());
+        store_bytes(&words[NAME..SERVER], name.unwrap_or_default());
         let state = pair(self.generation(), IN_FLIGHT);
         words[STATE].store(state, Ordering::Release);
         // One that fell asleep meanwhile.
@@ -225,11 +227,18 @@ impl Handover {
             let words = self.slot(request.slot);
             let taken_over = pair(request.container, request.taken_over);
             words[TAKEN_OVER].store(taken_over, Ordering::Relaxed);
+            words[STARTED].store(WAITING, Ordering::Relaxed);
             words[STATE].store(pair(generation, IN_FLIGHT), Ordering::Release);
             request.generation = generation;
+            request.started = None;
             true
         });
         taken
+    }
+
+    /// This thread begins to serve a request that was taken over.
+    pub fn begin_again(&self, request: &Unfinished) {
+        store_server(self.slot(request.slot));
     }
 
     /// A request that was taken over is answered, or will be sent again by the kernel.
@@ -301,7 +310,7 @@ impl Handover {
         );
         let name = (size_of(name_length) <= NAME_BYTES).then(|| {
             let mut name = Vec::new();
-            load_bytes(&words[NAME..], size_of(name_length), &mut name);
+            load_bytes(&words[NAME..SERVER], size_of(name_length), &mut name);
             OsString::from_vec(name)
         });
         let request = Unfinished {
@@ -322,6 +331,7 @@ impl Handover {
             started: Some(started)
                 .filter(|started| *started != WAITING)
                 .map(Duration::from_nanos),
+            server: u32::try_from(load(SERVER)).unwrap_or(0),
             taken_over,
             container,
             slot,
@@ -330,6 +340,16 @@ impl Handover {
         fence(Ordering::Acquire);
         (words[STATE].load(Ordering::Relaxed) == before).then_some(request)
     }
+}
+
+/// This thread serves the request of a slot from now on.
+fn store_server(words: &[AtomicU64]) {
+    thread_local! {
+        static THREAD: u64 = u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap_or(0);
+    }
+    words[SERVER].store(THREAD.with(|tid| *tid), Ordering::Relaxed);
+    // Last: a request that is served has its container and its thread.
+    words[STARTED].store(now(), Ordering::Release);
 }
 
 fn now() -> u64 {

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-use crate::bindings::{self, Binding};
+use crate::bindings;
 use crate::cli::{CdiArgs, CdiCommand, CdiGenerateArgs};
 use crate::config::Config;
 use crate::output;
+use vistafs_attach::Binding;
 
 /// The oldest that has all that is said here; runtimes refuse versions that they do not know.
 const VERSION: &str = "0.5.0";
@@ -80,7 +81,7 @@ fn generate(args: &CdiGenerateArgs, config: &Config) -> anyhow::Result<u8> {
     };
     let mut bindings = bindings::all(config)?;
     if args.no_hooks {
-        bindings.retain(|binding| binding.is_let_by_runtimes());
+        bindings.retain(|binding| binding.is_accepted_by_runtimes());
     }
     let one = |binding: &Binding| -> anyhow::Result<Device> {
         Ok(Device {
@@ -135,7 +136,7 @@ fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
 fn edits(bindings: &[Binding], mount: &Path, program: &Path) -> anyhow::Result<Edits> {
     let (let_by, others): (Vec<&Binding>, Vec<&Binding>) = bindings
         .iter()
-        .partition(|binding| binding.is_let_by_runtimes());
+        .partition(|binding| binding.is_accepted_by_runtimes());
     let mut mounts = Vec::new();
     for binding in let_by {
         mounts.push(Mount {

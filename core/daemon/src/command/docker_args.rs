@@ -21,7 +21,7 @@ pub(crate) fn docker_args(args: &DockerArgs, config: &Config) -> anyhow::Result<
     let mut text = String::new();
     let (let_by, others): (Vec<_>, Vec<_>) = bindings::all(config)?
         .into_iter()
-        .partition(|binding| binding.is_let_by_runtimes());
+        .partition(|binding| binding.is_accepted_by_runtimes());
     for binding in let_by {
         let access = if binding.is_writable { "rw" } else { "ro" };
         // Writing to a String cannot fail.

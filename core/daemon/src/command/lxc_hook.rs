@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 
 use crate::cli::LxcHookArgs;
 use crate::config::Config;
-use crate::oci;
+use vistafs_attach::oci;
 
 /// Where LXC says the root file system is.
 const ROOT: &str = "LXC_ROOTFS_MOUNT";
@@ -19,7 +19,8 @@ pub(crate) fn lxc_hook(args: &LxcHookArgs, config: &Config) -> anyhow::Result<u8
     log::debug!("as LXC tells: {:?}", args.told);
     args.hook.report(root().and_then(|root| {
         let root = oci::open_directory(&root)?;
-        oci::bind_all(&args.hook.sources()?, &root, &args.hook.bindings(config)?)
+        oci::bind_all(&args.hook.sources()?, &root, &args.hook.bindings(config)?)?;
+        Ok(())
     }))
 }
 

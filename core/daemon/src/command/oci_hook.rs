@@ -4,11 +4,12 @@ use std::io::Read as _;
 
 use anyhow::{Context as _, bail};
 
-use crate::bindings::{self, Binding};
+use crate::bindings;
 use crate::cli::{HookArgs, OciHookArgs};
 use crate::config::Config;
-use crate::oci::{self, Sources, State};
 use crate::remedy::told;
+use vistafs_attach::Binding;
+use vistafs_attach::oci::{self, Sources, State};
 
 /// A state has a few hundred bytes, and annotations.
 const LONGEST_STATE: u64 = 1 << 20;
@@ -20,7 +21,10 @@ pub(crate) fn oci_hook(args: &OciHookArgs, config: &Config) -> anyhow::Result<u8
 impl HookArgs {
     /// Where the views are bound from.
     pub(super) fn sources(&self) -> anyhow::Result<Sources> {
-        Sources::new(&self.mount.path()?, self.page_cache.as_deref())
+        Ok(Sources::new(
+            &self.mount.path()?,
+            self.page_cache.as_deref(),
+        )?)
     }
 
     /// The views that are asked for.
@@ -59,5 +63,6 @@ fn bind(args: &HookArgs, config: &Config) -> anyhow::Result<()> {
         return Ok(());
     }
     let root = oci::open_root(&state.bundle)?;
-    oci::bind_all(&args.sources()?, &root, &args.bindings(config)?)
+    oci::bind_all(&args.sources()?, &root, &args.bindings(config)?)?;
+    Ok(())
 }

@@ -4,7 +4,7 @@
 
 use crate::cli::{RepairArgs, RepairWorkerArgs};
 use crate::output;
-use crate::repair::{self, Outcome, Row, Wanted};
+use vistafs_attach::repair::{self, Outcome, Row, Wanted};
 
 /// Some mount is dead still.
 const LEFT: u8 = 3;

@@ -1,7 +1,9 @@
 //! The sections that hold for the whole of vistafs: their keys, defaults and meaning.
 
 use std::num::NonZeroU8;
+use std::path::PathBuf;
 
+use vistafs_attach::DEFAULT_MOUNT;
 use vistafs_container::CpuPolicy;
 use vistafs_view::Policy;
 
@@ -107,7 +109,7 @@ impl Worker {
         let stuck_seconds = section.get(
             "stuck_seconds",
             10,
-            "a request as old as that has the worker replaced; 0: never",
+            "a request without progress for so long has the worker replaced; 0: never",
         );
         section.end();
         Self { stuck_seconds }
@@ -138,6 +140,41 @@ impl Plugins {
         Self {
             timeout_ms,
             max_bytes,
+        }
+    }
+}
+
+/// `[runtime]`: for `vistafs oci-runtime`.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) mount: PathBuf,
+    pub(crate) required: bool,
+}
+
+impl Runtime {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("runtime");
+        let path = section.optional(
+            "path",
+            &PathBuf::from("/usr/sbin/runc"),
+            "what vistafs oci-runtime executes; absent: runc or crun, the first on PATH",
+        );
+        let mount = section.get(
+            "mount",
+            PathBuf::from(DEFAULT_MOUNT),
+            "where vistafs is mounted",
+        );
+        let required = section.get(
+            "required",
+            false,
+            "create no container while vistafs is not serving",
+        );
+        section.end();
+        Self {
+            path,
+            mount,
+            required,
         }
     }
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use vistafs_text::mountinfo;
 
 use super::Finding;
-use crate::bindings::DEFAULT_MOUNT;
+use vistafs_attach::DEFAULT_MOUNT;
 
 /// A server that lives has answered by then.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -17,12 +17,12 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
+use vistafs_attach::OWN;
 use vistafs_cgroup::v1_options;
 use vistafs_text::mountinfo;
 use vistafs_view::{Registry, Selection};
 
 use super::cgroups;
-use crate::bindings::OWN;
 
 /// A directory that every machine has, and that neither the server nor the setting up of a
 /// container needs: it can be covered while that lasts, and nothing is left on disk.

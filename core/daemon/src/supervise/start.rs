@@ -23,7 +23,7 @@ use super::{RESUME, Supervisor, store};
 use crate::adopt;
 use crate::cli::MountArgs;
 use crate::fuse_mount::{FuseMount, without_asking};
-use crate::{inherited, repair};
+use crate::inherited;
 
 /// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
 ///
@@ -197,7 +197,7 @@ impl Begun {
     /// With a first worker that is ready before anything is mounted, so that what it lacks is told
     /// by the command.
     fn anew(self) -> anyhow::Result<Supervisor> {
-        repair::clear_dead_mount(&self.shown)?;
+        vistafs_attach::clear_dead_mount(&self.shown)?;
         FuseMount::check(&self.shown)?;
         let device = FuseMount::open()?;
         let program = Program::running()?;
@@ -390,6 +390,7 @@ impl Begun {
             resends: None,
             lost_requests: false,
             looks: super::stuck::Looks::default(),
+            progress: super::progress::Progress::default(),
             ready_told: false,
             reads_anew: true,
             reload_wanted: false,

@@ -1,7 +1,7 @@
 //! Workers that have a request for too long.
 //!
-//! A request that is in flight longer than the configuration allows will not be answered by this
-//! worker any more, and may hold others up: another worker takes its place. One that hangs in the
+//! A request that has made no progress for longer than the configuration allows (see [`super::progress`]) will not be
+//! answered by this worker any more, and may hold others up: another worker takes its place. One that hangs in the
 //! kernel, where no signal reaches it (state D), is left behind: killing it has an effect only when
 //! the kernel lets it go, if ever.
 
@@ -115,9 +115,11 @@ impl Supervisor {
         let handover = self.handover.as_ref().filter(|_| wakes);
         let sleeps = || handover.is_some_and(|memory| memory.fall_asleep(generation));
         self.looks.take(seen, old.is_empty(), most, sleeps);
+        self.progress.retain(&old);
         // One that waits for others of its container makes no worker stuck: those that it waits for do, if any.
         let age = |request: &Unfinished| Some(now.saturating_sub(request.started?));
-        old.retain(|request| age(request).is_some_and(|age| age > most));
+        old.retain(|request| age(request).is_some_and(|age| age > EVERY));
+        old.retain(|request| self.progress.is_stuck(pid, request, now, most));
         let Some(oldest) = old.iter().max_by_key(|request| age(request)) else {
             return;
         };

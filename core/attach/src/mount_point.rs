@@ -3,12 +3,12 @@
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use crate::error::{Context as _, Result, bail};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::UnmountFlags;
 
-use super::table::{self, Table};
-use super::{look, walk};
+use crate::table::{self, Table};
+use crate::walk;
 
 /// Takes dead mounts of vistafs away from a mount point: lazily, as containers may have files of them
 /// bound, which stay as they are. Nothing else is unmounted: not a mount that answers, nor another
@@ -16,7 +16,7 @@ use super::{look, walk};
 ///
 /// # Errors
 /// When what is seen there is dead and is not a mount of vistafs.
-pub(crate) fn clear_dead_mount(mount_point: &Path) -> anyhow::Result<()> {
+pub fn clear_dead_mount(mount_point: &Path) -> Result<()> {
     let shown = mount_point.display();
     loop {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -24,7 +24,7 @@ pub(crate) fn clear_dead_mount(mount_point: &Path) -> anyhow::Result<()> {
             // For who mounts to tell.
             return Ok(());
         };
-        if !look::does_not_answer(&root) {
+        if !walk::does_not_answer(&root) {
             return Ok(());
         }
         let text = std::fs::read("/proc/self/mountinfo")

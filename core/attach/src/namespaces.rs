@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use vistafs_text::pid_cgroup;
 
 /// More threads of a namespace than these need not be tried to find one that is still there.
@@ -11,33 +11,40 @@ const TRIED: usize = 4;
 
 /// A mount namespace with threads in it.
 #[derive(Debug)]
-pub(super) struct MountNamespace {
+pub(crate) struct MountNamespace {
     /// Its inode number.
-    pub(super) inode: u64,
+    pub(crate) inode: u64,
     /// Some of its threads, in the order of their numbers.
-    pub(super) pids: Vec<u32>,
+    pub(crate) pids: Vec<u32>,
 }
 
 impl MountNamespace {
+    /// Adds a process in it. A few are enough to find one that is still there.
+    pub(crate) fn add(&mut self, pid: u32) {
+        if self.pids.len() < TRIED {
+            self.pids.push(pid);
+        }
+    }
+
     /// What to call it: the longest path that its first process has among the cgroups, which is
     /// where runtimes put their names.
-    pub(super) fn container(&self) -> String {
+    pub(crate) fn container(&self) -> String {
         let first = self.pids.first().copied().unwrap_or_default();
         container_of(first)
     }
 }
 
 /// The longest path among the cgroups of a process.
-pub(super) fn container_of(pid: u32) -> String {
+pub(crate) fn container_of(pid: u32) -> String {
     // Who has ended has no name any more.
     let text = std::fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let paths = pid_cgroup::memberships(&text).flatten();
     let longest = paths.map(|one| one.path).max_by_key(|path| path.len());
-    super::protocol::shown(longest.unwrap_or(b"?"))
+    crate::protocol::shown(longest.unwrap_or(b"?"))
 }
 
 /// All of them, by their first thread.
-pub(super) fn all() -> std::io::Result<Vec<MountNamespace>> {
+pub(crate) fn all() -> std::io::Result<Vec<MountNamespace>> {
     // Processes end.
     let mut threads: Vec<u32> = numbers("/proc")?
         .into_iter()
@@ -51,7 +58,7 @@ pub(super) fn all() -> std::io::Result<Vec<MountNamespace>> {
 }
 
 /// The entries of a directory that are numbers.
-fn numbers(directory: &str) -> std::io::Result<Vec<u32>> {
+pub(crate) fn numbers(directory: &str) -> std::io::Result<Vec<u32>> {
     let entries = std::fs::read_dir(directory)?;
     Ok(entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -59,7 +66,7 @@ fn numbers(directory: &str) -> std::io::Result<Vec<u32>> {
 }
 
 /// Those of some processes.
-pub(super) fn of(pids: &[u32]) -> anyhow::Result<Vec<MountNamespace>> {
+pub(crate) fn of(pids: &[u32]) -> Result<Vec<MountNamespace>> {
     let found: Vec<(u32, u64)> = pids
         .iter()
         .map(|pid| {
@@ -70,12 +77,17 @@ pub(super) fn of(pids: &[u32]) -> anyhow::Result<Vec<MountNamespace>> {
                 })?,
             ))
         })
-        .collect::<anyhow::Result<_>>()?;
+        .collect::<Result<_>>()?;
     Ok(by_inode(found.into_iter()))
 }
 
 fn inode(pid: u32) -> std::io::Result<u64> {
-    Ok(std::fs::metadata(format!("/proc/{pid}/ns/mnt"))?.ino())
+    inode_of(&pid.to_string(), "mnt")
+}
+
+/// The inode number of a namespace of a process, or of `self`.
+pub(crate) fn inode_of(process: &str, kind: &str) -> std::io::Result<u64> {
+    Ok(std::fs::metadata(format!("/proc/{process}/ns/{kind}"))?.ino())
 }
 
 fn by_inode(processes: impl Iterator<Item = (u32, u64)>) -> Vec<MountNamespace> {
@@ -85,9 +97,7 @@ fn by_inode(processes: impl Iterator<Item = (u32, u64)>) -> Vec<MountNamespace> 
             inode,
             pids: Vec::new(),
         });
-        if entry.pids.len() < TRIED {
-            entry.pids.push(pid);
-        }
+        entry.add(pid);
     }
     let mut found: Vec<_> = found.into_values().collect();
     found.sort_by_key(|namespace| namespace.pids.first().copied());

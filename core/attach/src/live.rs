@@ -3,19 +3,19 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use crate::error::{Context as _, Result, bail};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 use vistafs_text::Device;
 
-use super::kernel::{self, Refusals};
-use super::table::{self, Table};
-use super::walk::{self, Seen};
+use crate::kernel::{self, Refusals};
+use crate::table::{self, Table};
+use crate::walk::{self, Seen};
 
 /// A mount of vistafs that answers.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(crate) struct Live {
     root: OwnedFd,
     seen: Seen,
     is_page_cache: bool,
@@ -23,7 +23,7 @@ pub(super) struct Live {
 
 impl Live {
     /// Opens it, in the mount namespace in which it is.
-    pub(super) fn open(mount: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(mount: &Path) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             bail!("repairing takes root (run it with sudo)");
         }
@@ -56,18 +56,18 @@ impl Live {
     }
 
     /// Whether it is the one of that device.
-    pub(super) fn is_on(&self, device: Device) -> bool {
+    pub(crate) fn is_on(&self, device: Device) -> bool {
         self.seen.device == device
     }
 
     /// Whether it is the page-cache tree, whose paths are not those of the usual one.
-    pub(super) fn is_page_cache(&self) -> bool {
+    pub(crate) fn is_page_cache(&self) -> bool {
         self.is_page_cache
     }
 
     /// A mount of what is at `path` below it, attached nowhere. Only in the namespace in which it was
     /// opened.
-    pub(super) fn copy(&self, path: &Path, refusals: Refusals) -> Result<OwnedFd, Errno> {
+    pub(crate) fn copy(&self, path: &Path, refusals: Refusals) -> Result<OwnedFd, Errno> {
         let path = if path.as_os_str().is_empty() {
             Path::new(".")
         } else {
@@ -89,6 +89,6 @@ impl Live {
 }
 
 /// The root directory of the mount namespace that this process is in.
-pub(super) fn root() -> Result<OwnedFd, Errno> {
+pub(crate) fn root() -> Result<OwnedFd, Errno> {
     rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }

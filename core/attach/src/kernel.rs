@@ -11,11 +11,11 @@ const NS_GET_USERNS: libc::Ioctl = 0xb701;
 
 /// What a mount refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Refusals(u64);
+pub(crate) struct Refusals(u64);
 
 impl Refusals {
     /// From the options in a line of mountinfo, as against those of its file system.
-    pub(super) fn parse(options: &[u8]) -> Self {
+    pub(crate) fn parse(options: &[u8]) -> Self {
         let bit = |option: &[u8]| match option {
             b"ro" => libc::MOUNT_ATTR_RDONLY,
             b"nosuid" => libc::MOUNT_ATTR_NOSUID,
@@ -34,7 +34,7 @@ impl Refusals {
 }
 
 /// Has a detached mount refuse these too, and neither receive mounts nor pass any on.
-pub(super) fn restrict(mount: impl AsFd, refusals: Refusals) -> Result<(), Errno> {
+pub(crate) fn restrict(mount: impl AsFd, refusals: Refusals) -> Result<(), Errno> {
     let attributes = libc::mount_attr {
         attr_set: refusals.0,
         attr_clr: 0,
@@ -57,7 +57,7 @@ pub(super) fn restrict(mount: impl AsFd, refusals: Refusals) -> Result<(), Errno
 }
 
 /// The user namespace that owns a namespace.
-pub(super) fn owner(namespace: impl AsFd) -> Result<OwnedFd, Errno> {
+pub(crate) fn owner(namespace: impl AsFd) -> Result<OwnedFd, Errno> {
     // SAFETY: the descriptor is open for the length of the call, and this request takes no argument.
     let answer = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
     if answer < 0 {

@@ -3,33 +3,34 @@
 //! It may be stuck in a system call that nothing ends, not even SIGKILL, for as long as a hostile
 //! file system likes. So nobody waits for it: it is killed, and reaped by a thread of its own.
 
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use serde::de::DeserializeOwned;
 use vistafs_host::{Inherited, spawn};
 
-use super::protocol::{Event, Job};
+use crate::protocol::{Event, Job};
 
 /// A row has two paths in it.
 const LONGEST_LINE: usize = 64 << 10;
 
 /// Why a namespace has not been repaired: the worker is lost.
 #[derive(Debug)]
-pub(super) struct Silence {
-    pub(super) why: String,
+pub(crate) struct Silence {
+    pub(crate) why: String,
     /// The device of the file system that it was asking.
-    pub(super) asked: Option<String>,
+    pub(crate) asked: Option<String>,
 }
 
 /// A running worker.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(crate) struct Worker {
     child: Child,
     to: ChildStdin,
     from: ChildStdout,
@@ -38,14 +39,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn start(mount: &Path, is_dry_run: bool) -> anyhow::Result<Self> {
+    /// Starts this program with these words.
+    pub(crate) fn start(words: &[OsString]) -> Result<Self> {
         let mut command = Command::new("/proc/self/exe");
         // What `ps` shows.
-        command.arg0("vistafs").arg("repair-worker");
-        command.arg("--mount").arg(mount);
-        if is_dry_run {
-            command.arg("--dry-run");
-        }
+        command.arg0("vistafs").args(words);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -54,7 +52,9 @@ impl Worker {
         let mut child = spawn(command, Inherited::default())
             .context("cannot start a worker from /proc/self/exe")?;
         let pipes = child.stdin.take().zip(child.stdout.take());
-        let (to, from) = pipes.context("a worker without pipes")?;
+        let Some((to, from)) = pipes else {
+            bail!("a worker without pipes");
+        };
         Ok(Self {
             child,
             to,
@@ -64,14 +64,17 @@ impl Worker {
     }
 
     /// Gives it a namespace. On failure, what to tell of it.
-    pub(super) fn send(&mut self, job: &Job) -> Result<(), String> {
+    pub(crate) fn send(&mut self, job: &Job) -> Result<(), String> {
         let line = serde_json::to_string(job).map_err(|error| error.to_string())? + "\n";
         let sent = self.to.write_all(line.as_bytes());
         sent.map_err(|_| "the worker has ended".to_owned())
     }
 
     /// What it says next, within that time. On failure, what to tell of it.
-    pub(super) fn next(&mut self, patience: Duration) -> Result<Event, String> {
+    pub(crate) fn next<R: DeserializeOwned>(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Event<R>, String> {
         let until = Instant::now() + patience;
         loop {
             if let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
@@ -108,14 +111,14 @@ impl Worker {
     }
 
     /// Ends it, when it has nothing to do: it reads the end of its standard input.
-    pub(super) fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.to);
         // There is nobody to tell.
         let _ = self.child.wait();
     }
 
     /// Does without it, whatever it does.
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         let mut child = self.child;
         // It may have ended.
         let _ = child.kill();

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use rustix::io::Errno;
 use vistafs_text::Device;
 use vistafs_text::mountinfo::Mount;
 
-use super::connections::Connections;
-use super::live::Live;
-use super::table::{self, Table};
-use super::walk::{self, Lost};
+use crate::connections::Connections;
+use crate::error::Result;
+use crate::live::Live;
+use crate::table::{self, Table};
+use crate::walk::{self, Lost};
 
 /// Of each namespace: no container has more views bound, and its mounts cost descriptors, time and
 /// lines of the report.
@@ -19,7 +19,7 @@ const MOST: usize = 256;
 
 /// What is known of the namespace and of the host.
 #[derive(Debug)]
-pub(super) struct Look<'l> {
+pub(crate) struct Look<'l> {
     pub(super) live: &'l Live,
     pub(super) connections: &'l Connections,
     /// Devices that have not answered before.
@@ -34,7 +34,7 @@ pub(super) struct Look<'l> {
 
 /// What is to be said of a mount.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// It is dead and can be covered, with what is at this path in the live mount.
     Dead(OwnedFd, PathBuf),
     /// It is left alone, and why.
@@ -46,8 +46,8 @@ impl Look<'_> {
     pub(super) fn all<'t>(
         &self,
         table: &'t Table<'t>,
-        mut is_dead: impl FnMut(&OwnedFd, Device) -> anyhow::Result<bool>,
-    ) -> anyhow::Result<Vec<(&'t Mount<'t>, Found)>> {
+        mut is_dead: impl FnMut(&OwnedFd, Device) -> Result<bool>,
+    ) -> Result<Vec<(&'t Mount<'t>, Found)>> {
         let mut is_of_root = HashMap::new();
         let mut answers = HashMap::new();
         let mut all = Vec::new();
@@ -116,12 +116,7 @@ impl Look<'_> {
     }
 }
 
-/// Asks a file system of which it is known that root has mounted it.
-pub(super) fn does_not_answer(file: &OwnedFd) -> bool {
-    matches!(rustix::fs::fstatfs(file), Err(Errno::NOTCONN))
-}
-
 /// A device as mountinfo names it.
-pub(super) fn name(device: Device) -> String {
+pub(crate) fn name(device: Device) -> String {
     format!("{}:{}", device.major, device.minor)
 }

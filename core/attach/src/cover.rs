@@ -1,4 +1,4 @@
-//! Mounting on a dead mount.
+//! Mounting on a place, and unmounting from it.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -6,31 +6,31 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount};
 use vistafs_text::mountinfo::Mount;
 
-use super::table::Table;
-use super::walk;
+use crate::table::Table;
+use crate::walk;
 
 /// A dead mount, found and held.
 #[derive(Debug)]
-pub(super) struct Target<'t> {
-    pub(super) mount: &'t Mount<'t>,
-    pub(super) root: OwnedFd,
-    pub(super) is_directory: bool,
+pub(crate) struct Target<'t> {
+    pub(crate) mount: &'t Mount<'t>,
+    pub(crate) root: OwnedFd,
+    pub(crate) is_directory: bool,
 }
 
 /// The mount namespace that the process is in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Inside<'t> {
-    pub(super) root: &'t OwnedFd,
-    pub(super) table: &'t Table<'t>,
+pub(crate) struct Inside<'t> {
+    pub(crate) root: &'t OwnedFd,
+    pub(crate) table: &'t Table<'t>,
     /// The host's /proc.
-    pub(super) proc: &'t OwnedFd,
+    pub(crate) proc: &'t OwnedFd,
 }
 
 /// Shows `copy` where `target` is.
 ///
 /// # Errors
 /// Why it cannot be, for people.
-pub(super) fn cover(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<(), String> {
+pub(crate) fn cover(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<(), String> {
     let seen = walk::look(copy).map_err(|errno| errno.to_string())?;
     if seen.is_directory != target.is_directory {
         return Err("a file there is a directory now, or the other way round".to_owned());
@@ -67,7 +67,8 @@ fn replace(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<()
         .map_err(|errno| format!("cannot mount there: {errno}"))
 }
 
-fn attach(copy: &OwnedFd, at: &OwnedFd, how: MoveMountFlags) -> Result<(), Errno> {
+/// Mounts a detached mount on the file of a descriptor.
+pub(crate) fn attach(copy: &OwnedFd, at: &OwnedFd, how: MoveMountFlags) -> Result<(), Errno> {
     let by_descriptor =
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(copy, c"", at, c"", by_descriptor | how)
@@ -75,7 +76,7 @@ fn attach(copy: &OwnedFd, at: &OwnedFd, how: MoveMountFlags) -> Result<(), Errno
 
 /// Unmounts what a descriptor holds the root of. The kernel does it by path alone; the descriptor's is
 /// in `proc`, the /proc of this process's pid namespace, which becomes the working directory.
-fn detach(proc: &OwnedFd, root: &OwnedFd) -> Result<(), Errno> {
+pub(crate) fn detach(proc: &OwnedFd, root: &OwnedFd) -> Result<(), Errno> {
     rustix::process::fchdir(proc)?;
     let path = format!("self/fd/{}", root.as_raw_fd());
     rustix::mount::unmount(path, UnmountFlags::DETACH)

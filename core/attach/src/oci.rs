@@ -12,28 +12,32 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use crate::error::{Context as _, Result, bail};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, StatFs, fstatfs, statfs};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 use serde::Deserialize;
 
-use crate::bindings::{Binding, OWN};
+use crate::binding::{Binding, OWN};
 
 /// Says whether a container wants the views, where the hook is for all of them.
 const ANNOTATION: &str = "dev.vistafs";
 
 /// What a runtime tells its hooks on standard input.
 #[derive(Debug, Deserialize)]
-pub(crate) struct State {
+pub struct State {
     /// The directory with the container's config.json.
-    pub(crate) bundle: PathBuf,
+    pub bundle: PathBuf,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
 
 impl State {
-    pub(crate) fn parse(text: &[u8]) -> anyhow::Result<Self> {
+    /// Parses the state of a container.
+    ///
+    /// # Errors
+    /// When it is no such state.
+    pub fn parse(text: &[u8]) -> Result<Self> {
         let state: Self = serde_json::from_slice(text).context(
             "standard input is not the state of a container (runtimes run this as a hook)",
         )?;
@@ -47,10 +51,22 @@ impl State {
     }
 
     /// The container wants none of it.
-    pub(crate) fn opts_out(&self) -> bool {
+    pub fn opts_out(&self) -> bool {
         let value = self.annotations.get(ANNOTATION);
-        value.is_some_and(|value| matches!(value.as_str(), "false" | "0" | "no" | "off"))
+        value.is_some_and(|value| is_opt_out(value))
     }
+}
+
+/// Whether this value of the annotation `dev.vistafs` opts out.
+#[must_use]
+pub fn is_opt_out(value: &str) -> bool {
+    matches!(value, "false" | "0" | "no" | "off")
+}
+
+/// Whether a mount of vistafs answers there.
+#[must_use]
+pub fn is_serving(mount: &Path) -> bool {
+    is_of(statfs(mount), &[FUSE]).unwrap_or(false)
 }
 
 #[derive(Deserialize)]
@@ -64,7 +80,7 @@ struct Root {
 }
 
 /// The root file system of a bundle.
-pub(crate) fn open_root(bundle: &Path) -> anyhow::Result<OwnedFd> {
+pub fn open_root(bundle: &Path) -> Result<OwnedFd> {
     let file = bundle.join("config.json");
     let text = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let config: BundleConfig = serde_json::from_slice(&text)
@@ -73,7 +89,7 @@ pub(crate) fn open_root(bundle: &Path) -> anyhow::Result<OwnedFd> {
 }
 
 /// A root file system by the path that a runtime names.
-pub(crate) fn open_directory(root: &Path) -> anyhow::Result<OwnedFd> {
+pub fn open_directory(root: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(root, flags, Mode::empty())
         .with_context(|| format!("cannot open the root file system {}", root.display()))
@@ -81,7 +97,7 @@ pub(crate) fn open_directory(root: &Path) -> anyhow::Result<OwnedFd> {
 
 /// Where views are bound from.
 #[derive(Debug)]
-pub(crate) struct Sources {
+pub struct Sources {
     mount: PathBuf,
     // The first one that has a view is taken. In each the container's own files come before those that
     // containers share.
@@ -90,7 +106,7 @@ pub(crate) struct Sources {
 
 impl Sources {
     /// From a mount; what is in the page-cache tree from that, if it is mounted somewhere.
-    pub(crate) fn new(mount: &Path, page_cache: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn new(mount: &Path, page_cache: Option<&Path>) -> Result<Self> {
         let is_mounted = |tree: &Path| is_of(statfs(tree), &[FUSE]).unwrap_or(false);
         if let Some(tree) = page_cache.filter(|tree| !is_mounted(tree)) {
             bail!(
@@ -106,7 +122,7 @@ impl Sources {
     }
 
     /// A copy of the mount with one view alone. The caller looks it up, and has to be in the container.
-    fn open(&self, binding: Binding) -> anyhow::Result<OwnedFd> {
+    fn open(&self, binding: Binding) -> Result<OwnedFd> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let mut opened = Err(Errno::NOENT);
         let mut source = PathBuf::new();
@@ -132,11 +148,7 @@ impl Sources {
 }
 
 /// Covers what is below `root` with views. What the container's kernel does not have is left out.
-pub(crate) fn bind_all(
-    sources: &Sources,
-    root: &OwnedFd,
-    bindings: &[Binding],
-) -> anyhow::Result<()> {
+pub fn bind_all(sources: &Sources, root: &OwnedFd, bindings: &[Binding]) -> Result<()> {
     for binding in bindings {
         let Some(target) = open_target(root, binding.path)? else {
             log::debug!("the container has no /{}", binding.path);
@@ -157,7 +169,7 @@ const SYSFS: u64 = 0x6265_6572;
 const FUSE: u64 = 0x6573_5546;
 
 /// What is to be covered. `None`: it is not there, or is covered already.
-fn open_target(root: &OwnedFd, path: &str) -> anyhow::Result<Option<OwnedFd>> {
+fn open_target(root: &OwnedFd, path: &str) -> Result<Option<OwnedFd>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let target = match rustix::fs::openat2(root, path, flags, Mode::empty(), how) {
@@ -173,9 +185,9 @@ fn open_target(root: &OwnedFd, path: &str) -> anyhow::Result<Option<OwnedFd>> {
     Ok(Some(target))
 }
 
-fn is_of(found: rustix::io::Result<StatFs>, types: &[u64]) -> anyhow::Result<bool> {
+fn is_of(found: rustix::io::Result<StatFs>, types: &[u64]) -> Result<bool> {
     let found = found.context("cannot tell the type of a file system")?;
-    Ok(types.contains(&u64::try_from(found.f_type)?))
+    Ok(u64::try_from(found.f_type).is_ok_and(|found| types.contains(&found)))
 }
 
 #[cfg(test)]

@@ -6,19 +6,19 @@
 
 use std::os::fd::OwnedFd;
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use rustix::fs::AtFlags;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use vistafs_text::Device;
 
 /// The list of connections, mounted nowhere.
 #[derive(Debug)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     root: OwnedFd,
 }
 
 impl Connections {
-    pub(super) fn open() -> anyhow::Result<Self> {
+    pub(crate) fn open() -> Result<Self> {
         let open = || -> rustix::io::Result<OwnedFd> {
             let context = rustix::mount::fsopen("fusectl", FsOpenFlags::FSOPEN_CLOEXEC)?;
             rustix::mount::fsconfig_create(&context)?;
@@ -35,7 +35,7 @@ impl Connections {
     }
 
     /// Whether root of this host, and not of some user namespace, has mounted what is on `device`.
-    pub(super) fn is_of_root(&self, device: Device) -> bool {
+    pub(crate) fn is_of_root(&self, device: Device) -> bool {
         // The kernel names a connection by the whole device number; the major one is 0.
         let name = format!("{}/waiting", device.minor);
         let stat = rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW);

@@ -10,7 +10,7 @@ use std::path::Path;
 use vistafs_text::ParseError;
 use vistafs_text::mountinfo::{self, Mount};
 
-use crate::fuse_mount::{PAGE_CACHE_SOURCE, SOURCE};
+use crate::binding::{PAGE_CACHE_SOURCE, SOURCE};
 
 /// The options that vistafs mounts with, as the kernel shows them.
 const OURS: [&[u8]; 4] = [
@@ -25,7 +25,7 @@ const DELETED: &[u8] = b"//deleted";
 
 /// All mounts of a namespace.
 #[derive(Debug)]
-pub(super) struct Table<'t> {
+pub(crate) struct Table<'t> {
     by_id: HashMap<u32, Mount<'t>>,
     // In the order of the text.
     ids: Vec<u32>,
@@ -34,7 +34,7 @@ pub(super) struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
-    pub(super) fn parse(text: &'t [u8]) -> Result<Self, ParseError> {
+    pub(crate) fn parse(text: &'t [u8]) -> Result<Self, ParseError> {
         let mut by_id = HashMap::new();
         let mut ids = Vec::new();
         for mount in mountinfo::mounts(text) {
@@ -60,12 +60,12 @@ impl<'t> Table<'t> {
     }
 
     /// The mount of a number.
-    pub(super) fn get(&self, id: u64) -> Option<&Mount<'t>> {
+    pub(crate) fn get(&self, id: u64) -> Option<&Mount<'t>> {
         self.by_id.get(&u32::try_from(id).ok()?)
     }
 
     /// Those that look like ours and are not covered.
-    pub(super) fn candidates(&self) -> impl Iterator<Item = &Mount<'t>> {
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = &Mount<'t>> {
         self.ids
             .iter()
             .filter(|id| !self.covered.contains(id))
@@ -75,7 +75,7 @@ impl<'t> Table<'t> {
 }
 
 /// Anybody who may mount can make it look so; whose it is, the kernel tells (`connections.rs`).
-pub(super) fn looks_like_ours(mount: &Mount<'_>) -> bool {
+pub(crate) fn looks_like_ours(mount: &Mount<'_>) -> bool {
     mount.fs_type == b"fuse.vistafs"
         && (mount.source == SOURCE.as_bytes() || is_page_cache(mount))
         && mount.device.major == 0
@@ -83,19 +83,19 @@ pub(super) fn looks_like_ours(mount: &Mount<'_>) -> bool {
 }
 
 /// A mount of the page-cache tree.
-pub(super) fn is_page_cache(mount: &Mount<'_>) -> bool {
+pub(crate) fn is_page_cache(mount: &Mount<'_>) -> bool {
     mount.source == PAGE_CACHE_SOURCE.as_bytes()
 }
 
 /// The path below the mount of vistafs that is mounted there; empty for all of it.
-pub(super) fn path_below<'m>(mount: &'m Mount<'_>) -> &'m Path {
+pub(crate) fn path_below<'m>(mount: &'m Mount<'_>) -> &'m Path {
     let root = &*mount.root;
     let root = root.strip_suffix(DELETED).unwrap_or(root);
     Path::new(OsStr::from_bytes(root.strip_prefix(b"/").unwrap_or(root)))
 }
 
 /// The path of the shared file, of a path of a container's own one: `proc/stat` of `c/ID/proc/stat`.
-pub(super) fn shared_path(below: &Path) -> Option<&Path> {
+pub(crate) fn shared_path(below: &Path) -> Option<&Path> {
     let mut names = below.strip_prefix("c").ok()?.components();
     names.next()?;
     let shared = names.as_path();

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use vistafs_text::Device;
 use vistafs_text::mountinfo::Mount;
 
-use super::table::Table;
+use crate::table::Table;
 
 /// File systems in which nobody but the kernel answers, from memory or from a disk.
 const OF_THE_KERNEL: [&[u8]; 17] = [
@@ -40,7 +40,7 @@ const TRIES: usize = 16;
 
 /// Why the way leads nowhere.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Lost {
+pub(crate) enum Lost {
     /// Something else is there: what was mounted is below it, or has been moved.
     #[error("not seen: something else is mounted there")]
     Hidden,
@@ -57,16 +57,16 @@ pub(super) enum Lost {
 
 /// What statx(2) tells without asking the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) mount: u64,
-    pub(super) device: Device,
-    pub(super) is_directory: bool,
+pub(crate) struct Seen {
+    pub(crate) mount: u64,
+    pub(crate) device: Device,
+    pub(crate) is_directory: bool,
     /// It is the root of its mount, and not something in it.
-    pub(super) is_mount_root: bool,
+    pub(crate) is_mount_root: bool,
 }
 
 /// Looks at an open file.
-pub(super) fn look(file: impl AsFd) -> Result<Seen, Errno> {
+pub(crate) fn look(file: impl AsFd) -> Result<Seen, Errno> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
     let wanted = StatxFlags::TYPE | StatxFlags::MNT_ID;
     let found = rustix::fs::statx(file, c"", flags, wanted)?;
@@ -86,8 +86,13 @@ pub(super) fn look(file: impl AsFd) -> Result<Seen, Errno> {
     })
 }
 
+/// Asks a file system of which it is known that root has mounted it.
+pub(crate) fn does_not_answer(file: &OwnedFd) -> bool {
+    matches!(rustix::fs::fstatfs(file), Err(Errno::NOTCONN))
+}
+
 /// Opens the root of a mount, from the root directory of its namespace.
-pub(super) fn open_mount(
+pub(crate) fn open_mount(
     root: impl AsFd,
     table: &Table<'_>,
     mount: &Mount<'_>,
@@ -102,7 +107,7 @@ pub(super) fn open_mount(
 }
 
 /// Opens what is seen at a mount point.
-pub(super) fn open_place(
+pub(crate) fn open_place(
     root: impl AsFd,
     table: &Table<'_>,
     mount_point: &[u8],
@@ -128,7 +133,7 @@ fn step(from: &OwnedFd, name: &[u8], table: &Table<'_>) -> Result<OwnedFd, Lost>
         .map_or(&b"?"[..], |mount| mount.fs_type);
     if !OF_THE_KERNEL.contains(&fs_type) {
         return Err(Lost::ThroughOther {
-            fs_type: super::protocol::shown(fs_type),
+            fs_type: crate::protocol::shown(fs_type),
         });
     }
     Ok(open(from, name, ResolveFlags::empty())?)
