@@ -379,6 +379,17 @@ pub fn thread_states(pid: u32) -> Vec<char> {
         .collect()
 }
 
+/// The name of each thread of a process.
+#[must_use]
+pub fn thread_names(pid: u32) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter();
+    let names = tasks.flatten().flatten().filter_map(|task| {
+        let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        Some(name.trim_end().to_owned())
+    });
+    names.collect()
+}
+
 /// How often the threads of a process went to sleep so far: as often as they were woken. One that ends
 /// meanwhile is missed in the sum, which then is another.
 #[must_use]

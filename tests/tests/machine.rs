@@ -168,6 +168,10 @@ mod memory;
 #[path = "machine/isolation.rs"]
 mod isolation;
 
+/// Callers that are killed while they wait.
+#[path = "machine/killed_callers.rs"]
+mod killed_callers;
+
 /// `metrics` and `vistafs status`.
 #[path = "machine/metrics.rs"]
 mod metrics;

@@ -7,9 +7,11 @@
 //! what it makes below does not count.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use vistafs_host::{Host, HostError, NamespaceKey, NamespaceKind, Process};
 use vistafs_text::pid_cgroup;
 
@@ -109,6 +111,8 @@ pub struct Account {
     pub held: Arc<Held>,
     /// Requests that wait for discovery while the kernel holds a lock.
     locked: AtomicUsize,
+    // The outermost cgroup that any of its containers was found in.
+    cgroup: Mutex<Option<PathBuf>>,
 }
 
 impl Account {
@@ -120,7 +124,24 @@ impl Account {
             waits: Queue::new(pool),
             held: Held::new(pool.totals()),
             locked: AtomicUsize::new(0),
+            cgroup: Mutex::default(),
         })
+    }
+
+    /// Records the cgroup of one of its containers. Only an ancestor replaces the first one: a tenant that makes
+    /// cgroups must not appear in the metrics under ever new names.
+    pub(crate) fn found_in(&self, cgroup: &Path) {
+        let mut known = self.cgroup.lock();
+        let is_outer = |known: &PathBuf| known.starts_with(cgroup) && known != cgroup;
+        if known.as_ref().is_none_or(is_outer) {
+            *known = Some(cgroup.to_owned());
+        }
+    }
+
+    /// Returns the outermost cgroup that any of its containers was found in. `None`: none was found yet.
+    #[must_use]
+    pub fn cgroup(&self) -> Option<PathBuf> {
+        self.cgroup.lock().clone()
     }
 
     /// Returns what is short for the tenant, the same in every worker; 0: callers on the host.
@@ -168,6 +189,26 @@ mod tests {
         let hybrid = "12:pids:/docker/a\n5:cpu,cpuacct:/\n0::/\n";
         assert_eq!(of(hybrid), of("12:pids:/docker/a\n"));
         assert_eq!(of(""), of("0::/\n"));
+    }
+
+    #[test]
+    fn only_an_ancestor_renames_a_tenant() {
+        let account = Account::new(&Arc::default(), Pace::default(), 0);
+        assert_eq!(account.cgroup(), None);
+        for (found, name) in [
+            ("/a/b/c", "/a/b/c"),
+            ("/a/b/d", "/a/b/c"),
+            ("/a/b", "/a/b"),
+            ("/a/b/e", "/a/b"),
+            ("/x", "/a/b"),
+        ] {
+            account.found_in(Path::new(found));
+            assert_eq!(
+                account.cgroup().as_deref(),
+                Some(Path::new(name)),
+                "{found}"
+            );
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::callers::Callers;
 use crate::eldest::{eldest, outermost_start};
 use crate::kept::{Keeper, Origin};
 use crate::lifetime::{Lifetimes, Watch};
-use crate::offload::Offload;
+use crate::offload::{Offload, Queue};
 use crate::pace::Pace;
 use crate::{Container, ContainerError};
 
@@ -188,24 +188,31 @@ impl Containers {
         &self.offload
     }
 
-    /// The accounts of containers that have asked, each with the cgroup path of one of its containers.
+    /// The accounts of all tenants that live, each with the number of pairs of namespaces that are held for it.
+    pub(crate) fn accounts(&self) -> Vec<(Arc<Account>, usize)> {
+        let tenants = self.tenants.lock();
+        let account = |of: &OfTenant| Some((of.account.upgrade()?, of.keys.len()));
+        tenants.values().filter_map(account).collect()
+    }
+
+    /// The queues in which a request waits or is in service.
     #[must_use]
-    pub fn accounts(&self) -> Vec<(PathBuf, Arc<Account>)> {
-        let mut accounts: Vec<(PathBuf, Arc<Account>)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for (_, known) in self.known.entries() {
-            if seen.insert(Arc::as_ptr(known.container.account())) {
-                let account = Arc::clone(known.container.account());
-                accounts.push((known.container.path(), account));
-            }
+    pub fn active_queues(&self) -> Vec<Arc<Queue>> {
+        let mut queues = Vec::new();
+        let accounts = self.accounts().into_iter().map(|(account, _)| account);
+        for account in accounts.chain([Arc::clone(&self.host_account)]) {
+            let both = [&account.work, &account.waits];
+            queues.extend(both.into_iter().filter(|queue| queue.is_active()).cloned());
         }
-        accounts
+        queues
     }
 
     /// The account of a cgroup that is named by its path.
     #[must_use]
     pub fn account_of_path(&self, path: &Path) -> Arc<Account> {
-        self.account_of(Tenant::named(path))
+        let account = self.account_of(Tenant::named(path));
+        account.found_in(path);
+        account
     }
 
     /// Whether the thread `tid` is in no container. The cost does not depend on what any container has made.
@@ -479,7 +486,9 @@ impl Containers {
         });
         let kept = self.known.get_or_insert_with(key, || Arc::clone(&fresh));
         if Arc::ptr_eq(&kept, &fresh) {
-            log::debug!("container {} has asked", kept.container.path().display());
+            let path = kept.container.path();
+            log::debug!("container {} has asked", path.display());
+            kept.container.account().found_in(&path);
             // What cannot be watched must not be kept: it is found out again the next time.
             match pidfd.and_then(|pidfd| self.lifetimes.watch(key, pidfd)) {
                 Ok(watch) => {

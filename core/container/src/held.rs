@@ -25,6 +25,12 @@ pub(crate) struct Totals {
     files: AtomicUsize,
 }
 
+impl Totals {
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
 /// What one tenant holds.
 #[derive(Default)]
 pub struct Held {

@@ -17,7 +17,9 @@
 //! | `account.rs` | what a tenant is charged for: its pace and its queues |
 //! | `pace.rs` | how much of the serving threads it takes |
 //! | `offload.rs` | the threads that serve what waits in queues |
+//! | `waiter.rs` | callers that may be killed while they wait |
 //! | `held.rs` | what its open files hold |
+//! | `usage.rs` | which tenants take most of all that |
 //! | `budgets.rs` | what containers may take of the daemon |
 //! | `eldest.rs` | who stands in for an init |
 //! | `lifetime.rs` | forgetting containers that have ended |
@@ -48,7 +50,9 @@ mod pace;
 mod states;
 mod task_counts;
 mod thread_time;
+mod usage;
 mod visible_cpus;
+mod waiter;
 pub mod words;
 
 pub use account::{Account, WaitsWithLock};
@@ -62,4 +66,6 @@ pub use load_sampler::LoadSampler;
 pub use offload::{Offload, Queue, Refused, Work};
 pub use pace::Pace;
 pub use task_counts::TaskCounts;
+pub use usage::Usage;
 pub use visible_cpus::CpuPolicy;
+pub use waiter::Waiter;

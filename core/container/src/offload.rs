@@ -12,13 +12,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::held::Totals;
+use crate::waiter::Waiter;
 use crate::{budgets, thread_time};
 
 /// How long an idle thread stays: to start another one takes longer than most of what it serves.
@@ -39,6 +41,11 @@ pub struct Offload {
     // Of everything that waits.
     bytes: AtomicUsize,
     totals: Arc<Totals>,
+    // Requests that wait or are in service.
+    requests: AtomicUsize,
+    // Who looks at waiting requests, and whether it sleeps until there is one.
+    watcher: OnceLock<Thread>,
+    watcher_sleeps: AtomicBool,
 }
 
 #[derive(Default)]
@@ -65,10 +72,20 @@ pub struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    requests: VecDeque<(Work, usize)>,
+    requests: VecDeque<Request>,
     bytes: usize,
     // Ready or in service.
     is_active: bool,
+    is_in_service: bool,
+    in_service: Option<Arc<Waiter>>,
+    // How many were looked at the last time.
+    looked_at: usize,
+}
+
+struct Request {
+    work: Work,
+    cost: usize,
+    waiter: Option<Arc<Waiter>>,
 }
 
 impl fmt::Debug for Queue {
@@ -98,6 +115,18 @@ impl Queue {
         self.len() == 0
     }
 
+    /// Returns the number of bytes that waiting requests are taken for, with what they write.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.lock().bytes
+    }
+
+    /// Returns whether a thread serves one of its requests.
+    #[must_use]
+    pub fn is_in_service(&self) -> bool {
+        self.waiting.lock().is_in_service
+    }
+
     /// Returns the CPU time that requests of this queue have used.
     #[must_use]
     pub fn cpu_time(&self) -> Duration {
@@ -107,6 +136,11 @@ impl Queue {
     /// Queues a request behind those that are there. `data`: bytes that it holds beside its own.
     /// Without room for it, it is told so on the calling thread, and answers with an error.
     pub fn give(self: &Arc<Self>, data: usize, work: Work) {
+        self.give_for(None, data, work);
+    }
+
+    /// The same for a caller that may be interrupted while the request waits.
+    pub fn give_for(self: &Arc<Self>, waiter: Option<Arc<Waiter>>, data: usize, work: Work) {
         let cost = data.saturating_add(budgets::WAITING_REQUEST);
         let mut waiting = self.waiting.lock();
         let all = self.pool.bytes.load(Ordering::Relaxed);
@@ -122,9 +156,10 @@ impl Queue {
         }
         waiting.bytes += cost;
         self.pool.bytes.fetch_add(cost, Ordering::Relaxed);
-        waiting.requests.push_back((work, cost));
+        waiting.requests.push_back(Request { work, cost, waiter });
         let was_active = std::mem::replace(&mut waiting.is_active, true);
         drop(waiting);
+        self.pool.one_more_request();
         if !was_active {
             self.pool.make_ready(Arc::clone(self));
         }
@@ -140,18 +175,47 @@ impl Queue {
             let used = thread_time::used().saturating_sub(before);
             let used = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
             self.cpu.fetch_add(used, Ordering::Relaxed);
+            self.pool.requests.fetch_sub(1, Ordering::SeqCst);
         }
         let mut waiting = self.waiting.lock();
+        waiting.is_in_service = false;
+        waiting.in_service = None;
         waiting.is_active = !waiting.requests.is_empty();
         waiting.is_active
     }
 
     fn take(&self) -> Option<Work> {
         let mut waiting = self.waiting.lock();
-        let (work, cost) = waiting.requests.pop_front()?;
+        let Request { work, cost, waiter } = waiting.requests.pop_front()?;
         waiting.bytes -= cost;
+        waiting.is_in_service = true;
+        waiting.in_service = waiter;
         self.pool.bytes.fetch_sub(cost, Ordering::Relaxed);
         Some(work)
+    }
+
+    /// Returns whether a request waits or is in service.
+    pub(crate) fn is_active(&self) -> bool {
+        self.waiting.lock().is_active
+    }
+
+    /// Returns the request in service and some of those that wait, `most` at most, if they are so old and may be
+    /// interrupted. All come in turn.
+    #[must_use]
+    pub fn waiters(&self, age: Duration, most: usize) -> Vec<Arc<Waiter>> {
+        let is_old =
+            |waiter: &&Arc<Waiter>| waiter.since().elapsed() >= age && !waiter.is_interrupted();
+        let mut waiting = self.waiting.lock();
+        let mut found = Vec::new();
+        found.extend(waiting.in_service.as_ref().filter(is_old).cloned());
+        let length = waiting.requests.len();
+        let count = length.min(most.saturating_sub(found.len()));
+        for step in 0..count {
+            let request = &waiting.requests[(waiting.looked_at + step) % length];
+            found.extend(request.waiter.as_ref().filter(is_old).cloned());
+        }
+        waiting.looked_at = (waiting.looked_at + count) % length.max(1);
+        found
     }
 
     /// Answers all that wait with an error.
@@ -159,10 +223,12 @@ impl Queue {
         loop {
             while let Some(work) = self.take() {
                 work(Err(Refused));
+                self.pool.requests.fetch_sub(1, Ordering::SeqCst);
             }
             let mut waiting = self.waiting.lock();
             if waiting.requests.is_empty() {
-                waiting.is_active = false;
+                (waiting.is_active, waiting.is_in_service) = (false, false);
+                waiting.in_service = None;
                 return;
             }
         }
@@ -173,6 +239,29 @@ impl Offload {
     /// What the open files of all tenants hold.
     pub(crate) fn totals(&self) -> &Arc<Totals> {
         &self.totals
+    }
+
+    fn one_more_request(&self) {
+        // Both in one order with `wait_for_requests`: either it sees the request, or it is woken.
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        if self.watcher_sleeps.load(Ordering::SeqCst)
+            && self.watcher_sleeps.swap(false, Ordering::SeqCst)
+            && let Some(watcher) = self.watcher.get()
+        {
+            watcher.unpark();
+        }
+    }
+
+    /// Waits until a request waits or is in service. For one thread of the process.
+    pub fn wait_for_requests(&self) {
+        let _ = self.watcher.set(std::thread::current());
+        self.watcher_sleeps.store(true, Ordering::SeqCst);
+        if self.requests.load(Ordering::SeqCst) > 0 {
+            self.watcher_sleeps.store(false, Ordering::SeqCst);
+        }
+        while self.watcher_sleeps.load(Ordering::SeqCst) {
+            std::thread::park();
+        }
     }
 
     fn make_ready(self: &Arc<Self>, queue: Arc<Queue>) {
@@ -228,6 +317,18 @@ impl Offload {
         }
     }
 
+    /// Returns the number of bytes that all waiting requests are taken for.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of bytes of texts and listings that open files of all tenants hold.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.totals.bytes()
+    }
+
     /// Returns the number of threads.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -270,6 +371,7 @@ mod tests {
             drop(tell);
             assert!(told.try_recv().is_err());
             assert!(pool.threads() == 1 && queue.len() >= 100);
+            assert!(queue.waiting_bytes() >= 100 * budgets::WAITING_REQUEST);
             drop(go_on);
             let done: Vec<_> = told.iter().collect();
             assert_eq!(done, (0..100).collect::<Vec<_>>());
@@ -296,6 +398,44 @@ mod tests {
             told.recv_timeout(Duration::from_secs(30)).unwrap();
         }
         assert!(stuck.len() >= 99);
+        drop(go_on);
+    }
+
+    #[test]
+    fn waiters_are_looked_at_in_turn() {
+        let pool = Arc::new(Offload::default());
+        let queue = Queue::new(&pool);
+        let watcher = {
+            let pool = Arc::clone(&pool);
+            std::thread::spawn(move || pool.wait_for_requests())
+        };
+        let (go_on, stop) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let waiter = |number| Some(Arc::new(Waiter::new(number, 1, true)));
+        let begin = served(move || {
+            tell.send(()).unwrap();
+            assert!(stop.recv().is_err());
+        });
+        queue.give_for(waiter(100), 0, begin);
+        watcher.join().unwrap();
+        told.recv_timeout(Duration::from_secs(30)).unwrap();
+        (0..5).for_each(|number| queue.give_for(waiter(number), 0, served(|| ())));
+        queue.give(0, served(|| ()));
+        let look = || {
+            let waiters = queue.waiters(Duration::ZERO, 3);
+            waiters
+                .iter()
+                .map(|waiter| waiter.unique)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            [look(), look(), look()],
+            [vec![100, 0, 1], vec![100, 2, 3], vec![100, 4]]
+        );
+        let all = queue.waiters(Duration::ZERO, 10);
+        assert!(all.len() == 6 && all.iter().all(|waiter| waiter.interrupt()));
+        assert!(look().is_empty());
+        assert!(queue.is_active() && queue.is_in_service());
         drop(go_on);
     }
 

@@ -20,7 +20,33 @@ pub(crate) struct Status {
     pub(crate) in_flight: u64,
     /// Whether the host's files are passed to containers.
     pub(crate) passing: bool,
+    /// Bytes that open files of all tenants hold.
+    pub(crate) held_bytes: u64,
+    /// Bytes of all waiting requests, with what they write.
+    pub(crate) waiting_bytes: u64,
+    pub(crate) offload_threads: u64,
+    /// Those that use most, the largest first.
+    pub(crate) tenants: Vec<TenantStatus>,
     pub(crate) views: Vec<ViewStatus>,
+}
+
+/// What a tenant uses: a container, with all that it makes inside.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct TenantStatus {
+    /// `host`, or what tells it from others with the same cgroup.
+    pub(crate) tenant: String,
+    pub(crate) cgroup: String,
+    pub(crate) served_seconds: f64,
+    pub(crate) queue_cpu_seconds: f64,
+    pub(crate) held_bytes: u64,
+    pub(crate) waiting_bytes: u64,
+    /// Requests that cost time.
+    pub(crate) waiting_work: u64,
+    /// Requests of commands and plugins.
+    pub(crate) waiting_slow: u64,
+    pub(crate) open_files: u64,
+    pub(crate) namespace_descriptors: u64,
+    pub(crate) offload_threads: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,9 +104,47 @@ impl Status {
             open_files: whole(needed("vistafs_open_files")?),
             in_flight: whole(needed("vistafs_requests_in_flight")?),
             passing: plain("vistafs_passing").is_some_and(|passing| passing > 0.0),
+            held_bytes: whole(plain("vistafs_held_bytes").unwrap_or_default()),
+            waiting_bytes: whole(plain("vistafs_waiting_bytes").unwrap_or_default()),
+            offload_threads: whole(plain("vistafs_offload_threads").unwrap_or_default()),
+            tenants: tenants(&samples),
             views: views(&samples),
         })
     }
+}
+
+fn tenants(samples: &[Sample<'_>]) -> Vec<TenantStatus> {
+    let mut tenants: Vec<TenantStatus> = Vec::new();
+    for sample in samples {
+        let Some(what) = sample.name.strip_prefix("vistafs_tenant_") else {
+            continue;
+        };
+        let (tenant, cgroup) = (sample.label("tenant"), sample.label("cgroup"));
+        let at = tenants.iter().position(|known| known.tenant == tenant);
+        let at = at.unwrap_or_else(|| {
+            tenants.push(TenantStatus {
+                tenant,
+                cgroup,
+                ..TenantStatus::default()
+            });
+            tenants.len() - 1
+        });
+        let status = &mut tenants[at];
+        let count = whole(sample.value);
+        match what {
+            "served_seconds_total" => status.served_seconds = sample.value,
+            "queue_cpu_seconds_total" => status.queue_cpu_seconds = sample.value,
+            "held_bytes" => status.held_bytes = count,
+            "waiting_bytes" => status.waiting_bytes = count,
+            "waiting_requests" if sample.label("queue") == "work" => status.waiting_work = count,
+            "waiting_requests" if sample.label("queue") == "slow" => status.waiting_slow = count,
+            "open_files" => status.open_files = count,
+            "namespace_descriptors" => status.namespace_descriptors = count,
+            "offload_threads" => status.offload_threads = count,
+            _ => {}
+        }
+    }
+    tenants
 }
 
 fn views(samples: &[Sample<'_>]) -> Vec<ViewStatus> {
@@ -211,6 +275,7 @@ vistafs_request_seconds_bucket{view=\"proc/stat\",operation=\"read\",le=\"+Inf\"
         assert_eq!((status.worker.pid, status.containers), (7, 2));
         assert!(!status.passing);
         assert!((status.worker.uptime - 10.0).abs() < 1e-9);
+        assert!(status.tenants.is_empty());
         let view = &status.views[0];
         assert_eq!((view.requests, view.errors), (10, 3));
         assert_eq!((view.p50, view.p90, view.p99), (Some(0.1), Some(0.2), None));
@@ -220,6 +285,28 @@ vistafs_passing 1\nvistafs_worker_restarts_total{reason=\"a \\\"b\\\" }\"} 4\n";
         assert_eq!(status.restarts["a \"b\" }"], 4);
         assert!(status.passing);
         assert_eq!(status.supervisor.unwrap().pid, 3);
+    }
+
+    #[test]
+    fn tenants_with_the_same_cgroup_stay_apart() {
+        let of = |what: &str, tenant: &str, more: &str, value: &str| {
+            format!(
+                "vistafs_tenant_{what}{{tenant=\"{tenant}\",cgroup=\"/a \\\"}} {{\\n\"{more}}} {value}\n"
+            )
+        };
+        let text = TEXT.to_owned()
+            + &of("served_seconds_total", "b", "", "2.5")
+            + &of("served_seconds_total", "a", "", "0.5")
+            + &of("waiting_requests", "a", ",queue=\"work\"", "7")
+            + &of("waiting_requests", "a", ",queue=\"slow\"", "1")
+            + &of("of_a_later_version", "a", "", "1");
+        let status = Status::parse(&text, 100.0).unwrap();
+        let names: Vec<_> = status.tenants.iter().map(|t| t.tenant.as_str()).collect();
+        assert_eq!(names, ["b", "a"]);
+        let a = &status.tenants[1];
+        assert_eq!(a.cgroup, "/a \"} {\n");
+        assert_eq!((a.waiting_work, a.waiting_slow), (7, 1));
+        assert!((a.served_seconds - 0.5).abs() < 1e-9);
     }
 
     #[test]

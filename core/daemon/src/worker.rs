@@ -16,7 +16,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 
-use vistafs_dispatch::{Supervision, redo_unfinished, wake_pollers};
+use vistafs_dispatch::{Supervision, interrupt_killed, redo_unfinished, wake_pollers};
 use vistafs_handover::{Handover, HandoverError};
 
 use crate::cli::WorkerArgs;
@@ -154,6 +154,11 @@ fn prepare_and_serve(
                 .context("cannot answer what the worker before has left")?;
         }
         wake_pollers(handover, device.as_fd());
+    }
+    if let Err(error) = interrupt_killed(&engine.dispatcher, device.as_fd()) {
+        log::warn!(
+            "killed callers wait until they are answered: {error} (raise TasksMax= of the unit)"
+        );
     }
     let drain = Drain::new(&session, device, handover)?;
     let ended = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).context("cannot wait for the end")?);

@@ -226,6 +226,20 @@ impl Dispatcher {
         }
     }
 
+    pub(crate) fn containers(&self) -> &Arc<Containers> {
+        &self.containers
+    }
+
+    /// A request to an open file has been served for nobody. If the file was closed meanwhile, what was noted of it
+    /// goes.
+    pub(crate) fn served_for_nobody(&self, handle: u64) {
+        if let Some(handover) = self.handover()
+            && self.open_files.get(handle).is_none()
+        {
+            handover.close_handle(handle);
+        }
+    }
+
     /// What `metrics` tells of the supervisor, from now on.
     pub fn set_supervision(&self, supervision: Supervision) {
         *self.supervision.lock() = Some(supervision);
@@ -282,6 +296,7 @@ impl Dispatcher {
     fn metrics(&self) -> String {
         let views: Vec<_> = self.views.iter().map(|view| view.path).collect();
         let supervision = self.supervision.lock().clone();
+        let offload = self.containers.offload();
         let snapshot = metrics::Snapshot {
             figures: &self.figures,
             views: &views[..views.len() - 1],
@@ -289,6 +304,10 @@ impl Dispatcher {
             open_files: self.open_files.len(),
             started: self.started,
             passing: self.passing.is_set(),
+            held_bytes: offload.held_bytes(),
+            waiting_bytes: offload.waiting_bytes(),
+            offload_threads: offload.threads(),
+            tenants: &self.containers.top_usage(metrics::TENANTS),
             supervision: supervision.as_ref(),
         };
         snapshot.text()

@@ -24,6 +24,7 @@
 //! | `channel.rs` | files that are written to and polled; waking who waits for them |
 //! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
 //! | `redo.rs` | answers what dead workers have left unanswered |
+//! | `interrupt.rs` | answers callers that are killed while they wait |
 //! | `passing.rs` | which views pass the host's files to containers |
 //! | `errno.rs` | the one place that maps errors to errno |
 //! | `figures.rs` | counting requests, and how long they take |
@@ -45,6 +46,7 @@ mod dispatcher;
 mod errno;
 mod figures;
 mod fuse;
+mod interrupt;
 mod kept_text;
 mod metrics;
 mod number;
@@ -59,6 +61,7 @@ mod tree;
 pub use dispatcher::{Attributes, Dispatcher, Entry, PageCache};
 pub use errno::DispatchError;
 pub use fuse::VistaFs;
+pub use interrupt::interrupt_killed;
 pub use metrics::Supervision;
 pub use page_cache::Freshness;
 pub use redo::{redo_unfinished, wake_pollers};

@@ -6,9 +6,14 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use vistafs_container::Usage;
 use vistafs_view::{Context, Errno, View, ViewError};
 
 use crate::figures::{self, Figures, Operation};
+
+mod tenants;
+
+pub(crate) use tenants::MOST as TENANTS;
 
 /// The file's name.
 pub(crate) const NAME: &str = "metrics";
@@ -42,6 +47,11 @@ pub(crate) struct Snapshot<'s> {
     pub(crate) open_files: usize,
     pub(crate) started: SystemTime,
     pub(crate) passing: bool,
+    pub(crate) held_bytes: usize,
+    pub(crate) waiting_bytes: usize,
+    pub(crate) offload_threads: usize,
+    /// Those that use most, with different tags.
+    pub(crate) tenants: &'s [Usage],
     pub(crate) supervision: Option<&'s Supervision>,
 }
 
@@ -84,6 +94,21 @@ impl Snapshot<'_> {
             "Requests under way.",
             &in_flight,
         );
+        gauge(
+            "vistafs_held_bytes",
+            "Bytes of texts and listings that open files hold.",
+            &self.held_bytes,
+        );
+        gauge(
+            "vistafs_waiting_bytes",
+            "Bytes of waiting requests, with what they write.",
+            &self.waiting_bytes,
+        );
+        gauge(
+            "vistafs_offload_threads",
+            "Threads for requests that wait in queues.",
+            &self.offload_threads,
+        );
         if let Some(supervision) = self.supervision {
             gauge(
                 "vistafs_supervisor_pid",
@@ -103,6 +128,7 @@ impl Snapshot<'_> {
                 let _ = writeln!(text, "{name}{{reason=\"{reason}\"}} {count}");
             }
         }
+        tenants::append(&mut text, self.tenants);
         self.requests(&mut text);
         text
     }
@@ -156,11 +182,25 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
+/// A label: one line, and nothing that a terminal or a reader of lines takes for more than text.
 fn escaped(label: &str) -> String {
-    label
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+    let mut escaped = String::with_capacity(label.len());
+    for character in label.chars() {
+        match character {
+            '\n' => escaped.push_str("\\n"),
+            '\\' | '"' => escaped.extend(['\\', character]),
+            // Marks that change the direction of what follows, too.
+            c if c.is_control()
+                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
+            {
+                // The backslash is text here.
+                escaped.push('\\');
+                escaped.extend(c.escape_default());
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 fn seconds(time: SystemTime) -> f64 {
@@ -190,6 +230,10 @@ mod tests {
             open_files: 4,
             started: UNIX_EPOCH,
             passing: true,
+            held_bytes: 5,
+            waiting_bytes: 6,
+            offload_threads: 7,
+            tenants: &[],
             supervision: Some(&supervision),
         };
         let text = snapshot.text();
@@ -198,6 +242,9 @@ mod tests {
             "vistafs_open_files 4",
             "vistafs_requests_in_flight 0",
             "vistafs_passing 1",
+            "vistafs_held_bytes 5",
+            "vistafs_waiting_bytes 6",
+            "vistafs_offload_threads 7",
             "vistafs_supervisor_start_time_seconds 5",
             "vistafs_worker_restarts_total{reason=\"killed \\\"9\\\"\"} 2",
             "vistafs_requests_total{view=\"proc/stat\",operation=\"read\"} 1",

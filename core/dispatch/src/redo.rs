@@ -62,9 +62,13 @@ pub fn redo_unfinished(
     });
     for request in taken {
         // Those of a container that take long delay its own ones alone.
-        let queue = dispatcher.queue_of_thread(request.tid);
-        let redo = Arc::clone(&redo);
-        let answer = move |admitted: Result<(), _>| redo.answer(&request, admitted.is_ok());
+        let account = dispatcher.account_of_thread(request.tid);
+        let (redo, queue) = (Arc::clone(&redo), Arc::clone(&account.work));
+        let answer = move |admitted: Result<(), _>| {
+            redo.answer(&request, admitted.is_ok());
+            // Until then: the other requests of a container of which nothing is known wait behind this one.
+            drop(account);
+        };
         queue.give(0, Box::new(answer));
     }
     Ok(())
@@ -241,7 +245,7 @@ impl Redo {
     }
 }
 
-fn send(
+pub(crate) fn send(
     device: BorrowedFd<'_>,
     unique: u64,
     errno: i32,

@@ -84,6 +84,15 @@ impl Process {
         self.text("cgroup")
     }
 
+    /// Whether a fatal signal is pending for the thread or its process.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended.
+    pub fn is_ending(&self) -> Result<bool, HostError> {
+        let text = self.text("status")?;
+        pid_status::is_ending(&text).map_err(|e| HostError::malformed(&self.path("status"), e))
+    }
+
     /// Its parent's ID; 0 without a parent.
     ///
     /// # Errors

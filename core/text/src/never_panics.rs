@@ -78,6 +78,7 @@ fn read_with_everything(text: &[u8]) {
     black_box(pid_status::tgid(text).is_ok());
     black_box(pid_status::ppid(text).is_ok());
     black_box(pid_status::effective_capabilities(text).is_ok());
+    black_box(pid_status::is_ending(text).is_ok());
     black_box(pressure::window(&pressure::as_in_proc(text)));
     for membership in pid_cgroup::memberships(text).flatten() {
         black_box(membership.has(b"cpu"));

@@ -1,4 +1,4 @@
-//! /proc/PID/status, the lines with process ids, groups and capabilities.
+//! /proc/PID/status, the lines with process ids, groups, capabilities and signals.
 //!
 //! proc_pid_status(5). `NSpid` gives the id in each pid namespace, from that of the procfs
 //! instance inwards. The name of the process is in this file too, but cannot forge a line: the
@@ -46,7 +46,24 @@ pub fn ppid(text: &[u8]) -> Result<Option<u32>, ParseError> {
 /// The set of capabilities that are in effect, as bits (capabilities(7)); `None` if there is no
 /// `CapEff` line.
 pub fn effective_capabilities(text: &[u8]) -> Result<Option<u64>, ParseError> {
-    let Some(mut fields) = value_of(text, b"CapEff:") else {
+    set(text, b"CapEff:")
+}
+
+/// Whether a signal is pending that ends the thread: SIGKILL, which the kernel makes of every other signal that
+/// ends a process, or one that dumps its core and is neither blocked, ignored nor caught. Absent lines are empty
+/// sets.
+pub fn is_ending(text: &[u8]) -> Result<bool, ParseError> {
+    const KILL: u64 = 1 << (9 - 1);
+    // SIGQUIT, ILL, TRAP, ABRT, BUS, FPE, SEGV, XCPU, XFSZ, SYS (signal(7)).
+    const DUMPS: u64 = 0x4180_04fc;
+    let of = |label| Ok::<_, ParseError>(set(text, label)?.unwrap_or(0));
+    let pending = of(b"SigPnd:")? | of(b"ShdPnd:")?;
+    let kept = of(b"SigBlk:")? | of(b"SigIgn:")? | of(b"SigCgt:")?;
+    Ok(pending & KILL != 0 || pending & DUMPS & !kept != 0)
+}
+
+fn set(text: &[u8], label: &[u8]) -> Result<Option<u64>, ParseError> {
+    let Some(mut fields) = value_of(text, label) else {
         return Ok(None);
     };
     let set = fields.parse("a hexadecimal number", |word| {

@@ -22,6 +22,9 @@ use vistafs_tests::role::{Running, Start, report};
 
 const MIB: u64 = 1 << 20;
 const CONTAINERS: usize = 3;
+/// With CAP_LEASE on the host the kernel grants leases on files that belong to others.
+const WITHOUT_CAP_LEASE: &str =
+    "exec setpriv --bounding-set=-lease --inh-caps=-lease \"$ROLE_PROGRAM\" $ROLE_ARGS";
 /// How many descriptors one of them holds.
 const HELD: usize = 64;
 /// How often one reports how far it is, and how long none of its system calls may take.
@@ -95,6 +98,7 @@ impl Fuzzers {
             own.display().to_string(),
         ];
         let start = Start {
+            script: WITHOUT_CAP_LEASE,
             args: args.into_iter().chain(others.map(u64::to_string)).collect(),
             ..Start::default()
         };

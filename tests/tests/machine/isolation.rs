@@ -31,6 +31,10 @@ mod names;
 #[path = "isolation/namespaces.rs"]
 mod namespaces;
 
+/// Threads of queues.
+#[path = "isolation/offload_threads.rs"]
+mod offload_threads;
+
 /// The queue of one container is no fault of the worker.
 #[path = "isolation/own_queue.rs"]
 mod own_queue;

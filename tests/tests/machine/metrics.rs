@@ -76,6 +76,17 @@ fn check_exposition(text: &str) {
     assert!(!seen.is_empty());
 }
 
+/// The page for admins lists each metric and no other one.
+#[track_caller]
+fn check_page(text: &str) {
+    let page = include_str!("../../../contrib/doc/METRICS.md");
+    let row = |line: &'static str| line.strip_prefix("| `")?.split_once('`').map(|row| row.0);
+    let documented: BTreeSet<&str> = page.lines().filter_map(row).collect();
+    let help = |line| str::strip_prefix(line, "# HELP ")?.split_once(' ');
+    let told: BTreeSet<&str> = text.lines().filter_map(help).map(|help| help.0).collect();
+    assert_eq!(told, documented);
+}
+
 #[test]
 fn what_is_read_is_counted() {
     require_privileged!();
@@ -86,6 +97,7 @@ fn what_is_read_is_counted() {
         requests(&before, "proc/uptime", "open") == 1
     });
     check_exposition(&before);
+    check_page(&before);
     for _ in 0..7 {
         let file = std::fs::File::open(mounted.path("proc/uptime")).unwrap();
         let mut bytes = [0; 200];
@@ -149,6 +161,106 @@ fn containers_are_counted_and_do_not_see_it() {
             .any(|line| line == "metrics" || line.contains("vistafs_")),
         "{lines:?}"
     );
+}
+
+/// The value of a tenant's metric, of the tenant whose cgroup is that one or below it.
+#[track_caller]
+fn of_tenant(text: &str, what: &str, cgroup: &str) -> f64 {
+    let (name, cgroup) = (
+        format!("vistafs_tenant_{what}{{"),
+        format!("cgroup=\"{cgroup}"),
+    );
+    let is_it = |line: &&str| line.starts_with(&name) && line.contains(&cgroup);
+    let lines: Vec<_> = text.lines().filter(is_it).collect();
+    assert_eq!(lines.len(), 1, "{what} of {cgroup} in\n{text}");
+    lines[0].rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+fn cgroup_in_host(pid: u32) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    // The longest: in some hierarchies there may be none of its own.
+    let paths = text.lines().map(|line| line.splitn(3, ':').nth(2).unwrap());
+    paths.max_by_key(|path| path.len()).unwrap().to_owned()
+}
+
+#[test]
+fn the_container_that_pounds_is_told_from_the_one_that_does_not() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroups = [TestCgroup::new(), TestCgroup::new()];
+    // It keeps a file open of which it has read a part.
+    let idle = "exec 3</proc/meminfo; read -r line <&3; echo ready; read end";
+    let busy = "cat /proc/uptime >/dev/null; echo ready; \
+                while :; do for n in 1 2 3 4 5; do read -r line; done </proc/stat; done";
+    let mut children = [(0, idle), (1, busy)].map(|(number, script)| {
+        let cgroup: &TestCgroup = &cgroups[number];
+        let mut child = TestContainer::new(&mounted, cgroup).spawn(script);
+        let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        assert_eq!(line.trim(), "ready");
+        child
+    });
+    let [idle, busy] = [0, 1].map(|number: usize| cgroup_in_host(children[number].id()));
+    let served = |text: &str, cgroup: &str| of_tenant(text, "served_seconds_total", cgroup);
+    let mut text = String::new();
+    wait_until("the one that pounds has taken ten times as long", || {
+        text = mounted.read("metrics");
+        served(&text, &busy) > 10.0 * served(&text, &idle)
+    });
+    check_exposition(&text);
+    assert!(of_tenant(&text, "held_bytes", &idle) > 0.0, "{text}");
+    assert!(of_tenant(&text, "open_files", &idle) >= 1.0, "{text}");
+    assert!(
+        of_tenant(&text, "namespace_descriptors", &idle) >= 3.0,
+        "{text}"
+    );
+    let root = mounted.root();
+    let args = ["status", "--mount", root.to_str().unwrap()];
+    let text = printed(&vistafs(&args));
+    assert!(text.contains(&busy) && text.contains(&idle), "{text}");
+    let json = printed(&vistafs(&[&args[..], &["--json"]].concat()));
+    let status: Value = serde_json::from_str(&json).unwrap();
+    let tenants = status["tenants"].as_array().unwrap();
+    let rank = |cgroup: &str| {
+        let is_it = |tenant: &Value| tenant["cgroup"].as_str().unwrap().starts_with(cgroup);
+        tenants.iter().position(is_it)
+    };
+    // The host reads the metrics themselves, so it may be before both.
+    assert!(rank(&busy).unwrap() < rank(&idle).unwrap(), "{json}");
+    for child in &mut children {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// A container chooses the names of its cgroups, and has as many as it likes.
+#[test]
+fn a_container_forges_no_metric_and_takes_one_place() {
+    require_privileged!();
+    let mounted = Mounted::new();
+    let cgroup = TestCgroup::new();
+    // The kernel allows no line feed in it.
+    let name = "x\"} 7\rvistafs_forged 1 \\";
+    let mut sub = cgroup.child(name);
+    for number in 0..20 {
+        let inner = cgroup.child(format!("{name}{number}"));
+        let _ = TestContainer::new(&mounted, &inner).run("cat /proc/uptime");
+        sub = inner;
+        check_exposition(&mounted.read("metrics"));
+    }
+    let text = mounted.read("metrics");
+    assert!(
+        !text
+            .split(['\n', '\r'])
+            .any(|line| line.starts_with("vistafs_forged")),
+        "{text}"
+    );
+    let tenants = text
+        .lines()
+        .filter(|line| line.starts_with("vistafs_tenant_held_bytes{"));
+    assert!(tenants.count() <= 10, "{text}");
+    drop(sub);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cli::StatusArgs;
 use crate::output;
-use crate::status::{Status, ViewStatus};
+use crate::status::{Status, TenantStatus, ViewStatus};
 use crate::supervise::question::{Question, ask};
 
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
@@ -76,6 +76,19 @@ fn told(status: &Status) -> String {
             "the host's files, to containers too (SIGUSR2 ends that)".into(),
         );
     }
+    let held = format!("{} bytes, for open files", status.held_bytes);
+    line("held", held);
+    let waiting = format!("{} bytes, in queues", status.waiting_bytes);
+    line("waiting", waiting);
+    line("threads", format!("{} offload", status.offload_threads));
+    if !status.tenants.is_empty() {
+        let head = [
+            "TENANT", "TIME", "CPU", "HELD", "WAITING", "QUEUED", "SLOW", "OPEN", "FDS", "THREADS",
+            "CGROUP",
+        ];
+        text.push('\n');
+        text += &output::table(head, status.tenants.iter().map(tenant_cells));
+    }
     let asked: Vec<_> = status
         .views
         .iter()
@@ -115,6 +128,24 @@ fn told_by_supervisor(answer: &Value) -> String {
         false => "none serves".to_owned(),
     };
     text + &format!("{:<12}{worker}\n", "worker")
+}
+
+fn tenant_cells(tenant: &TenantStatus) -> [String; 11] {
+    let ms = |seconds: f64| format!("{:.0} ms", seconds * 1e3);
+    let kib = |bytes: u64| format!("{} KiB", bytes.div_ceil(1024));
+    [
+        tenant.tenant.clone(),
+        ms(tenant.served_seconds),
+        ms(tenant.queue_cpu_seconds),
+        kib(tenant.held_bytes),
+        kib(tenant.waiting_bytes),
+        tenant.waiting_work.to_string(),
+        tenant.waiting_slow.to_string(),
+        tenant.open_files.to_string(),
+        tenant.namespace_descriptors.to_string(),
+        tenant.offload_threads.to_string(),
+        tenant.cgroup.clone(),
+    ]
 }
 
 fn cells(view: &ViewStatus) -> [String; 7] {

@@ -14,10 +14,12 @@
 //!
 //! The last row comes before the others: a request that waits there makes every other container wait.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use vistafs_container::{Account, Caller, Container, Identity, Queue, WaitsWithLock};
 use vistafs_view::{Access, Asker, NodeId, Provider};
 
@@ -122,12 +124,53 @@ pub(crate) struct Admitted {
 pub(crate) enum Turn {
     /// On this thread.
     Now(Option<Caller>),
-    /// In a queue.
-    Later(Arc<Queue>, Option<Caller>),
+    /// In a queue of an account, which lives as long as the request.
+    Later(Arc<Queue>, Arc<Account>, Option<Caller>),
     /// In a queue, where the container of the caller is found out before anything else.
     Discover(Arc<Account>, Option<WaitsWithLock>),
     /// It gets this error.
     Refused(DispatchError),
+}
+
+/// Directories of trees that no other container sees, as far as they are known. To find that out, a tree may walk
+/// up as many levels as the container has made, on a serving thread; a directory does not change places.
+#[derive(Debug, Default)]
+struct OwnDirectories(Mutex<(usize, HashSet<(usize, NodeId)>)>);
+
+impl OwnDirectories {
+    /// How many are known of one container.
+    const MOST: usize = 1024;
+
+    fn is_shared(
+        &self,
+        container: &Arc<Container>,
+        directory: (usize, NodeId),
+        find_out: impl FnOnce() -> bool,
+    ) -> bool {
+        // A container that has moved is another object with the same state.
+        let now = Arc::as_ptr(container).addr();
+        {
+            let (place, known) = &mut *self.0.lock();
+            if *place != now {
+                *place = now;
+                known.clear();
+            }
+            if known.contains(&directory) {
+                return false;
+            }
+        }
+        let is_shared = find_out();
+        if !is_shared {
+            let (place, known) = &mut *self.0.lock();
+            if known.len() >= Self::MOST {
+                known.clear();
+            }
+            if *place == now {
+                known.insert(directory);
+            }
+        }
+        is_shared
+    }
 }
 
 impl Dispatcher {
@@ -328,7 +371,7 @@ impl Dispatcher {
                 if self.is_refused(target, &account) {
                     return Turn::Refused(DispatchError::Quarantined);
                 }
-                Turn::Later(Arc::clone(&account.work), None)
+                Turn::Later(Arc::clone(&account.work), account, None)
             }
             Whose::Callers => match self.containers.identify(asker.tid) {
                 Ok(Identity::Found(caller)) => {
@@ -367,7 +410,7 @@ impl Dispatcher {
             return Turn::Refused(DispatchError::Quarantined);
         }
         match self.queue_of(target, account, container, asker) {
-            Some(queue) => Turn::Later(Arc::clone(queue), caller),
+            Some(queue) => Turn::Later(Arc::clone(queue), Arc::clone(account), caller),
             None => Turn::Now(caller),
         }
     }
@@ -388,15 +431,18 @@ impl Dispatcher {
         if target.waits {
             return Some(&account.waits);
         }
-        match target.lock {
-            Lock::Held => return None,
-            Lock::OfDirectory(directory) if self.is_shared(target, directory, container, asker) => {
-                return None;
-            }
-            _ => {}
+        if target.lock == Lock::Held {
+            return None;
         }
         let waits = target.costs || account.pace.is_above_share() || self.walks(target, container);
-        waits.then_some(&account.work)
+        match target.lock {
+            // Last, as it costs most.
+            Lock::OfDirectory(directory) if waits => {
+                let is_shared = self.is_shared(target, directory, container, asker);
+                (!is_shared).then_some(&account.work)
+            }
+            _ => waits.then_some(&account.work),
+        }
     }
 
     fn is_shared(
@@ -406,12 +452,24 @@ impl Dispatcher {
         container: Option<&Arc<Container>>,
         asker: Asker,
     ) -> bool {
-        let Some(Provider::Tree(tree)) = target.view.map(|view| &self.views[view].provider) else {
+        let Some(view) = target.view else {
             return true;
         };
-        self.with_request(container, asker, |request| {
-            tree.is_shared(request, directory)
-        })
+        let Provider::Tree(tree) = &self.views[view].provider else {
+            return true;
+        };
+        let find_out = || {
+            self.with_request(container, asker, |request| {
+                tree.is_shared(request, directory)
+            })
+        };
+        match container {
+            Some(container) => {
+                let own = container.state::<OwnDirectories>();
+                own.is_shared(container, (view, directory), find_out)
+            }
+            None => find_out(),
+        }
     }
 
     fn walks(&self, target: &Target, container: Option<&Arc<Container>>) -> bool {
@@ -431,16 +489,15 @@ impl Dispatcher {
         }
     }
 
-    /// The queue of a thread's container.
-    pub(crate) fn queue_of_thread(&self, tid: u32) -> Arc<Queue> {
-        let account = match self.containers.identify(tid) {
+    /// The account of a thread's container.
+    pub(crate) fn account_of_thread(&self, tid: u32) -> Arc<Account> {
+        match self.containers.identify(tid) {
             Ok(Identity::Found(Caller::Inside(container))) => Arc::clone(container.account()),
             Ok(Identity::Unknown(account)) => account,
             Ok(Identity::Found(Caller::Host)) | Err(_) => {
                 Arc::clone(self.containers.host_account())
             }
-        };
-        Arc::clone(&account.work)
+        }
     }
 
     /// Finds out the container of a caller, on an offload thread; where its request runs then.
@@ -454,10 +511,7 @@ impl Dispatcher {
                 };
                 // This thread is the tenant's own, and nobody else waits for it.
                 match self.turn_of(target, &shows, asker, Some(caller)) {
-                    Turn::Later(queue, caller) if !target.waits => {
-                        drop(queue);
-                        Turn::Now(caller)
-                    }
+                    Turn::Later(_, _, caller) if !target.waits => Turn::Now(caller),
                     turn => turn,
                 }
             }

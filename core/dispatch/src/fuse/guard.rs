@@ -10,11 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use fuser::{FileHandle, INodeNo, Request};
-use vistafs_container::{Caller, Queue};
+use vistafs_container::{Caller, Queue, Waiter};
 use vistafs_handover::{InFlight, Request as Noted};
 use vistafs_view::Asker;
 
 use super::{VistaFs, asker, report_panic};
+use crate::abi::opcode;
 use crate::dispatcher::schedule::{Admitted, Asks, Target, Turn};
 use crate::{DispatchError, Dispatcher};
 
@@ -79,6 +80,14 @@ impl KeptNote {
     }
 }
 
+/// Whether nothing is lost when the answer is lost: no handle, and no look-up that the kernel counts.
+fn gives_nothing(opcode: u32) -> bool {
+    matches!(
+        opcode,
+        opcode::READ | opcode::GETATTR | opcode::READLINK | opcode::READDIR | opcode::WRITE
+    )
+}
+
 /// Notes that a request is in flight, until what is returned is dropped: after the reply.
 fn note(dispatcher: &Dispatcher, noted: Noted<'_>) -> Option<InFlight> {
     let handover = dispatcher.handover()?;
@@ -101,6 +110,10 @@ struct RequestGuard<A> {
     asker: Asker,
     in_flight: Option<InFlight>,
     answer: A,
+    // While it waits, or has waited.
+    waiter: Option<Arc<Waiter>>,
+    // The open file that it is about.
+    handle: u64,
     // Dropped last.
     kept: Option<KeptNote>,
 }
@@ -113,6 +126,9 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
         dispatcher.serve(self.target, caller, self.asker, |admitted| {
             answer(dispatcher, Ok(admitted));
         });
+        if self.waiter.is_some_and(|waiter| waiter.is_interrupted()) {
+            dispatcher.served_for_nobody(self.handle);
+        }
         drop(self.in_flight);
     }
 
@@ -120,23 +136,30 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
     fn place(mut self, dispatcher: &Arc<Dispatcher>, noted: &Noted<'_>, data: usize, turn: Turn) {
         // That of a caller whose container is to be found out.
         let mut tag = 0;
-        let (queue, caller, lock, is_unknown) = match turn {
+        let (queue, account, caller, lock) = match turn {
             Turn::Now(caller) => return self.run(dispatcher, caller),
             Turn::Refused(error) => return (self.answer)(dispatcher, Err(error)),
-            Turn::Later(queue, caller) => (queue, caller, None, false),
+            Turn::Later(queue, account, caller) => (queue, account, Some(caller), None),
             Turn::Discover(account, lock) => {
                 tag = account.tag();
-                (Arc::clone(&account.work), None, lock, true)
+                (Arc::clone(&account.work), account, None, lock)
             }
         };
         self.wait(&queue, noted);
+        let Some(waiter) = self.waiter(noted) else {
+            return (self.answer)(dispatcher, Err(DispatchError::Busy));
+        };
+        let waits = Arc::clone(&waiter);
         let dispatcher = Arc::clone(dispatcher);
         let serve = move |admitted: Result<(), _>| {
-            if admitted.is_err() {
+            if admitted.is_err() || !waits.begin_service() {
                 (self.answer)(&dispatcher, Err(DispatchError::Busy));
                 return;
             }
-            if !is_unknown {
+            // As long as one of its requests waits or is served. Otherwise the next request of a tenant of which
+            // nothing is known finds no account: it gets another one, with a queue and a thread of its own.
+            let _account = account;
+            if let Some(caller) = caller {
                 self.run(&dispatcher, caller);
                 return;
             }
@@ -150,7 +173,18 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
             self.place(&dispatcher, &noted.unwrap_or_default(), data, turn);
             drop(lock);
         };
-        queue.give(data, Box::new(serve));
+        queue.give_for(Some(waiter), data, Box::new(serve));
+    }
+
+    /// What may interrupt it while it waits. `None`: that has happened.
+    fn waiter(&mut self, noted: &Noted<'_>) -> Option<Arc<Waiter>> {
+        if let Some(waiter) = &self.waiter {
+            return waiter.wait_again().then(|| Arc::clone(waiter));
+        }
+        let waiter = Waiter::new(noted.unique, self.asker.tid, gives_nothing(noted.opcode));
+        let waiter = Arc::new(waiter);
+        self.waiter = Some(Arc::clone(&waiter));
+        Some(waiter)
     }
 
     fn wait(&mut self, queue: &Queue, noted: &Noted<'_>) {
@@ -197,6 +231,8 @@ impl VistaFs {
                 asker,
                 in_flight,
                 answer,
+                waiter: None,
+                handle: noted.handle,
                 kept: None,
             };
             guard.place(&self.dispatcher, &noted, data, turn);

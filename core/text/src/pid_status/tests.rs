@@ -107,3 +107,25 @@ fn capabilities_in_effect() {
         assert_eq!(effective_capabilities(text).ok(), expected, "{shown}");
     }
 }
+
+#[test]
+fn signals_that_end_a_thread() {
+    let rows: [(&[u8], Option<bool>); 9] = [
+        (
+            b"SigQ:\t0/1\nSigPnd:\t0000000000000100\nShdPnd:\t0\n",
+            Some(true),
+        ),
+        (b"SigPnd:\t0\nShdPnd:\t0000000000000100\n", Some(true)),
+        // SIGTERM alone is blocked, or handled.
+        (b"ShdPnd:\t4000\nSigBlk:\t4000\n", Some(false)),
+        (b"ShdPnd:\t4000\nSigCgt:\t4000\n", Some(false)),
+        (b"ShdPnd:\t4\nSigCgt:\t0\n", Some(true)),
+        (b"ShdPnd:\t4\nSigCgt:\t4\n", Some(false)),
+        (b"ShdPnd:\t4\nSigIgn:\t4\n", Some(false)),
+        (b"Name:\tx\n", Some(false)),
+        (b"SigPnd:\tx\n", None),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(is_ending(text).ok(), expected, "{}", text.escape_ascii());
+    }
+}

@@ -97,7 +97,7 @@ fn is_now(dispatcher: &Dispatcher, asks: Asks) -> bool {
 
 fn waits_in(turn: &Turn) -> Option<&Arc<Queue>> {
     match turn {
-        Turn::Later(queue, _) => Some(queue),
+        Turn::Later(queue, ..) => Some(queue),
         _ => None,
     }
 }
@@ -262,4 +262,25 @@ fn a_directory_whose_listing_was_let_go_is_listed_again() {
         .into_iter()
         .for_each(|handle| dispatcher.close(handle));
     assert_eq!((held.bytes(), held.files()), (0, 0));
+}
+
+/// A look at a directory walks up as many levels as the container has made.
+#[test]
+fn a_containers_directory_is_looked_at_once() {
+    let dispatcher = dispatcher();
+    let (one, moved) = (container(&dispatcher), container(&dispatcher));
+    let own = OwnDirectories::default();
+    let of = |number| (0, NodeId::from_hash(number));
+    let unasked = || unreachable!("it is known");
+    assert!(!own.is_shared(&one, of(7), || false));
+    assert!(!own.is_shared(&one, of(7), unasked));
+    // Whether a directory that others see is still there is found out each time.
+    assert!(own.is_shared(&one, of(8), || true));
+    assert!(!own.is_shared(&one, of(8), || false));
+    // What was its own may be another's when it has moved.
+    assert!(own.is_shared(&moved, of(7), || true));
+    for number in 0..3 * OwnDirectories::MOST as u64 {
+        assert!(!own.is_shared(&moved, of(number), || false));
+    }
+    assert!(own.0.lock().1.len() <= OwnDirectories::MOST);
 }
