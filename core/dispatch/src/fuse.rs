@@ -27,7 +27,7 @@ use crate::{Attributes, DispatchError, Dispatcher, Entry, PageCache};
 
 mod guard;
 
-use guard::{contained, of_file, of_name, of_node};
+use guard::{Admission, contained, of_file, of_name, of_node};
 
 /// How long the kernel may keep a name that never changes.
 pub(crate) const LASTING: Duration = Duration::from_secs(3600);
@@ -399,10 +399,12 @@ impl Filesystem for VistaFs {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.serve_at_once(req, of_file(opcode::RELEASE, ino, fh), move |dispatcher| {
+        let noted = of_file(opcode::RELEASE, ino, fh);
+        let close = move |dispatcher: &Dispatcher, _: Admission| {
             dispatcher.close(fh.0);
             reply.ok();
-        });
+        };
+        self.serve(req, noted, (Asks::Close(fh.0), 0), close);
     }
 
     fn fsync(

@@ -49,6 +49,8 @@ pub(crate) enum Asks {
     /// By an open handle.
     ListOn(u64, u64),
     ReadLink(u64),
+    /// To close an open file.
+    Close(u64),
     /// Nothing that costs anything.
     Nothing,
 }
@@ -60,6 +62,8 @@ enum Whose {
     Nobodys,
     /// On the container that an open file shows.
     Files(Arc<OpenFile>),
+    /// The same, of a file that is closed: that is never refused, and never waits.
+    Closed(Arc<OpenFile>),
     /// On the container of the caller.
     Callers,
     /// On a container that is named by its path.
@@ -242,6 +246,11 @@ impl Dispatcher {
                 }
                 return self.found_target(Asks::List(node));
             }
+            Asks::Close(handle) => {
+                let file = self.open_files.get(handle)?;
+                let view = file.view;
+                return Some(Target::of(Whose::Closed(file), view));
+            }
             Asks::Nothing => return None,
         };
         if let Some(own) = self.own.node(node) {
@@ -359,7 +368,7 @@ impl Dispatcher {
     /// Where a request runs.
     pub(crate) fn turn(&self, target: &Target, asker: Asker) -> Turn {
         match &target.whose {
-            Whose::Nobodys => Turn::Now(None),
+            Whose::Nobodys | Whose::Closed(_) => Turn::Now(None),
             Whose::Files(file) => self.turn_of(target, &file.shows, asker, None),
             Whose::Named(path) => {
                 // What only root on the host may do is refused to others at once.
@@ -551,14 +560,15 @@ impl Dispatcher {
         served
     }
 
-    /// Short for the tenant that a request is charged to; 0: for none, or callers on the host.
-    pub(crate) fn tag(&self, target: &Target, caller: Option<&Caller>) -> u32 {
-        match (&target.whose, caller) {
-            (Whose::Files(file), _) => self.account(&file.shows).tag(),
+    /// The tag of the tenant that a request is charged to; 0 for callers on the host. `None`: no view serves it.
+    pub(crate) fn tag(&self, target: &Target, caller: Option<&Caller>) -> Option<u32> {
+        Some(match (&target.whose, caller) {
+            (Whose::Nobodys, _) => return None,
+            (Whose::Files(file) | Whose::Closed(file), _) => self.account(&file.shows).tag(),
             (Whose::Named(path), _) => self.containers.account_of_path(path).tag(),
             (_, Some(Caller::Inside(container))) => container.account().tag(),
             _ => 0,
-        }
+        })
     }
 }
 

@@ -120,8 +120,10 @@ struct RequestGuard<A> {
 
 impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
     fn run(mut self, dispatcher: &Dispatcher, caller: Option<Caller>) {
-        let tag = dispatcher.tag(&self.target, caller.as_ref());
-        self.begin_service(dispatcher, tag);
+        // At a crash, what no view serves is nobody's fault.
+        if let Some(tag) = dispatcher.tag(&self.target, caller.as_ref()) {
+            self.begin_service(dispatcher, tag);
+        }
         let answer = self.answer;
         dispatcher.serve(self.target, caller, self.asker, |admitted| {
             answer(dispatcher, Ok(admitted));

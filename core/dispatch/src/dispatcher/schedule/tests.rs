@@ -202,6 +202,23 @@ fn a_pair_in_quarantine_is_refused_and_no_other() {
     assert!(is_now(&dispatcher, read(walking)));
 }
 
+#[test]
+fn who_is_charged_is_the_same_from_open_to_close() {
+    let dispatcher = dispatcher();
+    let container = container(&dispatcher);
+    let tag = container.account().tag();
+    let (node, handle) = opened(&dispatcher, "proc/uptime", &container);
+    dispatcher.quarantine([("uptime", tag)]);
+    let of = |asks| dispatcher.tag(&dispatcher.target(asks), None);
+    assert_eq!(of(read((node, handle))), Some(tag));
+    assert_eq!(of(Asks::Close(handle)), Some(tag));
+    // One in quarantine is closed all the same.
+    assert!(is_now(&dispatcher, Asks::Close(handle)));
+    for asks in [Asks::Nothing, Asks::Close(handle + 1)] {
+        assert_eq!(of(asks), None);
+    }
+}
+
 /// One byte of each of thousands of files.
 #[test]
 fn what_open_files_hold_is_bounded() {
