@@ -268,7 +268,7 @@ fn bad_files_are_refused_with_their_line() {
         ),
         (
             command("cgroup = { v2 = \"../x\" }"),
-            "line 3: `file.cgroup`: \"../x\" is no name",
+            "line 3: `file.cgroup`: \"../x\" is not the name of a cgroup file",
         ),
         (
             command("cgroup = { v2 = 1 }"),
