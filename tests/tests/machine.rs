@@ -102,9 +102,9 @@ mod cpu_time;
 #[path = "machine/loadavg.rs"]
 mod loadavg;
 
-/// What needs a machine that nothing else loads; run by itself in the VMs.
-#[path = "machine/alone.rs"]
-mod alone;
+/// A container's load averages beside the kernel's of the same time.
+#[path = "machine/kernel_load.rs"]
+mod kernel_load;
 /// `proc/pressure`: the text, what may be written, and who is let to.
 #[path = "machine/pressure.rs"]
 mod pressure;
