@@ -267,8 +267,7 @@ impl Offload {
     fn make_ready(self: &Arc<Self>, queue: Arc<Queue>) {
         let mut state = self.state.lock();
         state.ready.push_back(queue);
-        // One idle thread per queue: two queues that become ready at once must not wait for each
-        // other.
+        // One idle thread per queue: queues that become ready at once must not wait in line.
         if state.ready.len() <= state.idle {
             self.more.notify_one();
             return;

@@ -50,8 +50,7 @@ impl Waiter {
         self.change(IN_SERVICE, WAITING)
     }
 
-    /// Interrupts the request and returns `true` if that is possible now. The
-    /// function that calls this sends the reply.
+    /// Interrupts the request if that is possible now. On `true`, the caller sends the reply.
     #[must_use]
     pub fn interrupt(&self) -> bool {
         self.change(WAITING, INTERRUPTED)
