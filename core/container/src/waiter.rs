@@ -50,7 +50,7 @@ impl Waiter {
         self.change(IN_SERVICE, WAITING)
     }
 
-    /// Interrupts the request if that is possible now. On `true`, the caller sends the reply.
+    /// Interrupts the request if that is possible now. On `true`, the calling function replies.
     #[must_use]
     pub fn interrupt(&self) -> bool {
         self.change(WAITING, INTERRUPTED)

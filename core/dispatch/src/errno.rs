@@ -58,7 +58,7 @@ pub enum DispatchError {
     /// No handle is left for one more open file.
     #[error("too many open files")]
     TooManyOpen,
-    /// The queue of the container's requests is full.
+    /// Too many requests of the container wait.
     #[error("too many requests of this container wait")]
     Busy,
     /// The container has crashed workers with this view.

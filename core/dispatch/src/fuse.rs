@@ -199,8 +199,8 @@ impl Filesystem for VistaFs {
         if let Err(most) = config.set_max_background(u16::MAX) {
             log::debug!("at most {most} background requests");
         }
-        // The kernel drops pages when the modification time changes. A mount by a release that did
-        // not request it works without page caching.
+        // The kernel drops pages when the modification time changes. A mount that was taken
+        // over from a release without this request is served without page caching.
         if config
             .add_capabilities(InitFlags::FUSE_AUTO_INVAL_DATA)
             .is_err()

@@ -541,7 +541,7 @@ fn waits(dispatcher: &Dispatcher, asks: Asks) -> bool {
     }
 }
 
-/// Only closes that may take the kernel long need an offload thread.
+/// Only operations that may take the kernel long need an offload thread.
 #[test]
 fn a_file_without_a_channel_is_opened_at_once() {
     let dispatcher = dispatcher();
