@@ -115,7 +115,10 @@ struct Redo {
 
 impl Redo {
     fn answer(&self, request: &Unfinished, is_admitted: bool) {
-        self.handover.begin_again(request);
+        let asked = (request.node, request.handle, request.tid);
+        if let Some(tag) = self.dispatcher.tag_of_node(asked) {
+            self.handover.begin_again(request, tag);
+        }
         let mut payload = Vec::new();
         let outcome = if request.taken_over > TIMES || !is_admitted {
             Err(Errno::EINTR)

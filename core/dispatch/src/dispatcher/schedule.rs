@@ -570,6 +570,14 @@ impl Dispatcher {
             _ => 0,
         })
     }
+
+    /// The same for a request that a dead worker has left: to a node, by way of an open file (0: none), from a thread.
+    pub(crate) fn tag_of_node(&self, (node, handle, tid): (u64, u64, u32)) -> Option<u32> {
+        match self.by_handle(node, handle)? {
+            (Whose::Callers, _) => Some(self.account_of_thread(tid).tag()),
+            (whose, view) => self.tag(&Target::of(whose, view), None),
+        }
+    }
 }
 
 fn discover(target: &Target, account: &Arc<Account>) -> Turn {
