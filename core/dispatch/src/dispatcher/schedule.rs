@@ -546,7 +546,11 @@ impl Dispatcher {
         let _known = caller.map(|caller| whom::Known::set(asker.tid, caller));
         let file = match target.whose {
             Whose::Files(file) => Some(file),
-            _ => None,
+            // Before it is closed: who drops the last reference closes what it holds.
+            other => {
+                drop(other);
+                None
+            }
         };
         let Some(account) = account else {
             return serve(Admitted { file });
