@@ -298,7 +298,7 @@ fn an_unreadable_limit_is_an_error() {
     }
 }
 
-/// A missing limit file means no limit and is no error.
+/// A missing limit file means no limit, and the view does not fail.
 #[test]
 fn a_missing_limit_is_no_limit() {
     for name in hosts() {

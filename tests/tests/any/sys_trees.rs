@@ -337,7 +337,7 @@ fn garbage_is_an_error() {
             "{text}: {shown:?}"
         );
     }
-    // Some kernels write this if there is no value.
+    // Some kernels write this without a value.
     let host = MadeUp::new("/box/app");
     host.write(format!("{CPU}/nohz_full"), "  (null)\n");
     assert_eq!(host.open().show(&format!("{CPU}/nohz_full")), "\n");

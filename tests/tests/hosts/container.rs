@@ -63,7 +63,7 @@ impl Container {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                // After a failure there is no receiver.
+                // After a failure the receiver is gone.
                 let _ = sender.send(line);
             }
         });

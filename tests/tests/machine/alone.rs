@@ -1,4 +1,4 @@
-//! What needs a machine that nothing else loads; run by itself in the VMs.
+//! Tests that need an otherwise idle machine; in the VMs they run alone.
 
 use std::io::{BufRead, BufReader, Write};
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use vistafs_tests::container::TestContainer;
 use vistafs_tests::vistafs::{Mounted, wait_for};
 use vistafs_tests::{require, require_privileged};
 
-/// The kernel's samples and ours are not taken at the same instants, so there may be one more of one
-/// than of the other. After this time one sample of one thread makes at most 0.02 at the beginning.
+/// The kernel's samples and ours are taken at different instants, so one side may have one sample more. After
+/// this time, one sample of one thread at the beginning contributes at most 0.02.
 const LOAD: Duration = Duration::from_secs(90);
 
-/// What one sample of one thread makes in each average, and rounding: a thread that wakes for an instant may be
-/// in a sample of ours and in none of the kernel's.
+/// The contribution of one sample of one thread to each average, plus rounding: a thread that wakes up
+/// briefly may be in one of our samples and in none of the kernel's.
 const ONE_SAMPLE: [f64; 3] = [0.10, 0.03, 0.02];
 
 fn averages(text: &str) -> [f64; 3] {
@@ -25,7 +25,7 @@ fn of_host() -> String {
     std::fs::read_to_string("/proc/loadavg").unwrap()
 }
 
-/// Whether no thread but the one that asks wants to run, for as long as one looks.
+/// Whether no other thread wanted to run during the check.
 fn nothing_else_runs() -> bool {
     (0..100).all(|_| {
         std::thread::sleep(Duration::from_millis(20));
@@ -33,8 +33,7 @@ fn nothing_else_runs() -> bool {
     })
 }
 
-/// Where the container is the only load, its averages are the host's, but for what the host's
-/// remember from before.
+/// If the container is the only load, its averages equal the host's, minus what remains of earlier load.
 #[test]
 fn the_load_is_the_kernel_s_own() {
     require_privileged!();
@@ -61,7 +60,7 @@ fn the_load_is_the_kernel_s_own() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let first = averages(&lines.next().unwrap().unwrap());
     std::thread::sleep(LOAD.saturating_sub(started.elapsed()));
-    // Asked once: who asks again and again is load himself.
+    // Read once: a reader that polls is itself load.
     let host_after = averages(&of_host());
     let seconds = started.elapsed().as_secs_f64();
     child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
@@ -77,7 +76,7 @@ fn the_load_is_the_kernel_s_own() {
          {host_before:?}"
     );
     println!("{told}");
-    // From nothing, with nobody but the reader there.
+    // Starts at zero, with only the reader in the container.
     assert_eq!(first, [0.0; 3], "{told}");
     for ((ours, kernel_s), most) in std::iter::zip(last, kernel_s).zip(ONE_SAMPLE) {
         assert!((ours - kernel_s).abs() <= most, "{told}");
