@@ -41,12 +41,6 @@ pub fn privileged() -> bool {
     nix::unistd::geteuid().is_root() && std::path::Path::new("/dev/fuse").exists()
 }
 
-/// Whether nothing else loads this machine: no other test, and nothing but its system.
-#[must_use]
-pub fn alone() -> bool {
-    std::env::var_os("VISTAFS_ALONE").is_some_and(|v| v == "1")
-}
-
 /// Whether this is a virtual machine of `cargo xtask test`, whose settings may be changed.
 #[must_use]
 pub fn guest() -> bool {

@@ -102,9 +102,9 @@ mod cpu_time;
 #[path = "machine/loadavg.rs"]
 mod loadavg;
 
-/// Tests that need an otherwise idle machine; in the VMs they run alone.
-#[path = "machine/alone.rs"]
-mod alone;
+/// A container's load averages, compared with the kernel's.
+#[path = "machine/kernel_load.rs"]
+mod kernel_load;
 /// `proc/pressure`: contents, writes and permissions.
 #[path = "machine/pressure.rs"]
 mod pressure;

@@ -1,10 +1,10 @@
-//! What a tenant costs the daemon: its pace, its queues and what is held for it.
+//! Accounts the resources of one tenant: its pace, its queues and its cached bytes.
 //!
-//! A tenant is everything in one outermost pid namespace: a container, with the containers, sandboxes and
-//! namespaces that it makes inside. A process cannot leave that namespace, so a tenant cannot have
-//! more than one account, whatever it makes. A process in the host's pid namespace belongs to the account
-//! of its cgroup, of which the first [`LEVELS`] levels count: a container's own cgroup is rarely deeper, and
-//! what it makes below does not count.
+//! A tenant is everything in one outermost pid namespace: a container with its nested containers,
+//! sandboxes and namespaces. A process cannot leave that namespace, so a tenant has one account
+//! only. A process in the host's pid namespace belongs to the account of the first [`LEVELS`]
+//! levels of its cgroup path: a container's own cgroup is rarely deeper, and cgroups that it
+//! creates below do not count.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -19,25 +19,25 @@ use crate::held::Held;
 use crate::offload::{Offload, Queue};
 use crate::pace::Pace;
 
-/// Levels of a cgroup's path that tell tenants apart, as `/user.slice/user-1000.slice/user@1000.service`.
+/// Levels of a cgroup path that separate tenants: `/user.slice/user-1000.slice/user@1000.service`.
 const LEVELS: usize = 3;
 
-/// Which tenant it is.
+/// The identity of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Tenant {
-    /// The outermost pid namespace below vistafs's own: its inode number.
+    /// The inode number of the outermost pid namespace below vistafs's own.
     PidNamespace(u64),
-    /// In the host's pid namespace: a hash of the upper levels of its cgroup's path.
+    /// In the host's pid namespace: a hash of the upper levels of the cgroup path.
     Cgroup(u64),
-    /// A cgroup that was named by its path, of which this is a hash.
+    /// A cgroup that was named by its path: a hash of the path.
     Named(u64),
 }
 
 impl Tenant {
-    /// The tenant of a process that is in these namespaces. `own`: those of vistafs.
+    /// Returns the tenant of a process in the namespaces `key`. `own`: the namespaces of vistafs.
     ///
-    /// The cost does not depend on what the tenant has made: a few links and one text are read, and the
-    /// kernel allows 32 levels of pid namespaces.
+    /// The cost is bounded: a few links and one file are read, and the kernel allows 32 levels of
+    /// pid namespaces.
     pub(crate) fn of(
         member: &Process,
         key: NamespaceKey,
@@ -50,7 +50,7 @@ impl Tenant {
         Ok(Self::Cgroup(of_cgroup_text(&member.cgroup_text()?)))
     }
 
-    /// The tenant of a cgroup that is named by its path.
+    /// Returns the tenant of a cgroup that is named by its path.
     pub(crate) fn named(path: &std::path::Path) -> Self {
         let mut hasher = DefaultHasher::new();
         path.hash(&mut hasher);
@@ -67,7 +67,7 @@ impl Tenant {
     }
 }
 
-/// A hash of the upper levels of the deepest of the cgroups: in some hierarchies there may be none of its own.
+/// Hashes the upper levels of the deepest cgroup; in some hierarchies it may be the root.
 fn of_cgroup_text(text: &[u8]) -> u64 {
     let paths = pid_cgroup::memberships(text).filter_map(|one| Some(one.ok()?.path));
     let upper = |path| {
@@ -86,8 +86,8 @@ fn split(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Tenant {
-    /// Short for it, the same in every worker; never 0. Two tenants may share one, which costs the second one a
-    /// view at worst.
+    /// Returns a short ID, the same in every worker; never 0. If two tenants share one, the second
+    /// loses a view at worst.
     pub(crate) fn tag(&self) -> u32 {
         let mut hasher = DefaultHasher::new();
         self.hash(&mut hasher);
@@ -100,18 +100,18 @@ impl Tenant {
 #[derive(Debug)]
 pub struct Account {
     tag: u32,
-    /// How much of the serving threads it takes.
+    /// Its use of the serving threads.
     pub pace: Pace,
     /// Requests that cost time.
     pub work: Arc<Queue>,
-    /// Requests of views that wait for something else than the kernel. Nobody should wait for a command
-    /// because the container has many processes, or for a walk because it has a slow command.
+    /// Requests of views that wait for something other than the kernel. Separate from `work`, so
+    /// that a command does not wait for a walk of many processes, nor a walk for a slow command.
     pub waits: Arc<Queue>,
-    /// What its open files hold.
+    /// Bytes that its open files cache.
     pub held: Arc<Held>,
     /// Requests that wait for discovery while the kernel holds a lock.
     locked: AtomicUsize,
-    // The outermost cgroup that any of its containers was found in.
+    // The outermost cgroup of its containers.
     cgroup: Mutex<Option<PathBuf>>,
 }
 
@@ -128,8 +128,8 @@ impl Account {
         })
     }
 
-    /// Records the cgroup of one of its containers. Only an ancestor replaces the first one: a tenant that makes
-    /// cgroups must not appear in the metrics under ever new names.
+    /// Records the cgroup of one of its containers. Only an ancestor replaces the first: a tenant
+    /// that creates cgroups must not appear in the metrics under ever new names.
     pub(crate) fn found_in(&self, cgroup: &Path) {
         let mut known = self.cgroup.lock();
         let is_outer = |known: &PathBuf| known.starts_with(cgroup) && known != cgroup;
@@ -138,20 +138,20 @@ impl Account {
         }
     }
 
-    /// Returns the outermost cgroup that any of its containers was found in. `None`: none was found yet.
+    /// Returns the outermost cgroup of its containers. `None`: no container was found yet.
     #[must_use]
     pub fn cgroup(&self) -> Option<PathBuf> {
         self.cgroup.lock().clone()
     }
 
-    /// Returns what is short for the tenant, the same in every worker; 0: callers on the host.
+    /// Returns the short ID of the tenant, the same in every worker; 0: callers on the host.
     #[must_use]
     pub fn tag(&self) -> u32 {
         self.tag
     }
 
-    /// Admits one more request that waits while the kernel holds a lock of a directory that other containers
-    /// use. `None`: there are enough of them.
+    /// Admits one more request that waits while the kernel holds a lock of a directory that other
+    /// containers use. `None`: the limit is reached.
     #[must_use]
     pub fn admit_with_lock(self: &Arc<Self>) -> Option<WaitsWithLock> {
         let most = crate::budgets::WAITING_WITH_A_LOCK;
@@ -162,7 +162,7 @@ impl Account {
     }
 }
 
-/// A request that waits while the kernel holds a lock, until this is dropped.
+/// A request that waits while the kernel holds a lock, counted until this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct WaitsWithLock(Arc<Account>);
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(below("a"), below("b"));
         assert_eq!(below("a"), of(&format!("0::{user}\n")));
         assert_ne!(of("0::/docker/a\n"), of("0::/docker/b\n"));
-        // Whatever the hierarchy is in which it has one of its own.
+        // In any hierarchy where the container has its own cgroup.
         let hybrid = "12:pids:/docker/a\n5:cpu,cpuacct:/\n0::/\n";
         assert_eq!(of(hybrid), of("12:pids:/docker/a\n"));
         assert_eq!(of(""), of("0::/\n"));

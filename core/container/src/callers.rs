@@ -1,8 +1,8 @@
-//! Callers of containers that ask again and again, held, so that who they are is found out by one look.
+//! Caches the tasks of callers that read repeatedly, to look up their namespaces only once.
 //!
-//! A caller is held from the second time on that it asks: most programs read one file and end. There
-//! is a place for each of some remainders of thread numbers; who comes later takes the place. What is
-//! held is given up with its container.
+//! A caller is cached from its second request on: most programs read one file and exit. The table
+//! has one slot per thread ID modulo [`PLACES`]; a later caller replaces the entry. An entry is
+//! dropped with its container.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use vistafs_host::{HeldTask, Host, HostError, NamespaceKey};
 
 const PLACES: usize = 64;
 
-/// Who asked last of those with a place.
+/// The last caller that used this slot.
 #[derive(Debug, Default)]
 struct Place {
     tid: u32,
-    // Not in a container when it asked for the second time: never held.
+    // The caller was on the host at its second request: never cached.
     of_host: bool,
     held: Option<(Arc<HeldTask>, NamespaceKey)>,
 }
@@ -29,7 +29,7 @@ impl Place {
     }
 }
 
-/// Unless another looks or changes; then it is put there the next time. What was there is dropped after.
+/// Stores `asked` unless the lock is held. The old entry is dropped after the lock is released.
 fn put(place: &Mutex<Place>, asked: Place) {
     let before = place
         .try_lock()
@@ -37,11 +37,11 @@ fn put(place: &Mutex<Place>, asked: Place) {
     drop(before);
 }
 
-/// The callers that are held.
+/// A table of cached callers.
 #[derive(Debug)]
 pub(crate) struct Callers {
-    // Locked to look or to change, never over a system call. Who comes while another does is looked at
-    // as if it had no place.
+    // Locked for a look-up or a change, never across a system call. If the lock is held, the caller
+    // is resolved as if it had no slot.
     places: [Mutex<Place>; PLACES],
 }
 
@@ -54,10 +54,10 @@ impl Default for Callers {
 }
 
 impl Callers {
-    /// The namespaces of a thread. `host_s`: those that no container is in.
+    /// Returns the namespaces of a thread. `host_s`: the namespaces of the host.
     ///
     /// # Errors
-    /// When there is no such thread (any more).
+    /// If the thread does not exist (any more).
     pub(crate) fn namespaces(
         &self,
         host: &Host,
@@ -81,7 +81,7 @@ impl Callers {
         if let Some(key) = held.as_ref().and_then(|task| task.namespaces()) {
             return Ok(key);
         }
-        // Not held yet; or it has ended, and another one has its number.
+        // Not cached yet, or the cached task has ended and its ID was reused.
         let task = HeldTask::hold(host, tid)?;
         let Some(key) = task.namespaces() else {
             return NamespaceKey::of_task(host, tid);
@@ -96,7 +96,7 @@ impl Callers {
         Ok(key)
     }
 
-    /// Gives up those that have ended, whatever container they were in.
+    /// Drops the entries of tasks that have ended, of all containers.
     pub(crate) fn let_go_of_ended(&self) {
         for place in &self.places {
             let held = place.lock().held.as_ref().map(|(task, _)| Arc::clone(task));
@@ -111,7 +111,7 @@ impl Callers {
         }
     }
 
-    /// Gives up the callers that were in a container when they were first held.
+    /// Drops the callers that were in `container` when they were cached.
     pub(crate) fn forget(&self, container: &NamespaceKey) {
         for place in &self.places {
             let mut place = place.lock();
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(held(&callers), 1);
         callers.forget(&own);
         assert_eq!(held(&callers), 0);
-        // Those of the host are not held.
+        // Callers on the host are not cached.
         for _ in 0..3 {
             assert_eq!(callers.namespaces(&host, tid, own).unwrap(), own);
         }

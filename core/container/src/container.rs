@@ -1,4 +1,4 @@
-//! One container: its cgroups, its age and what it may use.
+//! One container: its cgroups, age and limits.
 
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::task_counts::{self, CountedTasks};
 use crate::visible_cpus::visible;
 use crate::{CpuPolicy, TaskCounts};
 
-/// A container, known by its cgroups. Its kernel files stay open while it is kept.
+/// A container, identified by its cgroups. Its kernel files stay open as long as it is cached.
 #[derive(Debug)]
 pub struct Container {
     located: Located,
@@ -47,16 +47,16 @@ pub struct Container {
     account: Arc<Account>,
 }
 
-/// How long what a container uses counts as of one instant: no more than a tick of most kernels.
+/// Returns how long a usage counts as of one instant: at most a tick of most kernels.
 fn instant(host: &Host) -> Duration {
     host.epoch().min(Duration::from_millis(4))
 }
 
 impl Container {
-    /// The start of a container that has not begun. Its age is 0, whenever it is asked for.
+    /// The start of a container that has not begun. Its age is always 0.
     pub const NOT_YET: Duration = Duration::MAX;
 
-    /// The container of some cgroups. `start`: when it began, since boot.
+    /// Creates the container of some cgroups. `start`: since boot.
     #[must_use]
     pub fn new(
         hierarchies: &Hierarchies,
@@ -64,8 +64,7 @@ impl Container {
         start: Duration,
         boottime_offset: Offset,
     ) -> Self {
-        // At the root of a hierarchy nothing tells the container from the host: as if the
-        // controller were not there.
+        // The root of a hierarchy also contains the host: treat the controller as absent.
         let of = |controller| located.of(hierarchies, controller).filter(|c| !c.is_root());
         Self {
             memory: of("memory").map(Memory::new),
@@ -89,17 +88,17 @@ impl Container {
         }
     }
 
-    /// The same container, of which more is remembered than this process can.
+    /// Attaches the persistent state of the container.
     pub(crate) fn kept_by(self, keeper: Keeper) -> Self {
         Self { keeper, ..self }
     }
 
-    /// The same container, which is charged to its tenant.
+    /// Charges the container to its tenant.
     pub(crate) fn with_account(self, account: Arc<Account>) -> Self {
         Self { account, ..self }
     }
 
-    /// What it is charged to.
+    /// Returns the account that it is charged to.
     #[must_use]
     pub fn account(&self) -> &Arc<Account> {
         &self.account
@@ -109,25 +108,25 @@ impl Container {
         &self.keeper
     }
 
-    /// What tells it from all others, the same in every process of this boot. `None`: nothing does,
-    /// or it was found by a path that no process is in.
+    /// Returns its identity, the same in every process of this boot. `None`: it cannot be
+    /// identified, or it was found by a path without processes.
     #[must_use]
     pub fn key(&self) -> Option<ContainerKey> {
         self.keeper.key()
     }
 
-    /// Which cgroups these are, as every process on this host has it.
+    /// Returns the identity of its cgroups, the same in every process on this host.
     #[must_use]
     pub fn mark(&self) -> Vec<u8> {
         self.located.mark()
     }
 
-    /// The same, short.
+    /// Returns a hash of [`mark`](Self::mark).
     pub(crate) fn short_mark(&self) -> ContainerKey {
         self.mark
     }
 
-    /// The same container in other cgroups: what views remember of it stays.
+    /// Returns the same container in other cgroups; the state of the views is kept.
     #[must_use]
     pub fn moved_to(&self, hierarchies: &Hierarchies, located: Located) -> Self {
         Self {
@@ -139,7 +138,7 @@ impl Container {
         }
     }
 
-    /// The cgroup path that tells best which container it is.
+    /// Returns the cgroup path that identifies the container best.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         let told = self.located.most_telling().map(|c| c.path().to_owned());
@@ -152,47 +151,47 @@ impl Container {
         &self.located
     }
 
-    /// Whether it has a cgroup of its own in any hierarchy; without one it cannot be distinguished from the host.
+    /// Returns whether it has its own cgroup in any hierarchy. If not, it looks like the host.
     #[must_use]
     pub fn has_own_cgroup(&self) -> bool {
         self.located.iter().any(|cgroup| !cgroup.is_root())
     }
 
-    /// Whether its cgroups are still there.
+    /// Returns whether its cgroups still exist.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.located.most_telling().is_none_or(|c| c.is_alive())
     }
 
-    /// When it began, since the host's boot; [`NOT_YET`](Self::NOT_YET) if it has not.
+    /// Returns its start since the host's boot; [`NOT_YET`](Self::NOT_YET) if it has not begun.
     #[must_use]
     pub fn start(&self) -> Duration {
         self.start
     }
 
-    /// How often it was found in other cgroups than before, whose counters have nothing to do with
-    /// those of the earlier ones.
+    /// Returns how often it moved to other cgroups. Counters of the new cgroups are unrelated to
+    /// those of the old ones.
     #[must_use]
     pub fn moves(&self) -> u64 {
         self.moves
     }
 
-    /// How long it has been running.
+    /// Returns how long it has been running.
     #[must_use]
     pub fn age(&self, host: &Host) -> Duration {
         host.boottime().saturating_sub(self.start)
     }
 
-    /// What its time namespace adds to CLOCK_BOOTTIME.
+    /// Returns the offset that its time namespace adds to CLOCK_BOOTTIME.
     #[must_use]
     pub fn boottime_offset(&self) -> Offset {
         self.boottime_offset
     }
 
-    /// Memory and swap, as far as wanted. `None`: no memory controller counts for it.
+    /// Returns the `wanted` figures of memory and swap. `None`: no memory controller counts for it.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn memory(
         &self,
         wanted: MemoryWanted,
@@ -205,10 +204,10 @@ impl Container {
         }
     }
 
-    /// Events about its memory. `None`: no memory controller counts for it.
+    /// Returns its memory events. `None`: no memory controller counts for it.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn memory_counters<'t>(
         &self,
         text: &'t mut Vec<u8>,
@@ -219,16 +218,16 @@ impl Container {
         }
     }
 
-    /// Appends rows of slabs that are the container's alone; none where the kernel keeps none.
+    /// Appends the container's own slab rows; none if the kernel keeps none per cgroup.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn push_slabs(&self, out: &mut Vec<u8>, text: &mut Vec<u8>) -> Result<(), HostError> {
         let memory = self.memory.as_ref();
         memory.map_or(Ok(()), |memory| memory.push_slabs(out, text))
     }
 
-    /// The effective memory limit in bytes: the least of its own, its ancestors' and `total`.
+    /// Returns the effective memory limit in bytes: the minimum of all levels' limits and `total`.
     ///
     /// # Errors
     /// As [`memory`](Self::memory).
@@ -242,18 +241,18 @@ impl Container {
         Ok(figures.map_or(Limit::Max, |f| f.limit).or_total(total))
     }
 
-    /// The tightest CPU quota of its cgroup and the ancestors.
+    /// Returns the tightest CPU quota of its cgroup and the ancestors.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn cpu_quota(&self, text: &mut Vec<u8>) -> Result<Option<CpuQuota>, HostError> {
         self.cpu.quota(text)
     }
 
-    /// CPU time used, ns; per CPU as well where the kernel counts so (v1).
+    /// Returns the CPU time used in ns; also per CPU if the kernel counts it (v1).
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn cpu_usage(
         &self,
         per_cpu: &mut Vec<PerCpu>,
@@ -263,21 +262,21 @@ impl Container {
         self.cpu.usage(per_cpu, instant(host), text)
     }
 
-    /// Returns the CPU time that it used while it was running. `None`: the kernel does not count it.
+    /// Returns the CPU time used while the container ran. `None`: the kernel does not count it.
     pub(crate) fn cpu_time(&self, host: &Host) -> Result<Option<Duration>, HostError> {
         let Some(usage) = self.cpu_usage(&mut Vec::new(), host, &mut Vec::new())? else {
             return Ok(None);
         };
         let used = Duration::from_nanos(usage.user.saturating_add(usage.system));
-        // Its cgroups may be older than it.
+        // Its cgroups may be older than the container.
         let cpus = u32::try_from(host.online_cpus()?.len()).unwrap_or(u32::MAX);
         Ok(Some(used.min(self.age(host).saturating_mul(cpus))))
     }
 
-    /// Block I/O by device, in the place of what `devices` held. `false`: nobody counts it.
+    /// Replaces `devices` by its block I/O per device. `false`: no controller counts it.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn device_io(
         &self,
         devices: &mut Vec<DeviceIo>,
@@ -289,10 +288,10 @@ impl Container {
         }
     }
 
-    /// Huge pages of the host's default size. `None`: no hugetlb controller counts for it.
+    /// Returns huge pages of the host's default size. `None`: no hugetlb controller counts for it.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn huge_pages(
         &self,
         host: &Host,
@@ -313,10 +312,10 @@ impl Container {
         }
     }
 
-    /// The CPUs that it is shown; never empty.
+    /// Returns the CPUs that the container sees; never empty.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn visible_cpus(
         &self,
         host: &Host,
@@ -336,10 +335,10 @@ impl Container {
         Ok(visible(policy, &online, cpuset.as_ref(), quota))
     }
 
-    /// The nodes that it gets memory from, of those that the host has; never empty.
+    /// Returns the online NUMA nodes that it may allocate memory from; never empty.
     ///
     /// # Errors
-    /// When a file that is there cannot be read or understood.
+    /// If an existing file cannot be read or parsed.
     pub fn visible_nodes(&self, host: &Host, text: &mut Vec<u8>) -> Result<CpuSet, HostError> {
         const ONLINE: &str = "sys/devices/system/node/online";
         let online = match host.text(ONLINE) {
@@ -356,7 +355,7 @@ impl Container {
         Ok(visible.filter(|v| !v.is_empty()).unwrap_or(online))
     }
 
-    /// What it uses of each node of memory. Empty: nothing counts that for it.
+    /// Returns its memory usage per NUMA node. Empty: no controller counts it.
     ///
     /// # Errors
     /// As [`memory`](Self::memory).
@@ -371,11 +370,11 @@ impl Container {
         }
     }
 
-    /// How many of its threads run or are blocked; may be a little old. `None`: no hierarchy tells
-    /// its threads from the host's. The `asker` is a thread that waits for it.
+    /// Returns how many of its threads run or are blocked; the count may be slightly old. `None`:
+    /// no hierarchy separates its threads from the host's. `asker`: a thread that waits for it.
     ///
     /// # Errors
-    /// When its cgroup cannot be read.
+    /// If its cgroup cannot be read.
     pub fn task_counts(
         &self,
         host: &Host,
@@ -385,24 +384,24 @@ impl Container {
         self.tasks().map(counts).transpose()
     }
 
-    /// Whether [`task_counts`](Self::task_counts) would walk all its cgroups and threads now.
+    /// Returns whether [`task_counts`](Self::task_counts) would walk all cgroups and threads now.
     #[must_use]
     pub fn must_count_tasks(&self) -> bool {
         !self.has_no_tasks() && !self.counted.is_fresh()
     }
 
-    /// Whether it is known that no hierarchy tells its threads from the host's.
+    /// Returns whether it is known that no hierarchy separates its threads from the host's.
     pub(crate) fn has_no_tasks(&self) -> bool {
         matches!(self.tasks.get(), Some(None))
     }
 
-    /// As [`task_counts`](Self::task_counts), of this instant.
+    /// Like [`task_counts`](Self::task_counts), but always counts now.
     pub(crate) fn task_counts_now(&self, host: &Host) -> Result<Option<TaskCounts>, HostError> {
         let counts = |tasks| self.counted.refresh(|| self.count(host, tasks, None));
         self.tasks().map(counts).transpose()
     }
 
-    /// The last count, if it was ever counted.
+    /// Returns the last count, if there is one.
     pub(crate) fn last_task_counts(&self) -> Option<TaskCounts> {
         self.counted.last()
     }
@@ -421,7 +420,7 @@ impl Container {
         if counts.total == 0 && !self.is_alive() {
             return Err(HostError::NotFound { path: self.path() });
         }
-        // Linux shows threads that the v1 freezer has stopped in state D, but they wait for nothing.
+        // Linux shows threads stopped by the v1 freezer in state D, although they wait for nothing.
         if counts.blocked > 0
             && let Some(freezer) = &self.freezer
             && freezer.is_frozen()?
@@ -431,11 +430,11 @@ impl Container {
         Ok(counts)
     }
 
-    /// Replaces `text` by its pressure file. `false`: it has none, for want of a v2 cgroup of its own
-    /// or of the kernel's.
+    /// Replaces `text` by its pressure file. `false`: there is none, because it has no v2 cgroup of
+    /// its own or the kernel has no PSI.
     ///
     /// # Errors
-    /// When a file that is there cannot be read.
+    /// If an existing file cannot be read.
     pub fn pressure(&self, resource: Resource, text: &mut Vec<u8>) -> Result<bool, HostError> {
         match &self.pressure {
             Some(pressure) => pressure.read(resource, text),
@@ -443,11 +442,11 @@ impl Container {
         }
     }
 
-    /// Opens its pressure file for a trigger; `privileged`: the asker has CAP_SYS_RESOURCE. `None`: it
-    /// has none.
+    /// Opens its pressure file for a trigger; `privileged`: the caller has CAP_SYS_RESOURCE.
+    /// `None`: there is none.
     ///
     /// # Errors
-    /// When a file that is there cannot be opened.
+    /// If an existing file cannot be opened.
     pub fn open_pressure(
         &self,
         resource: Resource,
@@ -459,14 +458,14 @@ impl Container {
         }
     }
 
-    /// What a view remembers about this container: one `T` for all its readings.
+    /// Returns the state of a view for this container: one `T` for all reads.
     #[must_use]
     pub fn state<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
         self.states.get()
     }
 
-    /// The same for what was shown and must not go back: calls `look` with the one `T`, alone, and
-    /// what it leaves is there for the next process as well.
+    /// Calls `look` with exclusive access to a monotonic state `T`, and saves the result for the
+    /// successor process.
     pub fn kept<T: Lasting, R>(&self, look: impl FnOnce(&mut T) -> R) -> R {
         self.state::<Kept<T>>().with(self, look)
     }

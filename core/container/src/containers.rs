@@ -1,8 +1,8 @@
-//! From a caller to its container, and the cache of containers.
+//! Resolves callers to containers, and caches the containers.
 //!
 //! # Synchronization
-//! The two tables are locked for a look-up, an insertion or a removal only, never over a system
-//! call. Two callers of a new container may both find it out; the first one's answer is kept.
+//! The tables are locked for a look-up, an insertion or a removal only, never across a system call.
+//! Two callers of a new container may both resolve it; the first result is kept.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
@@ -27,10 +27,10 @@ use crate::offload::{Offload, Queue};
 use crate::pace::Pace;
 use crate::{Container, ContainerError};
 
-/// How long a pid namespace's init is taken to stay in its cgroup.
+/// How long a pid namespace's init is assumed to stay in its cgroup.
 const MOVES_SEEN_AFTER: Duration = Duration::from_secs(1);
 
-/// Who asks.
+/// The origin of a request.
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// A process that is in no container.
@@ -39,13 +39,13 @@ pub enum Caller {
     Inside(Arc<Container>),
 }
 
-/// What can be said of a caller without waiting for anything that a container can prolong.
+/// The result of an identification that waits for nothing a container can prolong.
 #[derive(Debug, Clone)]
 pub enum Identity {
-    /// [`Containers::caller`] would find this at once.
+    /// [`Containers::caller`] would return this at once.
     Found(Caller),
-    /// It would have to find the container out, or to look where the container's init is now. That costs
-    /// what the tenant has made it cost, so it runs in the tenant's queue.
+    /// The container has to be resolved, or its init located again. The tenant controls that cost,
+    /// so it runs in the tenant's queue.
     Unknown(Arc<Account>),
 }
 
@@ -53,31 +53,31 @@ pub enum Identity {
 struct Known {
     container: Arc<Container>,
     tenant: Tenant,
-    // The process whose end is the container's.
+    // The process whose end is the end of the container.
     watch: Mutex<Option<Watch>>,
-    // Else its eldest process stands in for it.
+    // Otherwise its eldest process is watched.
     has_own_init: bool,
-    // Keep the inode numbers of the key from being given to other namespaces.
+    // Keep the kernel from reusing the inode numbers of the key.
     _held: [HeldNamespace; 2],
     follows: Option<FollowedInit>,
 }
 
-/// A container without a cgroup namespace of its own is where its init is.
+/// A container without its own cgroup namespace is in the cgroup of its init.
 #[derive(Debug)]
 struct FollowedInit {
     init: Arc<Process>,
     seen: Mutex<(Instant, Vec<u8>)>,
 }
 
-/// What is kept for a tenant.
+/// The account and the cached keys of a tenant.
 #[derive(Debug, Default)]
 struct OfTenant {
     account: Weak<Account>,
-    // Its keys in `known`, the oldest first.
+    // Its keys in `known`, oldest first.
     keys: VecDeque<NamespaceKey>,
 }
 
-/// Every container that has asked and lives.
+/// A cache of all live containers that have issued requests.
 #[derive(Debug)]
 pub struct Containers {
     host: Arc<Host>,
@@ -86,33 +86,33 @@ pub struct Containers {
     callers: Callers,
     known: RcuMap<NamespaceKey, Arc<Known>, 256>,
     by_path: RwLock<HashMap<PathBuf, Arc<Container>>>,
-    // Of cgroup namespaces: callers in several pid namespaces may be in one.
+    // Of cgroup namespaces: one may contain callers of several pid namespaces.
     by_cgroups: RwLock<HashMap<Vec<u64>, Weak<Container>>>,
     tenants: Mutex<HashMap<Tenant, OfTenant>>,
     host_account: Arc<Account>,
     offload: Arc<Offload>,
     lifetimes: Lifetimes,
     handover: Option<Arc<Handover>>,
-    // What others let go of when all is settled.
+    // A further cache that is trimmed with this one.
     spare: OnceLock<Arc<dyn Settle>>,
 }
 
-/// Who keeps memory that is not in use, for the next containers.
+/// A cache of unused memory for future containers.
 pub trait Settle: Debug + Send + Sync {
-    /// Containers have ended, and nothing has for a while: gives all of it back.
+    /// Releases all of it. Called some time after the last container has ended.
     fn settle(&self);
 }
 
 impl Containers {
-    /// Starts with none known.
+    /// Creates an empty cache.
     ///
     /// # Errors
-    /// When vistafs's own namespaces cannot be read.
+    /// If vistafs's own namespaces cannot be read.
     pub fn new(host: Arc<Host>, hierarchies: Arc<Hierarchies>) -> Result<Arc<Self>, HostError> {
         Self::with_handover(host, hierarchies, None)
     }
 
-    /// The same, with memory that outlives this process.
+    /// Like [`new`](Self::new), with memory shared with a successor process.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -141,61 +141,61 @@ impl Containers {
         }))
     }
 
-    /// Has somebody settle as well. The first one who says so.
+    /// Registers a hook that runs when memory is trimmed. Only the first call has an effect.
     pub fn settle_as_well(&self, spare: Arc<dyn Settle>) {
         let _ = self.spare.set(spare);
     }
 
-    /// The host.
+    /// Returns the host.
     #[must_use]
     pub fn host(&self) -> &Arc<Host> {
         &self.host
     }
 
-    /// The host's hierarchies.
+    /// Returns the host's hierarchies.
     #[must_use]
     pub fn hierarchies(&self) -> &Arc<Hierarchies> {
         &self.hierarchies
     }
 
-    /// The memory that outlives this process, if there is any.
+    /// Returns the memory shared with a successor process, if any.
     #[must_use]
     pub fn handover(&self) -> Option<&Arc<Handover>> {
         self.handover.as_ref()
     }
 
-    /// How many are known: those that have asked and live.
+    /// Returns the number of cached pairs of namespaces.
     #[must_use]
     pub fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// Whether none is.
+    /// Returns whether the cache is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The account of callers on the host.
+    /// Returns the account of callers on the host.
     #[must_use]
     pub fn host_account(&self) -> &Arc<Account> {
         &self.host_account
     }
 
-    /// The pool of offload threads.
+    /// Returns the pool of offload threads.
     #[must_use]
     pub fn offload(&self) -> &Arc<Offload> {
         &self.offload
     }
 
-    /// The accounts of all tenants that live, each with the number of pairs of namespaces that are held for it.
+    /// Returns the accounts of all live tenants with their numbers of cached pairs of namespaces.
     pub(crate) fn accounts(&self) -> Vec<(Arc<Account>, usize)> {
         let tenants = self.tenants.lock();
         let account = |of: &OfTenant| Some((of.account.upgrade()?, of.keys.len()));
         tenants.values().filter_map(account).collect()
     }
 
-    /// The queues in which a request waits or is in service.
+    /// Returns the queues in which a request waits or is in service.
     #[must_use]
     pub fn active_queues(&self) -> Vec<Arc<Queue>> {
         let mut queues = Vec::new();
@@ -207,7 +207,7 @@ impl Containers {
         queues
     }
 
-    /// The account of a cgroup that is named by its path.
+    /// Returns the account of a cgroup that is named by its path.
     #[must_use]
     pub fn account_of_path(&self, path: &Path) -> Arc<Account> {
         let account = self.account_of(Tenant::named(path));
@@ -215,17 +215,17 @@ impl Containers {
         account
     }
 
-    /// Whether the thread `tid` is in no container. The cost does not depend on what any container has made.
+    /// Returns whether the thread `tid` is in no container. No container can raise the cost.
     #[must_use]
     pub fn is_on_host(&self, tid: u32) -> bool {
         self.namespaces(tid).is_ok_and(|key| key == self.own)
     }
 
-    /// Who the thread `tid` is, as far as that is known. The cost does not depend on what any container has
-    /// made, so a serving thread may ask.
+    /// Identifies the thread `tid` as far as it is cached. No container can raise the cost, so a
+    /// serving thread may call this.
     ///
     /// # Errors
-    /// [`ContainerError`], as [`caller`](Self::caller) would answer.
+    /// [`ContainerError`], as for [`caller`](Self::caller).
     pub fn identify(&self, tid: u32) -> Result<Identity, ContainerError> {
         let key = self.namespaces(tid)?;
         if key == self.own {
@@ -254,7 +254,7 @@ impl Containers {
         key.map_err(gone)
     }
 
-    /// The account of a tenant, a new one if it has none.
+    /// Returns the account of a tenant, creating it if necessary.
     fn account_of(&self, tenant: Tenant) -> Arc<Account> {
         let mut tenants = self.tenants.lock();
         let of_tenant = tenants.entry(tenant).or_default();
@@ -266,7 +266,7 @@ impl Containers {
         account
     }
 
-    /// Notes that a pair of namespaces is held for a tenant; those that have to be let go for it.
+    /// Records that a pair of namespaces is cached for a tenant; returns the pairs to evict.
     fn hold_for(&self, tenant: Tenant, key: NamespaceKey) -> Vec<NamespaceKey> {
         let are_many = self.known.len() > budgets::NAMESPACES_OF_ALL;
         let most = if are_many { 1 } else { budgets::NAMESPACES };
@@ -277,8 +277,8 @@ impl Containers {
         keys.drain(..too_many).collect()
     }
 
-    /// Who the thread `tid` is (a number of vistafs's own pid namespace). It may take what the tenant has
-    /// made it take: a serving thread asks [`identify`](Self::identify) first.
+    /// Resolves the thread `tid` (in vistafs's own pid namespace). The tenant can raise the cost: a
+    /// serving thread calls [`identify`](Self::identify) first.
     ///
     /// # Errors
     /// [`ContainerError`]; never a guess.
@@ -295,10 +295,10 @@ impl Containers {
         Ok(Caller::Inside(container))
     }
 
-    /// The container of a cgroup path, the same in every hierarchy.
+    /// Returns the container of a cgroup path, the same in every hierarchy.
     ///
     /// # Errors
-    /// `NotFound` when no hierarchy has it.
+    /// `NotFound` if no hierarchy has it.
     pub fn at_path(&self, path: &Path) -> Result<Arc<Container>, ContainerError> {
         let known = self.by_path.read().get(path).cloned();
         if let Some(container) = known.filter(|container| container.is_alive()) {
@@ -307,8 +307,8 @@ impl Containers {
         let located = self.hierarchies.locate_path(path)?;
         let eldest = eldest(&self.host, &located, None);
         let Some((_, start)) = eldest else {
-            // When it begins, nobody can tell yet. It must not even be as old as this request: the
-            // next one would make it younger, and its counters go down.
+            // Its start is unknown. It must not even be this request's time: the next request would
+            // make it younger, and its counters would decrease.
             let begins = Container::NOT_YET;
             let container = Container::new(&self.hierarchies, located, begins, Offset::default());
             return Ok(Arc::new(container.with_account(self.account_of_path(path))));
@@ -322,13 +322,13 @@ impl Containers {
         let container = Arc::new(container);
         self.forget_gone_paths();
         let mut by_path = self.by_path.write();
-        // Another may have found it meanwhile. Of two with counters of their own, each would show what
-        // the other has not counted.
+        // Another thread may have inserted it. Two containers with separate counters would show
+        // different values.
         let known = by_path.entry(path.to_owned());
         Ok(Arc::clone(known.or_insert(container)))
     }
 
-    /// Those that were asked for by their paths and are there no more: nobody watches them.
+    /// Removes containers by path whose cgroups are gone: no process is watched for them.
     fn forget_gone_paths(&self) {
         let kept: Vec<_> = self
             .by_path
@@ -338,7 +338,7 @@ impl Containers {
             .collect();
         for (path, gone) in kept.iter().filter(|(_, kept)| !kept.is_alive()) {
             let mut by_path = self.by_path.write();
-            // There may be another one at that path by now.
+            // Another container may be at that path by now.
             if by_path.get(path).is_some_and(|now| Arc::ptr_eq(now, gone)) {
                 by_path.remove(path);
                 drop(by_path);
@@ -351,13 +351,13 @@ impl Containers {
         &self.lifetimes
     }
 
-    /// The process that a container was watched by has ended.
+    /// Handles the end of the process by which a container was watched.
     pub(crate) fn ended(&self, key: &NamespaceKey) {
         let Some(known) = self.known.get(key) else {
             return;
         };
         known.watch.lock().take();
-        // The next one may end while it is being looked for.
+        // The next eldest process may end during the search.
         while !known.has_own_init
             && let Some((next, _)) = eldest(&self.host, known.container.cgroups(), Some(*key))
         {
@@ -377,7 +377,7 @@ impl Containers {
         log::debug!("container {} has ended", known.container.path().display());
     }
 
-    /// Lets a pair of namespaces go, and its container with the last pair.
+    /// Evicts a pair of namespaces, and its container with the last pair.
     fn forget(&self, key: &NamespaceKey, known: &Arc<Known>) {
         self.callers.forget(key);
         self.known.remove(key);
@@ -391,7 +391,7 @@ impl Containers {
         let is_same = |other: &Arc<Known>| Arc::ptr_eq(&other.container, &known.container);
         if !self.known.any(|_, other| is_same(other)) {
             known.container.keeper().give_up();
-            // What is weakly held keeps its memory.
+            // A `Weak` keeps the allocation.
             let identity = known.container.cgroups().identity();
             let mut by_cgroups = self.by_cgroups.write();
             let kept = by_cgroups.get(&identity).map(Weak::as_ptr);
@@ -401,8 +401,8 @@ impl Containers {
         }
     }
 
-    /// Lets go of who has ended unseen and of what nobody needs now, and makes those tables anew that were made
-    /// when there were more containers: they keep pages of which nothing else is left.
+    /// Removes ended callers and unused entries, and rebuilds tables that were larger before: they
+    /// would keep almost empty pages.
     pub(crate) fn settle(&self) {
         self.callers.let_go_of_ended();
         self.forget_gone_paths();
@@ -422,7 +422,7 @@ impl Containers {
 
     fn find_out(&self, key: NamespaceKey, tid: u32) -> Result<Arc<Container>, ContainerError> {
         let member = Process::open(&self.host, tid)?;
-        // The thread number may be another's by now; the held directory settles it.
+        // The thread ID may have been reused; the held directory shows it.
         if member.namespaces()? != key {
             return Err(ContainerError::CallerGone);
         }
@@ -435,8 +435,8 @@ impl Containers {
         } else {
             Some(pid_namespace.init_process(&self.host, &member)?)
         };
-        // The init of a pod's shared pid namespace is the pod's, not this container's; that of one
-        // whose main thread has ended tells nothing.
+        // The init of a pod's shared pid namespace belongs to the pod, not to this container. An
+        // init whose main thread has ended has no readable namespaces.
         let own_init = init.as_ref().filter(|init| {
             init.namespaces()
                 .is_ok_and(|namespaces| namespaces.cgroup == key.cgroup)
@@ -452,13 +452,13 @@ impl Containers {
             Some(_) => None,
             None => eldest(&self.host, &located, Some(key)).map(|(process, _)| process),
         };
-        // Nobody of it inside: it lasts as long as the one who looks in from outside.
+        // No process inside: the entry lives as long as the caller, which looks in from outside.
         let leader = member.leader(&self.host)?;
         let watched = own_init.or(stand_in.as_ref()).unwrap_or(&leader);
         let pidfd = watched.pidfd();
         let has_own_init = own_init.is_some();
         let container = match &followed {
-            // Where the cgroup namespace decides, all pid namespaces in it are one container.
+            // If the cgroup namespace decides, all pid namespaces in it are one container.
             None => self.of_cgroups(key, located, watched, &account)?,
             Some(_) => {
                 let (start, offset) = (watched.start(&self.host)?, watched.boottime_offset()?);
@@ -489,7 +489,7 @@ impl Containers {
             let path = kept.container.path();
             log::debug!("container {} has asked", path.display());
             kept.container.account().found_in(&path);
-            // What cannot be watched must not be kept: it is found out again the next time.
+            // An entry that cannot be watched must not stay: it is resolved again next time.
             match pidfd.and_then(|pidfd| self.lifetimes.watch(key, pidfd)) {
                 Ok(watch) => {
                     *kept.watch.lock() = Some(watch);
@@ -508,7 +508,7 @@ impl Containers {
         Ok(Arc::clone(&kept.container))
     }
 
-    /// The container that is at these roots of a cgroup namespace, `first` being one of it.
+    /// Returns the container at these roots of a cgroup namespace; `first` is a process in it.
     fn of_cgroups(
         &self,
         key: NamespaceKey,
@@ -527,7 +527,7 @@ impl Containers {
         }
         let is_the_host_s = located.most_telling().is_none_or(|cgroup| cgroup.is_root());
         let start = if is_the_host_s {
-            // Nothing tells it from the host, which began at its boot.
+            // It is indistinguishable from the host, which started at boot.
             Duration::ZERO
         } else {
             outermost_start(&self.host, key, first)?
@@ -546,7 +546,7 @@ impl Containers {
         Ok(container)
     }
 
-    /// A known container; if it is where its init is, and that has moved, the same one there.
+    /// Returns a cached container; if its init has moved, the same container in the new cgroup.
     fn follow(
         &self,
         key: NamespaceKey,
@@ -568,7 +568,7 @@ impl Containers {
         }
         let located = self.hierarchies.locate_process(&text)?;
         let container = Arc::new(known.container.moved_to(&self.hierarchies, located));
-        // The held directory is that process's own: its number may be another's by now.
+        // The held directory belongs to that process: its ID may have been reused.
         let init = Arc::clone(&followed.init);
         let moved = Arc::new(Known {
             container: Arc::clone(&container),
@@ -590,14 +590,14 @@ impl Containers {
 }
 
 impl Known {
-    /// Whether it is time to look where its init is.
+    /// Returns whether the cgroup of its init has to be checked again.
     fn is_due(&self) -> bool {
         let seen = |init: &FollowedInit| init.seen.lock().0.elapsed() >= MOVES_SEEN_AFTER;
         self.follows.as_ref().is_some_and(seen)
     }
 }
 
-/// A task that is not there has ended.
+/// Maps a missing task to [`ContainerError::CallerGone`].
 fn gone(error: HostError) -> ContainerError {
     match error {
         HostError::NotFound { .. } => ContainerError::CallerGone,
@@ -605,8 +605,8 @@ fn gone(error: HostError) -> ContainerError {
     }
 }
 
-/// When a container began as earlier processes have found it: whom they took for its first process
-/// may have ended since.
+/// Returns the earliest recorded start of a container: the first process that an earlier vistafs
+/// process found may have ended since.
 fn first_start(keeper: &Keeper, start: Duration) -> Duration {
     let record = keeper.record("start 1");
     let mut bytes = Vec::new();

@@ -1,5 +1,4 @@
-//! When a container began, and who stands in for an init where it has none of its own: its eldest
-//! process.
+//! Finds the start time of a container, and its eldest process, which replaces a missing init.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -9,9 +8,10 @@ use vistafs_host::{Host, HostError, NamespaceKey, Process};
 
 use crate::budgets;
 
-/// The eldest process in the cgroups, of certain namespaces if so asked, and its start since boot.
-/// At the root of a hierarchy there is none: all of the host's would have to be looked at. Of a container with
-/// many processes only the first that the kernel lists are looked at, which are its elder ones as a rule.
+/// Returns the eldest process in the cgroups, optionally only of the namespaces `of`, and its start
+/// since boot. Returns `None` at the root of a hierarchy, where every process of the host would
+/// have to be checked. Checks only the first [`budgets::PROCESSES_LOOKED_AT`] processes that the
+/// kernel lists, usually the elder ones.
 pub(crate) fn eldest(
     host: &Host,
     located: &Located,
@@ -31,7 +31,7 @@ pub(crate) fn eldest(
     let mut left = budgets::PROCESSES_LOOKED_AT;
     let listed = Tasks::new(cgroup).processes(&mut |pid| {
         left -= 1;
-        // Those that end meanwhile are none.
+        // Skips processes that end meanwhile.
         if let Ok(Some(found)) = consider(pid)
             && eldest.as_ref().is_none_or(|known| found.1 < known.1)
         {
@@ -52,8 +52,8 @@ pub(crate) fn eldest(
     eldest
 }
 
-/// The start of the first of a process's ancestors, itself included, that is in its cgroup
-/// namespace: of the container's own init, where the process is one of a sandbox inside it.
+/// Returns the start of a process's outermost ancestor in the same cgroup namespace (or of the
+/// process): if the process is in a nested sandbox, that is the container's own init.
 pub(crate) fn outermost_start(
     host: &Host,
     key: NamespaceKey,
@@ -62,7 +62,7 @@ pub(crate) fn outermost_start(
     let mut start = process.start(host)?;
     let mut parent = process.parent()?;
     let mut left = budgets::ANCESTORS_LOOKED_AT;
-    // One that ends meanwhile, or hides its namespaces, is the end of the chain.
+    // The chain ends at an ancestor that exits meanwhile or whose namespaces are not readable.
     while parent > 1
         && left > 0
         && let Ok(ancestor) = Process::open(host, parent)

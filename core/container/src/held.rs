@@ -1,7 +1,7 @@
-//! What open files hold for one tenant, and how many there are.
+//! Counts the open files of one tenant and the bytes that they cache.
 //!
-//! A tenant that reads one byte from each of 100,000 descriptors would have the daemon hold as many texts. So what is
-//! held is counted, and beyond the tenant's budget the oldest is let go.
+//! A tenant that reads one byte from each of 100,000 descriptors would make the daemon cache as
+//! many snapshots. Above the tenant's budget, the oldest cached bytes are evicted.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -12,13 +12,13 @@ use parking_lot::Mutex;
 
 use crate::budgets;
 
-/// Something that holds bytes which can be had again, or done without.
+/// A holder of cached bytes that can be produced again or done without.
 pub trait Holds: Send + Sync {
-    /// Drops them with their [`Charge`]. `false`: they are in use just now.
+    /// Drops the bytes with their [`Charge`]. `false`: they are in use.
     fn let_go(&self) -> bool;
 }
 
-/// What all tenants hold together.
+/// Sums over all tenants.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     bytes: AtomicUsize,
@@ -31,13 +31,13 @@ impl Totals {
     }
 }
 
-/// What one tenant holds.
+/// Open files and cached bytes of one tenant.
 #[derive(Default)]
 pub struct Held {
     all: Arc<Totals>,
     bytes: AtomicUsize,
     files: AtomicUsize,
-    // The oldest first; some have let go since.
+    // Oldest first; some may be evicted or closed already.
     holders: Mutex<VecDeque<Weak<dyn Holds>>>,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Debug for Held {
     }
 }
 
-/// Bytes are counted until this is dropped.
+/// A number of bytes that are counted until this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Charge {
@@ -62,7 +62,7 @@ impl Drop for Charge {
     }
 }
 
-/// A file is counted until this is dropped.
+/// An open file that is counted until this is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct OpenCount(Arc<Held>);
@@ -82,7 +82,7 @@ impl Held {
         })
     }
 
-    /// Counts one more open file. `None`: the tenant has as many as it may.
+    /// Counts one more open file. `None`: the tenant has reached its limit.
     #[must_use]
     pub fn open(self: &Arc<Self>) -> Option<OpenCount> {
         let all = self.all.files.fetch_add(1, Ordering::Relaxed);
@@ -96,8 +96,8 @@ impl Held {
         (own < most).then_some(count)
     }
 
-    /// Counts bytes that a holder is about to hold, and has the oldest holders let go where that is too much.
-    /// `None`: it must not hold them.
+    /// Counts bytes that a holder is about to cache, and evicts the oldest holders if the budget is
+    /// exceeded. `None`: the holder must not cache them.
     #[must_use]
     pub fn hold(self: &Arc<Self>, bytes: usize, holder: Weak<dyn Holds>) -> Option<Charge> {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -117,7 +117,7 @@ impl Held {
         let mut left = self.holders.lock().len();
         while left > 0 && self.bytes() > most {
             left -= 1;
-            // Not under the lock: what is dropped may come back here.
+            // The lock is released: dropping the holder may call back into this type.
             let Some(oldest) = self.holders.lock().pop_front() else {
                 break;
             };
@@ -130,14 +130,14 @@ impl Held {
         }
         let mut holders = self.holders.lock();
         if holders.len() >= 64 && holders.len() == holders.capacity() {
-            // Those that are closed keep their room otherwise.
+            // Entries of closed files would fill the queue otherwise.
             holders.retain(|holder| holder.strong_count() > 0);
         }
         holders.push_back(holder);
         Some(charge)
     }
 
-    /// Returns the number of bytes that are held.
+    /// Returns the number of cached bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)

@@ -1,8 +1,8 @@
-//! What is remembered of a container beyond the end of this process, so that the next one goes on
-//! where it stopped: counters that were shown never go down.
+//! Persistent state of a container, so that a successor process continues it: counters that were
+//! shown never decrease.
 //!
-//! There is a next process only where a supervisor shares its memory ([`Handover`]); otherwise
-//! everything here is forgotten with the process, and costs nothing.
+//! Only a supervisor shares its memory with a successor ([`Handover`]). Without one, this state
+//! ends with the process and costs nothing.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,19 +13,19 @@ use vistafs_handover::{ContainerKey, Handover};
 
 use crate::Container;
 
-/// How a container was found. The same cgroups can be seen as containers of different ages.
+/// How a container was found. The same cgroups can belong to containers of different ages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Origin {
     /// The root of a cgroup namespace.
     Namespace,
-    /// Where the init of a pid namespace is: the namespace's inode number, and the init's start in
-    /// ns since boot. It may move.
+    /// At the cgroup of a pid namespace's init: the inode number of the namespace, and the init's
+    /// start in ns since boot. The init may move.
     Init(u64, u128),
     /// By its path.
     Path,
 }
 
-/// What tells one container from all others, and where its records are kept, if they are.
+/// The identity of a container, and the shared memory for its records, if any.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keeper {
     key: Option<ContainerKey>,
@@ -33,10 +33,10 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// `cgroups`: the container's [`Container::mark`].
+    /// Creates a keeper. `cgroups`: the container's [`Container::mark`].
     pub(crate) fn new(handover: Option<&Arc<Handover>>, origin: Origin, cgroups: &[u8]) -> Self {
         let identity = match origin {
-            // Nothing tells it from the host, and so from others of the kind.
+            // The container is indistinguishable from the host and from other such containers.
             Origin::Namespace | Origin::Path if cgroups.is_empty() => return Self::default(),
             Origin::Namespace => [b"namespace", cgroups].concat(),
             Origin::Path => [b"path", cgroups].concat(),
@@ -48,7 +48,7 @@ impl Keeper {
         }
     }
 
-    /// What tells the container from all others, in every process of this boot. `None`: nothing does.
+    /// Returns the container's key, the same in every process of this boot, if it has an identity.
     pub(crate) fn key(&self) -> Option<ContainerKey> {
         self.key
     }
@@ -57,7 +57,7 @@ impl Keeper {
         Some((self.handover.as_deref()?, self.key?))
     }
 
-    /// Its record of a name; a name tells the layout of its record, too.
+    /// Returns its record of this name. A name also identifies the layout of the record.
     pub(crate) fn record(&self, name: &'static str) -> KeptRecord {
         KeptRecord {
             keeper: self.clone(),
@@ -65,7 +65,7 @@ impl Keeper {
         }
     }
 
-    /// The container has ended.
+    /// Frees the records of a container that has ended.
     pub(crate) fn give_up(&self) {
         if let Some((handover, key)) = self.place() {
             handover.give_up(key);
@@ -81,7 +81,7 @@ pub(crate) struct KeptRecord {
 }
 
 impl KeptRecord {
-    /// Appends what was saved last. `false`: nothing.
+    /// Appends the saved bytes. `false`: there are none.
     pub(crate) fn load(&self, out: &mut Vec<u8>) -> bool {
         match self.keeper.place() {
             Some((handover, key)) => handover.load(key, self.name, out),
@@ -89,8 +89,7 @@ impl KeptRecord {
         }
     }
 
-    /// Saves what `record` appends to `buffer`, which is for nothing else. Whoever saves holds a lock
-    /// of his own.
+    /// Saves the bytes that `record` appends to the scratch `buffer`. Callers hold their own lock.
     pub(crate) fn save(&self, buffer: &mut Vec<u8>, record: impl FnOnce(&mut Vec<u8>)) {
         let Some((handover, key)) = self.keeper.place() else {
             return;
@@ -103,20 +102,20 @@ impl KeptRecord {
     }
 }
 
-/// What a view remembers of a container and has shown: it goes on from there in the next process.
+/// Monotonic state of a view for one container, which a successor process continues.
 pub trait Lasting: Default + Send + 'static {
-    /// Name of the record. Whoever changes the layout changes the name.
+    /// Name of the record. A change of the layout needs a new name.
     const NAME: &'static str;
 
-    /// Appends all that has to be remembered.
+    /// Appends the whole state.
     fn record(&self, out: &mut Vec<u8>);
 
-    /// From a record of this name; `None` if it makes no sense. `moves`: what
-    /// [`Container::moves`] was when it was made, as far as this process counts.
+    /// Restores the state from a record of this name; `None` if it is invalid. `moves`:
+    /// [`Container::moves`] at the time of the record, as far as this process knows.
     fn restore(record: &[u8], moves: u64) -> Option<Self>;
 }
 
-/// The one `T` of a container.
+/// The only `T` of a container.
 pub(crate) struct Kept<T>(Mutex<Option<Held<T>>>);
 
 struct Held<T> {
@@ -125,7 +124,7 @@ struct Held<T> {
 }
 
 thread_local! {
-    /// Where records are written before they are saved.
+    /// Buffer for records that are about to be saved.
     static RECORD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -142,7 +141,7 @@ impl<T> fmt::Debug for Kept<T> {
 }
 
 impl<T: Lasting> Kept<T> {
-    /// Calls `look`, and keeps what it leaves: before anybody is told of it.
+    /// Calls `look` and saves the result before any reader sees it.
     pub(crate) fn with<R>(&self, container: &Container, look: impl FnOnce(&mut T) -> R) -> R {
         let mut held = self.0.lock();
         let Held { value, record } = held.get_or_insert_with(|| Held::restored(container));
@@ -178,9 +177,9 @@ impl<T: Lasting> Held<T> {
             let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
             let (then, value) = rest.split_at_checked(length)?;
             let moves = container.moves();
-            // In other cgroups it has moved, which this process has not seen.
+            // Other cgroups: it has moved while this process did not see it.
             let is_here = then == bytes_of(container.short_mark())
-                // As an earlier version has written it.
+                // The format of an earlier version.
                 || then == container.mark();
             let moves = if is_here { moves } else { !moves };
             T::restore(value, moves)
@@ -203,7 +202,7 @@ mod tests {
     use super::*;
     use crate::words;
 
-    /// How often it was looked at, and what the number of moves was at its beginning.
+    /// How often it was accessed, and the number of moves at the start.
     #[derive(Debug, Default)]
     struct Looks {
         count: u64,
@@ -260,12 +259,12 @@ mod tests {
         // The same cgroups, found in another way, are another container.
         let of_init = |path| container(path, Origin::Init(7, 8));
         assert_eq!(look(&of_init("/one")), (1, 0));
-        // A container that has moved while nobody served is told so.
+        // A container that moved while no process served sees a changed number of moves.
         assert_eq!(look(&of_init("/two")), (2, u64::MAX));
         assert_eq!(look(&of_init("/two")), (3, 0));
         one().keeper().give_up();
         assert_eq!(look(&one()), (1, 0));
-        // Nothing tells these from each other.
+        // These have no identity.
         let root = || container("/", Origin::Namespace);
         assert_eq!([look(&root()), look(&root())], [(1, 0), (1, 0)]);
     }

@@ -1,37 +1,36 @@
-//! Who asks, which container that is, and what it may use.
+//! Resolves callers to containers, and reads the limits and usage of a container.
 //!
-//! The *caller* is the thread of a FUSE request. Its *container* is found in this order:
+//! The *caller* is the thread that issued a FUSE request. Its *container* is found in this order:
 //!
-//! 1. its cgroup namespace is not the host's: the container is that namespace's root, in each
-//!    hierarchy;
-//! 2. else its pid namespace is not the host's: the cgroup of that namespace's init, without a
-//!    trailing `/init.scope`;
-//! 3. else it is the host.
+//! 1. If its cgroup namespace is not the host's: the root of that namespace, in each hierarchy.
+//! 2. If its pid namespace is not the host's: the cgroup of that namespace's init, without a
+//!    trailing `/init.scope`.
+//! 3. Otherwise the host.
 //!
-//! "The host's" namespaces are those that vistafs itself runs in.
+//! "The host's" namespaces are the namespaces of vistafs itself.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `containers.rs` | from a caller to its container; the cache of containers |
-//! | `callers.rs` | callers that ask again and again |
-//! | `account.rs` | what a tenant is charged for: its pace and its queues |
-//! | `pace.rs` | how much of the serving threads it takes |
-//! | `offload.rs` | the threads that serve what waits in queues |
+//! | `containers.rs` | the resolution of callers; the cache of containers |
+//! | `callers.rs` | the cache of repeated callers |
+//! | `account.rs` | the account of a tenant: its pace and its queues |
+//! | `pace.rs` | its share of the serving threads |
+//! | `offload.rs` | the threads that serve queued requests |
 //! | `waiter.rs` | callers that may be killed while they wait |
-//! | `held.rs` | what its open files hold |
-//! | `usage.rs` | which tenants take most of all that |
-//! | `budgets.rs` | what containers may take of the daemon |
-//! | `eldest.rs` | who stands in for an init |
-//! | `lifetime.rs` | forgetting containers that have ended |
+//! | `held.rs` | the cached bytes of open files |
+//! | `usage.rs` | the tenants with the highest usage |
+//! | `budgets.rs` | bounds on the daemon's resources |
+//! | `eldest.rs` | the process that replaces a missing init |
+//! | `lifetime.rs` | the removal of containers that have ended |
 //! | `container.rs` | one container: its cgroups, age and limits |
-//! | `visible_cpus.rs` | the one list of CPUs that a container is shown |
-//! | `task_counts.rs` | how many of its threads run or wait |
-//! | `thread_time.rs` | what counting costs |
-//! | `load.rs` | its load: that number, averaged |
-//! | `load_sampler.rs` | the thread that samples the loads that are asked for |
-//! | `kept.rs` | what is remembered beyond the end of this process |
-//! | `words.rs` | the numbers in a record of that |
-//! | `states.rs` | what views remember about a container |
+//! | `visible_cpus.rs` | the list of CPUs that a container sees |
+//! | `task_counts.rs` | the numbers of running and blocked threads |
+//! | `thread_time.rs` | the CPU time of a thread |
+//! | `load.rs` | the load averages of a container |
+//! | `load_sampler.rs` | the thread that samples loads |
+//! | `kept.rs` | persistent state |
+//! | `words.rs` | encoding of numbers in a record |
+//! | `states.rs` | per-container state of views |
 
 mod account;
 pub mod budgets;

@@ -1,9 +1,9 @@
-//! Forgetting containers that have ended.
+//! Removes containers that have ended.
 //!
-//! Each container is watched by the pidfd of one of its processes: its init, whose end is its own
-//! end; or, where it has no init of its own (the host's pid namespace, or a pod's), its eldest
-//! process, upon whose end the next eldest takes over, if there is one. One thread waits for all of
-//! them; it does not wake up by itself, but for one time after some have ended, to give their memory back.
+//! Each container is watched through the pidfd of one process: its init, or, if it has none (in the
+//! host's or a pod's pid namespace), its eldest process. When the eldest process ends, the next
+//! eldest is watched. One thread waits for all pidfds. It has no timer, except once after
+//! containers have ended, to release their memory.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -20,7 +20,7 @@ use vistafs_host::{HostError, NamespaceKey, heap};
 
 use crate::Containers;
 
-/// How long after the last end all is settled: by then the sampler of loads has let go of it, too.
+/// Delay between the last end and the trim; the load sampler has dropped the containers by then.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
@@ -29,11 +29,11 @@ struct Watched {
     by_token: HashMap<u64, (NamespaceKey, OwnedFd)>,
 }
 
-/// A process that is waited for.
+/// A watched process.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
-/// What is waited for.
+/// The watched processes and the epoll set with their pidfds.
 #[derive(Debug)]
 pub(crate) struct Lifetimes {
     containers: Weak<Containers>,
@@ -43,7 +43,7 @@ pub(crate) struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// An epoll set that nothing is in yet.
+    /// Creates an empty epoll set.
     pub(crate) fn new_set() -> Result<OwnedFd, HostError> {
         epoll::create(epoll::CreateFlags::CLOEXEC)
             .map_err(|errno| HostError::from_errno(errno, Path::new("epoll")))
@@ -58,7 +58,7 @@ impl Lifetimes {
         }
     }
 
-    /// Tells [`Containers::ended`] of `key` when the process of `pidfd` ends.
+    /// Calls [`Containers::ended`] with `key` when the process of `pidfd` ends.
     pub(crate) fn watch(&self, key: NamespaceKey, pidfd: OwnedFd) -> Result<Watch, HostError> {
         let mut watched = self.watched.lock();
         let token = watched.next_token;
@@ -81,12 +81,12 @@ impl Lifetimes {
         Ok(Watch(token))
     }
 
-    /// Waits for it no longer.
+    /// Stops watching a process.
     pub(crate) fn unwatch(&self, Watch(token): Watch) {
         self.take(token);
     }
 
-    /// Makes the table anew, for as many as there are.
+    /// Rebuilds the table with the capacity that its entries need.
     pub(crate) fn make_anew(&self) {
         let by_token = &mut self.watched.lock().by_token;
         let all = std::mem::take(by_token);
@@ -94,7 +94,7 @@ impl Lifetimes {
     }
 
     fn take(&self, token: u64) -> Option<NamespaceKey> {
-        // Closing the descriptor takes it out of the epoll set.
+        // Closing the descriptor removes it from the epoll set.
         let taken = self.watched.lock().by_token.remove(&token);
         taken.map(|(key, _closed)| key)
     }
@@ -103,7 +103,7 @@ impl Lifetimes {
 fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
     let mut events = Vec::with_capacity(64);
     let settled = Timespec::try_from(SETTLED_AFTER).ok();
-    // Containers, since memory was given back; and whether there were any since all was settled.
+    // `ended`: containers since the last release of memory. `unsettled`: any since the last trim.
     let (mut ended, mut unsettled) = (0, false);
     loop {
         events.clear();
@@ -129,9 +129,9 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
             forget(&containers, &keys);
             (ended, unsettled) = (ended + keys.len(), true);
         }
-        // A container is some KiB; the allocator would keep them for others for ever.
+        // A container takes some KiB, which the allocator would keep for ever.
         if is_settled || ended > containers.len() / 4 {
-            // Freed pieces are joined by it: what is made anew takes the room that nothing else can use.
+            // Merges freed chunks, so that the rebuilt tables fill holes that nothing else fits in.
             heap::give_back();
             containers.settle();
             heap::give_back();
@@ -141,8 +141,8 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
     }
 }
 
-/// Has a thread of its own forget containers. An allocator keeps some of what a thread has freed for that
-/// thread, a piece here and there, and no page with such a piece can be given back before the thread ends.
+/// Removes containers on a separate thread. An allocator caches some freed chunks per thread, and
+/// no page with such a chunk can be released before the thread ends.
 fn forget(containers: &Containers, keys: &[NamespaceKey]) {
     let work = || keys.iter().for_each(|key| containers.ended(key));
     std::thread::scope(|scope| {

@@ -1,8 +1,8 @@
-//! The load of one container: how many of its threads run or are blocked, averaged.
+//! The load of one container: the averaged number of its running or blocked threads.
 //!
-//! It is kept as a [`Series`] among the container's states, so that it stays with a container that
-//! moves to other cgroups; and each sample is kept beyond the end of this process. What time it is, is an argument: the samples of the kernel's load are
-//! ticks of one clock for all containers, and a series knows which tick it has come to.
+//! It is a [`Series`] in the container's states, so it follows a container to other cgroups. Each
+//! sample is also persistent state. The time is an argument: samples are ticks of one clock for all
+//! containers, and a series stores its last tick.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::{Container, TaskCounts, words};
 /// The record: tick, load, averages.
 const RECORD: &str = "load 1";
 
-/// What `proc/loadavg` tells.
+/// The values of `proc/loadavg`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
     /// Over 1, 5 and 15 minutes.
@@ -33,12 +33,12 @@ pub(crate) struct Now {
     pub(crate) tick: u64,
 }
 
-/// How the sampler goes about a container.
+/// Parameters of the sampler.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
-    /// From one tick to the next.
+    /// Time between two ticks.
     pub(crate) period: Duration,
-    /// It is forgotten when nobody has asked for so long.
+    /// A container whose load was not read for this time is forgotten.
     pub(crate) idle: Duration,
 }
 
@@ -54,11 +54,11 @@ struct Kept {
     averages: Averages,
     /// The last tick that is in the averages.
     tick: u64,
-    /// What was counted last.
+    /// The last count.
     load: u64,
-    /// The tick at which to count next; until then the last count stands.
+    /// The tick of the next count; the last count is used until then.
     due: u64,
-    /// What counting took.
+    /// CPU time of the last count.
     cost: Duration,
     asked: Instant,
     container: Weak<Container>,
@@ -67,17 +67,17 @@ struct Kept {
     record: KeptRecord,
 }
 
-/// What became of a container at a tick.
+/// The result of a tick for one container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sampled {
-    /// To be looked at again.
+    /// Stays on the list.
     Stays,
-    /// Off the list: nobody asks, or it is no more.
+    /// Leaves the list: it is not read any more, or has ended.
     Leaves,
 }
 
 impl Series {
-    /// Notes that somebody asks; the averages, if they are being sampled.
+    /// Records a read; returns the averages if they are being sampled.
     pub(crate) fn ask(&self, container: &Arc<Container>, now: Now) -> Option<Averages> {
         let mut kept = self.kept.lock();
         let kept = kept.as_mut().filter(|kept| kept.is_sampled)?;
@@ -88,7 +88,7 @@ impl Series {
         Some(kept.averages)
     }
 
-    /// Whether its averages are being sampled.
+    /// Returns whether its averages are being sampled.
     pub(crate) fn is_sampled(&self) -> bool {
         self.kept
             .lock()
@@ -96,9 +96,9 @@ impl Series {
             .is_some_and(|kept| kept.is_sampled)
     }
 
-    /// Enters the first count of a container that is not being sampled, and whether it is on the
-    /// caller to have it sampled now: only one of several at once is told so. `past` is what the
-    /// averages begin with where none are known.
+    /// Enters the first count of a container that is not being sampled. The second value is true
+    /// for one of several concurrent callers, which must have it sampled. `past`: initial averages
+    /// if none are known.
     pub(crate) fn begin(
         &self,
         container: &Arc<Container>,
@@ -142,14 +142,14 @@ impl Series {
         (averages, true)
     }
 
-    /// Nobody samples it after all.
+    /// Marks the series as not sampled, because the thread could not start.
     pub(crate) fn is_left_alone(&self) {
         if let Some(kept) = self.kept.lock().as_mut() {
             kept.is_sampled = false;
         }
     }
 
-    /// Counts, if that is due. `cost` tells the CPU time that the calling thread has used.
+    /// Counts if a count is due. `cost` returns the CPU time of the calling thread.
     pub(crate) fn sample(
         &self,
         host: &Host,
@@ -172,7 +172,7 @@ impl Series {
                 return Sampled::Stays;
             }
             let Some(container) = kept.container.upgrade() else {
-                // It has ended; or it has moved, and will be asked for in its new place.
+                // The container has ended or moved; the next read finds it in its new cgroup.
                 kept.is_sampled = false;
                 return Sampled::Leaves;
             };
@@ -187,14 +187,14 @@ impl Series {
                 kept.load = load_of(counts);
                 kept.add(now.tick, kept.load);
                 kept.save();
-                // Twice: once may have been another's fault.
+                // The smaller of two costs: another process may have caused one high value.
                 kept.due = now.tick + rules.ticks_between(cost.min(kept.cost));
                 kept.cost = cost;
                 Sampled::Stays
             }
             (counts, _) => {
                 if let Err(error) = counts {
-                    // Whoever asks next will be told.
+                    // The next read returns this error.
                     log::debug!(
                         "{} is not sampled any more: {error}",
                         container.path().display()
@@ -208,7 +208,7 @@ impl Series {
 }
 
 impl Kept {
-    /// Up to this tick, as if every one since the last had found as many.
+    /// Adds all ticks up to this one, as if each had counted `load`.
     fn add(&mut self, tick: u64, load: u64) {
         self.averages.add(tick.saturating_sub(self.tick), load);
         self.tick = tick.max(self.tick);
@@ -222,7 +222,7 @@ impl Kept {
     }
 }
 
-/// The last tick that an earlier process has sampled, and the averages then.
+/// Returns the last tick that an earlier process sampled, and the averages then.
 fn restored(record: &KeptRecord) -> Option<(u64, Averages)> {
     let mut bytes = Vec::new();
     if !record.load(&mut bytes) {
@@ -234,7 +234,7 @@ fn restored(record: &KeptRecord) -> Option<(u64, Averages)> {
 }
 
 impl Rules {
-    /// What costs much is done less often: each container may take a hundredth of a CPU.
+    /// Returns the ticks between two counts of this cost: each container may use 1 % of a CPU.
     fn ticks_between(self, cost: Duration) -> u64 {
         let ticks = cost
             .saturating_mul(100)
@@ -244,9 +244,9 @@ impl Rules {
     }
 }
 
-/// The averages that the kernel would have come to for a container of that age that has used so much CPU
-/// time. `None`: the kernel does not count
-/// it; then the averages are as if the container had always had as many threads as now.
+/// Returns the averages that the kernel would have reached for a container of that age and used CPU
+/// time. Without a CPU time, the container counts as if it had always had the current number of
+/// threads.
 pub(crate) fn past(age: Duration, used: Option<Duration>, counts: TaskCounts) -> Averages {
     let steady = || age.saturating_mul(u32::try_from(load_of(counts)).unwrap_or(u32::MAX));
     Averages::of_past(age, used.unwrap_or_else(steady))

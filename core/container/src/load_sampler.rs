@@ -1,14 +1,13 @@
-//! The thread that samples the load of those containers that are asked for it.
+//! The thread that samples the load of containers that read it.
 //!
-//! The first request for a container's load counts its threads and puts it on the list; from then
-//! on one thread counts every five seconds, until nobody has asked for a while or the container has
-//! ended. The thread is started when the list gets its first entry and ends with its last: while
-//! nobody asks, nothing is done.
+//! The first read of a container's load counts its threads and adds the container to the list. From
+//! then on one thread counts every five seconds, until the load was not read for a while or the
+//! container has ended. The thread starts with the first entry of the list and exits with the last.
 //!
-//! Only the containers on the list are looked at, never the host's processes. Each may take a
-//! hundredth of a CPU, all together a tenth. Where that is not enough for a count at every tick, the
-//! last one stands for the ticks between; ticks that come too late are made up for. Time stands
-//! still while the machine is suspended, as it does for the kernel's load.
+//! It looks only at containers on the list, never at all processes of the host. Each container may
+//! use 1 % of a CPU, all together 10 %. If a count at every tick would cost more, the last count is
+//! used for the ticks between; late ticks are made up for. The clock stops while the machine is
+//! suspended, as for the kernel's load.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -20,8 +19,8 @@ use vistafs_host::{Host, HostError};
 use crate::load::{self, Load, Now, Rules, Sampled, Series};
 use crate::{Container, thread_time};
 
-/// From one sample to the next. A little more than five seconds, as the kernel takes it too, so
-/// that what a container does every five seconds is not always met, or always missed.
+/// Time between two samples. Slightly above five seconds, as in the kernel, so that a job that runs
+/// every five seconds is not always counted or always missed.
 const PERIOD: Duration = Duration::from_millis(5004);
 
 /// Samples the load of containers of one host.
@@ -33,13 +32,12 @@ pub struct LoadSampler {
 #[derive(Debug)]
 struct Shared {
     rules: Rules,
-    /// When tick 0 was: at the same instant for every process, so that one goes on counting where
-    /// another has stopped.
+    /// Time of tick 0, the same in every process, so that a successor continues the series.
     origin: Instant,
     joining: Mutex<Joining>,
 }
 
-/// What the thread has not seen yet.
+/// Series that the thread has not listed yet.
 #[derive(Debug, Default)]
 struct Joining {
     series: Vec<Arc<Series>>,
@@ -47,7 +45,7 @@ struct Joining {
 }
 
 impl LoadSampler {
-    /// A sampler that forgets a container when nobody has asked for so long.
+    /// Creates a sampler that forgets a container whose load was not read for `idle`.
     #[must_use]
     pub fn new(idle: Duration) -> Self {
         Self::with_period(idle, PERIOD)
@@ -63,11 +61,12 @@ impl LoadSampler {
         }
     }
 
-    /// The load of a container; counts its threads only if it is not being sampled. `None`: no
-    /// hierarchy tells its threads from the host's. The `asker` is a thread that waits for it.
+    /// Returns the load of a container; counts its threads only if it is not being sampled. `None`:
+    /// no hierarchy separates its threads from the host's. `asker` is a thread that waits for the
+    /// result.
     ///
     /// # Errors
-    /// When its cgroup cannot be read.
+    /// If the container's cgroup cannot be read.
     pub fn load(
         &self,
         container: &Arc<Container>,
@@ -93,7 +92,8 @@ impl LoadSampler {
         Ok(Some(Load { averages, counts }))
     }
 
-    /// Whether [`load`](Self::load) would walk all cgroups and threads of the container now.
+    /// Returns whether [`load`](Self::load) would walk all cgroups and threads of the container
+    /// now.
     #[must_use]
     pub fn must_count(&self, container: &Container) -> bool {
         let is_sampled = || container.state::<Series>().is_sampled();
@@ -137,7 +137,7 @@ impl Shared {
         self.origin + self.rules.period.saturating_mul(ticks)
     }
 
-    /// Whether there is anything to sample; if not, the thread must end.
+    /// Appends the new series. `false`: the list is empty, and the thread must exit.
     fn take_joining(&self, listed: &mut Vec<Arc<Series>>) -> bool {
         let mut joining = self.joining.lock();
         listed.extend(std::mem::take(&mut joining.series));
@@ -148,20 +148,20 @@ impl Shared {
 
 fn run(shared: &Weak<Shared>, host: &Host) {
     let mut listed = Vec::new();
-    // Without a sampler nobody can ask.
+    // Without a sampler no load can be read.
     while let Some(shared) = shared.upgrade() {
         if !shared.take_joining(&mut listed) {
             return;
         }
         let (now, before) = (shared.now(), thread_time::used());
         listed.retain(|series: &Arc<Series>| {
-            // The list may be long: each entry counts by its own time.
+            // The list may be long: each entry uses the time of its own sample.
             series.sample(host, shared.now(), shared.rules, thread_time::used) == Sampled::Stays
         });
         if listed.is_empty() {
             continue;
         }
-        // Many may have ended at once.
+        // Many containers may have ended at once.
         listed.shrink_to(2 * listed.len());
         let pause = thread_time::used()
             .saturating_sub(before)
@@ -172,7 +172,7 @@ fn run(shared: &Weak<Shared>, host: &Host) {
     }
 }
 
-/// When CLOCK_MONOTONIC, which an [`Instant`] is of, was 0.
+/// Returns the instant at which CLOCK_MONOTONIC, the clock of [`Instant`], was 0.
 fn start_of_clock() -> Instant {
     let since = rustix::time::clock_gettime(ClockId::Monotonic);
     let since = Duration::try_from(since).unwrap_or_default();

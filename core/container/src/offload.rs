@@ -1,13 +1,13 @@
-//! Offload threads: they serve requests that wait in the queues of containers.
+//! Offload threads, which serve the queued requests of containers.
 //!
-//! A serving thread must never run a request whose cost a container can raise: every other container waits
-//! behind it. So such a request goes into a queue of its container ([`Queue`]). A queue has at most one request
-//! in service, whatever the number of threads, and the queues take turns: a container with a thousand waiting
-//! requests delays another container's by one request at most, and only if all threads are busy.
+//! A serving thread must never run a request whose cost a container can raise: every other
+//! container would wait. Such a request goes into a queue of its container ([`Queue`]). A queue has
+//! at most one request in service, and the queues take turns: a container with 1,000 waiting
+//! requests delays another container by one request at most, and only if all threads are busy.
 //!
 //! # Bounds
-//! The number of threads, and the memory of all that waits ([`budgets`]). A request that finds no
-//! room is refused at once. It never runs on a thread that containers share.
+//! The number of threads and the memory of all waiting requests ([`budgets`]) are bounded. A
+//! request above the bound is refused at once. It never runs on a shared serving thread.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,14 +23,14 @@ use crate::held::Totals;
 use crate::waiter::Waiter;
 use crate::{budgets, thread_time};
 
-/// How long an idle thread stays: to start another one takes longer than most of what it serves.
+/// How long an idle thread stays: starting a thread takes longer than most requests.
 const LINGER: Duration = Duration::from_millis(200);
 
-/// There is no room for one more waiting request.
+/// The queue has no room for one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused;
 
-/// A request. It is told if it must answer with an error at once instead of being served.
+/// A request. Called with an error, it must reply with an error instead of being served.
 pub type Work = Box<dyn FnOnce(Result<(), Refused>) + Send>;
 
 /// The pool of offload threads.
@@ -38,19 +38,19 @@ pub type Work = Box<dyn FnOnce(Result<(), Refused>) + Send>;
 pub struct Offload {
     state: Mutex<State>,
     more: Condvar,
-    // Of everything that waits.
+    // Of all waiting requests.
     bytes: AtomicUsize,
     totals: Arc<Totals>,
     // Requests that wait or are in service.
     requests: AtomicUsize,
-    // Who looks at waiting requests, and whether it sleeps until there is one.
+    // The thread that checks waiting requests, and whether it sleeps until there is one.
     watcher: OnceLock<Thread>,
     watcher_sleeps: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    // Queues with waiting requests that no thread serves just now.
+    // Queues with waiting requests that no thread serves.
     ready: VecDeque<Arc<Queue>>,
     threads: usize,
     idle: usize,
@@ -62,7 +62,7 @@ impl fmt::Debug for Offload {
     }
 }
 
-/// The waiting requests of one container, in the order in which they came.
+/// The waiting requests of one container, in order of arrival.
 pub struct Queue {
     pool: Arc<Offload>,
     waiting: Mutex<Waiting>,
@@ -78,7 +78,7 @@ struct Waiting {
     is_active: bool,
     is_in_service: bool,
     in_service: Option<Arc<Waiter>>,
-    // How many were looked at the last time.
+    // Index at which the next scan for old requests begins.
     looked_at: usize,
 }
 
@@ -109,13 +109,13 @@ impl Queue {
         self.waiting.lock().requests.len()
     }
 
-    /// Whether no request waits.
+    /// Returns whether no request waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns the number of bytes that waiting requests are taken for, with what they write.
+    /// Returns the bytes charged for waiting requests, including the data of writes.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.waiting.lock().bytes
@@ -133,13 +133,13 @@ impl Queue {
         Duration::from_nanos(self.cpu.load(Ordering::Relaxed))
     }
 
-    /// Queues a request behind those that are there. `data`: bytes that it holds beside its own.
-    /// Without room for it, it is told so on the calling thread, and answers with an error.
+    /// Appends a request to the queue. `data`: bytes that it holds in addition to its own. If the
+    /// queue is full, calls `work` with [`Refused`] on the calling thread.
     pub fn give(self: &Arc<Self>, data: usize, work: Work) {
         self.give_for(None, data, work);
     }
 
-    /// The same for a caller that may be interrupted while the request waits.
+    /// Like [`give`](Self::give), for a caller that may be interrupted while the request waits.
     pub fn give_for(self: &Arc<Self>, waiter: Option<Arc<Waiter>>, data: usize, work: Work) {
         let cost = data.saturating_add(budgets::WAITING_REQUEST);
         let mut waiting = self.waiting.lock();
@@ -165,12 +165,12 @@ impl Queue {
         }
     }
 
-    /// Serves one request; whether there are more.
+    /// Serves one request and returns whether more wait.
     fn serve_next(&self) -> bool {
         let next = self.take();
         if let Some(work) = next {
             let before = thread_time::used();
-            // The panic hook reports it. What waits behind it must not wait for ever.
+            // The panic hook reports a panic. The requests behind this one must still be served.
             let _ = catch_unwind(AssertUnwindSafe(|| work(Ok(()))));
             let used = thread_time::used().saturating_sub(before);
             let used = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
@@ -199,8 +199,8 @@ impl Queue {
         self.waiting.lock().is_active
     }
 
-    /// Returns the request in service and some of those that wait, `most` at most, if they are so old and may be
-    /// interrupted. All come in turn.
+    /// Returns the request in service and some waiting ones, up to `most` in total, that are at
+    /// least `age` old and not interrupted. Successive calls scan all waiting requests in turn.
     #[must_use]
     pub fn waiters(&self, age: Duration, most: usize) -> Vec<Arc<Waiter>> {
         let is_old =
@@ -218,7 +218,7 @@ impl Queue {
         found
     }
 
-    /// Answers all that wait with an error.
+    /// Replies to all waiting requests with an error.
     fn refuse_all(&self) {
         loop {
             while let Some(work) = self.take() {
@@ -236,13 +236,13 @@ impl Queue {
 }
 
 impl Offload {
-    /// What the open files of all tenants hold.
+    /// Sums of all tenants' open files and cached bytes.
     pub(crate) fn totals(&self) -> &Arc<Totals> {
         &self.totals
     }
 
     fn one_more_request(&self) {
-        // Both in one order with `wait_for_requests`: either it sees the request, or it is woken.
+        // Sequentially consistent with `wait_for_requests`: it sees the request, or it is woken.
         self.requests.fetch_add(1, Ordering::SeqCst);
         if self.watcher_sleeps.load(Ordering::SeqCst)
             && self.watcher_sleeps.swap(false, Ordering::SeqCst)
@@ -252,7 +252,7 @@ impl Offload {
         }
     }
 
-    /// Waits until a request waits or is in service. For one thread of the process.
+    /// Blocks until a request waits or is in service. For one thread of the process.
     pub fn wait_for_requests(&self) {
         let _ = self.watcher.set(std::thread::current());
         self.watcher_sleeps.store(true, Ordering::SeqCst);
@@ -267,7 +267,7 @@ impl Offload {
     fn make_ready(self: &Arc<Self>, queue: Arc<Queue>) {
         let mut state = self.state.lock();
         state.ready.push_back(queue);
-        // One idle thread for each queue: two that become ready at once must not wait for each other.
+        // One idle thread per queue: queues that become ready at once must not wait in line.
         if state.ready.len() <= state.idle {
             self.more.notify_one();
             return;
@@ -295,7 +295,7 @@ impl Offload {
     fn run(&self) {
         while let Some(queue) = self.next() {
             if queue.serve_next() {
-                // Behind the others, and this thread takes the first of them.
+                // Goes behind the other queues; this thread takes the first of them.
                 self.state.lock().ready.push_back(queue);
             }
         }
@@ -317,13 +317,13 @@ impl Offload {
         }
     }
 
-    /// Returns the number of bytes that all waiting requests are taken for.
+    /// Returns the bytes charged for all waiting requests.
     #[must_use]
     pub fn waiting_bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of bytes of texts and listings that open files of all tenants hold.
+    /// Returns the bytes of contents and listings that open files of all tenants cache.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.totals.bytes()
@@ -376,7 +376,7 @@ mod tests {
             let done: Vec<_> = told.iter().collect();
             assert_eq!(done, (0..100).collect::<Vec<_>>());
         }
-        // Threads end when there is nothing to do.
+        // Idle threads exit.
         let asked = Instant::now();
         while pool.threads() > 0 {
             assert!(asked.elapsed() < Duration::from_secs(30));

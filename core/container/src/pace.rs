@@ -1,36 +1,35 @@
-//! How much of the serving threads a container takes, so that one that takes too much waits for itself.
+//! Limits a container's share of the serving threads, so that a busy container delays only itself.
 //!
-//! The kernel hands out requests in the order in which they were made, and a serving thread does nothing else
-//! meanwhile. So 1,000 readers in one container would keep all serving threads busy, and every other
-//! container would wait behind all of them. A container therefore has a share of the serving threads.
-//! While it is above its share, its requests run on its offload thread (`offload.rs`), one after
-//! the other, and serving threads only queue them.
+//! The kernel hands out requests in order, and a serving thread handles one at a time. So 1,000
+//! readers in one container would keep all serving threads busy, and every other container would
+//! wait behind them. Above its share, a container's requests run on its offload thread
+//! (`offload.rs`) one by one, and serving threads only queue them.
 //!
-//! Requests that take long count [`WEIGHT`] times: they delay others even if there are few of them. So the long
+//! A long request counts [`WEIGHT`] times: even a few of them delay other containers. So the long
 //! requests of a container take at most a fiftieth of its share.
 //!
-//! The whole state is one number, the time at which the container's share would have paid for all its
-//! requests. Each request moves it forward by its cost; the container is above its share while that time
-//! is more than [`BURST`] ahead of the clock. That is the generic cell rate algorithm (ITU-T I.371).
+//! The state is one number: the time at which the share would have paid for all requests. Each
+//! request moves it forward by its cost. The container is above its share while that time is more
+//! than [`BURST`] ahead of the clock. This is the generic cell rate algorithm (ITU-T I.371).
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A request that takes this long is long. To queue one costs some ten µs, little beside this.
+/// Minimum duration of a long request. Queueing costs some tens of µs, little beside this.
 const LONG: Duration = Duration::from_micros(200);
-/// What a long request counts for, in times of what it took.
+/// Factor by which a long request counts.
 const WEIGHT: u64 = 50;
-/// How far ahead of its share a container may be: one request of 4 ms, as it happens to a thread that is taken
-/// off its CPU, is no reason.
+/// How far ahead of its share a container may be, in ns: one request of 4 ms, as it happens to a
+/// preempted thread, does not matter.
 const BURST: u64 = 200_000_000;
-/// How far ahead it is taken to be at most. A container is not punished for longer than this.
+/// Cap on how far ahead it counts as, in ns. A container is not delayed for longer.
 const MOST: u64 = 30_000_000_000;
-/// For how long a new container is taken to be above its share: until its first requests have shown
-/// what they take.
+/// How long a new container counts as above its share, in ns: until the cost of its first requests
+/// is known.
 const UNKNOWN: u64 = 10_000_000;
 
-/// The share of one container: half of the serving threads, which are as many as the CPUs, at least one.
+/// The share of one container: half of the serving threads (one per CPU), at least one.
 static SHARE: LazyLock<u64> = LazyLock::new(|| {
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     (threads / 2).max(1)
@@ -49,16 +48,16 @@ fn at(instant: Instant) -> u64 {
 /// The pace of one container.
 #[derive(Debug, Default)]
 pub struct Pace {
-    // ns since `ORIGIN`. Two requests that end at once may count as one: nothing depends on each.
+    // ns since `ORIGIN`. Two requests that end at once may count as one, which does not matter.
     paid_at: AtomicU64,
-    // Whether `paid_at` has to be looked at: while it has not, no clock is read.
+    // Whether `paid_at` has to be checked. If not, no clock is read.
     is_ahead: AtomicBool,
     // ns that its requests have taken.
     served: AtomicU64,
 }
 
 impl Pace {
-    /// The pace of a container of which nothing is known.
+    /// Returns the pace of a new container.
     pub(crate) fn unknown() -> Self {
         Self {
             paid_at: AtomicU64::new(at(Instant::now()) + BURST + UNKNOWN),
@@ -67,7 +66,7 @@ impl Pace {
         }
     }
 
-    /// Whether its next request must wait for the container's own ones.
+    /// Returns whether its next request must be queued behind its own ones.
     #[must_use]
     pub fn is_above_share(&self) -> bool {
         self.is_ahead.load(Ordering::Relaxed) && self.is_above_share_at(at(Instant::now()))
@@ -81,7 +80,7 @@ impl Pace {
         is_above
     }
 
-    /// Counts a request that took `took` until `now`.
+    /// Charges a request that took `took` and ended at `now`.
     pub fn charge(&self, took: Duration, now: Instant) {
         self.charge_at(took, at(now));
     }
@@ -99,7 +98,7 @@ impl Pace {
         }
     }
 
-    /// Returns the time that its requests have taken.
+    /// Returns the total duration of its requests.
     #[must_use]
     pub fn served(&self) -> Duration {
         Duration::from_nanos(self.served.load(Ordering::Relaxed))
@@ -151,7 +150,7 @@ mod tests {
         let waits = nanos(long) * WEIGHT / *SHARE;
         assert!(pace.is_above_share_at(now + waits - BURST));
         assert!(!pace.is_above_share_at(now + waits));
-        // However long it was.
+        // Also for a very long request.
         pace.charge_at(Duration::from_secs(1 << 40), now + waits);
         assert!(!pace.is_above_share_at(now + waits + MOST));
     }

@@ -1,7 +1,7 @@
-//! What views remember about a container from one reading to the next.
+//! Per-container state of the views.
 //!
-//! One slot per type; a view owns its type and locks inside it as it likes. The slots go with the
-//! container, and move to its successor when the container's cgroup is found to have changed.
+//! One slot per type; a view owns its type and locks inside it as needed. The slots are dropped
+//! with the container, or move to the new one if the container's cgroup has changed.
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -10,8 +10,7 @@ use parking_lot::Mutex;
 
 #[derive(Debug, Default)]
 pub(crate) struct States {
-    // Held for a look-up only, never over a reading.
-    // There are some few.
+    // Held for a look-up only, never during a read. There are few slots.
     slots: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
 }
 

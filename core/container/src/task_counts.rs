@@ -1,10 +1,9 @@
-//! How many threads of a container run or wait for a disk, and which is the newest.
+//! Counts the running and blocked threads of a container, and finds its newest one.
 //!
-//! Only the container's own threads are looked at. Where the kernel tells of all threads of a v1
-//! cgroup at once, that is taken; elsewhere each thread's state is read. A container with many
-//! threads is therefore counted less often (for whoever asks, the last count is served for 100
-//! times the CPU time that it took, at least 200 ms: how long it waited for a CPU says nothing
-//! about the next count).
+//! Only the container's own threads are read. If the kernel reports all threads of a v1 cgroup at
+//! once, that is used; otherwise each thread's state is read. A large container is counted less
+//! often: a count is served for 100 times the CPU time that it took, at least 200 ms. Time spent
+//! waiting for a CPU says nothing about the next count, so it is not included.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +14,16 @@ use vistafs_text::pid_stat;
 
 use crate::thread_time;
 
-/// Threads by state.
+/// Numbers of threads by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TaskCounts {
-    /// Running or waiting for a CPU (state R), but for who asks.
+    /// Running or waiting for a CPU (state R), except the caller.
     pub running: u64,
     /// In uninterruptible sleep (state D).
     pub blocked: u64,
     /// All threads.
     pub total: u64,
-    /// The number of the newest one in its own pid namespace; 0 if there is none.
+    /// The ID of the newest thread in its own pid namespace; 0 if there is none.
     pub last_pid: u32,
 }
 
@@ -36,16 +35,16 @@ struct Counted {
     valid_until: Instant,
 }
 
-/// The last count.
+/// The last count of a container.
 #[derive(Debug, Default)]
 pub(crate) struct CountedTasks {
     last: Mutex<Option<Counted>>,
-    // Held while one reader counts; the others of the container are served the last count.
+    // Held while one reader counts; other readers of the container get the last count.
     counting: Mutex<()>,
 }
 
 impl CountedTasks {
-    /// A count that is not too old. `count` counts now.
+    /// Returns the last count while it is valid; otherwise calls `count`.
     pub(crate) fn get(
         &self,
         count: impl FnOnce() -> Result<TaskCounts, HostError>,
@@ -71,13 +70,13 @@ impl CountedTasks {
         self.refresh(count)
     }
 
-    /// Whether [`get`](Self::get) would serve a count that is there.
+    /// Returns whether [`get`](Self::get) would serve the last count.
     pub(crate) fn is_fresh(&self) -> bool {
         let last = self.last.lock();
         last.is_some_and(|last| Instant::now() < last.valid_until)
     }
 
-    /// The last count, however old.
+    /// Returns the last count, however old.
     pub(crate) fn last(&self) -> Option<TaskCounts> {
         self.last.lock().map(|last| last.counts)
     }
@@ -88,7 +87,7 @@ impl CountedTasks {
         count: impl FnOnce() -> Result<TaskCounts, HostError>,
     ) -> Result<TaskCounts, HostError> {
         let (started, before) = (Instant::now(), thread_time::used());
-        // What cannot be counted any more must not be shown any more.
+        // After an error the old count must not be served.
         let counts = count().inspect_err(|_| *self.last.lock() = None)?;
         let took = thread_time::used().saturating_sub(before);
         let fresh = took.saturating_mul(100).max(FRESH_AT_LEAST);
@@ -100,14 +99,14 @@ impl CountedTasks {
     }
 }
 
-/// Counts the threads of some cgroups. The `asker` is a thread that waits for this count.
+/// Counts the threads of some cgroups. `asker` is a thread that waits for this count.
 pub(crate) fn count(
     host: &Host,
     tasks: &Tasks,
     asker: Option<u32>,
 ) -> Result<TaskCounts, HostError> {
     let mut states = ThreadStates::default();
-    // Where it cannot be read, numbers are taken not to have begun anew.
+    // Without the last PID, the numbers are assumed not to have wrapped.
     let mut newest = Newest::new(host.last_pid().unwrap_or(u32::MAX));
     let mut text = Vec::new();
     tasks.threads(&mut |tids, told| {
@@ -115,7 +114,7 @@ pub(crate) fn count(
             states.running = states.running.saturating_add(told.running);
             states.blocked = states.blocked.saturating_add(told.blocked);
             states.others = states.others.saturating_add(told.others);
-            // Who still runs now has run when it was counted.
+            // If the caller still runs now, it was counted as running.
             if let Some(asker) = asker.filter(|asker| tids.contains(asker))
                 && told.running > 0
                 && let Ok(stat) = host.thread_stat(asker, &mut text)
@@ -137,7 +136,7 @@ pub(crate) fn count(
             };
             newest.consider(*tid);
             match stat.state {
-                // It has asked, and is about to fall asleep.
+                // It waits for this reply and is about to sleep.
                 b'R' if asker == Some(*tid) => states.others += 1,
                 b'R' => states.running += 1,
                 b'D' => states.blocked += 1,
@@ -153,13 +152,13 @@ pub(crate) fn count(
     })
 }
 
-/// The threads that were made last; more than one, as the newest may be gone when it is looked at.
+/// The newest threads; more than one, as the newest may end before it is read.
 #[derive(Debug)]
 struct Newest {
-    // The number that was given last. The kernel gives them out in turn and then begins anew, so
-    // the larger ones are left from the round before.
+    // The last PID that the kernel assigned. PIDs are assigned in order and wrap, so larger ones
+    // are from the previous round.
     last_given: u32,
-    // In the order of their making; 0 stands for none.
+    // In order of creation; 0 marks an empty slot.
     candidates: [u64; 4],
 }
 

@@ -1,4 +1,4 @@
-//! What each tenant uses of the daemon, for the metrics.
+//! Resource usage per tenant, for the metrics.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,20 +7,20 @@ use std::time::Duration;
 use crate::budgets;
 use crate::{Account, Containers, Queue};
 
-/// What one tenant uses of the daemon.
+/// The daemon resources that one tenant uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Short for the tenant, the same in every worker; 0: callers on the host.
+    /// Short ID of the tenant, the same in every worker; 0: callers on the host.
     pub tag: u32,
-    /// The outermost cgroup that any of its containers was found in. `None`: none was found yet.
+    /// The outermost cgroup of its containers. `None`: no container was found yet.
     pub cgroup: Option<PathBuf>,
-    /// How long its requests took, those of views that wait for commands or plugins excepted.
+    /// Total duration of its requests, except those of views that wait for commands or plugins.
     pub served: Duration,
     /// CPU time of the requests that ran in its queues.
     pub queue_cpu: Duration,
-    /// Bytes of texts and listings that its open files hold.
+    /// Bytes of contents and listings that its open files cache.
     pub held_bytes: usize,
-    /// Bytes that its waiting requests are taken for, with what they write.
+    /// Bytes charged for its waiting requests, including the data of writes.
     pub waiting_bytes: usize,
     /// Waiting requests that cost time.
     pub waiting_work: usize,
@@ -30,7 +30,7 @@ pub struct Usage {
     pub open_files: usize,
     /// Descriptors that are held for its namespaces.
     pub descriptors: usize,
-    /// Offload threads that serve it just now.
+    /// Offload threads that serve it now.
     pub threads: usize,
 }
 
@@ -53,7 +53,7 @@ impl Usage {
         }
     }
 
-    /// The largest share that it has of anything: of its budgets, or of the time of all tenants. In millionths.
+    /// Returns its largest share of any budget or of the time of all tenants, in millionths.
     fn share(&self, all_served: Duration) -> u128 {
         let of = |used: u128, budget: u128| used.saturating_mul(1_000_000) / budget.max(1);
         let budget = |used: usize, budget: usize| of(used as u128, budget as u128);
@@ -72,8 +72,8 @@ impl Usage {
 }
 
 impl Containers {
-    /// Returns the `most` tenants that have the largest share of any budget or of the time of all requests, the
-    /// largest first; callers on the host count as one. No two have the same tag.
+    /// Returns up to `most` tenants with the largest share of any budget or of the time of all
+    /// requests, largest first; callers on the host count as one. Tags are unique in the result.
     #[must_use]
     pub fn top_usage(&self, most: usize) -> Vec<Usage> {
         let of = |(account, namespaces): (Arc<Account>, usize)| Usage::of(&account, namespaces);
@@ -86,7 +86,7 @@ impl Containers {
 fn top(mut all: Vec<Usage>, most: usize) -> Vec<Usage> {
     let served = all.iter().map(|usage| usage.served).sum();
     all.sort_by_cached_key(|usage| (std::cmp::Reverse(usage.share(served)), usage.tag));
-    // Two tenants may share a tag. Two samples with the same labels would spoil the whole text.
+    // Two tenants may share a tag. Two samples with the same labels would make the output invalid.
     let mut seen = std::collections::HashSet::new();
     all.retain(|usage| seen.insert(usage.tag));
     all.truncate(most);

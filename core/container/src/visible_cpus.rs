@@ -1,4 +1,4 @@
-//! The one list of CPUs that a container is shown, alike in every view.
+//! The list of CPUs that a container sees, the same in every view.
 //!
 //! `visible = first ceil(quota / period) of (effective cpuset ∩ online)`, at least one. The quota
 //! is the tightest of the cgroup's and its ancestors'; CPUs keep the host's numbers.
@@ -6,12 +6,12 @@
 use vistafs_cgroup::CpuQuota;
 use vistafs_text::CpuSet;
 
-/// What makes a CPU visible, and by which number.
+/// Rules for the visible CPUs and their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CpuPolicy {
-    /// Whether a CPU quota cuts the list.
+    /// Whether a CPU quota shortens the list.
     pub quota: bool,
-    /// Whether the visible CPUs are shown as 0, 1, 2, ... instead of with the host's numbers.
+    /// Whether the visible CPUs are renumbered as 0, 1, 2, ... or keep the host's numbers.
     pub renumber: bool,
 }
 
@@ -24,7 +24,7 @@ impl Default for CpuPolicy {
     }
 }
 
-/// Computes the list. `online` is never empty on a host that runs us.
+/// Computes the list. `online` is never empty.
 pub(crate) fn visible(
     policy: CpuPolicy,
     online: &CpuSet,
@@ -36,7 +36,7 @@ pub(crate) fn visible(
         None => online.clone(),
     };
     if visible.is_empty() {
-        // All of its CPUs are offline: the kernel then runs its tasks wherever it can.
+        // All of its CPUs are offline: the kernel then runs its tasks on any online CPU.
         visible = online.clone();
     }
     if policy.quota

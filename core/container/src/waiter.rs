@@ -1,4 +1,4 @@
-//! The caller of a request that waits in a queue, so that one that is killed need not wait for its turn.
+//! The caller of a queued request, so that a killed caller need not wait for its turn.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Instant;
@@ -7,21 +7,21 @@ const WAITING: u8 = 0;
 const IN_SERVICE: u8 = 1;
 const INTERRUPTED: u8 = 2;
 
-/// A request that waits, or is served, and the thread that issued it.
+/// A request that waits or is in service, and its caller.
 #[derive(Debug)]
 pub struct Waiter {
-    /// The number of the request.
+    /// The FUSE `unique` ID of the request.
     pub unique: u64,
-    /// The thread that issued it.
+    /// The thread that issued the request.
     pub tid: u32,
     since: Instant,
     stage: AtomicU8,
-    // Its answer gives nothing out that would be lost with it, as the handle of an open file.
+    // The reply carries no resource that would leak if it were lost, such as a file handle.
     gives_nothing: bool,
 }
 
 impl Waiter {
-    /// `gives_nothing`: nothing is lost if its answer is lost, so it may be interrupted in service too.
+    /// `gives_nothing`: losing the reply leaks nothing, so it may be interrupted in service too.
     #[must_use]
     pub fn new(unique: u64, tid: u32, gives_nothing: bool) -> Self {
         Self {
@@ -33,24 +33,24 @@ impl Waiter {
         }
     }
 
-    /// Since when it waits.
+    /// Returns the time at which the request was queued.
     pub(crate) fn since(&self) -> Instant {
         self.since
     }
 
-    /// Its turn has come. `false`: it was interrupted, and must not be served.
+    /// Marks the request as in service. `false`: it was interrupted and must not be served.
     #[must_use]
     pub fn begin_service(&self) -> bool {
         self.change(WAITING, IN_SERVICE)
     }
 
-    /// It waits again, in another queue. `false`: it was interrupted.
+    /// Marks the request as waiting in another queue. `false`: it was interrupted.
     #[must_use]
     pub fn wait_again(&self) -> bool {
         self.change(IN_SERVICE, WAITING)
     }
 
-    /// Interrupts it; whether that is possible now. Whoever calls this answers the caller.
+    /// Interrupts the request if that is possible now. On `true`, the calling function replies.
     #[must_use]
     pub fn interrupt(&self) -> bool {
         self.change(WAITING, INTERRUPTED)

@@ -1,11 +1,11 @@
-//! Numbers in a record of what is kept: 64 bits each, little-endian.
+//! Numbers in a persistent record: 64 bits each, little-endian.
 
 /// Appends numbers.
 pub fn push(out: &mut Vec<u8>, numbers: &[u64]) {
     out.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
 }
 
-/// Takes numbers off the front; `None` if there are not as many.
+/// Takes numbers off the front; `None` if there are fewer than `N`.
 #[must_use]
 pub fn take<const N: usize>(record: &mut &[u8]) -> Option<[u64; N]> {
     let mut numbers = [0; N];

@@ -1,4 +1,4 @@
-//! The part of the kernel's FUSE protocol that is not left to fuser.
+//! The part of the kernel's FUSE protocol that fuser does not implement.
 //!
 //! Numbers and layouts of `include/uapi/linux/fuse.h`, protocol 7.
 
@@ -9,7 +9,7 @@ use vistafs_view::NodeKind;
 
 use crate::{Attributes, Entry};
 
-/// What a request asks for: `enum fuse_opcode`.
+/// Operations: `enum fuse_opcode`.
 pub(crate) mod opcode {
     pub(crate) const LOOKUP: u32 = 1;
     pub(crate) const GETATTR: u32 = 3;
@@ -43,10 +43,10 @@ pub(crate) mod opcode {
     pub(crate) const LSEEK: u32 = 46;
 }
 
-/// A read tells who owns the locks of the descriptor, as all do that come from read(2).
+/// The request names a lock owner, as all requests from read(2) do.
 pub(crate) const READ_LOCKOWNER: u32 = 1 << 1;
 
-/// `struct fuse_out_header`, and what follows it.
+/// Returns a `struct fuse_out_header` for a reply with `length` bytes.
 pub(crate) fn reply(unique: u64, errno: i32, length: usize) -> [u8; 16] {
     let mut header = [0; 16];
     let length = u32::try_from(length.saturating_add(16)).unwrap_or(u32::MAX);
@@ -56,7 +56,7 @@ pub(crate) fn reply(unique: u64, errno: i32, length: usize) -> [u8; 16] {
     header
 }
 
-/// A notification that a polled file is worth asking again: FUSE_NOTIFY_POLL, and the kernel's number
+/// Returns a FUSE_NOTIFY_POLL notification, upon which the kernel polls the file again, with its ID
 /// of the open file (`struct fuse_notify_poll_wakeup_out`).
 pub(crate) fn wake_up(number: u64) -> [u8; 24] {
     let mut notification = [0; 24];
@@ -81,7 +81,7 @@ pub(crate) fn push_attr(out: &mut Vec<u8>, attributes: &Attributes, lasting: Dur
     push_attributes(out, attributes);
 }
 
-/// `struct fuse_attr`.
+/// Appends a `struct fuse_attr`.
 fn push_attributes(out: &mut Vec<u8>, attributes: &Attributes) {
     let modified = attributes.modified();
     let now = modified.duration_since(SystemTime::UNIX_EPOCH);
@@ -109,13 +109,13 @@ pub(crate) fn push_poll(out: &mut Vec<u8>, ready: u32) {
     push_u32s(out, &[ready, 0]);
 }
 
-/// Appends a `struct fuse_statfs_out` of nothing.
+/// Appends an empty `struct fuse_statfs_out`.
 pub(crate) fn push_statfs(out: &mut Vec<u8>) {
     push_u64s(out, &[0; 5]);
     push_u32s(out, &[4096, 255, 4096, 0, 0, 0, 0, 0, 0, 0]);
 }
 
-/// Appends a `struct fuse_dirent`, if there is room for it in `most` bytes.
+/// Appends a `struct fuse_dirent` if it fits in `most` bytes.
 pub(crate) fn push_dirent(
     out: &mut Vec<u8>,
     most: usize,

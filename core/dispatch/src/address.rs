@@ -1,8 +1,8 @@
-//! `at/<cgroup path>/...`: the tree of a named container, whoever reads.
+//! `at/<cgroup path>/...`: the tree of a named container, the same for every caller.
 //!
-//! Only root on the host finds the way (look-up and listing are refused to others); a file that
-//! root has bind-mounted somewhere can be opened there by anyone, and shows the named container.
-//! Where a cgroup is called like the top of a view's path (`proc`, `sys`), the view is meant.
+//! Only root on the host may look up and list it. If root bind-mounts one of its files elsewhere,
+//! any caller can open that and sees the named container. If a cgroup has the same name as the
+//! first component of a view's path (`proc`, `sys`), the name refers to the view.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -21,22 +21,22 @@ use crate::number;
 use crate::place::Place;
 use crate::tree::{TOP, Tree};
 
-/// Levels of a path below `at`, as deep as cgroups are looked into.
+/// Maximum number of path levels below `at` in which cgroups are looked up.
 const DEEPEST: usize = 128;
 
-/// The directory that holds all addresses.
+/// The directory of all named containers.
 pub(crate) const NAME: &str = "at";
 
-/// The addresses that the kernel remembers. They are kept for the next process as well.
+/// A table of named containers' nodes in the kernel's cache, shared with the successor process.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
-    // Number to address and how often the kernel was told of it.
+    // Maps an inode to the node and its number of look-ups by the kernel.
     known: Mutex<HashMap<u64, (Place, u64)>>,
     handover: Option<Arc<Handover>>,
 }
 
 impl Addresses {
-    /// None yet, but those of earlier processes.
+    /// Creates a table that has the entries of earlier processes only.
     pub(crate) fn new(handover: Option<Arc<Handover>>) -> Self {
         Self {
             known: Mutex::default(),
@@ -44,7 +44,7 @@ impl Addresses {
         }
     }
 
-    /// The address of a node number.
+    /// Returns the node of an inode.
     pub(crate) fn get(&self, number: u64, tree: &Tree) -> Option<Place> {
         let mut known = self.known.lock();
         if let Some((address, _)) = known.get(&number) {
@@ -57,7 +57,7 @@ impl Addresses {
         Some(address)
     }
 
-    /// The node in the fixed tree of a node number.
+    /// Returns the node of an inode in the fixed tree.
     pub(crate) fn node(&self, number: u64, tree: &Tree) -> Option<usize> {
         if let Some((address, _)) = self.known.lock().get(&number) {
             return Some(address.node);
@@ -65,13 +65,13 @@ impl Addresses {
         self.get(number, tree).map(|address| address.node)
     }
 
-    /// Notes that the kernel is told of `address`. `None`: another one has its number.
+    /// Counts a look-up of `address`. `None`: another node has its inode.
     pub(crate) fn remember(&self, address: &Place, tree: &Tree) -> Option<u64> {
         let number = address.number(tree);
         if number == number::ROOT || tree.by_number(number).is_some() {
             return None;
         }
-        // An earlier process may have told of it.
+        // Loads the entry of an earlier process.
         self.get(number, tree);
         let mut known = self.known.lock();
         let entry = known.entry(number).or_insert_with(|| (address.clone(), 0));
@@ -87,7 +87,7 @@ impl Addresses {
         Some(number)
     }
 
-    /// Notes that the kernel has forgotten a node `count` times.
+    /// Subtracts the `count` of a FORGET.
     pub(crate) fn forget(&self, number: u64, count: u64, tree: &Tree) {
         if number::split(number).is_some() || tree.by_number(number).is_some() {
             return;
@@ -110,14 +110,14 @@ impl Addresses {
         }
     }
 
-    /// How many are remembered.
+    /// Returns the number of entries.
     pub(crate) fn len(&self) -> usize {
         self.known.lock().len()
     }
 }
 
-/// An address as bytes: the node within its tree view, the path of the view or directory below the
-/// mount, NUL, the cgroup's path.
+/// Encodes a node: its ID in the tree view, the path of the view or directory below the mount, NUL,
+/// the path of the cgroup.
 fn printed(address: &Place, tree: &Tree) -> Vec<u8> {
     let mut bytes = address.within.get().to_le_bytes().to_vec();
     bytes.extend_from_slice(tree.path(address.node).as_bytes());
@@ -128,7 +128,7 @@ fn printed(address: &Place, tree: &Tree) -> Vec<u8> {
     bytes
 }
 
-/// The address; `None` if there is no such view here.
+/// Decodes a node; `None` if there is no such view.
 fn parse(bytes: &[u8], tree: &Tree) -> Option<Place> {
     let (within, rest) = bytes.split_first_chunk()?;
     let mut rest = rest.splitn(2, |byte| *byte == 0);
@@ -139,12 +139,12 @@ fn parse(bytes: &[u8], tree: &Tree) -> Option<Place> {
     Some(Place::at(cgroup, node).sibling(within))
 }
 
-/// `at` itself.
+/// Returns `at` itself.
 pub(crate) fn top() -> Place {
     Place::at(PathBuf::from("/"), TOP)
 }
 
-/// The child of the fixed tree's `node` for a named cgroup; at its top also the cgroups below it.
+/// Returns a child of `node` in the fixed tree for a named cgroup; at the top also child cgroups.
 pub(crate) fn child(
     containers: &Containers,
     tree: &Tree,
@@ -152,7 +152,7 @@ pub(crate) fn child(
     node: usize,
     name: &OsStr,
 ) -> Option<Place> {
-    // What is of no container has no address.
+    // `metrics` belongs to no container.
     let is_metrics = node == TOP && name == metrics::NAME;
     if let Some(child) = tree.child(node, name).filter(|_| !is_metrics) {
         return Some(Place::at(cgroup.to_owned(), child));
@@ -168,14 +168,14 @@ pub(crate) fn child(
     exists.then(|| Place::at(below, TOP))
 }
 
-/// The names of the cgroups below `cgroup`, in any hierarchy.
+/// Returns the names of the child cgroups in any hierarchy.
 pub(crate) fn child_cgroups(containers: &Containers, cgroup: &Path) -> BTreeSet<OsString> {
     directories(containers, cgroup)
         .flat_map(|dir| dir.subdirectories().unwrap_or_default())
         .collect()
 }
 
-/// The cgroup's directory in each hierarchy that has it.
+/// Returns the cgroup's directory in each hierarchy that has it.
 fn directories<'a>(containers: &'a Containers, cgroup: &'a Path) -> impl Iterator<Item = Dir> + 'a {
     let below = cgroup.strip_prefix("/").unwrap_or(cgroup);
     let below = if below.as_os_str().is_empty() {

@@ -1,12 +1,12 @@
-//! Open files that are written to and polled: waking those who wait for them.
+//! Open files that support write and poll, and the wake-up of their pollers.
 //!
-//! The kernel asks with FUSE_POLL, is answered at once, and wants to be told when it is worth asking
-//! again. One thread waits for the channels of all files that somebody waits for; it starts with the
-//! first of them and never wakes up by itself. A channel stays in its set, edge-triggered, until its
-//! descriptor is closed with the open file: there is no moment in which an event could be missed.
+//! The kernel sends FUSE_POLL, gets a reply at once, and expects a notification when it should poll
+//! again. One thread waits for the channels of all polled files; it starts with the first of them
+//! and has no timer. A channel stays in the epoll set, edge-triggered, until its descriptor is
+//! closed with the open file, so no event is missed.
 //!
-//! Telling an event (EPOLLPRI of a pressure file) takes it away from the descriptor, so one that the
-//! waiting thread was told of is kept in [`OpenChannel`] until the kernel asks: one asks, one is told.
+//! Reporting an event (EPOLLPRI of a pressure file) consumes it. So [`OpenChannel`] stores an event
+//! of the waiting thread until the next FUSE_POLL: each event is reported once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,14 +21,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use vistafs_view::{Channel, Request, ViewError};
 
-/// Tells the kernel to ask again.
+/// Notifies the kernel to poll again.
 pub(crate) type Wake = Box<dyn FnOnce() + Send>;
 
 /// The channel of an open file.
 #[derive(Debug)]
 pub(crate) struct OpenChannel {
     channel: Box<dyn Channel>,
-    // An event that the waiting thread was told of, and nobody else yet.
+    // An event that the waiting thread received and no FUSE_POLL has reported yet.
     event: AtomicBool,
 }
 
@@ -56,7 +56,7 @@ impl OpenChannel {
         self.channel.read(request, out)
     }
 
-    /// Which of the poll(2) `events` are there now, and errors.
+    /// Returns the poll(2) `events` that are ready now, and errors.
     pub(crate) fn ready(&self, events: u32) -> Result<u32, Errno> {
         let wanted = PollFlags::from_bits_truncate((events & 0xffff) as u16);
         let mut ready = PollFlags::empty();
@@ -72,21 +72,21 @@ impl OpenChannel {
         Ok(u32::from(ready.bits()))
     }
 
-    /// The waiting thread was told this.
+    /// Stores the event that the waiting thread received.
     fn told(&self, flags: EventFlags) {
-        // With an error it is no event but a state, which is there to be seen.
+        // EPOLLERR is a state, which poll(2) reports again; only events must be stored.
         if flags.contains(EventFlags::PRI) && !flags.contains(EventFlags::ERR) {
             self.event.store(true, Ordering::Release);
         }
     }
 }
 
-/// A channel that somebody waits for, or has waited for.
+/// A channel that is, or was, polled.
 struct Watched {
     channel: Weak<OpenChannel>,
-    // All that anybody has waited for.
+    // Union of all requested events.
     events: EventFlags,
-    // The kernel's number of the open file.
+    // The kernel's ID of the open file.
     number: u64,
     wake: Option<Wake>,
 }
@@ -97,7 +97,7 @@ impl fmt::Debug for Watched {
     }
 }
 
-/// All channels that are watched.
+/// A set of all watched channels.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     set: OnceLock<Arc<OwnedFd>>,
@@ -105,7 +105,7 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Calls `wake` once when one of `events` comes, or is there already.
+    /// Calls `wake` once when one of `events` occurs, or at once if it is ready.
     pub(crate) fn watch(
         &self,
         handle: u64,
@@ -116,8 +116,8 @@ impl Waiting {
         let set = self.set()?;
         let wanted = EventFlags::from_bits_truncate(events & 0xffff);
         let data = epoll::EventData::new_u64(handle);
-        // Held over the system call, which is quick: of two that want different things at once, both
-        // must get them.
+        // Held across the system call, which is fast: two callers that request different events at
+        // once must both get them.
         let mut by_handle = self.by_handle.lock();
         let Some(watched) = by_handle.get_mut(&handle) else {
             epoll::add(set, &channel.channel, data, wanted | EventFlags::ET)?;
@@ -139,13 +139,13 @@ impl Waiting {
         Ok(())
     }
 
-    /// The open file is closed; the kernel's number of it, if it was watched.
+    /// Removes a closed file; returns the kernel's ID of the file if it was watched.
     pub(crate) fn forget(&self, handle: u64) -> Option<u64> {
         let watched = self.by_handle.lock().remove(&handle)?;
         Some(watched.number)
     }
 
-    /// How many are watched.
+    /// Returns the number of watched channels.
     pub(crate) fn len(&self) -> usize {
         self.by_handle.lock().len()
     }
@@ -275,7 +275,7 @@ mod tests {
         woken.recv_timeout(SOON).unwrap();
     }
 
-    /// The descriptor has forgotten it by then; and an error is not remembered beyond its time.
+    /// The descriptor no longer reports the event by then; an error is not stored.
     #[test]
     fn an_event_is_told_once_to_one_who_asks_for_it() {
         let (channel, _theirs) = pair();

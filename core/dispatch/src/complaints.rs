@@ -1,7 +1,7 @@
-//! Telling the log about failures without flooding it.
+//! The rate-limited log of failures.
 //!
-//! Containers can provoke some failures as often as they like; one line per view in ten seconds,
-//! with a count of those passed over, is enough to act upon.
+//! Containers can provoke some failures at any rate. One line per view in ten seconds, with the
+//! number of suppressed ones, is enough.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
-    // By view path; locked only when something has failed.
+    // By view path; locked only after a failure.
     told: Mutex<HashMap<&'static str, (Instant, u64)>>,
 }
 
@@ -39,7 +39,7 @@ impl Complaints {
         log::warn!("{view} for {container}: {error} ({more}vistafs show {view} looks closer)");
     }
 
-    /// How many were passed over, if it is time for a line.
+    /// Returns the number of suppressed lines if a line is due.
     fn due(&self, view: &'static str, now: Instant) -> Option<u64> {
         let mut told = self.told.lock();
         match told.get_mut(view) {

@@ -1,4 +1,4 @@
-//! What each operation does, without FUSE.
+//! The file system operations, independent of FUSE.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -41,10 +41,10 @@ mod whom;
 pub(crate) use files::Poll;
 pub use page_cache::PageCache;
 
-/// What stat(2) shows.
+/// The attributes that stat(2) shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attributes {
-    /// Node number.
+    /// Inode number.
     pub number: u64,
     /// File, directory or link.
     pub kind: NodeKind,
@@ -58,28 +58,29 @@ pub struct Attributes {
     pub size: u64,
     /// Whether mode or owner may be changed.
     pub changeable: bool,
-    /// Of a page-cached node: how long the kernel may keep its contents.
+    /// Of a page-cached node: how long the kernel may cache its contents.
     pub freshness: Option<Freshness>,
 }
 
 impl Attributes {
-    /// When the content has changed: now, but for what is kept.
+    /// Returns the modification time: now, except for cached contents.
     pub(crate) fn modified(&self) -> SystemTime {
         self.freshness
             .map_or_else(SystemTime::now, |fresh| fresh.modified)
     }
 }
 
-/// No user's ID, on no host: `(uid_t) -1`.
+/// An ID that no user can have: `(uid_t) -1`.
 const NO_OWNER: u32 = u32::MAX;
 
 impl Attributes {
-    /// The same, but without an owner if it is a file that everybody may read and nobody may write: no container can
+    /// Removes the owner of a file that every user may read and no user may write: no container can
     /// then lease it.
     ///
-    /// The owner of a file may have all others wait to open it, 45 seconds each time (fcntl(2), F_SETLEASE), and root
-    /// in a container has the ID of the host's root. This is for files of which there may be any number, in
-    /// trees; the others look as the kernel's own do, and are held open (`core/daemon/src/hold.rs`).
+    /// The owner of a file may delay every other open by 45 seconds (fcntl(2), F_SETLEASE), and
+    /// root in a container has the ID of the host's root. This is for trees, which may have any
+    /// number of files; other files look like the kernel's own and are held open
+    /// (`core/daemon/src/hold.rs`).
     fn without_owner(self) -> Self {
         let is_for_all = self.mode & 0o444 == 0o444 && self.mode & 0o222 == 0;
         if self.kind == NodeKind::File && is_for_all {
@@ -93,17 +94,17 @@ impl Attributes {
     }
 }
 
-/// What a look-up finds.
+/// The result of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// Of the node.
     pub attributes: Attributes,
-    /// Whether the answer is the same for every caller, for ever.
+    /// Whether the result is the same for every caller, for ever.
     pub lasting: bool,
 }
 
 thread_local! {
-    /// Scratch space of a serving thread, for the texts of cgroup files.
+    /// Scratch buffer of a serving thread for the contents of cgroup files.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -119,7 +120,7 @@ struct Served {
 }
 
 impl Served {
-    /// Whether a reading may wait for others than the kernel.
+    /// Returns whether a read may wait for something other than the kernel.
     fn takes_time(&self) -> bool {
         match &self.provider {
             Provider::File(view) => view.takes_time(),
@@ -129,7 +130,7 @@ impl Served {
     }
 }
 
-/// Everything that a request needs.
+/// The state that all requests share.
 #[derive(Debug)]
 pub struct Dispatcher {
     containers: Arc<Containers>,
@@ -138,30 +139,30 @@ pub struct Dispatcher {
     addresses: Addresses,
     page_cache: PageCached,
     own: OwnDirs,
-    // The kernel opens files without asking; see `without_open`.
+    // The kernel opens files without OPEN; see `without_open`.
     no_open: bool,
     open_files: OpenFiles,
     waiting: Waiting,
     texts: Arc<Budget>,
     complaints: Complaints,
     policy: Policy,
-    // Views, by index, that a container has crashed workers with, by its tag.
+    // Pairs of a view's index and the tag of a container that crashed workers with it.
     quarantined: OnceLock<Vec<(usize, u32)>>,
     passing: Passing,
-    // Of the views; that of `metrics` itself, which is the last, is not counted.
+    // Of the views, without `metrics`, which is the last.
     figures: Figures,
     started: SystemTime,
     supervision: Mutex<Option<Supervision>>,
 }
 
 impl Dispatcher {
-    /// Serves the registry's views that are on.
+    /// Creates a dispatcher for the enabled views of the registry.
     #[must_use]
     pub fn new(containers: Arc<Containers>, registry: &Registry, policy: Policy) -> Self {
         let served = |registered: &Registered| {
             let mut text = Vec::new();
             if matches!(registered.provider, Provider::File(_)) {
-                // A view that the host has no file for just has no length to tell.
+                // Without a file on the host, the reported length is 0.
                 let _ = containers.host().read_now(registered.spec.path, &mut text);
             }
             Served {
@@ -230,8 +231,8 @@ impl Dispatcher {
         &self.containers
     }
 
-    /// A request to an open file has been served for nobody. If the file was closed meanwhile, what was noted of it
-    /// goes.
+    /// Handles an interrupted request to an open file. If the file was closed meanwhile, its record
+    /// is removed.
     pub(crate) fn served_for_nobody(&self, handle: u64) {
         if let Some(handover) = self.handover()
             && self.open_files.get(handle).is_none()
@@ -240,24 +241,24 @@ impl Dispatcher {
         }
     }
 
-    /// What `metrics` tells of the supervisor, from now on.
+    /// Sets the supervisor's values for `metrics`.
     pub fn set_supervision(&self, supervision: Supervision) {
         *self.supervision.lock() = Some(supervision);
     }
 
-    /// Whether the host's files are passed to containers from now on, as if there were no vistafs.
-    /// The cgroup tree and `metrics` stay what they are.
+    /// Enables or disables passthrough: containers then see the host's files. The cgroup tree and
+    /// `metrics` do not change.
     pub fn set_passing(&self, passing: bool) {
         self.passing.set(passing);
     }
 
-    /// Views, by name, that pass the host's file for good. To be said once, before serving.
+    /// Sets the names of views that always use passthrough. Call once, before serving.
     pub fn pass_views(&self, names: &[&'static str]) {
         self.passing.set_views(names);
     }
 
-    /// Views, by name, each with the tag of a container that gets EIO from it: it has crashed workers there. To
-    /// be said once, before serving.
+    /// Quarantines views by name, each for the tag of a container that crashed workers with it and
+    /// now gets EIO. Call once, before serving.
     pub fn quarantine<'n>(&self, pairs: impl IntoIterator<Item = (&'n str, u32)>) {
         let index = |name: &str| self.views.iter().position(|view| view.name == name);
         let known = pairs
@@ -277,7 +278,7 @@ impl Dispatcher {
         matches!(self.views[view].provider, Provider::Tree(_))
     }
 
-    /// Whose numbers are read where `shows` was found out: the host's if the view passes them.
+    /// Returns the target of a read: the host if the view uses passthrough, otherwise `shows`.
     fn read_as<'s>(&self, view: usize, shows: &'s Shows) -> &'s Shows {
         let served = &self.views[view];
         if self.passing.has(served.path, served.name) {
@@ -287,12 +288,12 @@ impl Dispatcher {
         }
     }
 
-    /// Whether it is the view of `metrics`.
+    /// Returns whether it is the view of `metrics`.
     fn is_metrics(&self, view: usize) -> bool {
         view + 1 == self.views.len()
     }
 
-    /// The text of `metrics`.
+    /// Returns the contents of `metrics`.
     fn metrics(&self) -> String {
         let views: Vec<_> = self.views.iter().map(|view| view.path).collect();
         let supervision = self.supervision.lock().clone();
@@ -313,11 +314,11 @@ impl Dispatcher {
         snapshot.text()
     }
 
-    /// Finds `name` in a directory.
+    /// Looks up `name` in a directory.
     ///
     /// # Errors
-    /// `NoEntry` for a name that nobody has; `Hidden` for one that this caller may not see; `NotDirectory`,
-    /// `Stale`.
+    /// `NoEntry` for an unknown name; `Hidden` for a name that this caller may not see;
+    /// `NotDirectory`, `Stale`.
     pub fn lookup(&self, parent: u64, name: &OsStr, asker: Asker) -> Result<Entry, DispatchError> {
         let found = match (self.own.node(parent), self.own_top(name)) {
             (Some(own), _) => self.look_up_own(own, name, asker),
@@ -383,7 +384,7 @@ impl Dispatcher {
         })
     }
 
-    /// The kernel has forgotten a node `count` times.
+    /// Handles a FORGET of `count` look-ups.
     pub fn forget(&self, number: u64, count: u64) {
         if number::split_own(number).is_some() {
             self.page_cache.forget(number);
@@ -392,11 +393,11 @@ impl Dispatcher {
         self.addresses.forget(number, count, &self.tree);
     }
 
-    /// Attributes of a node. `reader`: the handle that they are asked for to read by way of the page
-    /// cache.
+    /// Returns the attributes of a node. `reader`: the handle of a read through the page cache that
+    /// needs them.
     ///
     /// # Errors
-    /// `Stale`; for a tree view also `Caller` and what the view answers.
+    /// `Stale`; for a tree view also `Caller` and the view's errors.
     pub fn attributes(
         &self,
         number: u64,
@@ -412,7 +413,7 @@ impl Dispatcher {
         self.attributes_of(&self.place(number)?, asker)
     }
 
-    /// Opens a directory; its handle.
+    /// Opens a directory and returns its handle.
     ///
     /// # Errors
     /// `NotDirectory`, `Stale`, `TooManyOpen`; `NoEntry` for a caller that may not see it.
@@ -427,11 +428,11 @@ impl Dispatcher {
         handle.ok_or(DispatchError::TooManyOpen)
     }
 
-    /// Calls `add` with each entry from `offset` on, as (offset of the next, node number, kind,
-    /// name), until it returns true.
+    /// Calls `add` with each entry from `offset` on, as (offset of the next, inode, kind, name),
+    /// until it returns true.
     ///
     /// # Errors
-    /// For a handle of another worker those of `open_directory`.
+    /// For a handle of another worker, the errors of `open_directory`.
     pub fn read_directory(
         &self,
         number: u64,
@@ -458,8 +459,7 @@ impl Dispatcher {
         self.open_files.close_listing(handle);
     }
 
-    /// How many files are open, how many addresses are remembered, and how many open files are
-    /// waited for.
+    /// Returns the numbers of open files, of nodes of named containers, and of polled files.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
         (
@@ -469,13 +469,12 @@ impl Dispatcher {
         )
     }
 
-    /// The memory that outlives this process, if there is any.
+    /// Returns the memory that is shared with a successor process, if any.
     pub(crate) fn handover(&self) -> Option<&Arc<Handover>> {
         self.containers.handover()
     }
 
-    /// The view that a node belongs to: a number of it that is the same in every process, and its
-    /// name.
+    /// Returns the view of a node: its ID, the same in every process, and its name.
     pub(crate) fn view_of(&self, node: u64) -> Option<(u64, &'static str)> {
         let node = match (self.own.node(node), number::split(node)) {
             (Some(OwnNode::Of(_, node)), _) => Some(node),
@@ -491,14 +490,15 @@ impl Dispatcher {
         }
     }
 
-    /// The same for a name in a directory: to look up the top of a tree is to ask that tree.
+    /// Like `view_of`, for a name in a directory: a look-up of the top of a tree calls that tree
+    /// view.
     pub(crate) fn view_of_name(&self, parent: u64, name: &OsStr) -> Option<(u64, &'static str)> {
         self.view_of(parent).or_else(|| {
             let place = self.place(parent).ok()?;
             let Node::View(view) = *self.tree.node(self.tree.child(place.node, name)?) else {
                 return None;
             };
-            // A file is not asked before it is opened.
+            // A file's view is not called before OPEN.
             let view = &self.views[view];
             let is_tree = matches!(view.provider, Provider::Tree(_));
             is_tree.then_some((view.number, view.name))
@@ -511,7 +511,7 @@ impl Dispatcher {
             return Ok(Place::fixed(node).sibling(within));
         }
         match self.own.node(number) {
-            // As the shared node of the same path: what it shows depends on who opens it.
+            // Same as the shared node of this path: the contents depend on the caller of OPEN.
             Some(OwnNode::Of(_, node)) => return Ok(Place::fixed(node)),
             Some(OwnNode::Link | OwnNode::All) => return Ok(Place::fixed(TOP)),
             None => {}
@@ -524,7 +524,7 @@ impl Dispatcher {
             .ok_or(DispatchError::Stale)
     }
 
-    /// Whether it is where `metrics` is.
+    /// Returns whether a place is `metrics`.
     fn is_of_metrics(&self, place: &Place) -> bool {
         matches!(self.tree.node(place.node), Node::View(view) if self.is_metrics(*view))
     }
@@ -562,9 +562,9 @@ impl Dispatcher {
         }
     }
 
-    /// The attributes of what is in a directory of the fixed tree. Of the top of a tree view they are told without
-    /// asking the view, as the kernel holds the lock of a directory that all containers see; the kernel
-    /// asks for them again.
+    /// Returns the attributes of a node in a directory of the fixed tree. For the top of a tree
+    /// view the view is not called, because the kernel holds the lock of a directory that all
+    /// containers use; the kernel requests them again.
     fn attributes_in_fixed(
         &self,
         place: &Place,
@@ -606,7 +606,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whose numbers a place shows to a caller.
+    /// Returns the container or host that a place shows to a caller.
     fn shows(&self, view: usize, place: &Place, asker: Asker) -> Result<Shows, DispatchError> {
         let shows = match &place.cgroup {
             Some(cgroup) => match self.containers.at_path(cgroup) {
@@ -624,7 +624,7 @@ impl Dispatcher {
         })
     }
 
-    /// What a failed rendering or request means, the log having been told.
+    /// Logs a failed rendering or request and returns its error.
     fn failed(&self, view: usize, shows: &Shows, error: ViewError) -> DispatchError {
         let error = match shows {
             Shows::Host => error.into(),
@@ -645,8 +645,8 @@ impl Dispatcher {
         error
     }
 
-    /// For root of the host with CAP_SYS_ADMIN in vistafs's user namespace: a service that runs as uid 0 without
-    /// capabilities does not see what other containers use.
+    /// Checks that the caller is root on the host with CAP_SYS_ADMIN in vistafs's user namespace: a
+    /// service with uid 0 without capabilities must not see the usage of containers.
     fn only_host_root(&self, asker: Asker) -> Result<(), DispatchError> {
         let is_on_host = || self.containers.is_on_host(asker.tid);
         let is_admin = || {
@@ -727,7 +727,7 @@ impl Dispatcher {
     }
 }
 
-/// An error of a container whose cgroup has been removed is that alone.
+/// Maps any error of a removed container to `ContainerGone`, except the view's own.
 fn alive_or_gone(container: &Container, error: ViewError) -> DispatchError {
     let is_answer = matches!(error, ViewError::Answer(_));
     if is_answer || container.is_alive() {

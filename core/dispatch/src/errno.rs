@@ -1,25 +1,25 @@
-//! The one place that maps errors to errno.
+//! The only mapping of errors to errno.
 
 use vistafs_container::ContainerError;
 use vistafs_host::HostError;
 use vistafs_view::ViewError;
 
-/// Why a request was not served.
+/// The cause of a failed request.
 #[derive(Debug, thiserror::Error)]
 pub enum DispatchError {
-    /// No such name, for no caller.
+    /// The name does not exist for any caller.
     #[error("no such file")]
     NoEntry,
-    /// A name that exists, but that this caller may not see.
+    /// The name exists, but this caller may not see it.
     #[error("not for this caller")]
     Hidden,
-    /// What only root on the host may use.
+    /// Reserved for root on the host.
     #[error("for root on the host alone")]
     HostOnly,
-    /// What the kernel is to answer by itself from now on.
+    /// The kernel handles the operation itself from now on.
     #[error("not asked for")]
     NotAsked,
-    /// A node number that means nothing (any more).
+    /// An inode that is not valid (any more).
     #[error("stale node")]
     Stale,
     /// A directory operation on a file.
@@ -31,19 +31,19 @@ pub enum DispatchError {
     /// Not a symbolic link.
     #[error("not a symbolic link")]
     NotLink,
-    /// A change to what cannot be changed.
+    /// A change of an immutable object.
     #[error("read-only view")]
     ReadOnly,
-    /// A write into a file that takes none.
+    /// A write to a file without write support.
     #[error("not writable")]
     NotWritable,
     /// A read for the page cache, which containers share.
     #[error("cannot be read by way of the page cache")]
     NotCacheable,
-    /// The process that had made the text that is being read has ended, and it was not kept.
+    /// The process that rendered the contents has ended, and they were not kept.
     #[error("the rest of the text is lost; read it again from its beginning")]
     TextLost,
-    /// The caller's container could not be found out.
+    /// The caller's container could not be determined.
     #[error(transparent)]
     Caller(#[from] ContainerError),
     /// The view failed.
@@ -52,20 +52,19 @@ pub enum DispatchError {
     /// The view failed because the container's cgroup has been removed.
     #[error("the container's cgroup is gone")]
     ContainerGone,
-    /// What was written into an open file ended with the process that had taken it, and cannot be written
-    /// again.
+    /// The data written to an open file was lost with its process and cannot be written again.
     #[error("what was written before the last worker ended cannot be set again: {0}")]
     NotAgain(rustix::io::Errno),
-    /// No number is left for one more open file.
+    /// No handle is left for one more open file.
     #[error("too many open files")]
     TooManyOpen,
-    /// So many requests of the container wait that there is no room for one more.
+    /// Too many requests of the container wait.
     #[error("too many requests of this container wait")]
     Busy,
     /// The container has crashed workers with this view.
     #[error("this view is in quarantine for this container")]
     Quarantined,
-    /// A panic, caught.
+    /// A caught panic.
     #[error("internal error")]
     Panic,
 }
@@ -77,13 +76,13 @@ impl From<HostError> for DispatchError {
 }
 
 impl DispatchError {
-    /// The errno that the reader gets, as the kernel's own files would answer where they can.
+    /// Returns the errno for the caller, the same as for the kernel's own files where possible.
     #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
             Self::NoEntry => libc::ENOENT,
-            // Names are shared. Upon any other error (but EINTR) the kernel drops the name for all callers, and
-            // with it what they have mounted there: fuse_dentry_revalidate.
+            // Upon any other error (but EINTR) the kernel drops the name for all callers, with all
+            // mounts on it: fuse_dentry_revalidate.
             Self::Hidden | Self::Busy => libc::ENOMEM,
             Self::HostOnly => libc::EACCES,
             Self::NotAsked => libc::ENOSYS,
@@ -92,11 +91,11 @@ impl DispatchError {
             Self::IsDirectory => libc::EISDIR,
             Self::NotLink => libc::EINVAL,
             Self::TooManyOpen => libc::ENFILE,
-            // As procfs answers chmod, unlink, mkdir and the like.
+            // Like procfs for chmod, unlink, mkdir and the like.
             Self::ReadOnly => libc::EPERM,
-            // As procfs answers a write to a file that has no write operation.
+            // Like procfs for a write to a file without a write operation.
             Self::NotWritable => libc::EIO,
-            // Upon which programs that try sendfile(2) first fall back to read(2).
+            // Programs that try sendfile(2) first then fall back to read(2).
             Self::NotCacheable => libc::EINVAL,
             Self::Caller(ContainerError::CallerGone) => libc::ESRCH,
             Self::Caller(ContainerError::Invisible) => libc::EACCES,
@@ -105,14 +104,14 @@ impl DispatchError {
             Self::View(ViewError::Host { .. }) => libc::EIO,
             Self::View(ViewError::Answer(errno) | ViewError::Fault { errno, .. })
             | Self::NotAgain(errno) => errno.raw_os_error(),
-            // As a read from a removed cgroup's own file.
+            // Like a read from a removed cgroup's own file.
             Self::ContainerGone => libc::ENODEV,
             Self::TextLost | Self::Quarantined | Self::Panic => libc::EIO,
         }
     }
 
-    /// Whether the administrator should hear of it. What callers can bring about at will is not
-    /// told: it would be a way to fill the log.
+    /// Returns whether the error is logged for the administrator. Errors that callers can cause at
+    /// will are not logged: they would fill the log.
     #[must_use]
     pub fn is_worth_telling(&self) -> bool {
         matches!(
@@ -125,7 +124,7 @@ impl DispatchError {
     }
 }
 
-/// A file that is missing, refused or malformed is an error of ours to the reader: EIO.
+/// Maps a missing, refused or malformed kernel file to EIO: vistafs failed, not the reader.
 fn kernel(error: &HostError) -> i32 {
     match error {
         HostError::NotFound { .. }

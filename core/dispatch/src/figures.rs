@@ -1,7 +1,7 @@
-//! How many requests there were, how many failed, and how long they took: by view and operation.
+//! Counts requests, errors and latencies by view and operation.
 //!
-//! Counting allocates nothing and takes no lock. Each serving thread counts in a shard that it shares
-//! with few others, so that no cache line goes to and fro; who reads adds them up.
+//! Counting does not allocate or lock. Each serving thread uses a shard that it shares with few
+//! other threads, to avoid cache-line contention; a scrape sums the shards.
 //!
 //! A request that panics counts as failed.
 
@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What is counted.
+/// A counted operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     Open,
@@ -29,11 +29,11 @@ impl Operation {
     }
 }
 
-/// The first bucket is of requests up to 1 µs, each one after it up to twice as long; the last one is
-/// of all that take longer.
+/// Number of latency buckets. The first counts requests up to 1 µs, each following one up to twice
+/// as long, the last all others.
 pub(crate) const BUCKETS: usize = 22;
 
-/// The longest that a request of a bucket took. `None`: of the last one.
+/// Returns the upper bound of a bucket. `None`: the last one.
 pub(crate) fn longest(bucket: usize) -> Option<Duration> {
     (bucket + 1 < BUCKETS).then(|| Duration::from_micros(1 << bucket))
 }
@@ -47,17 +47,17 @@ fn bucket_of(took: Duration) -> usize {
     usize::try_from(doublings).map_or(BUCKETS - 1, |bucket| bucket.min(BUCKETS - 1))
 }
 
-/// Of one operation of one view.
+/// Counters of one operation of one view.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// By how long they took; not those of the buckets before.
+    /// Requests per bucket, not cumulative.
     pub(crate) buckets: [u64; BUCKETS],
     pub(crate) nanos: u64,
     pub(crate) errors: u64,
 }
 
 impl Counts {
-    /// All requests.
+    /// Returns the number of requests.
     pub(crate) fn requests(&self) -> u64 {
         self.buckets.iter().sum()
     }
@@ -70,7 +70,7 @@ struct Counters {
     errors: AtomicU64,
 }
 
-/// No two are on one cache line.
+/// Aligned so that no two shards share a cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard {
@@ -86,7 +86,7 @@ thread_local! {
     static OWN_SHARD: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// The figures of all views.
+/// Counters of all views.
 #[derive(Debug)]
 pub(crate) struct Figures {
     shards: [Shard; SHARDS],
@@ -105,7 +105,7 @@ impl Figures {
         }
     }
 
-    /// A request begins; it ends when the answer is dropped.
+    /// Begins a request, which ends when the returned value is dropped.
     pub(crate) fn begin(&self, operation: Operation) -> Counted<'_> {
         let shard = &self.shards[self.own_shard()];
         shard.begun.fetch_add(1, Ordering::Relaxed);
@@ -127,7 +127,7 @@ impl Figures {
         })
     }
 
-    /// Those of one operation of a view.
+    /// Returns the counters of one operation of a view.
     pub(crate) fn of(&self, view: usize, operation: Operation) -> Counts {
         let mut sum = Counts::default();
         for shard in &self.shards {
@@ -145,37 +145,37 @@ impl Figures {
         sum
     }
 
-    /// How many requests have begun and not ended, roughly: they go on while they are counted.
+    /// Returns the approximate number of unfinished requests: they continue during the count.
     pub(crate) fn in_flight(&self) -> u64 {
         let sum = |of: fn(&Shard) -> &AtomicU64| -> u64 {
             let shards = self.shards.iter();
             shards.map(|shard| of(shard).load(Ordering::Relaxed)).sum()
         };
-        // In this order, so that none is missing that has not ended.
+        // `ended` first, so that no unfinished request is missed.
         let ended = sum(|shard| &shard.ended);
         sum(|shard| &shard.begun).saturating_sub(ended)
     }
 }
 
-/// A request that is under way.
+/// An unfinished request.
 #[derive(Debug)]
 pub(crate) struct Counted<'f> {
     shard: &'f Shard,
     pub(crate) operation: Operation,
     began: Instant,
-    /// Set as soon as it is known; a request of none is not counted.
+    /// Set as soon as it is known; a request without a view is not counted.
     pub(crate) view: Option<usize>,
     failed: bool,
     took: Option<Duration>,
 }
 
 impl Counted<'_> {
-    /// How long it took; to be asked when it has been done.
+    /// Returns the duration; call it when the request is done.
     pub(crate) fn took(&mut self) -> Duration {
         *self.took.get_or_insert_with(|| self.began.elapsed())
     }
 
-    /// How it came out.
+    /// Records the outcome.
     pub(crate) fn end<T, E>(mut self, outcome: Result<T, E>) -> Result<T, E> {
         self.failed = outcome.is_err();
         outcome

@@ -1,6 +1,6 @@
-//! FUSE requests to the dispatcher and its answers back: converts, and nothing else.
+//! Converts FUSE requests for the dispatcher, and its results to replies.
 //!
-//! `fuse/guard.rs` is around each request: notes it, decides where it runs, counts what it costs, catches panics.
+//! `fuse/guard.rs` records each request, decides where it runs, charges it and catches panics.
 
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,13 +29,13 @@ mod guard;
 
 use guard::{Admission, contained, of_file, of_name, of_node};
 
-/// How long the kernel may keep a name that never changes.
+/// How long the kernel may cache a name that never changes.
 pub(crate) const LASTING: Duration = Duration::from_secs(3600);
-/// How long the kernel may keep attributes: times are "now", so not long.
+/// How long the kernel may cache attributes: their times are "now", so not long.
 pub(crate) const ATTRIBUTES: Duration = Duration::from_secs(1);
 pub(crate) const NOT_AT_ALL: Duration = Duration::ZERO;
-/// No flush: no write is kept back. Direct I/O: no page cache that two containers could share; that
-/// of a container's own node is that one's.
+/// No FLUSH: no write is buffered. Direct I/O: two containers must not share a page cache; a
+/// container's own node has its own pages.
 pub(crate) fn opened(page_cache: PageCache) -> FopenFlags {
     let cache = match page_cache {
         PageCache::Bypassed => FopenFlags::FOPEN_DIRECT_IO,
@@ -45,7 +45,7 @@ pub(crate) fn opened(page_cache: PageCache) -> FopenFlags {
     cache | FopenFlags::FOPEN_NOFLUSH
 }
 
-/// The file system as fuser wants it.
+/// The file system for fuser.
 #[derive(Debug)]
 pub struct VistaFs {
     dispatcher: Arc<Dispatcher>,
@@ -59,7 +59,7 @@ impl VistaFs {
     }
 }
 
-/// Runs a request; a panic in it is logged and becomes an error.
+/// Runs a request; logs a panic and returns it as an error.
 pub(crate) fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> Result<T, Errno> {
     let outcome = catch_unwind(AssertUnwindSafe(request)).unwrap_or_else(|_| {
         report_panic();
@@ -68,7 +68,7 @@ pub(crate) fn guarded<T>(request: impl FnOnce() -> Result<T, DispatchError>) -> 
     outcome.map_err(|error| errno(&error))
 }
 
-/// The panic's own message has been printed by the panic hook.
+/// Logs a panic, after the panic hook has printed its message.
 fn report_panic() {
     log::error!(
         "a request has panicked; its caller gets EIO (please report it, with the lines above)"
@@ -79,7 +79,7 @@ fn errno(error: &DispatchError) -> Errno {
     Errno::from_i32(error.errno())
 }
 
-/// Whether the kernel has sent the request before, to a worker that is dead: FUSE_UNIQUE_RESEND.
+/// Returns whether the kernel sent the request to a dead worker before: FUSE_UNIQUE_RESEND.
 fn is_sent_again(request: &Request) -> bool {
     request.unique().0 & SENT_AGAIN != 0
 }
@@ -99,7 +99,7 @@ fn asker(request: &Request) -> Asker {
     }
 }
 
-/// How long the kernel may keep attributes.
+/// Returns how long the kernel may cache attributes.
 pub(crate) fn kept(attributes: &Attributes) -> Duration {
     match attributes.freshness {
         Some(fresh) => fresh.left,
@@ -115,7 +115,7 @@ fn reply_attributes(found: Result<Attributes, Errno>, reply: ReplyAttr) {
     }
 }
 
-/// What is sent, or the error.
+/// Sends the data or the error.
 fn answer_data(
     reply: ReplyData,
     read: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), DispatchError>,
@@ -186,21 +186,21 @@ fn reply_empty(outcome: Result<(), Errno>, reply: ReplyEmpty) {
 
 impl Filesystem for VistaFs {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        // Look-ups in one directory at the same time: one that is slow delays no other. A kernel
-        // without it (before 4.7) serialises them.
+        // Concurrent look-ups in one directory: a slow one then delays no other. Kernels before 4.7
+        // serialise them.
         if config
             .add_capabilities(InitFlags::FUSE_PARALLEL_DIROPS)
             .is_err()
         {
             log::debug!("the kernel has no parallel directory operations");
         }
-        // Requests that nobody waits for in a system call (RELEASE, page-cache reads) count against this. One
-        // container's must not use up what all have.
+        // Requests without a waiting system call (RELEASE, page-cache reads) count against this
+        // limit. One container must not exhaust it for all.
         if let Err(most) = config.set_max_background(u16::MAX) {
             log::debug!("at most {most} background requests");
         }
-        // Pages are dropped when the time of change is another. Who took this mount over from a
-        // release that did not ask for it does without.
+        // The kernel drops pages when the modification time changes. A mount that was taken
+        // over from a release without this request is served without page caching.
         if config
             .add_capabilities(InitFlags::FUSE_AUTO_INVAL_DATA)
             .is_err()
@@ -234,7 +234,7 @@ impl Filesystem for VistaFs {
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
-        // stat(2) and fstat(2) name no file; what reads by way of the page cache does.
+        // stat(2) and fstat(2) pass no handle; reads through the page cache do.
         let (asker, reader) = (asker(req), fh.map(|fh| fh.0));
         let asks = Asks::Attributes(ino.0, reader);
         let noted = of_file(opcode::GETATTR, ino, fh.unwrap_or(FileHandle(0)));
@@ -315,14 +315,14 @@ impl Filesystem for VistaFs {
         let noted = Noted {
             offset,
             size,
-            // All that matters of them, and not those of the open file.
+            // The only flag that matters here, not the flags of the open file.
             flags: u32::from(lock_owner.is_some()) * abi::READ_LOCKOWNER,
             ..of_file(opcode::READ, ino, fh)
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         let (opened, asker) = ((fh.0, access(flags)), asker(req));
-        // For the page cache: of a page-cached node, or by sendfile(2), splice(2), mmap(2) and read-ahead,
-        // which go by it in spite of direct I/O. Such reads name no owner; read(2)'s always do.
+        // For the page cache: a page-cached node, or sendfile(2), splice(2), mmap(2), read-ahead,
+        // which use it despite direct I/O. Such reads have no lock owner; read(2) always has one.
         let for_page_cache = lock_owner.is_none();
         let asks = Asks::Read {
             node: ino.0,
@@ -381,7 +381,7 @@ impl Filesystem for VistaFs {
     ) {
         self.serve_at_once(req, of_file(opcode::FLUSH, ino, fh), move |dispatcher| {
             if dispatcher.is_without_open() {
-                // Then it is not asked for any more.
+                // The kernel then sends no further FLUSH.
                 reply.error(errno(&DispatchError::NotAsked));
             } else {
                 reply.ok();
@@ -415,7 +415,7 @@ impl Filesystem for VistaFs {
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        // As procfs, which has no fsync operation.
+        // Like procfs, which has no fsync operation.
         let refuse = move |_: &Dispatcher| reply.error(Errno::EINVAL);
         self.serve_at_once(req, of_file(opcode::FSYNC, ino, fh), refuse);
     }
@@ -500,7 +500,7 @@ impl Filesystem for VistaFs {
         self.serve_at_once(req, of_node(opcode::STATFS, ino), tell);
     }
 
-    /// Never ENOSYS but on a connection without OPEN: it switches polling off for every file of the mount.
+    /// Returns ENOSYS only on a connection without OPEN: it disables polling for the whole mount.
     fn poll(
         &self,
         req: &Request,
@@ -520,7 +520,7 @@ impl Filesystem for VistaFs {
         };
         let wake = || -> Wake {
             Box::new(move || {
-                // ENOENT: nobody waits any more.
+                // ENOENT: no caller waits any more.
                 if let Err(error) = ph.notify() {
                     log::debug!("waking who polls: {error}");
                 }
@@ -562,7 +562,7 @@ impl Filesystem for VistaFs {
         self.serve_at_once(req, of_file(opcode::IOCTL, ino, fh), refuse);
     }
 
-    // ENOSYS makes the kernel answer EOPNOTSUPP by itself from then on, as procfs does.
+    // ENOSYS makes the kernel return EOPNOTSUPP itself from then on, as procfs does.
     fn getxattr(&self, req: &Request, ino: INodeNo, _name: &OsStr, _size: u32, reply: ReplyXattr) {
         let refuse = move |_: &Dispatcher| reply.error(Errno::ENOSYS);
         self.serve_at_once(req, of_node(opcode::GETXATTR, ino), refuse);
@@ -601,7 +601,7 @@ impl Filesystem for VistaFs {
         _whence: i32,
         reply: ReplyLseek,
     ) {
-        // SEEK_DATA and SEEK_HOLE, which procfs does not know.
+        // SEEK_DATA and SEEK_HOLE, which procfs does not support.
         let refuse = move |_: &Dispatcher| reply.error(Errno::EINVAL);
         self.serve_at_once(req, of_file(opcode::LSEEK, ino, fh), refuse);
     }
@@ -651,7 +651,7 @@ impl Filesystem for VistaFs {
             let made = guarded(|| {
                 admission?;
                 match dispatcher.make_directory(parent.0, &wanted, mode, asker) {
-                    // By the worker that died before it could say so.
+                    // Created by the worker that died before its reply.
                     Err(error) if again && error.errno() == libc::EEXIST => {
                         dispatcher.lookup(parent.0, &wanted, asker)
                     }
@@ -675,7 +675,7 @@ impl Filesystem for VistaFs {
             let removed = guarded(|| {
                 admission?;
                 match dispatcher.remove_directory(parent.0, &wanted, asker) {
-                    // By the worker that died before it could say so.
+                    // Removed by the worker that died before its reply.
                     Err(error) if again && error.errno() == libc::ENOENT => Ok(()),
                     removed => removed,
                 }

@@ -1,15 +1,15 @@
-//! Callers that are killed while their requests wait: they get EINTR at once.
+//! Replies EINTR to callers that are killed while their requests wait.
 //!
-//! fuser answers FUSE_INTERRUPT with ENOSYS, so the kernel does not say which callers have been killed, and keeps each
-//! until its request is answered. A thread therefore looks at the callers of requests that have been queued or
-//! served for [`AGE`]. While nothing is queued it sleeps.
+//! fuser answers FUSE_INTERRUPT with ENOSYS, so the kernel does not report killed callers, and each
+//! waits until its request is answered. A thread therefore checks the callers of requests that have
+//! been queued or in service for [`AGE`]. It sleeps while nothing is queued.
 //!
-//! Only a signal that ends the caller counts. EINTR from open(2) or read(2) would surprise a program that handles
-//! a signal: the kernel's own files in /proc never return it.
+//! Only a signal that ends the caller counts. EINTR from open(2) or read(2) would surprise a
+//! program that handles a signal: the kernel's own files in /proc never return it.
 //!
 //! # Bounds
-//! [`ROUND`] callers every [`EVERY`], [`QUEUE`] of one queue, and the queues take turns. So a container with thousands
-//! of waiting requests delays only its own callers.
+//! [`ROUND`] callers every [`EVERY`], [`QUEUE`] of one queue, and the queues take turns. So a
+//! container with thousands of waiting requests delays only its own callers.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Weak};
@@ -21,17 +21,17 @@ use vistafs_host::{Host, Process};
 use crate::Dispatcher;
 use crate::redo::send;
 
-/// How old a request is before its caller is looked at.
+/// Minimum age of a request before its caller is checked.
 const AGE: Duration = Duration::from_millis(100);
 const EVERY: Duration = Duration::from_millis(100);
-/// How many callers are looked at in one round: reading the status of a thread takes some 20 µs.
+/// Callers checked in one round: reading the status of a thread takes some 20 µs.
 const ROUND: usize = 128;
 const QUEUE: usize = 32;
 
-/// Starts the thread that looks at callers. `device`: the descriptor of the mount.
+/// Starts the thread that checks callers. `device`: the descriptor of the mount.
 ///
 /// # Errors
-/// When no descriptor or thread can be had: killed callers then wait until they are answered.
+/// If no descriptor or thread is available: killed callers then wait for their replies.
 pub fn interrupt_killed(
     dispatcher: &Arc<Dispatcher>,
     device: BorrowedFd<'_>,
@@ -55,7 +55,7 @@ pub fn interrupt_killed(
         .map(drop)
 }
 
-/// One round, which begins with another queue each time. `None`: the dispatcher is gone.
+/// Runs one round, which begins with another queue each time. `None`: the dispatcher is gone.
 fn look(dispatcher: &Weak<Dispatcher>, device: BorrowedFd<'_>, first: &mut usize) -> Option<()> {
     let dispatcher = dispatcher.upgrade()?;
     let queues = dispatcher.containers().active_queues();
@@ -78,11 +78,11 @@ fn look(dispatcher: &Weak<Dispatcher>, device: BorrowedFd<'_>, first: &mut usize
 
 fn end_killed(host: &Host, waiter: &Waiter, device: BorrowedFd<'_>) {
     let is_ending = Process::open(host, waiter.tid).and_then(|thread| thread.is_ending());
-    // A thread that cannot be found has been answered meanwhile.
+    // A missing thread has got its reply meanwhile.
     if !is_ending.unwrap_or(false) || !waiter.interrupt() {
         return;
     }
-    // ENOENT: it has been answered meanwhile.
+    // ENOENT: the request was answered meanwhile.
     if let Err(error) = send(device, waiter.unique, libc::EINTR, &[]) {
         log::debug!("interrupting request {}: {error}", waiter.unique);
     }

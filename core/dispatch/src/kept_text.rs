@@ -1,24 +1,24 @@
-//! What has been read of an open file, kept for the next process: so that nobody reads half of one
-//! text and half of another.
+//! Persists the contents that an open file has returned, so that a reader never gets parts of two
+//! renderings after a restart of the worker.
 //!
-//! The next process knows how long the text was that was shown: there the file ends, for who has read
-//! so far. If a part of it has been read, the text is kept as well, in memory that is bounded: for
-//! all, and for each container, so that none can take it from the others. Who reads in pieces what
-//! could not be kept gets an error after the process has ended, and begins anew.
+//! The successor knows the length of the contents at which a reader has reached the end of the
+//! file. If only a part was read, the contents are stored too, in memory that is bounded in total
+//! and per container. If they do not fit, a reader that continues after the process has ended gets
+//! an error and must start again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vistafs_handover::{Handover, OpenHandle, SMALL_TEXT};
 
-/// What a text takes of a budget: a large one as much as 16 small ones.
+/// Cost of stored contents in a budget: a large one costs as much as 16 small ones.
 const SMALL: usize = 1;
 const LARGE: usize = 16;
-/// What a container may take, and all callers on the host together.
+/// Budgets of a container, and of all callers on the host together.
 const OF_CONTAINER: usize = 64;
 const OF_HOST: usize = 256;
 
-/// How much room those of one container take.
+/// A budget for the stored contents of one container.
 #[derive(Debug)]
 pub(crate) struct Budget {
     taken: AtomicUsize,
@@ -26,7 +26,7 @@ pub(crate) struct Budget {
 }
 
 impl Default for Budget {
-    /// A container's.
+    /// The budget of a container.
     fn default() -> Self {
         Self {
             taken: AtomicUsize::new(0),
@@ -36,7 +36,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The host's.
+    /// Returns the budget of the host.
     pub(crate) fn of_host() -> Self {
         Self {
             most: OF_HOST,
@@ -55,7 +55,7 @@ impl Budget {
     }
 }
 
-/// What is kept of one open file. At drop it stays for the next process.
+/// The persisted state of one open file. It is not removed on drop, so that a successor finds it.
 #[derive(Debug)]
 pub(crate) struct KeptText {
     handle: OpenHandle,
@@ -64,7 +64,7 @@ pub(crate) struct KeptText {
 }
 
 impl KeptText {
-    /// Of a file that nothing has been read from. `None`: there is no room.
+    /// Creates the state of a file before its first read. `None`: there is no room.
     pub(crate) fn open(
         handover: &Arc<Handover>,
         handle: u64,
@@ -74,7 +74,7 @@ impl KeptText {
         Some(Self::adopted(handle, budget()))
     }
 
-    /// Of a file of an earlier process.
+    /// Continues the state of an earlier process.
     pub(crate) fn adopted(handle: OpenHandle, budget: Arc<Budget>) -> Self {
         Self {
             handle,
@@ -83,7 +83,7 @@ impl KeptText {
         }
     }
 
-    /// Before the first piece of a text is shown: its first `to` bytes, or some that end there.
+    /// Stores the contents before their first part, which ends at `to`, is returned.
     pub(crate) fn show(&mut self, text: &[u8], to: usize) {
         if to >= text.len() {
             self.show_whole(text.len(), false);
@@ -100,7 +100,7 @@ impl KeptText {
         if self.handle.show_part(text, may_keep) {
             self.cost = cost;
             if !may_keep {
-                // It has kept the place that it had.
+                // It has kept the slot that it had.
                 self.budget.taken.fetch_add(cost, Ordering::Relaxed);
             }
         } else if may_keep {
@@ -108,7 +108,7 @@ impl KeptText {
         }
     }
 
-    /// Before the end of a text is shown, which its reader takes for the end of the file.
+    /// Stores the length before a reader gets the end of the file.
     pub(crate) fn end(&mut self, length: usize) {
         self.show_whole(length, true);
     }
@@ -145,7 +145,7 @@ mod tests {
         files.iter_mut().for_each(|file| file.show(b"a text", 3));
         assert_eq!((1..=100).filter(|n| is_kept(*n)).count(), OF_CONTAINER);
         assert_eq!(taken(), OF_CONTAINER);
-        // Shown again, it is the same place.
+        // Stored again, it uses the same slot.
         files[0].show(b"another text", 3);
         assert!(is_kept(1) && taken() == OF_CONTAINER);
         files[1].end(6);

@@ -1,42 +1,42 @@
-//! From a FUSE request to a view and back.
+//! Dispatches FUSE requests to views.
 //!
-//! Everything but `fuse.rs` and `redo.rs` is free of fuser, so that the dispatcher can be driven without a mount.
+//! Only `fuse.rs`, `fuse/guard.rs` and `redo.rs` use fuser: the dispatcher works without a mount.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `fuse.rs` | converts requests and replies; catches panics; nothing else |
-//! | `fuse/guard.rs` | what is around each request: its note, its turn, its cost, its panics |
-//! | `dispatcher.rs` | what each operation does |
+//! | `fuse.rs` | converts requests and replies |
+//! | `fuse/guard.rs` | the scope of a request: its record, its queue, its cost, its panics |
+//! | `dispatcher.rs` | the operations |
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
-//! | `dispatcher/files.rs` | the same for open files: reading, writing, polling |
-//! | `dispatcher/trees.rs` | the same for what tree views serve |
+//! | `dispatcher/files.rs` | operations on open files: read, write, poll |
+//! | `dispatcher/trees.rs` | operations on tree views |
 //! | `dispatcher/schedule.rs` | where a request runs: at once, or in its container's queue |
-//! | `dispatcher/whom.rs` | the caller of a request, found out once |
-//! | `dispatcher/own.rs` | the same for containers' own directories |
-//! | `dispatcher/page_cache.rs` | the same for page-cached nodes |
+//! | `dispatcher/whom.rs` | the cached caller of a request |
+//! | `dispatcher/own.rs` | operations on containers' own directories |
+//! | `dispatcher/page_cache.rs` | operations on page-cached nodes |
 //! | `own.rs` | containers' own directories: `self` and `c/ID/...` |
-//! | `page_cache.rs` | page-cached nodes: contents that the kernel may keep for the TTL |
+//! | `page_cache.rs` | page-cached nodes: contents that the kernel may cache for the TTL |
 //! | `address.rs` | `at/<cgroup path>/...`: the same tree for a named container |
-//! | `place.rs` | what a node number stands for |
-//! | `number.rs` | node numbers: functions of (view path, container) |
-//! | `open_files.rs` | open handles: view, container and text |
-//! | `kept_text.rs` | what has been read of them, for the next process |
-//! | `channel.rs` | files that are written to and polled; waking who waits for them |
-//! | `abi.rs` | the part of the FUSE protocol that is not left to fuser |
-//! | `redo.rs` | answers what dead workers have left unanswered |
-//! | `interrupt.rs` | answers callers that are killed while they wait |
-//! | `passing.rs` | which views pass the host's files to containers |
-//! | `errno.rs` | the one place that maps errors to errno |
-//! | `figures.rs` | counting requests, and how long they take |
-//! | `metrics.rs` | `metrics`: the figures as a file |
-//! | `complaints.rs` | telling the log about failures without flooding it |
+//! | `place.rs` | the decoded form of an inode number |
+//! | `number.rs` | inode numbers: hashes of (view path, container) |
+//! | `open_files.rs` | open handles: view, container and contents |
+//! | `kept_text.rs` | contents that open files have returned, for a successor process |
+//! | `channel.rs` | files that support write and poll; the wake-up of pollers |
+//! | `abi.rs` | the part of the FUSE protocol that fuser does not implement |
+//! | `redo.rs` | replies to unfinished requests of dead workers |
+//! | `interrupt.rs` | replies to callers that are killed while they wait |
+//! | `passing.rs` | passthrough of the host's files to containers |
+//! | `errno.rs` | the only mapping of errors to errno |
+//! | `figures.rs` | counters and latencies of requests |
+//! | `metrics.rs` | `metrics`: the counters as a file |
+//! | `complaints.rs` | the rate-limited log of failures |
 //!
 //! # Synchronization
-//! The tree never changes. `open_files`, `own` and `page_cache` have tables that are looked into without a lock;
-//! `address` locks one for a look-up, an insertion or a removal. Each open file has a lock of its own
-//! around its text: it is held while a view renders, so nobody but readers of that very descriptor waits
-//! for it; and one around its channel, held while that is opened. Order: a table, then nothing; an open
-//! file's text or channel, then nothing of this crate.
+//! The tree never changes. The tables of `open_files`, `own` and `page_cache` are read without a
+//! lock; `address` locks one for a look-up, an insertion or a removal. Each open file has a lock
+//! around its contents, held while a view renders, so only readers of that descriptor wait for it;
+//! and a lock around its channel, held while that is opened. Lock order: no further lock of this
+//! crate is taken under a table's lock, or under an open file's.
 
 mod abi;
 mod address;

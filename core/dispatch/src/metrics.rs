@@ -1,4 +1,4 @@
-//! `metrics`: the figures, as Prometheus and others read them.
+//! `metrics`: the counters in the Prometheus exposition format.
 //!
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>. Only root on the host finds the
 //! file, as with `at`.
@@ -18,18 +18,18 @@ pub(crate) use tenants::MOST as TENANTS;
 /// The file's name.
 pub(crate) const NAME: &str = "metrics";
 
-/// What the supervisor knows of itself and of its workers.
+/// The supervisor's values about itself and its workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Supervision {
-    /// Number of its process.
+    /// Process ID.
     pub pid: u32,
-    /// Since when it is there.
+    /// Its start time.
     pub started: SystemTime,
-    /// Reasons for which workers were started anew, and how often. A reason is a word.
+    /// Number of worker restarts by reason. A reason is a word.
     pub restarts: Vec<(String, u64)>,
 }
 
-/// Stands where the file is; what is in it, the dispatcher knows.
+/// The view at the file's path; the dispatcher renders its contents.
 #[derive(Debug)]
 pub(crate) struct Placeholder;
 
@@ -39,7 +39,7 @@ impl View for Placeholder {
     }
 }
 
-/// All that is told.
+/// All exported values.
 pub(crate) struct Snapshot<'s> {
     pub(crate) figures: &'s Figures,
     pub(crate) views: &'s [&'static str],
@@ -50,7 +50,7 @@ pub(crate) struct Snapshot<'s> {
     pub(crate) held_bytes: usize,
     pub(crate) waiting_bytes: usize,
     pub(crate) offload_threads: usize,
-    /// Those that use most, with different tags.
+    /// The tenants with the highest usage; their tags are unique.
     pub(crate) tenants: &'s [Usage],
     pub(crate) supervision: Option<&'s Supervision>,
 }
@@ -160,7 +160,7 @@ impl Snapshot<'_> {
         }
         let name = "vistafs_request_seconds";
         head(text, name, "histogram", "How long requests took.");
-        // Hundreds of zeros tell nothing.
+        // Omits hundreds of zeros.
         for (labels, counts) in all.iter().filter(|(_, counts)| counts.requests() > 0) {
             let mut so_far = 0;
             for (bucket, count) in counts.buckets.iter().enumerate() {
@@ -182,14 +182,14 @@ fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-/// A label: one line, and nothing that a terminal or a reader of lines takes for more than text.
+/// Escapes a label: one line, without control characters for a terminal or a parser of lines.
 fn escaped(label: &str) -> String {
     let mut escaped = String::with_capacity(label.len());
     for character in label.chars() {
         match character {
             '\n' => escaped.push_str("\\n"),
             '\\' | '"' => escaped.extend(['\\', character]),
-            // Marks that change the direction of what follows, too.
+            // Also the marks that change the text direction.
             c if c.is_control()
                 || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
             {

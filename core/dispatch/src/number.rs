@@ -1,15 +1,15 @@
-//! Node numbers: functions of (view path, container), never of a counter in one process.
+//! Inode numbers: hashes of (view path, container), never counters of one process.
 //!
-//! A worker that takes over from another gives the same node the same number, so what the kernel
-//! remembers stays true. SipHash-1-3 with fixed keys is the same function in every release.
+//! A worker that takes over assigns the same number to the same node, so the kernel's cached inodes
+//! stay valid. SipHash-1-3 with fixed keys is the same function in every release.
 //!
 //! ```text
 //! 0 | 63 bits of a hash of (path, container, node)    the fixed tree; anything of a named container
 //! 1 | 7 bits: which tree view | 56 bits: NodeId       below a tree view
 //! 1 | 1111111 | 16 bits: hash of a path | 40 bits: hash of a container      a container's own node
 //! ```
-//! So a node of a tree view is understood from its number alone. The number of a container's own node
-//! (below `c/ID`) tells which file or directory it is, and whether a given container owns it.
+//! The number of a node of a tree view therefore contains its identity. The number of a container's
+//! own node (below `c/ID`) identifies the file or directory, and whether a given container owns it.
 
 use std::ffi::OsStr;
 use std::hash::Hasher;
@@ -20,12 +20,12 @@ use siphasher::sip::SipHasher13;
 use vistafs_handover::ContainerKey;
 use vistafs_view::NodeId;
 
-/// The root of a FUSE mount is always 1.
+/// The inode of the root of a FUSE mount.
 pub(crate) const ROOT: u64 = 1;
 
 const IN_TREE: u64 = 1 << 63;
 
-/// The number of `path` below the mount.
+/// Returns the inode of `path` below the mount.
 pub(crate) fn of(path: &str) -> u64 {
     if path.is_empty() {
         return ROOT;
@@ -33,17 +33,17 @@ pub(crate) fn of(path: &str) -> u64 {
     hash(path, None, NodeId::TOP)
 }
 
-/// The number of a node for a named container: of a view at `path`, `node` within it.
+/// Returns the inode of `node` in the view at `path`, for a named container.
 pub(crate) fn at(path: &str, container: &Path, node: NodeId) -> u64 {
     hash(path, Some(container), node)
 }
 
-/// The number of a node of the tree view with this tag.
+/// Returns the inode of a node of the tree view with this tag.
 pub(crate) fn within(tag: u8, node: NodeId) -> u64 {
     IN_TREE | u64::from(tag & TAGS) << NodeId::BITS | node.get()
 }
 
-/// Which tree view a number belongs to, and the node in it.
+/// Splits an inode into the tag of its tree view and the node in it.
 pub(crate) fn split(number: u64) -> Option<(u8, NodeId)> {
     if number & IN_TREE == 0 {
         return None;
@@ -56,12 +56,12 @@ pub(crate) fn split(number: u64) -> Option<(u8, NodeId)> {
     Some((tag, node))
 }
 
-/// The number of a container's own node for a file or directory.
+/// Returns the inode of a container's own node for a file or directory.
 pub(crate) fn own(path: PathHash, owner: OwnerHash) -> u64 {
     IN_TREE | u64::from(OWN) << NodeId::BITS | u64::from(path.0) << OWNER_BITS | owner.0
 }
 
-/// Splits the number of a container's own node. `None`: it is another kind of node.
+/// Splits the inode of a container's own node. `None`: it is another kind of node.
 pub(crate) fn split_own(number: u64) -> Option<(PathHash, OwnerHash)> {
     if number >> NodeId::BITS != IN_TREE >> NodeId::BITS | u64::from(OWN) {
         return None;
@@ -71,39 +71,39 @@ pub(crate) fn split_own(number: u64) -> Option<(PathHash, OwnerHash)> {
     Some((path, OwnerHash(number & OWNER)))
 }
 
-/// Whether a number is that of one of the container's own nodes.
+/// Returns whether an inode is one of the container's own nodes.
 pub(crate) fn is_owner(number: u64, container: ContainerKey) -> bool {
     split_own(number).is_some_and(|(_, owner)| owner == OwnerHash::of(container))
 }
 
-/// A file or directory by its path, in the number of a container's own node.
+/// Hash of the path of a file or directory, in the inode of a container's own node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PathHash(u16);
 
 impl PathHash {
-    /// Of the file or directory at a path of the fixed tree.
+    /// Hashes a path of the fixed tree.
     pub(crate) fn of(path: &str) -> Self {
         let [low, high, ..] = hash(path, None, NodeId::TOP).to_le_bytes();
         Self(u16::from_le_bytes([low, high]))
     }
 }
 
-/// A container, in the numbers of its own nodes and in the name of its own directory.
+/// Hash of a container, in the inodes of its own nodes and the name of its own directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OwnerHash(u64);
 
 impl OwnerHash {
-    /// Of a container.
+    /// Hashes a container's key.
     pub(crate) fn of(container: ContainerKey) -> Self {
         Self(container.words()[0] & OWNER)
     }
 
-    /// As a name: ten digits.
+    /// Formats it as a name: ten hexadecimal digits.
     pub(crate) fn name(self) -> String {
         format!("{:010x}", self.0)
     }
 
-    /// From such a name, and no other way to write it.
+    /// Parses such a name; rejects all other spellings.
     pub(crate) fn parse(name: &OsStr) -> Option<Self> {
         let number = u64::from_str_radix(name.to_str()?, 16).ok()?;
         let parsed = Self(number & OWNER);
@@ -112,13 +112,13 @@ impl OwnerHash {
 }
 
 const TAGS: u8 = 0x7f;
-/// No tree view has it.
+/// Reserved: not the tag of a tree view.
 const OWN: u8 = 0x7f;
 const OWNER_BITS: u32 = 40;
 const OWNER: u64 = (1 << OWNER_BITS) - 1;
 
-/// Tags of tree views by their paths, all different. A tag depends on the path alone unless two of
-/// them meet by chance.
+/// Assigns distinct tags to the paths of tree views. A tag depends only on its path, except for a
+/// collision.
 pub(crate) fn tags<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     let mut tags: Vec<u8> = Vec::new();
     for path in paths {
@@ -134,7 +134,7 @@ pub(crate) fn tags<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
 fn hash(path: &str, container: Option<&Path>, node: NodeId) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(path.as_bytes());
-    // Neither a view's path nor a cgroup's has a NUL in it.
+    // Paths of views and cgroups contain no NUL.
     hasher.write(&[0]);
     if let Some(container) = container {
         hasher.write(&[1]);

@@ -1,9 +1,9 @@
-//! Open handles: which view of which container, and the text that is being read.
+//! Open handles: view, container and the contents that are being read.
 //!
-//! A handle number carries a mark of this process, so that a worker that takes over never takes a
-//! handle of the one before for its own; it serves such a handle by what is kept of it
-//! (`kept_text.rs`), or by rendering afresh. The mark is the worker's generation where there is memory
-//! that outlives it, else a random number.
+//! A handle contains a mark of this process, so that a successor never mistakes a handle of its
+//! predecessor for its own. It serves such a handle from its persisted state (`kept_text.rs`), or
+//! by rendering again. The mark is the worker's generation if it has shared memory, else a random
+//! number.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -19,7 +19,7 @@ use vistafs_view::{Access, NodeId, NodeKind};
 use crate::channel::OpenChannel;
 use crate::kept_text::KeptText;
 
-/// Whose numbers an open file shows; fixed at open.
+/// The container that an open file shows; fixed at open.
 #[derive(Debug, Clone)]
 pub(crate) enum Shows {
     /// The host's file, byte for byte.
@@ -28,52 +28,52 @@ pub(crate) enum Shows {
     Container(Arc<Container>),
 }
 
-/// The text of an open file.
+/// The contents of an open file.
 #[derive(Debug, Default)]
 pub(crate) struct Text {
-    /// What the last rendering gave. A reply is sent from it after the lock has been given back.
+    /// The result of the last rendering. A reply is sent from it after the lock is released.
     bytes: Option<Arc<Vec<u8>>>,
     /// Whether there was one.
     pub(crate) rendered: bool,
-    /// Where it ended, if it was read to its end. The bytes are then given back: a tenant may keep
-    /// thousands of descriptors that it has read.
+    /// Its end, if it was read to the end. The bytes are then freed: a tenant may keep thousands of
+    /// descriptors open after reading them.
     pub(crate) ended_at: Option<u64>,
-    /// A part of it was read, and the rest was lost with an earlier process.
+    /// A part was read, and the rest was lost with an earlier process.
     pub(crate) lost: bool,
-    /// What is kept for the next process.
+    /// The state for a successor process.
     pub(crate) kept: Option<KeptText>,
     /// Of the bytes, if they are held beyond a reply.
     charge: Option<Charge>,
 }
 
 impl Text {
-    /// What the last rendering gave.
+    /// Returns the result of the last rendering.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// The same, to be read while others go on.
+    /// Returns a reference that can be read without the lock.
     pub(crate) fn share(&self) -> Option<Arc<Vec<u8>>> {
         self.bytes.clone()
     }
 
-    /// The next rendering.
+    /// Stores a new rendering.
     pub(crate) fn set(&mut self, bytes: Arc<Vec<u8>>) {
         self.bytes = Some(bytes);
     }
 
-    /// Takes what the last rendering gave.
+    /// Takes the last rendering.
     pub(crate) fn take(&mut self) -> Option<Arc<Vec<u8>>> {
         self.charge = None;
         self.bytes.take()
     }
 
-    /// Whether more is held than the kernel has been given, and nobody has counted it.
+    /// Returns whether unread bytes are held that are not charged.
     fn is_uncounted(&self) -> bool {
         self.bytes.is_some() && self.charge.is_none()
     }
 
-    /// As an earlier process has left it.
+    /// Restores the state that an earlier process left.
     pub(crate) fn go_on_from(&mut self, shown: Shown) {
         match shown {
             Shown::Whole { length, .. } => self.ended_at = Some(length),
@@ -86,19 +86,19 @@ impl Text {
     }
 }
 
-/// What stands behind an open file for those who write to it or poll it.
+/// The channel of an open file for writes and polls.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Behind {
-    /// The view has not been asked.
+    /// The view has not been called.
     #[default]
     Unknown,
-    /// The view has not been asked, and is to make it as it was in an earlier process.
+    /// The view has not been called, and must restore this state of an earlier process.
     Lasting(Box<[u8]>),
-    /// Nothing: not writable, always ready.
+    /// None: not writable, always ready.
     Nothing,
-    /// This.
+    /// An open channel.
     Channel(Arc<OpenChannel>),
-    /// The view's answer to each write and poll.
+    /// The error of each write and poll.
     Refused(Errno),
 }
 
@@ -107,23 +107,23 @@ pub(crate) enum Behind {
 pub(crate) struct OpenFile {
     /// Index of the view among the serving ones.
     pub(crate) view: usize,
-    /// The node within it, if it is a tree.
+    /// The node within the view, if it is a tree.
     pub(crate) within: NodeId,
-    /// Whose numbers.
+    /// The container.
     pub(crate) shows: Shows,
-    /// What it was opened for.
+    /// The access mode of open(2).
     pub(crate) access: Access,
-    /// Held while a view renders, not while it is replied: the reader may have its answer, and ask
-    /// again by way of another thread, before the one that has answered goes on.
+    /// Held while a view renders, but not during the reply: the reader may get it and issue the
+    /// next read on another thread before the replying thread continues.
     pub(crate) text: Mutex<Text>,
-    /// What stands behind it; asked for under the lock.
+    /// The channel, opened under the lock.
     pub(crate) behind: Mutex<Behind>,
-    /// It is one of so many of its tenant's.
+    /// Counts the file against its tenant's limit.
     pub(crate) count: Option<OpenCount>,
 }
 
 impl Holds for OpenFile {
-    /// Who reads on in the middle of the text gets an error then, and begins anew.
+    /// A reader in the middle of the contents then gets an error, and must start again.
     fn let_go(&self) -> bool {
         let Some(mut text) = self.text.try_lock() else {
             return false;
@@ -137,7 +137,7 @@ impl Holds for OpenFile {
 }
 
 impl OpenFile {
-    /// A file of `view` that nobody has read yet.
+    /// Creates a file of `view` that was not read yet.
     pub(crate) fn new(view: usize, within: NodeId, shows: Shows, access: Access) -> Self {
         Self {
             view,
@@ -150,7 +150,7 @@ impl OpenFile {
         }
     }
 
-    /// Has what is held of a text between two reads counted.
+    /// Charges contents that are held between two reads.
     pub(crate) fn count_text(self: &Arc<Self>, held: &Arc<Held>) {
         let bytes = {
             let text = self.text.lock();
@@ -160,20 +160,20 @@ impl OpenFile {
             text.bytes().len()
         };
         let weak: Weak<Self> = Arc::downgrade(self);
-        // Not under the lock: others are let go of for it.
+        // The lock is released: other holders are evicted.
         match held.hold(bytes, weak) {
             Some(charge) => self.text.lock().charge = Some(charge),
             None => drop(self.let_go()),
         }
     }
 
-    /// Whether it is known what stands behind it. Never waits for who is opening that just now.
+    /// Returns whether the channel state is known. Never waits for an open in progress.
     pub(crate) fn has_channel_known(&self) -> bool {
         let behind = self.behind.try_lock();
         behind.is_some_and(|behind| !matches!(*behind, Behind::Unknown | Behind::Lasting(_)))
     }
 
-    /// A place for the next one.
+    /// Returns a placeholder for the next file.
     fn vacant() -> Self {
         let nothing = Access {
             read: false,
@@ -183,10 +183,10 @@ impl OpenFile {
     }
 }
 
-/// A directory listing: name, node number, kind.
+/// A directory listing: name, inode, kind.
 pub(crate) type Listing = Vec<(std::ffi::OsString, u64, NodeKind)>;
 
-/// An open directory. It is listed again when its listing has been let go.
+/// An open directory. An evicted listing is created again.
 #[derive(Debug, Default)]
 pub(crate) struct OpenDirectory {
     listing: Mutex<Option<(Arc<Listing>, Charge)>>,
@@ -204,8 +204,8 @@ impl Holds for OpenDirectory {
 
 const KEPT_BUFFERS: usize = 64;
 const KEPT_SIZE: usize = 64 << 10;
-/// Handles are told apart in the handover memory by their lowest 16 bits. Each worker begins elsewhere:
-/// 65,536 by the golden ratio.
+/// Distance between the first handles of two workers, 65,536 by the golden ratio: the shared state
+/// distinguishes handles by their lowest 16 bits.
 const BETWEEN_WORKERS: u64 = 40_503;
 
 /// The tables of open files and directories.
@@ -219,10 +219,10 @@ pub(crate) struct OpenFiles {
     spares: Arc<SpareMemory>,
 }
 
-/// What closed files have left for the next.
+/// Buffers and entries of closed files, for reuse.
 #[derive(Debug)]
 pub(crate) struct SpareMemory {
-    // Each with its counter, so that sharing one takes no memory.
+    // `Arc`s, so that sharing one does not allocate.
     buffers: Spares<Arc<Vec<u8>>>,
     closed: Spares<Arc<OpenFile>>,
 }
@@ -254,12 +254,12 @@ impl OpenFiles {
         }
     }
 
-    /// What may be let go of when nobody has opened anything for a while.
+    /// Returns the memory that can be freed while the mount is idle.
     pub(crate) fn spares(&self) -> Arc<SpareMemory> {
         Arc::clone(&self.spares)
     }
 
-    /// Opens a file; its handle. `None`: millions are open.
+    /// Opens a file; returns its handle. `None`: the table is full.
     pub(crate) fn open(&self, file: OpenFile) -> Option<u64> {
         let mut shared = self
             .spares
@@ -273,32 +273,32 @@ impl OpenFiles {
         Some(self.mark | self.files.open(shared)?)
     }
 
-    /// Opens a file under a handle that another worker gave out.
+    /// Opens a file under a handle of another worker.
     pub(crate) fn adopt(&self, handle: u64, file: OpenFile) -> Arc<OpenFile> {
         self.adopted.get_or_insert_with(handle, || Arc::new(file))
     }
 
-    /// The file of a handle.
+    /// Returns the file of a handle.
     pub(crate) fn get(&self, handle: u64) -> Option<Arc<OpenFile>> {
         let own = self.own(handle).and_then(|number| self.files.get(number));
         own.or_else(|| self.adopted.get(&handle))
     }
 
-    /// Whether a handle is of this process, and not of an earlier worker.
+    /// Returns whether a handle belongs to this process, not to an earlier worker.
     pub(crate) fn is_own(&self, handle: u64) -> bool {
         self.own(handle).is_some()
     }
 
-    /// Closes a file. What stood behind it is open until the one that is returned is dropped.
+    /// Closes a file. Its channel stays open until the returned file is dropped.
     pub(crate) fn close(&self, handle: u64) -> Option<OpenFile> {
         let own = self.own(handle).and_then(|number| self.files.close(number));
         let mut closed = own.or_else(|| self.adopted.remove(&handle))?;
-        // Who has answered its last read may still hold it, and is not to take the buffer along.
+        // The thread of its last reply may still hold the file, and must not keep the buffer.
         if let Some(mut text) = closed.text.try_lock() {
             self.give_back_shared(text.take());
         }
         let Some(place) = Arc::get_mut(&mut closed) else {
-            // Of two that come at the same instant neither is alone, but one of them is the last.
+            // Of two concurrent threads neither holds the only reference, but one is the last.
             return Arc::into_inner(closed);
         };
         let file = std::mem::replace(place, OpenFile::vacant());
@@ -311,13 +311,13 @@ impl OpenFiles {
         self.give_back_shared(Some(Arc::new(bytes)));
     }
 
-    /// The same for one that others may still be reading: the last of them gives it back.
+    /// Like [`give_back`](Self::give_back), for a shared buffer: the last holder returns it.
     pub(crate) fn give_back_shared(&self, bytes: Option<Arc<Vec<u8>>>) {
         let Some(mut shared) = bytes else {
             return;
         };
         if Arc::get_mut(&mut shared).is_none() {
-            // Of two that come at the same instant neither is alone, but one of them is the last.
+            // Of two concurrent threads neither holds the only reference, but one is the last.
             let Some(bytes) = Arc::into_inner(shared) else {
                 return;
             };
@@ -332,8 +332,7 @@ impl OpenFiles {
         }
     }
 
-    /// A buffer to render into: an earlier one, unless it is still being read, else one that was
-    /// given back.
+    /// Returns an empty buffer: the earlier one unless it is still being read, else a returned one.
     pub(crate) fn empty(&self, earlier: Option<Arc<Vec<u8>>>) -> Arc<Vec<u8>> {
         if let Some(mut earlier) = earlier
             && let Some(bytes) = Arc::get_mut(&mut earlier)
@@ -344,13 +343,13 @@ impl OpenFiles {
         self.spares.buffers.take().unwrap_or_default()
     }
 
-    /// A buffer that was given back, or a new one.
+    /// Returns a reused buffer or a new one.
     pub(crate) fn buffer(&self) -> Vec<u8> {
         let given_back = self.spares.buffers.take();
         given_back.and_then(Arc::into_inner).unwrap_or_default()
     }
 
-    /// Opens a directory with what it lists; its handle. `None`: so many are open.
+    /// Opens a directory with its listing; returns the handle. `None`: the limit is reached.
     pub(crate) fn open_listing(&self, listing: Listing, held: &Arc<Held>) -> Option<u64> {
         let room = |(name, ..): &(std::ffi::OsString, u64, NodeKind)| name.len() + 64;
         let bytes = listing.iter().map(room).sum();
@@ -365,7 +364,7 @@ impl OpenFiles {
         Some(self.mark | self.directories.open(directory)?)
     }
 
-    /// The listing of a handle, unless it has been let go.
+    /// Returns the listing of a handle, unless it was evicted.
     pub(crate) fn listing(&self, handle: u64) -> Option<Arc<Listing>> {
         let directory = self.directories.get(self.own(handle)?)?;
         let held = directory.listing.lock();
@@ -378,12 +377,12 @@ impl OpenFiles {
         drop(number.and_then(|number| self.directories.close(number)));
     }
 
-    /// How many files are open.
+    /// Returns the number of open files.
     pub(crate) fn len(&self) -> usize {
         self.files.len() + self.adopted.len()
     }
 
-    /// The number of a handle that this process gave out.
+    /// Returns the slot of a handle that this process assigned.
     fn own(&self, handle: u64) -> Option<u64> {
         let number = handle ^ self.mark;
         (number < 1 << Slots::<OpenFile>::BITS).then_some(number)
@@ -407,7 +406,7 @@ mod tests {
         buffer
     }
 
-    /// Two numbers that tell it from all others and from a new one: where it is, and its room.
+    /// Identifies a buffer by its address and capacity.
     fn told(buffer: &Arc<Vec<u8>>) -> (*const Vec<u8>, usize) {
         (Arc::as_ptr(buffer), buffer.capacity())
     }
@@ -422,7 +421,7 @@ mod tests {
         files.give_back_shared(Some(read));
         let again = files.empty(None);
         assert_eq!((told(&again), again.len()), (before, 0));
-        // Who reads alone has his own again.
+        // A sole reader gets the same buffer again.
         assert_eq!(told(&files.empty(Some(again))), before);
     }
 
@@ -458,7 +457,7 @@ mod tests {
         assert_eq!((files.get(handle).unwrap().view, files.len()), (1, 101));
         assert_eq!(files.close(handle).unwrap().view, 1);
         assert!(files.close(handle).is_none() && files.get(handle).is_none());
-        // Their places in the handover memory are not those of the worker before.
+        // Their slots in the shared state differ from those of the earlier worker.
         let place = |handle: &u64| handle % (1 << 16);
         assert!(own.iter().all(|own| place(own) != place(&handle)));
     }

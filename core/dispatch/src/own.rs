@@ -1,12 +1,12 @@
 //! Containers' own directories: `c/ID/...`, and `self`, the link to the caller's.
 //!
-//! A path below the mount is the same node for every caller. So a file whose pages belong to one container
-//! has a path that belongs to it too: `ID` is a hash of the container, and the numbers of the nodes below it
-//! are made of that hash and the path. No table is needed to understand a number, and no other container
-//! gets the same ID while the kernel may remember it: what the hash is made of (`ContainerKey`) is never
-//! given twice during one boot.
+//! A path below the mount is the same node for every caller. So a file whose pages belong to one
+//! container needs a path of that container: `ID` is a hash of the container, and the inodes below
+//! it contain that hash and a hash of the path. Decoding an inode needs no table. No other
+//! container gets the same ID while the kernel may cache it, because a `ContainerKey` is never
+//! reused during one boot.
 //!
-//! The container itself and root on the host find the directory. Nobody else does.
+//! Only the container itself and root on the host find the directory.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -23,7 +23,7 @@ pub(crate) const LINK: &str = "self";
 /// The directory of all own directories.
 pub(crate) const ALL: &str = "c";
 
-/// What the number of a node stands for.
+/// The decoded inode of a container's own node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OwnNode {
     /// The link to the caller's own directory.
@@ -40,7 +40,7 @@ struct Owner {
     container: Weak<Container>,
 }
 
-/// What is in each own directory, and which containers have one.
+/// The nodes of each own directory, and the containers that have one.
 #[derive(Debug)]
 pub(crate) struct OwnDirs {
     // Indices in the fixed tree.
@@ -49,7 +49,7 @@ pub(crate) struct OwnDirs {
 }
 
 impl OwnDirs {
-    /// With the files of some views, and the directories that lead to them.
+    /// Creates the directories with the files of the views in `has`.
     pub(crate) fn new(tree: &Tree, has: impl Fn(usize) -> bool) -> Self {
         let mut nodes = HashMap::new();
         insert(&mut nodes, tree, TOP, &has);
@@ -59,7 +59,7 @@ impl OwnDirs {
         }
     }
 
-    /// What a number stands for. `None`: a node of another kind.
+    /// Decodes an inode. `None`: a node of another kind.
     pub(crate) fn node(&self, number: u64) -> Option<OwnNode> {
         if let Some((path, owner)) = number::split_own(number) {
             let node = *self.nodes.get(&path)?;
@@ -70,14 +70,14 @@ impl OwnDirs {
             .find_map(|(name, node)| (number == number::of(name)).then_some(node))
     }
 
-    /// The number of a node of the fixed tree for a container. `None`: it is not here.
+    /// Returns the inode of a fixed-tree node for a container. `None`: it has no own copy.
     pub(crate) fn number(&self, tree: &Tree, node: usize, owner: OwnerHash) -> Option<u64> {
         let hash = PathHash::of(tree.path(node));
         (self.nodes.get(&hash) == Some(&node)).then(|| number::own(hash, owner))
     }
 
-    /// The ID of a container, which is known by it from now on. `None`: it has none, or another container that
-    /// is alive has the same.
+    /// Returns the ID of a container and records it. `None`: it has none, or another live container
+    /// has the same.
     pub(crate) fn id_of(&self, container: &Arc<Container>) -> Option<OwnerHash> {
         let key = container.key()?;
         let owner = OwnerHash::of(key);
@@ -98,12 +98,12 @@ impl OwnDirs {
         is_it.then_some(owner)
     }
 
-    /// The container of an ID, if it has asked and is alive.
+    /// Returns the live container with an ID, if it was recorded.
     pub(crate) fn owner(&self, owner: OwnerHash) -> Option<Arc<Container>> {
         self.owners.get(&owner)?.container.upgrade()
     }
 
-    /// The IDs of those that have asked and are alive, in order.
+    /// Returns the IDs of all recorded live containers, in order.
     pub(crate) fn ids(&self) -> Vec<OwnerHash> {
         let owners = self.owners.entries().into_iter();
         let living = owners.filter(|(_, known)| known.container.strong_count() > 0);
@@ -113,7 +113,7 @@ impl OwnDirs {
     }
 }
 
-/// Whether any file is at or below a node.
+/// Inserts a node if any file is at or below it; returns whether there is one.
 fn insert(
     nodes: &mut HashMap<PathHash, usize>,
     tree: &Tree,

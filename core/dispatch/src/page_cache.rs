@@ -1,20 +1,19 @@
-//! Page-cached nodes: a container's own files, whose contents the kernel may keep for a while (the TTL).
+//! Page-cached nodes: files of one container whose contents the kernel may cache for a TTL.
 //!
-//! The kernel serves reads from the pages of a node until its attributes expire. Then it asks for them
-//! (GETATTR), drops the pages if size or time of change are others, and reads once. So a text of one
-//! moment, a *snapshot*, is taken when a reader asks for attributes, and given out when the page is
-//! read.
+//! The kernel serves reads from the pages of a node until its attributes expire. Then it sends
+//! GETATTR, drops the pages if the size or the modification time changed, and sends one READ. So a
+//! *snapshot* is rendered at GETATTR and returned at READ.
 //!
-//! # What keeps texts whole
-//! Readers look at the size and at the page one after the other, and another reader's GETATTR may
-//! come in between. So the size hardly ever changes (see [`frame`]): a text is followed by spaces in
-//! its last line where it is shorter than the size that was told. And no text is longer than a page:
-//! the kernel drops and fills pages one by one. Nodes with longer texts are served as all others.
+//! # Consistency
+//! A reader gets the size and the page in two steps, and another reader's GETATTR may come in
+//! between. So the size rarely changes (see [`frame`]): contents that are shorter than the reported
+//! size are padded with spaces in the last line. They never exceed a page, because the kernel drops
+//! and fills pages one by one. Nodes with longer contents are served like all others.
 //!
 //! # Synchronization
-//! The tables are looked into without a lock. A node's snapshot is locked while its
-//! view renders, so nobody but that container's readers of that file waits for it: whoever just looks
-//! goes by what was told last.
+//! Table look-ups take no lock. A node's snapshot is locked while its view renders, so only the
+//! container's own readers of that file wait for it. GETATTR without a reader uses the last
+//! reported values.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,54 +27,54 @@ use vistafs_tables::RcuMap;
 
 use crate::number;
 
-/// A text that is kept in the page cache is no longer. No kernel has smaller pages.
+/// Maximum length of page-cached contents. No kernel has smaller pages.
 pub(crate) const PAGE: usize = 4096;
 
-/// How much later than attributes a page may be read: its reader may not be run at once.
+/// How long after GETATTR a page may be read: the reader may be scheduled late.
 const LATE: Duration = Duration::from_secs(1);
-/// Spaces that a text whose numbers grow has at least, when its length is told.
+/// Minimum padding, in spaces, of contents whose numbers grow.
 const SPARE: usize = 8;
-/// Lengths of such texts are multiples of it.
+/// Reported lengths of such contents are multiples of it.
 const STEP: usize = 16;
-/// A text so much shorter than what was told has another length from then on: more than its numbers
-/// has changed.
+/// Contents that are shorter than the reported length by more than this get a new length: more than
+/// their numbers has changed.
 const TOO_MUCH: usize = 64;
 
-/// How long the kernel may keep what it was told of a page-cached node.
+/// How long the kernel may cache the contents of a page-cached node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
-    /// When the text was made.
+    /// When the contents were rendered.
     pub modified: SystemTime,
-    /// How much longer it is fresh.
+    /// The rest of the TTL.
     pub left: Duration,
 }
 
-/// What the kernel is told of a text.
+/// The attributes that the kernel has of a snapshot.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Told {
-    // `None`: nothing was taken yet.
+    // `None`: no snapshot was taken yet.
     taken: Option<(Instant, SystemTime)>,
     pub(crate) length: usize,
     is_outdated: bool,
 }
 
 impl Told {
-    /// How much longer the kernel may keep it, if it is not too old already.
+    /// Returns how long the kernel may cache it, unless it is too old.
     pub(crate) fn freshness(&self, ttl: Duration) -> Option<Duration> {
         let (taken, _) = self.taken.filter(|_| !self.is_outdated)?;
-        // The rest is for the kernel's clock, whose ticks are up to 10 ms, and for the way there.
+        // A quarter is reserved for the kernel's clock (ticks of up to 10 ms) and the reply.
         let left = (ttl - ttl / 4).checked_sub(taken.elapsed())?;
         (!left.is_zero()).then_some(left)
     }
 
-    /// Whether it may be shown still, or the kernel may take it for fresh: it counts from when it was told,
-    /// which is a little later.
+    /// Returns whether it may still be served, or the kernel may consider it fresh: the kernel's
+    /// TTL starts at the reply, slightly later.
     pub(crate) fn is_within(&self, ttl: Duration) -> bool {
         let taken = self.taken.filter(|_| !self.is_outdated);
         taken.is_some_and(|(taken, _)| taken.elapsed() < ttl)
     }
 
-    /// The same length, but not to be kept: what is in the page cache is dropped.
+    /// Returns the same length marked as outdated: the kernel drops the cached pages.
     pub(crate) fn over(self) -> Self {
         let now = SystemTime::now();
         Self {
@@ -85,22 +84,22 @@ impl Told {
         }
     }
 
-    /// When it was taken, if it was.
+    /// Returns when it was taken, if it was.
     pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.taken.map(|(_, modified)| modified)
     }
 }
 
-/// A text as it was at one moment.
+/// Contents rendered at one moment.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) told: Told,
-    // Until it is given out, if that is once.
+    // `None` once it was returned, if it is returned only once.
     text: Option<Vec<u8>>,
 }
 
 impl Snapshot {
-    /// Takes the place of the one before.
+    /// Replaces the snapshot.
     pub(crate) fn renew(&mut self, mut text: Vec<u8>, is_steady: bool) {
         let length = frame(text.len(), self.told.length, is_steady);
         fill(&mut text, length);
@@ -112,7 +111,7 @@ impl Snapshot {
         self.text = Some(text);
     }
 
-    /// Takes the text out; one of more than a page stays, as it is read in pieces.
+    /// Takes the contents; more than a page stays, as it is read in pieces.
     pub(crate) fn take(&mut self, ttl: Duration) -> Option<Vec<u8>> {
         let (taken, _) = self.told.taken?;
         if self.told.length > PAGE {
@@ -122,10 +121,10 @@ impl Snapshot {
     }
 }
 
-/// The length of a text of `length` bytes as the kernel is told it, which has been told `before`.
+/// Returns the length to report for contents of `length` bytes if `before` was reported last.
 ///
-/// One that grows in small steps has spaces to grow into, so that all that a reader between two
-/// lengths can see is more or fewer of them.
+/// Growing contents are padded with spaces, so a reader between two lengths only sees more or fewer
+/// spaces.
 fn frame(length: usize, before: usize, is_steady: bool) -> usize {
     let framed = if is_steady || length == 0 {
         length
@@ -136,9 +135,9 @@ fn frame(length: usize, before: usize, is_steady: bool) -> usize {
     if still_fits { before } else { framed }
 }
 
-/// The length of a text that was not made yet, where the host's has `length` bytes (0: it has none): no less
-/// than it is likely to be. The kernel may hear it of one reader while it asks for another, which then goes by
-/// it: empty lines at the end are better than no end.
+/// Returns the length to report before the first rendering, at least the likely one. `length`:
+/// bytes of the host's file (0: none). The kernel may use it for another reader: empty lines at the
+/// end are better than missing data.
 pub(crate) fn first_length(length: usize, is_steady: bool) -> usize {
     match length {
         0 => PAGE,
@@ -146,7 +145,7 @@ pub(crate) fn first_length(length: usize, is_steady: bool) -> usize {
     }
 }
 
-/// Makes a text as long as was told, by spaces before its last newline. `false`: it is longer.
+/// Pads contents to `length` with spaces before the last newline. `false`: they are longer.
 pub(crate) fn fill(text: &mut Vec<u8>, length: usize) -> bool {
     if text.len() < length {
         let newline = text.pop_if(|last| *last == b'\n').is_some();
@@ -156,24 +155,24 @@ pub(crate) fn fill(text: &mut Vec<u8>, length: usize) -> bool {
     text.len() == length
 }
 
-/// A node, as long as the kernel remembers it.
+/// A node that the kernel has in its cache.
 #[derive(Debug)]
 pub(crate) struct CachedNode {
     key: ContainerKey,
     owner: Mutex<Weak<Container>>,
-    /// Held while the view renders, by the owner's readers alone.
+    /// Held while the view renders, by the owner's readers only.
     pub(crate) snapshot: Mutex<Snapshot>,
-    // Of the snapshot, for those who just look.
+    // Of the snapshot, for GETATTR without a reader.
     told: Mutex<Told>,
 }
 
 impl CachedNode {
-    /// What the kernel was told last; never waits for a view.
+    /// Returns the last reported attributes; never waits for a view.
     pub(crate) fn told(&self) -> Told {
         *self.told.lock()
     }
 
-    /// Tells of a new snapshot.
+    /// Publishes the attributes of a new snapshot.
     pub(crate) fn tell(&self, snapshot: &Snapshot) {
         *self.told.lock() = snapshot.told;
     }
@@ -185,7 +184,7 @@ impl CachedNode {
         self.tell(&snapshot);
     }
 
-    /// Notes its owner; whether that is in other cgroups than before, or was found out anew.
+    /// Records the owner; returns whether it is a new object, moved or resolved again.
     fn is_found_anew(&self, container: &Arc<Container>) -> bool {
         let mut owner = self.owner.lock();
         let is_same = std::ptr::eq(owner.as_ptr(), Arc::as_ptr(container));
@@ -195,23 +194,23 @@ impl CachedNode {
         !is_same
     }
 
-    /// Whose it is, unless that has ended.
+    /// Returns the owner, unless it has ended.
     pub(crate) fn owner(&self) -> Option<Arc<Container>> {
         self.owner.lock().upgrade()
     }
 }
 
-/// The page-cached nodes.
+/// A table of the page-cached nodes.
 #[derive(Debug)]
 pub(crate) struct PageCached {
-    // Nanoseconds; 0: no more of them.
+    // Nanoseconds; 0: disabled.
     ttl: AtomicU64,
     views: HashSet<usize>,
     nodes: RcuMap<u64, Arc<CachedNode>, 256>,
 }
 
 impl PageCached {
-    /// For some views, by index.
+    /// Creates a table for some views, by index.
     pub(crate) fn new(views: HashSet<usize>) -> Self {
         Self {
             ttl: AtomicU64::new(0),
@@ -220,34 +219,34 @@ impl PageCached {
         }
     }
 
-    /// How long contents are fresh.
+    /// Returns the TTL.
     pub(crate) fn ttl(&self) -> Duration {
         Duration::from_nanos(self.ttl.load(Ordering::Relaxed))
     }
 
-    /// With zero the page cache is given nothing new; the nodes that it has something of are then asked for
-    /// at each read.
+    /// Sets the TTL. Zero stops caching; nodes that are in the kernel's cache are then requested at
+    /// each read.
     pub(crate) fn set_ttl(&self, ttl: Duration) {
         let ns = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
         self.ttl.store(ns, Ordering::Relaxed);
     }
 
-    /// Whether anything is cached.
+    /// Returns whether page caching is enabled.
     pub(crate) fn is_on(&self) -> bool {
         self.ttl.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the files of a view may be cached, if any are.
+    /// Returns whether the files of a view may be page-cached.
     pub(crate) fn has(&self, view: usize) -> bool {
         self.views.contains(&view)
     }
 
-    /// The node of a number, if it is known here.
+    /// Returns the node of an inode, if it is cached here.
     pub(crate) fn known(&self, number: u64) -> Option<Arc<CachedNode>> {
         self.nodes.get(&number)
     }
 
-    /// The node of a number for a container. `None`: it is another container's.
+    /// Returns a container's node of an inode. `None`: it belongs to another container.
     pub(crate) fn of_owner(
         &self,
         number: u64,
@@ -277,7 +276,7 @@ impl PageCached {
         Some(node)
     }
 
-    /// The kernel has forgotten a node, or some of what it was told of it.
+    /// Removes a node after FORGET, or after its attributes were invalidated.
     pub(crate) fn forget(&self, number: u64) {
         self.nodes.remove(&number);
     }
@@ -330,7 +329,7 @@ mod tests {
     }
 
     proptest! {
-        /// What a reader sees of one text under the length of the next is whole but for spaces.
+        /// Checks that the old contents at the new length are complete except for spaces.
         #[test]
         fn numbers_that_grow_or_shrink_cut_nothing(
             lengths in prop::collection::vec(1_usize..4000, 1..50),
@@ -343,7 +342,7 @@ mod tests {
                 length = length.saturating_add_signed(step).max(1);
                 told = frame(length, told, false);
                 prop_assert!(told >= length);
-                // The old text at the new length, and the new text from the old length on.
+                // The old contents at the new length, and the new contents from the old length on.
                 prop_assert!(told >= before.0);
                 prop_assert!(before.1 >= length || told == before.1);
             }

@@ -1,14 +1,14 @@
-//! Passing the host's files to containers, as if there were no vistafs: all views of files below
-//! `proc` and `sys` at once, which the administrator turns on and off, or some for good.
+//! Passthrough: shows the host's files to containers, as if vistafs were not mounted. The admin
+//! switches it for all file views below `proc` and `sys`, or configures single views.
 //!
-//! Reading alone: what is written to a file, and who may write, stays as it was. The cgroup tree is
-//! never passed, for it is what keeps containers from each other's cgroups.
+//! It affects reads only: writes and permissions do not change. The cgroup tree never uses
+//! passthrough, because it isolates the cgroups of containers.
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is passed.
+/// The views that use passthrough.
 #[derive(Debug, Default)]
 pub(crate) struct Passing {
     all: AtomicBool,
@@ -16,23 +16,23 @@ pub(crate) struct Passing {
 }
 
 impl Passing {
-    /// Everything, or no more than some.
+    /// Enables passthrough for all views, or only for the configured ones.
     pub(crate) fn set(&self, all: bool) {
         self.all.store(all, Ordering::Relaxed);
     }
 
-    /// Whether everything is passed that can be.
+    /// Returns whether passthrough is enabled for all views.
     pub(crate) fn is_set(&self) -> bool {
         self.all.load(Ordering::Relaxed)
     }
 
-    /// The names of views that are passed for good; to be said once.
+    /// Sets the names of views that always use passthrough. Call once.
     pub(crate) fn set_views(&self, names: &[&'static str]) {
-        // A second time would be a mistake of ours, which changes nothing.
+        // A second call is a bug; it has no effect.
         let _ = self.some.set(names.iter().copied().collect());
     }
 
-    /// Whether a view passes the host's file.
+    /// Returns whether a view uses passthrough.
     pub(crate) fn has(&self, path: &str, name: &str) -> bool {
         let is_one = || self.some.get().is_some_and(|some| some.contains(name));
         let can_be = || path.starts_with("proc/") || path.starts_with("sys/");

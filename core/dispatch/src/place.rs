@@ -1,4 +1,4 @@
-//! What a node number stands for.
+//! The decoded form of an inode number.
 
 use std::path::PathBuf;
 
@@ -10,16 +10,16 @@ use crate::tree::Tree;
 /// A node of the mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// For a named container: its cgroup path, `/` first. `None`: for whoever asks.
+    /// The cgroup path of a named container, starting with `/`. `None`: for the caller.
     pub(crate) cgroup: Option<PathBuf>,
     /// The node in the fixed tree.
     pub(crate) node: usize,
-    /// The node within the tree view that stands there.
+    /// The node within the tree view at `node`.
     pub(crate) within: NodeId,
 }
 
 impl Place {
-    /// A node of the fixed tree, for whoever asks.
+    /// Returns a node of the fixed tree, for the caller.
     pub(crate) fn fixed(node: usize) -> Self {
         Self {
             cgroup: None,
@@ -28,7 +28,7 @@ impl Place {
         }
     }
 
-    /// A node of the fixed tree, for a named container.
+    /// Returns a node of the fixed tree, for a named container.
     pub(crate) fn at(cgroup: PathBuf, node: usize) -> Self {
         Self {
             cgroup: Some(cgroup),
@@ -36,7 +36,7 @@ impl Place {
         }
     }
 
-    /// Another node of the same tree view.
+    /// Returns another node of the same tree view.
     pub(crate) fn sibling(&self, within: NodeId) -> Self {
         Self {
             within,
@@ -44,7 +44,7 @@ impl Place {
         }
     }
 
-    /// The node number.
+    /// Returns the inode number.
     pub(crate) fn number(&self, tree: &Tree) -> u64 {
         let path = tree.path(self.node);
         match &self.cgroup {

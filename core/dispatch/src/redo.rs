@@ -1,13 +1,13 @@
-//! Answering what dead workers have read and not answered, on kernels that do not send it again.
+//! Replies to the unfinished requests of dead workers, on kernels without FUSE_NOTIFY_RESEND.
 //!
-//! Any process that has the descriptor may answer a request, whoever has read it. So what was noted
-//! is done anew and answered, and what must not be done twice, or cannot, ends with EINTR. A request
-//! that was answered in the last instant is refused by the kernel with ENOENT, which does no harm.
+//! Any process that has the descriptor may reply to a request, whichever process has read it. So
+//! recorded requests are replayed; a request that must not run twice, or cannot, fails with EINTR.
+//! If it was answered just before the crash, the kernel refuses the reply with ENOENT, which is
+//! harmless.
 //!
-//! Between reading a request and noting it there is an instant in which a worker may be killed. Of
-//! such a request nothing is known, but its number is near the highest that was noted: kernels that
-//! do not send again count by twos. All the numbers around it are answered with EINTR; the kernel
-//! refuses that for every one that no worker has read.
+//! A worker may be killed between reading a request and recording it. Such a request is unknown,
+//! but its ID is near the highest recorded one: kernels without resending count by twos. All IDs
+//! around it get EINTR; the kernel refuses the reply for every ID that no worker has read.
 
 use std::collections::HashSet;
 use std::io::IoSlice;
@@ -24,23 +24,23 @@ use crate::dispatcher::Poll;
 use crate::fuse::{LASTING, NOT_AT_ALL, access, guarded, kept, opened};
 use crate::{DispatchError, Dispatcher};
 
-/// The least that the kernel has room for in an answer to READDIR.
+/// Minimum size of the kernel's buffer for a READDIR reply.
 const LISTING: usize = 4096;
-/// How often a request is done anew: it may be what kills the workers.
+/// Maximum number of replays: the request may be the cause of the crashes.
 const TIMES: u32 = 2;
-/// From one request's number to the next one's.
+/// Difference between the IDs of two requests.
 const STEP: u64 = 2;
-/// How many requests others may have read while a thread has not noted the one that it has read.
+/// Requests that other threads may have read while a thread has not recorded its own.
 const BEFORE: u64 = 4096;
-/// How many threads may have read one since the highest that was noted.
+/// Threads that may have read a request since the highest recorded one.
 const AFTER: u64 = 512;
 
-/// Answers all that was left unanswered, when the workers before this one are dead and before this
-/// one reads its first request: `device` is the descriptor of the mount. When this returns, all is
-/// taken over; what is done anew is answered by threads of their own.
+/// Replies to all unfinished requests: after the earlier workers are dead, and before this one
+/// reads its first request. `device`: the descriptor of the mount. All requests are taken over on
+/// return; offload threads replay them.
 ///
 /// # Errors
-/// When no descriptor or thread can be had: what was read is unanswered still.
+/// If no descriptor or thread is available: the requests stay unanswered.
 pub fn redo_unfinished(
     dispatcher: &Arc<Dispatcher>,
     handover: &Arc<Handover>,
@@ -61,12 +61,12 @@ pub fn redo_unfinished(
         device: device.try_clone_to_owned()?,
     });
     for request in taken {
-        // Those of a container that take long delay its own ones alone.
+        // Slow requests of a container delay only its own ones.
         let account = dispatcher.account_of_thread(request.tid);
         let (redo, queue) = (Arc::clone(&redo), Arc::clone(&account.work));
         let answer = move |admitted: Result<(), _>| {
             redo.answer(&request, admitted.is_ok());
-            // Until then: the other requests of a container of which nothing is known wait behind this one.
+            // Until then, further requests of an unresolved container wait behind this one.
             drop(account);
         };
         queue.give(0, Box::new(answer));
@@ -74,14 +74,14 @@ pub fn redo_unfinished(
     Ok(())
 }
 
-/// Wakes those who wait in poll(2) for what a dead worker was to tell them: they ask again. On every
-/// kernel, when a worker begins.
+/// Wakes the poll(2) callers of a dead worker, so that they poll again. On every kernel, when a
+/// worker begins.
 pub fn wake_pollers(handover: &Handover, device: BorrowedFd<'_>) {
     handover.wake_pollers(|number| tell_to_ask(device, number));
 }
 
 fn tell_to_ask(device: BorrowedFd<'_>, number: u64) {
-    // One that has been closed meanwhile wakes nobody.
+    // A file closed meanwhile has no pollers.
     if let Err(error) = rustix::io::write(device, &abi::wake_up(number)) {
         log::debug!("waking who polls: {error}");
     }
@@ -91,7 +91,7 @@ fn waking(device: OwnedFd, number: u64) -> Wake {
     Box::new(move || tell_to_ask(device.as_fd(), number))
 }
 
-/// How many were waiting.
+/// Returns the number of requests that were waiting.
 fn interrupt_unknown(handover: &Handover, known: &[Unfinished], device: BorrowedFd<'_>) -> usize {
     let highest = handover.highest_unique();
     if highest == 0 {
@@ -115,7 +115,10 @@ struct Redo {
 
 impl Redo {
     fn answer(&self, request: &Unfinished, is_admitted: bool) {
-        self.handover.begin_again(request);
+        let asked = (request.node, request.handle, request.tid);
+        if let Some(tag) = self.dispatcher.tag_of_node(asked) {
+            self.handover.begin_again(request, tag);
+        }
         let mut payload = Vec::new();
         let outcome = if request.taken_over > TIMES || !is_admitted {
             Err(Errno::EINTR)
@@ -142,8 +145,8 @@ impl Redo {
         self.handover.settle(request);
     }
 
-    /// What the request is answered, appended to `out`. The inner error is one that no view and no
-    /// table has to be asked for.
+    /// Serves the request and appends the reply to `out`. The inner error needs no view and no
+    /// table.
     fn answered(
         &self,
         request: &Unfinished,
@@ -214,7 +217,7 @@ impl Redo {
             | opcode::SYMLINK => {
                 return Err(DispatchError::ReadOnly);
             }
-            // One of an earlier version of vistafs tells no number.
+            // A request of an earlier version of vistafs has no poll ID.
             opcode::POLL if request.offset != 0 => {
                 let number = request.offset;
                 let wants = PollFlags::from_bits_retain(request.flags);
@@ -234,11 +237,11 @@ impl Redo {
                 abi::push_poll(out, dispatcher.poll(node, handle, poll, asker)?);
             }
             opcode::WRITE => {
-                // Who writes again is not to be told that it is there already.
+                // A repeated write must not fail because it is recorded already.
                 dispatcher.write_again(handle);
                 return Ok(Err(Errno::EINTR));
             }
-            // Whether it was done, nobody knows: MKDIR, RMDIR, SETATTR.
+            // MKDIR, RMDIR, SETATTR: it is unknown whether they took effect.
             _ => return Ok(Err(Errno::EINTR)),
         }
         Ok(Ok(()))
@@ -253,7 +256,7 @@ pub(crate) fn send(
 ) -> Result<(), rustix::io::Errno> {
     let header = abi::reply(unique, errno, payload.len());
     let parts = [IoSlice::new(&header), IoSlice::new(payload)];
-    // An empty part would be one too many for a socket, not for the device.
+    // The device accepts an empty part, a socket does not.
     let parts = if payload.is_empty() {
         &parts[..1]
     } else {

@@ -1,4 +1,4 @@
-//! The fixed tree below the mount: the directories of the registered views, and where each stands.
+//! The fixed tree below the mount: the registered views and their parent directories.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -6,12 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::number;
 
-/// What a node is.
+/// A directory or a view.
 #[derive(Debug)]
 pub(crate) enum Node {
     /// Names and node indices, sorted by name.
     Directory(BTreeMap<&'static str, usize>),
-    /// Index of a view among the serving ones, which is a file or the top of a tree of its own.
+    /// Index of a view among the serving ones: a file, or the top of a tree view.
     View(usize),
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Node {
 pub(crate) struct Tree {
     nodes: Vec<(String, Node)>,
     by_number: HashMap<u64, usize>,
-    // Of the nodes where a tree view stands.
+    // Of the nodes with a tree view.
     tags: Vec<(u8, usize)>,
 }
 
@@ -28,8 +28,7 @@ pub(crate) struct Tree {
 pub(crate) const TOP: usize = 0;
 
 impl Tree {
-    /// A tree of the views at `paths`, which the registry has checked.
-    /// `true`: a tree view.
+    /// Creates a tree of the views at `paths`, which the registry has checked. `true`: a tree view.
     pub(crate) fn new(paths: impl IntoIterator<Item = (&'static str, bool)>) -> Self {
         let mut tree = Self {
             nodes: vec![(String::new(), Node::Directory(BTreeMap::new()))],
@@ -48,7 +47,7 @@ impl Tree {
         tree
     }
 
-    /// The index of the view's node.
+    /// Inserts a view; returns the index of its node.
     fn insert(&mut self, path: &'static str, view: usize) -> usize {
         let mut here = TOP;
         let mut end = 0;
@@ -73,34 +72,34 @@ impl Tree {
         here
     }
 
-    /// The node of a number.
+    /// Returns the node of an inode.
     pub(crate) fn by_number(&self, number: u64) -> Option<usize> {
         self.by_number.get(&number).copied()
     }
 
-    /// The node where the tree view with this tag stands.
+    /// Returns the node of the tree view with this tag.
     pub(crate) fn by_tag(&self, tag: u8) -> Option<usize> {
         let found = self.tags.iter().find(|(known, _)| *known == tag);
         found.map(|(_, node)| *node)
     }
 
-    /// The tag of the tree view that stands at an index.
+    /// Returns the tag of the tree view at an index.
     pub(crate) fn tag(&self, index: usize) -> u8 {
         let found = self.tags.iter().find(|(_, node)| *node == index);
         found.map_or(0, |(tag, _)| *tag)
     }
 
-    /// The node at an index.
+    /// Returns the node at an index.
     pub(crate) fn node(&self, index: usize) -> &Node {
         &self.nodes[index].1
     }
 
-    /// Its path below the mount.
+    /// Returns the path of a node below the mount.
     pub(crate) fn path(&self, index: usize) -> &str {
         &self.nodes[index].0
     }
 
-    /// A child of a directory.
+    /// Returns a child of a directory.
     pub(crate) fn child(&self, index: usize, name: &OsStr) -> Option<usize> {
         let Node::Directory(children) = self.node(index) else {
             return None;

@@ -236,9 +236,11 @@ impl Handover {
         taken
     }
 
-    /// Marks a taken-over request as served by this thread.
-    pub fn begin_again(&self, request: &Unfinished) {
-        store_server(self.slot(request.slot));
+    /// Marks a taken-over request as served by this thread for a container, whose tag this is (0: for none).
+    pub fn begin_again(&self, request: &Unfinished, container: u32) {
+        let words = self.slot(request.slot);
+        words[TAKEN_OVER].store(pair(container, request.taken_over), Ordering::Relaxed);
+        store_server(words);
     }
 
     /// A request that was taken over is answered, or the kernel will resend it.

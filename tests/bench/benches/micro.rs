@@ -1,4 +1,4 @@
-//! What a rendering, a parser and the configuration take, without a mount.
+//! Measures a rendering, a parser and the configuration without a mount.
 
 #![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
 #![allow(
@@ -6,7 +6,7 @@
     reason = "features of the program of which config is a part"
 )]
 
-// By a link beside this file: a path would not lead to the modules within it.
+// Through a symbolic link beside this file: a path attribute would not find its submodules.
 #[allow(dead_code, unused_imports, reason = "a part of a program")]
 mod config;
 #[path = "micro/configuration.rs"]

@@ -1,4 +1,4 @@
-//! An allocator that counts.
+//! A counting allocator.
 
 #![allow(
     unsafe_code,
@@ -10,21 +10,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// How often memory was asked for so far.
+/// Returns the number of allocations so far.
 #[must_use]
 pub fn count() -> u64 {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// The system's allocator, counted.
+/// The system's allocator with a counter.
 #[derive(Debug)]
 pub struct Counting;
 
-// SAFETY: all of it is the system's allocator, called with what the caller has promised to it.
+// SAFETY: forwards each call to the system's allocator with the caller's guarantees.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's promise about `layout` is the one that is asked for.
+        // SAFETY: the caller guarantees that `layout` is valid.
         unsafe { System.alloc(layout) }
     }
 
@@ -35,7 +35,7 @@ unsafe impl GlobalAlloc for Counting {
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as for `dealloc`; the caller promises that `size` can be had.
+        // SAFETY: as for `dealloc`; the caller guarantees that `size` is valid.
         unsafe { System.realloc(memory, layout, size) }
     }
 }

@@ -1,4 +1,4 @@
-//! How many system calls a server makes for one read, as strace(1) counts them.
+//! Counts the system calls of a server for one read with strace(1).
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::job::{Job, Length};
 
 const READS: u64 = 300;
 
-/// System calls for each read, in hundredths. `None`: there is no strace.
+/// Returns the system calls per read, in hundredths. `None`: strace is not installed.
 pub(crate) fn per_read(
     container: &mut Container,
     job: &Job,
@@ -29,7 +29,7 @@ pub(crate) fn per_read(
     let Ok(mut strace) = strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn() else {
         return Ok(None);
     };
-    // It says nothing when it has attached.
+    // It prints nothing when it has attached.
     sleep(Duration::from_millis(300));
     let job = Job {
         length: Length::Reads(READS),
@@ -44,7 +44,7 @@ pub(crate) fn per_read(
     Ok(total(&text).map(|calls| calls * 100 / reads.max(1)))
 }
 
-/// The last line but for its name: `100.00 SECONDS USECS CALLS ERRORS total`.
+/// Parses the last line: `100.00 SECONDS USECS CALLS ERRORS total`.
 fn total(text: &str) -> Option<u64> {
     let line = text.lines().rfind(|line| line.ends_with(" total"))?;
     line.split_whitespace().nth(3)?.parse().ok()

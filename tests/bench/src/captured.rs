@@ -12,12 +12,12 @@ use vistafs_host::{FixedFacts, Host};
 use vistafs_view::{Context, Policy, Provider, Registry, Selection, View};
 use vistafs_views as _;
 
-/// What of a host is measured.
+/// The state of the caches that a measurement uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Warmth {
-    /// Each text is read and understood anew, as a view's first reader in an epoch has it.
+    /// Each file is read and parsed again, as for a view's first reader in an epoch.
     Cold,
-    /// Texts of the host and use of memory are there already, as all others have it.
+    /// Host files and memory usage are cached, as for later readers.
     Warm,
 }
 
@@ -25,13 +25,13 @@ impl Warmth {
     fn epoch(self) -> Duration {
         match self {
             Self::Cold => Duration::ZERO,
-            // Longer than anything here takes.
+            // Longer than any measurement.
             Self::Warm => Duration::from_secs(24 * 3600),
         }
     }
 }
 
-/// Where the captured hosts are.
+/// Returns the directory of the captured hosts.
 #[must_use]
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
@@ -56,10 +56,10 @@ pub struct Captured {
 }
 
 impl Captured {
-    /// The host below `root`.
+    /// Opens the captured host below `root`.
     ///
     /// # Errors
-    /// When it is none.
+    /// If `root` is not a captured host.
     pub fn open(root: &Path, warmth: Warmth) -> Result<Self> {
         let facts = std::fs::read_to_string(root.join("container.toml"))
             .with_context(|| format!("{} is no captured host", root.display()))?;
@@ -91,10 +91,10 @@ impl Captured {
         })
     }
 
-    /// The view at a path.
+    /// Returns the view at a path.
     ///
     /// # Errors
-    /// When there is none, or it is no file.
+    /// If the path has no file view.
     pub fn view(&self, path: &str) -> Result<Arc<dyn View>> {
         let mut serving = self.registry.serving();
         let view = serving.find(|view| view.spec.path == path);
@@ -105,7 +105,7 @@ impl Captured {
         }
     }
 
-    /// The paths of all views that are files.
+    /// Returns the paths of all file views.
     #[must_use]
     pub fn files(&self) -> Vec<&'static str> {
         let serving = self.registry.serving();
@@ -113,10 +113,10 @@ impl Captured {
         files.map(|view| view.spec.path).collect()
     }
 
-    /// Puts into `out` what a view shows.
+    /// Renders a view into `out`.
     ///
     /// # Errors
-    /// The view's.
+    /// The view's error.
     pub fn render(&self, view: &dyn View, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<()> {
         out.clear();
         let mut cx = Context::new(&self.container, &self.host, Policy::default(), scratch);

@@ -1,4 +1,4 @@
-//! The picture: for each file and way, how many times the least that FUSE takes.
+//! The chart: for each file and way, the latency relative to the minimum cost of FUSE.
 
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ const WIDTH: u64 = 480;
 const BAR: u64 = 13;
 const ROW: u64 = 34;
 const TOP: u64 = 66;
-/// Beyond it a bar is cut, and only its number tells.
+/// Maximum ratio of a bar, in hundredths: a longer bar is cut, and only its number is exact.
 const LONGEST: u64 = 1000;
 
-/// An SVG of the ratios.
+/// Returns an SVG of the ratios.
 pub(crate) fn svg(results: &Results) -> String {
     let ratios = results.ratios();
     let rows = ratios.len() as u64;
@@ -30,7 +30,7 @@ pub(crate) fn svg(results: &Results) -> String {
         row(&mut out, TOP + number as u64 * ROW, ratio);
     }
     let at = LEFT + length(100);
-    // A string never fails to be written to.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         out,
         "<line x1=\"{at}\" x2=\"{at}\" y1=\"{}\" y2=\"{}\" stroke=\"#333\" stroke-dasharray=\"3 3\"/>",

@@ -1,4 +1,4 @@
-//! A process in a cgroup and namespaces of its own, that reads when it is told to.
+//! A process in its own cgroup and namespaces that executes read jobs.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,16 +15,16 @@ use crate::job::{Done, Job};
 /// Bytes of memory that a container may use.
 const LIMIT: &str = "268435456";
 
-/// Where a cgroup with a limit is made: v1 first, for on hybrid hosts the controllers are there.
+/// Roots for a cgroup with a limit: v1 first, because hybrid hosts have the controllers there.
 const PLACES: [(&str, &str); 2] = [
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
     ("/sys/fs/cgroup", "memory.max"),
 ];
 
-/// The other v1 hierarchies that views ask.
+/// The other v1 hierarchies that views read.
 const OTHERS: [&str; 4] = ["cpu", "cpuacct", "cpuset", "blkio"];
 
-/// A container; it ends at drop.
+/// A container, which ends on drop.
 pub(crate) struct Container {
     child: Child,
     input: Option<ChildStdin>,
@@ -33,7 +33,7 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    /// Starts one whose reader is on CPUs `cpus`. `files`: an empty directory, the same for all.
+    /// Starts a container, its reader on CPUs `cpus`. `files`: an empty directory, shared by all.
     pub(crate) fn start(files: &Path, cpus: &str) -> Result<Self> {
         let cgroups = Cgroups::new()?;
         let mut script = String::new();
@@ -68,7 +68,7 @@ impl Container {
         Ok(answer)
     }
 
-    /// Copies what it reads at `from` to a file of the host's.
+    /// Copies the file `from`, as the container reads it, to a file on the host.
     pub(crate) fn copy(&mut self, from: &str, to: &Path) -> Result<()> {
         let answer = self.ask(&format!("copy {from} {}\n", to.display()))?;
         if answer != "copied\n" {
@@ -77,7 +77,7 @@ impl Container {
         Ok(())
     }
 
-    /// Has it start threads that sleep as long as it lives.
+    /// Starts threads in the container that sleep as long as it lives.
     pub(crate) fn crowd(&mut self, threads: usize) -> Result<()> {
         let answer = self.ask(&format!("crowd {threads}\n"))?;
         if answer != "crowded\n" {
@@ -86,7 +86,7 @@ impl Container {
         Ok(())
     }
 
-    /// The kernel's list of its threads.
+    /// Returns the kernel's list of its threads.
     pub(crate) fn threads(&self) -> Result<PathBuf> {
         let files = ["tasks", "cgroup.threads"].map(|name| self.cgroups.0[0].join(name));
         let found = files.into_iter().find(|path| path.exists());
@@ -100,13 +100,13 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // The reader ends with its input, and with it its pid namespace.
+        // The reader exits at the end of its input, and its pid namespace with it.
         drop(self.input.take());
         let _ = self.child.wait();
     }
 }
 
-/// The cgroups of one container; removed at drop.
+/// The cgroups of one container, removed on drop.
 struct Cgroups(Vec<PathBuf>);
 
 impl Cgroups {
@@ -162,7 +162,7 @@ impl Drop for Cgroups {
                 if attempt == 99 {
                     eprintln!("{} is left", path.display());
                 }
-                // The kernel counts the last process out a little after its end.
+                // The kernel uncharges the last process slightly after its end.
                 sleep(Duration::from_millis(10));
             }
         }

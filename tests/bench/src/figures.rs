@@ -1,6 +1,6 @@
-//! Medians and the like, in whole numbers.
+//! Medians and quantiles in whole numbers.
 
-/// The value below which so many thousandths of the others are. `values` are put in order.
+/// Returns the quantile at `thousandths`. Sorts `values`.
 pub(crate) fn quantile(values: &mut [u64], thousandths: usize) -> u64 {
     values.sort_unstable();
     let at = values.len().saturating_sub(1) * thousandths.min(1000) / 1000;
@@ -11,17 +11,17 @@ pub(crate) fn median(values: &mut [u64]) -> u64 {
     quantile(values, 500)
 }
 
-/// In hundredths.
+/// Returns a ratio in hundredths.
 pub(crate) fn hundredths(of: u64, to: u64) -> u64 {
     of.saturating_mul(100) / to.max(1)
 }
 
-/// Hundredths as people write them.
+/// Formats hundredths as a decimal number.
 pub(crate) fn decimal(hundredths: u64) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-/// Nanoseconds as µs with one decimal.
+/// Formats nanoseconds as µs with one decimal.
 pub(crate) fn micros(ns: u64) -> String {
     let tenths = (ns + 50) / 100;
     format!("{}.{}", tenths / 10, tenths % 10)

@@ -1,4 +1,4 @@
-//! What bench says to a reader, as one line, and what it hears.
+//! The line protocol between the benchmark and a reader.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::plan::Way;
 
-/// How long a job lasts.
+/// The duration of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Length {
     Time(Duration),
@@ -16,10 +16,10 @@ pub(crate) enum Length {
 /// One slice of reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Job {
-    /// A path of the host's; it is bound to one of the container's own before it is read.
+    /// A path on the host, which is bind-mounted in the container before it is read.
     pub(crate) path: String,
     pub(crate) way: Way,
-    /// Threads that read at the same time.
+    /// Number of concurrent threads.
     pub(crate) readers: usize,
     pub(crate) length: Length,
 }
@@ -60,7 +60,7 @@ impl Job {
     }
 }
 
-/// What a reader tells: how long each read took, ns, and all of it.
+/// The reply of a reader: the latency of each read and the total duration, in ns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Done {
     pub(crate) elapsed: u64,
@@ -79,7 +79,7 @@ impl Done {
     }
 
     /// # Errors
-    /// What the reader has failed with.
+    /// The error of the reader.
     pub(crate) fn parse(line: &str) -> Result<Self> {
         let Some(numbers) = line.strip_prefix("done ") else {
             bail!("a reader says: {}", line.trim_end());

@@ -1,14 +1,14 @@
-//! What is measured without a mount: renderings of captured hosts, and parsers of the kernel's texts.
+//! Benchmarks without a mount: renderings of captured hosts, and parsers of kernel files.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `captured.rs` | a captured host and its container, and rendering a view of it |
-//! | `many_cpus.rs` | a captured host with as many CPUs as it takes |
-//! | `parsers.rs` | each parser with a text that is there for it |
-//! | `allocations.rs` | an allocator that counts |
+//! | `many_cpus.rs` | a captured host with any number of CPUs |
+//! | `parsers.rs` | each parser with its input |
+//! | `allocations.rs` | a counting allocator |
 //!
-//! The micro-benchmarks take times of them (`benches/`), and the guard counts their instructions
-//! (`tests/instructions.rs`, by way of `render.rs` of the program).
+//! The micro-benchmarks measure their time (`benches/`), and a test counts their instructions
+//! (`tests/instructions.rs`, through `render.rs` of the program).
 
 pub mod allocations;
 pub mod captured;

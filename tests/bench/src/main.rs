@@ -1,25 +1,25 @@
-//! `vistafs-bench`, which `cargo xtask bench` builds and runs: what a read costs on vistafs, on lxcfs,
-//! on a file system that does nothing (the least that FUSE takes), and on the kernel's own files.
+//! `vistafs-bench`, which `cargo xtask bench` builds and runs: the cost of a read on vistafs,
+//! lxcfs, a null file system (the minimum cost of FUSE), and the kernel's own files.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `plan.rs` | what is read, how, from whom, and what vistafs is to reach |
+//! | `plan.rs` | files, ways to read, servers, and the targets of vistafs |
 //! | `server.rs` | one file server, mounted and on the one CPU |
-//! | `null.rs` | the server that does nothing |
-//! | `container.rs` | a process in a cgroup and namespaces of its own, that reads when it is told to |
+//! | `null.rs` | the null file system |
+//! | `container.rs` | a process in its own cgroup and namespaces that executes read jobs |
 //! | `reader.rs` | that process |
-//! | `job.rs` | what they say to each other |
+//! | `job.rs` | their protocol |
 //! | `used.rs` | CPU time and memory of a server |
 //! | `calls.rs` | its system calls |
 //! | `measure.rs` | the interleaved rounds |
-//! | `neighbours.rs` | what the readers of one container do to another |
-//! | `figures.rs` | medians and the like |
-//! | `report.rs`, `chart.rs` | the tables, the JSON and the picture |
-//! | `render.rs` | one rendering of what `lib.rs` has, for who counts what it takes |
+//! | `neighbours.rs` | the effect of one container's readers on another |
+//! | `figures.rs` | medians and quantiles |
+//! | `report.rs`, `chart.rs` | the tables, the JSON and the chart |
+//! | `render.rs` | one rendering of `lib.rs`, for counting its instructions |
 //!
-//! Readers and servers share one CPU: a round trip to another one tells how long that takes to wake
-//! up. All servers are measured in turns, slice by slice, so that whoever else uses the machine slows
-//! all of them; the medians of the slices are compared, within one run only.
+//! Readers and servers share one CPU: a round trip to another CPU would measure its wake-up time.
+//! All servers are measured in turns, slice by slice, so that other load on the machine slows all
+//! of them. Only medians of slices within one run are compared.
 
 mod calls;
 mod chart;

@@ -1,4 +1,4 @@
-//! A captured host with as many CPUs as it takes: what is said of its first CPU is said of each.
+//! Makes a captured host with any number of CPUs: each CPU is a copy of the first.
 //!
 //! The container may use all of them, without a quota.
 
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 /// Copies the captured host `from` to `to`, with CPUs 0 to `cpus` - 1.
 ///
 /// # Errors
-/// When a file cannot be read or written.
+/// If a file cannot be read or written.
 pub fn make(from: &Path, to: &Path, cpus: usize) -> Result<()> {
     copy(from, to, cpus).with_context(|| format!("making {} of {}", to.display(), from.display()))
 }
@@ -38,7 +38,7 @@ fn copy(from: &Path, to: &Path, cpus: usize) -> Result<()> {
     Ok(())
 }
 
-/// The text for so many CPUs; `None`: it does not depend on them.
+/// Returns the contents for `cpus` CPUs; `None`: they do not depend on the number.
 fn remade(name: &str, in_system: bool, text: &str, cpus: usize) -> Option<String> {
     let list = format!("0-{}\n", cpus - 1);
     let each = |line: &dyn Fn(usize) -> String| (0..cpus).map(line).collect::<String>();

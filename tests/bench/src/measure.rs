@@ -17,12 +17,12 @@ use crate::plan::{FILES, File, Server, Way};
 use crate::server::Mounted;
 use crate::used::{self, Held};
 
-/// How long a container is gone when nothing of it may be left.
+/// How long to wait until servers must have dropped all state of ended containers.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
-/// Reads of each container of many, one after the other.
+/// Reads per container if many containers read one after the other.
 const READS_IN_TURN: u64 = 10;
 
-/// How much is measured.
+/// The scope of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     All,
@@ -31,7 +31,7 @@ pub(crate) enum Scope {
     Neighbours,
 }
 
-/// What is measured, how often and for how long.
+/// The measured cases, and the number and duration of their slices.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) scope: Scope,
@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     pub(crate) readers: Vec<usize>,
     /// Numbers of containers to spread readers over.
     pub(crate) containers: Vec<usize>,
-    /// Names of files; none: all.
+    /// Names of files; empty: all.
     pub(crate) only: Vec<String>,
 }
 
@@ -76,15 +76,15 @@ impl Plan {
     }
 }
 
-/// What one row is about.
+/// The case of one row.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct What {
     pub(crate) server: Server,
     pub(crate) file: File,
     pub(crate) way: Way,
-    /// At the same time.
+    /// Concurrent readers.
     pub(crate) readers: usize,
-    /// `Some`: in turns, in so many containers.
+    /// `Some`: the readers are in this many containers and read in turns.
     pub(crate) spread: Option<usize>,
 }
 
@@ -96,13 +96,13 @@ pub(crate) struct Row {
     pub(crate) p99: u64,
     pub(crate) p999: u64,
     pub(crate) per_second: u64,
-    /// CPU time of the server for each read.
+    /// CPU time of the server per read.
     pub(crate) cpu: u64,
-    /// System calls of the server for each read, in hundredths.
+    /// System calls of the server per read, in hundredths.
     pub(crate) calls: Option<u64>,
 }
 
-/// What servers hold, and when.
+/// Memory usage of a server at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
     pub(crate) server: Server,
@@ -110,7 +110,7 @@ pub(crate) struct Memory {
     pub(crate) held: Held,
 }
 
-/// All of a run.
+/// All results of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) rows: Vec<Row>,
@@ -118,7 +118,7 @@ pub(crate) struct Results {
     pub(crate) neighbours: Vec<Beside>,
 }
 
-/// The servers, in a directory of their own that is removed at drop.
+/// The servers, in a working directory that is removed on drop.
 struct Bench {
     servers: Vec<(Server, Option<Mounted>)>,
     containers: Vec<Container>,
@@ -126,7 +126,7 @@ struct Bench {
     cpu: String,
 }
 
-/// Measures.
+/// Runs the plan.
 pub(crate) fn run(
     plan: &Plan,
     vistafs: &Path,
@@ -208,7 +208,7 @@ impl Bench {
         let texts = texts.to_str().context("a path that is no text")?;
         let null = Mounted::start(&bench_program, &["null", texts], work.join("null"), cpu)?;
         bench.servers.push((Server::Null, Some(null)));
-        // Not the pid file of one that serves this machine.
+        // Not the PID file of an lxcfs that serves this machine.
         let pid_file = work.join("lxcfs.pid");
         let pid_file = pid_file.to_str().context("a path that is no text")?;
         let arguments = ["-f", "-p", pid_file];
@@ -217,7 +217,7 @@ impl Bench {
             Err(error) => eprintln!("without lxcfs: {error:#}"),
         }
         bench.servers.push((Server::Kernel, None));
-        // The files of the mounts are bound in it, which it has not seen yet.
+        // A new container, because the old one does not have the mounts of the other servers.
         bench.containers[0] = Container::start(&work.join("files"), cpu)?;
         Ok(bench)
     }
@@ -244,7 +244,7 @@ impl Bench {
                     spread,
                 };
                 let job = Job {
-                    // Binds of the kernel's are below proc and sys.
+                    // Bind mounts of the kernel's files are below proc and sys.
                     path,
                     way,
                     readers,
@@ -257,9 +257,9 @@ impl Bench {
             }
         }
         let turns = self.containers.len();
-        // The first one warms up.
+        // The first round warms up.
         for round in 0..=plan.rounds {
-            // Whoever comes after one that is slow to warm up must not always be the same.
+            // The case that follows a slow warm-up must change from round to round.
             let mut order: Vec<usize> = (0..slices.len()).collect();
             order.sort_by_key(|index| scrambled(*index, round));
             for index in order {
@@ -311,7 +311,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Readers in many containers, and what is held of them.
+    /// Measures readers in many containers, and the memory that servers hold for them.
     fn spread(&mut self, plan: &Plan, files: &[File], results: &mut Results) -> Result<()> {
         let most = plan.containers.iter().copied().max().unwrap_or(1);
         self.weigh("with 1 container that was read", results)?;
@@ -350,7 +350,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // Containers have mounts of the servers'.
+        // Containers hold mounts of the servers.
         self.containers.clear();
         self.servers.clear();
         if let Err(error) = fs::remove_dir_all(&self.work) {
@@ -359,14 +359,14 @@ impl Drop for Bench {
     }
 }
 
-/// The same numbers in another order each round, alike in each run.
+/// Returns a sort key that changes the order in each round, the same in each run.
 fn scrambled(index: usize, round: usize) -> u64 {
     let mut hasher = DefaultHasher::new();
     (index, round).hash(&mut hasher);
     hasher.finish()
 }
 
-/// What the slices of one row gave.
+/// Results of the slices of one row.
 #[derive(Debug, Default)]
 struct Slices {
     p50: Vec<u64>,

@@ -1,10 +1,10 @@
-//! What the readers of one container do to another one that reads its own files.
+//! Measures how the readers of one container affect a neighbour that reads its own files.
 //!
-//! A crowded container has 16 readers, its neighbour has one reader of `proc/meminfo`, which vistafs serves.
-//! Readers and servers may use all CPUs, as on a machine that is used. So the crowd takes CPU time from the
-//! neighbour whoever serves it, and what counts is how much longer the neighbour waits than beside a crowd
-//! that reads elsewhere: the same from the kernel's own file, or of the null file system, which costs a reader
-//! two switches of process as well.
+//! The crowded container has 16 readers, its neighbour has one reader of `proc/meminfo` on vistafs.
+//! Readers and servers may use all CPUs, as on a production machine. So the crowd takes CPU time
+//! from the neighbour with any server. The result is the neighbour's latency relative to a crowd
+//! that reads elsewhere: from the kernel's own file, or from the null file system, which also costs
+//! a reader two context switches.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,33 +21,33 @@ use crate::server::Mounted;
 
 const READERS: usize = 16;
 const MEMINFO: &str = "proc/meminfo";
-/// A list of so many threads takes vistafs and the kernel long.
+/// A list of this many threads takes vistafs and the kernel long.
 const THREADS: usize = 4000;
-/// Longer than most of a time slice of the kernel's, so that a slice has reads that waited for one.
+/// Longer than most of the kernel's time slices, so that a slice has reads that waited for one.
 const SLICE: Duration = Duration::from_millis(250);
-/// The crowd begins earlier than the neighbour, and ends later.
+/// The crowd starts earlier than the neighbour and stops later.
 const MARGIN: Duration = Duration::from_millis(50);
-/// What a neighbour may wait at most, of what it waits elsewhere, in hundredths.
+/// Maximum latency of a neighbour relative to the latency elsewhere, in hundredths.
 const TARGET: u64 = 200;
 
-/// One that waits longer than a slice.
+/// A custom file whose command takes longer than a slice.
 const CONFIG: &str = "[[file]]\npath = \"proc/sleeper\"\ncommand = [\"/bin/sleep\", \"1\"]\n\
      user = \"nobody\"\ntimeout_ms = 4000\ncache_ms = 100\n";
 
-/// How long the neighbour's reads took, ns, by what its neighbours read; medians of slices.
+/// The neighbour's read latency in ns, by the crowd's file; medians of slices.
 #[derive(Debug, Clone)]
 pub(crate) struct Beside {
     pub(crate) crowd: &'static str,
-    /// For [`ratio`](Self::ratio); none: what the crowd reads does not take long.
+    /// For [`ratio`](Self::ratio); none: the crowd's file is fast.
     pub(crate) target: Option<u64>,
     pub(crate) alone: Waited,
-    /// Served by whom, and how long then; none: it waits, and costs nobody anything.
+    /// The other server and the latency there; none: the crowd only sleeps.
     pub(crate) elsewhere: Option<(Server, Waited)>,
     pub(crate) vistafs: Waited,
 }
 
 impl Beside {
-    /// What it waits more for a crowd on vistafs than for one elsewhere, in hundredths.
+    /// Returns the latency beside a crowd on vistafs, relative to a crowd elsewhere, in hundredths.
     pub(crate) fn ratio(&self) -> u64 {
         let elsewhere = self.elsewhere.map_or(self.alone, |(_, waited)| waited);
         hundredths(self.vistafs.p99, elsewhere.p99)
@@ -60,7 +60,7 @@ pub(crate) struct Waited {
     pub(crate) p99: u64,
 }
 
-/// What a crowd reads, and by whom the same is served elsewhere.
+/// The file of a crowd, and the same file on another server.
 struct Crowd {
     reads: &'static str,
     path: String,
@@ -68,7 +68,7 @@ struct Crowd {
     target: Option<u64>,
 }
 
-/// Measures all crowds, in turns. How many rounds: a slice has few reads that waited for others.
+/// Measures all crowds in turns. `rounds` must be large: a slice has few reads that waited.
 pub(crate) fn run(vistafs: &Path, rounds: usize) -> Result<Vec<Beside>> {
     let work = Work::new()?;
     let cpus = thread::available_parallelism().map_or(1, usize::from);
@@ -126,7 +126,7 @@ pub(crate) fn run(vistafs: &Path, rounds: usize) -> Result<Vec<Beside>> {
         length: Length::Time(SLICE),
     };
     let mut slices: Vec<[Slices; 3]> = crowds.iter().map(|_| Default::default()).collect();
-    // The first one warms up.
+    // The first round warms up.
     for round in 0..=rounds {
         for (crowd, slices) in crowds.iter().zip(&mut slices) {
             let elsewhere = crowd.elsewhere.as_ref().map(|(_, path)| path);
@@ -156,7 +156,7 @@ pub(crate) fn run(vistafs: &Path, rounds: usize) -> Result<Vec<Beside>> {
     Ok(crowds.into_iter().zip(slices).map(waited).collect())
 }
 
-/// Where vistafs has a file of a cgroup below the kernel's top: in any hierarchy.
+/// Returns the path of a top-level cgroup's file in the cgroup tree of vistafs, in any hierarchy.
 fn in_cgroup_tree(mount_point: &Path, file: &Path) -> Result<PathBuf> {
     let name = file.parent().and_then(Path::file_name);
     let below = Path::new(name.context("a cgroup has a name")?)
@@ -170,7 +170,7 @@ fn in_cgroup_tree(mount_point: &Path, file: &Path) -> Result<PathBuf> {
     bail!("vistafs does not serve {}", file.display())
 }
 
-/// How long each of the neighbour's reads took while the crowd read a file, if any.
+/// Returns the latency of each of the neighbour's reads while the crowd reads a file, if any.
 fn beside(
     crowded: &mut Container,
     file: Option<&String>,
@@ -216,7 +216,7 @@ impl Slices {
     }
 }
 
-/// A directory; removed at drop.
+/// A working directory, removed on drop.
 struct Work(PathBuf);
 
 impl Work {

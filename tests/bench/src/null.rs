@@ -1,5 +1,5 @@
-//! The least that FUSE takes: a file system of files that never change, with the answers to open(2)
-//! and the transport that vistafs has.
+//! The minimum cost of FUSE: a file system of files that never change, with the same replies to
+//! open(2) and the same transport as vistafs.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,16 +13,16 @@ use fuser::{
     Request, SessionACL,
 };
 
-/// For names and attributes.
+/// TTL of names and attributes.
 const LASTING: Duration = Duration::from_secs(3600);
 
-/// One per CPU, 2 to 8, as vistafs has them.
+/// Returns one thread per CPU, 2 to 8, as vistafs does.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 8))
 }
 
-/// Serves what is in a directory until it is unmounted; `kept`: by way of the page cache, so that OPEN
-/// and RELEASE are all that it is asked.
+/// Serves the contents of a directory until it is unmounted; `kept`: through the page cache, so
+/// that OPEN and RELEASE are the only requests.
 pub(crate) fn serve(texts: &Path, mount_point: &Path, kept: bool) -> Result<()> {
     let nodes = Vec::new();
     let mut null = Null { nodes, kept };
@@ -42,7 +42,7 @@ struct Node {
     text: Option<Vec<u8>>,
 }
 
-/// Node number less one is the index; the first is the root.
+/// The inode minus one is the index; the first node is the root.
 #[derive(Debug)]
 struct Null {
     nodes: Vec<Node>,

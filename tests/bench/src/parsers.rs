@@ -1,5 +1,5 @@
-//! The parsers of `vistafs-text`, each with a text of a captured host; files of a process, which no
-//! capture has, are written here.
+//! The parsers of `vistafs-text`, each with text of a captured host. Files of a process, which
+//! captures do not contain, are literals here.
 
 use std::hint::black_box;
 
@@ -14,10 +14,10 @@ use vistafs_text::{
 
 use crate::captured::fixtures;
 
-/// A parser and what it is given.
+/// A parser and its input.
 #[derive(Debug, Clone, Copy)]
 pub struct Parser {
-    /// The module, and the file if the module reads several.
+    /// The module, and the file if the module parses several.
     pub name: &'static str,
     text: Text,
     parse: fn(&[u8], &mut Vec<u8>) -> usize,
@@ -30,7 +30,7 @@ enum Text {
     Written(&'static [u8]),
 }
 
-/// All of them, by name.
+/// All parsers, sorted by name.
 pub const PARSERS: &[Parser] = &[
     of("blkio", "debian12-v1/sys/fs/cgroup/blkio/blkio.throttle.io_service_bytes", |t, _| {
         blkio::counters(t).flatten().count()
@@ -153,25 +153,25 @@ const fn written(
     Parser { name, text, parse }
 }
 
-/// What a container of two CPUs is shown.
+/// Returns the visible CPUs of a container with two CPUs.
 fn two_cpus() -> CpuSet {
     [1, 3].into_iter().collect()
 }
 
 impl Parser {
-    /// The parser of that name.
+    /// Returns the parser with a name.
     ///
     /// # Errors
-    /// When there is none.
+    /// If the name is unknown.
     pub fn named(name: &str) -> Result<&'static Self> {
         let named = PARSERS.iter().find(|parser| parser.name == name);
         named.with_context(|| format!("no parser is called {name}"))
     }
 
-    /// What it is given.
+    /// Returns the parser's input.
     ///
     /// # Errors
-    /// When the captured host does not have it.
+    /// If the captured host does not have the file.
     pub fn text(&self) -> Result<Vec<u8>> {
         match self.text {
             Text::Written(text) => Ok(text.to_owned()),
@@ -181,7 +181,7 @@ impl Parser {
         }
     }
 
-    /// Parses, what is written anew into `out`; how much was found.
+    /// Parses `text` and writes any output to `out`; returns the number of items found.
     pub fn parse(&self, text: &[u8], out: &mut Vec<u8>) -> usize {
         out.clear();
         black_box((self.parse)(black_box(text), out))
@@ -192,7 +192,7 @@ impl Parser {
 mod tests {
     use super::*;
 
-    /// A parser that finds nothing would be measured doing nothing.
+    /// A parser that finds nothing would measure nothing.
     #[test]
     fn each_finds_something_in_its_text() {
         for parser in PARSERS {
@@ -202,10 +202,10 @@ mod tests {
         assert!(PARSERS.is_sorted_by_key(|parser| parser.name));
     }
 
-    /// Whoever adds a parser sees it measured.
+    /// A new parser must be measured.
     #[test]
     fn every_module_of_parsers_is_here() {
-        // Types, writers and what others are made of.
+        // Types, writers and shared helpers.
         let others = ["cpu_set", "device", "error", "limit", "number", "lib"];
         let source = fixtures().join("../../core/text/src/lib.rs");
         let source = std::fs::read_to_string(source).unwrap();

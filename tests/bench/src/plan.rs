@@ -1,6 +1,6 @@
-//! What is read, how, from whom, and what vistafs is to reach.
+//! Files, ways to read, servers, and the targets of vistafs.
 
-/// Who serves.
+/// A file server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Server {
     Vistafs,
@@ -23,19 +23,19 @@ impl Server {
     }
 }
 
-/// One way to read.
+/// A way to read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// open(2), read(2), close(2), as `cat` and most libraries.
+    /// open(2), read(2), close(2), like `cat` and most libraries.
     Open,
-    /// pread(2) at offset 0 on a descriptor that stays open, as monitors.
+    /// pread(2) at offset 0 on a descriptor that stays open, like monitoring agents.
     Kept,
 }
 
 impl Way {
     pub(crate) const ALL: [Self; 2] = [Self::Open, Self::Kept];
 
-    /// A word of the protocol between bench and reader.
+    /// Returns the word in the protocol between benchmark and reader.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -56,7 +56,7 @@ impl Way {
 pub(crate) struct File {
     pub(crate) name: &'static str,
     pub(crate) path: &'static str,
-    /// What vistafs may take at most of what the null file system takes, in hundredths.
+    /// Maximum latency of vistafs relative to the null file system, in hundredths.
     pub(crate) target: u64,
 }
 
@@ -64,7 +64,7 @@ const fn file(name: &'static str, path: &'static str, target: u64) -> File {
     File { name, path, target }
 }
 
-/// The files that there are targets for.
+/// The files with targets.
 pub(crate) const FILES: [File; 8] = [
     file("uptime", "proc/uptime", 125),
     file("cpuinfo", "proc/cpuinfo", 125),

@@ -1,7 +1,7 @@
-//! The process in a container that reads as it is told, and tells how long each read took.
+//! The process in a container that executes read jobs and reports the latency of each read.
 //!
-//! What it reads is bound over files of its own mount namespace first, as runtimes do it: the path is
-//! short then, and no name is looked up below the mount.
+//! It first bind-mounts its source over a file in its own mount namespace, as runtimes do: the path
+//! is then short, and no name is looked up below the mount.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,10 +18,10 @@ use rustix::mount::{MountFlags, mount, mount_bind};
 use crate::job::{Done, Job, Length};
 use crate::plan::Way;
 
-/// More than any of the texts.
+/// Larger than any of the files.
 const ROOM: usize = 256 << 10;
 
-/// Reads jobs from standard input until it ends. `files`: an empty directory.
+/// Executes jobs from standard input until it ends. `files`: an empty directory.
 pub(crate) fn read(files: &Path) -> Result<()> {
     mount("none", files, "tmpfs", MountFlags::empty(), None).context("mounting a tmpfs")?;
     for (kind, name) in [("proc", "kernel-proc"), ("sysfs", "kernel-sys")] {
@@ -62,7 +62,7 @@ fn crowd(threads: &str) -> Result<()> {
     Ok(())
 }
 
-/// Files that were bound.
+/// Files that were bind-mounted.
 struct Bound<'f> {
     files: &'f Path,
     known: HashMap<String, PathBuf>,
@@ -86,7 +86,7 @@ impl Bound<'_> {
         Ok(own)
     }
 
-    /// Copies the text of `FROM TO`.
+    /// Copies a file; `words` is `FROM TO`.
     fn copy(&mut self, words: &str) -> Result<()> {
         let (from, to) = words.split_once(' ').context("copy FROM TO")?;
         let path = self.path(from)?;

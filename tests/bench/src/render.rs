@@ -1,5 +1,5 @@
-//! One rendering of a view, or one call of a parser, between two stops: for who counts its instructions
-//! (`tests/bench/tests/instructions.rs`).
+//! Runs one rendering of a view, or one call of a parser, between two stops, so that a tracer can
+//! count its instructions (`tests/bench/tests/instructions.rs`).
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use vistafs_bench::allocations;
 use vistafs_bench::captured::{Captured, Warmth};
 use vistafs_bench::parsers::Parser;
 
-/// Renders a few times, stops, renders once more, stops, and prints how often a rendering asks for memory
-/// at least. `slowly`: stops and renders once more before that.
+/// Renders a few times, stops, renders once more, stops, and prints the minimum number of
+/// allocations of a rendering. `slowly`: stops and renders once more before that.
 ///
-/// Between stops time passes slowly. A count of threads is served for 100 times as long as it took, so that
-/// of two renderings between stops the second has it, and of one it depends.
+/// Single-stepping slows down time between stops. A count of threads is served for 100 times its
+/// cost, so the second of two stepped renderings reuses it; a single one may or may not.
 pub(crate) fn render(root: &Path, path: &str, warmth: Warmth, slowly: bool) -> Result<()> {
     let captured = Captured::open(root, warmth)?;
     let view = captured.view(path)?;
@@ -24,7 +24,7 @@ pub(crate) fn render(root: &Path, path: &str, warmth: Warmth, slowly: bool) -> R
     })
 }
 
-/// The same with a parser.
+/// Like [`render`], for a parser.
 pub(crate) fn parse(name: &str) -> Result<()> {
     let parser = Parser::named(name)?;
     let text = parser.text()?;
@@ -43,7 +43,7 @@ fn measured(between_stops: usize, mut once: impl FnMut() -> Result<()>) -> Resul
         let before = allocations::count();
         once().map(|()| allocations::count() - before)
     };
-    // A machine that was busy meanwhile may have made something old.
+    // On a busy machine a cached value may have expired meanwhile.
     let counts: Result<Vec<_>> = (0..5).map(|_| asked()).collect();
     let least = counts?.into_iter().min().context("no rendering")?;
     let stop = || kill_process(getpid(), Signal::STOP);

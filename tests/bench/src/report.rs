@@ -8,19 +8,19 @@ use crate::measure::{Results, Row};
 use crate::neighbours::Beside;
 use crate::plan::{FILES, File, Server, Way};
 
-/// Where a quick run fails, in hundredths: no noise makes it so slow.
+/// Limit of a quick run, in hundredths: noise alone is never this slow.
 const INSANE: u64 = 2000;
 
-/// A ratio that there is a target for.
+/// A ratio with a target.
 pub(crate) struct Ratio {
     pub(crate) file: File,
     pub(crate) way: Way,
-    /// In ns, of vistafs.
+    /// Latency of vistafs, in ns.
     pub(crate) own: u64,
-    /// Of what the null file system takes, in hundredths.
+    /// Relative to the null file system, in hundredths.
     pub(crate) own_ratio: u64,
     pub(crate) before_ratio: Option<u64>,
-    /// lxcfs's, if it was there.
+    /// Of lxcfs, if it is installed.
     pub(crate) lxcfs_ratio: Option<u64>,
     pub(crate) kernel_ratio: Option<u64>,
 }
@@ -63,7 +63,7 @@ fn told(value: Option<String>) -> String {
     value.unwrap_or_else(|| "-".into())
 }
 
-/// Prints all tables that there are rows for.
+/// Prints all tables that have rows.
 pub(crate) fn print(results: &Results) {
     if !results.rows.is_empty() {
         print_reading(results);
@@ -175,7 +175,7 @@ fn print_reading(results: &Results) {
     }
 }
 
-/// Whether nothing is so slow that something must be broken.
+/// Returns whether no ratio is above the limit of a quick run.
 pub(crate) fn is_sane(results: &Results) -> bool {
     let ratios = results.ratios();
     let slow = ratios.iter().filter(|ratio| ratio.own_ratio > INSANE);
@@ -190,7 +190,7 @@ pub(crate) fn is_sane(results: &Results) -> bool {
     !ratios.is_empty() && slow.count() == 0
 }
 
-/// All figures; times in ns, ratios and system calls in hundredths, memory in KiB.
+/// Formats all results; times in ns, ratios and system calls in hundredths, memory in KiB.
 pub(crate) fn json(results: &Results) -> Result<String> {
     let rows: Vec<_> = results
         .rows

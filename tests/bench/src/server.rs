@@ -1,4 +1,4 @@
-//! One file server, mounted and on some CPUs.
+//! A mounted file server on a set of CPUs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use anyhow::{Context, Result, bail};
 
 use crate::plan::File;
 
-/// A file server; it ends at drop.
+/// A file server, which ends on drop.
 pub(crate) struct Mounted {
     child: Child,
     mount_point: PathBuf,
 }
 
 impl Mounted {
-    /// Starts `program ARGUMENTS MOUNT_POINT` on CPUs `cpus`, and waits until it serves.
+    /// Starts `program ARGUMENTS MOUNT_POINT` on CPUs `cpus` and waits until it serves.
     pub(crate) fn start(
         program: &Path,
         arguments: &[&str],
@@ -48,17 +48,17 @@ impl Mounted {
         bail!("{} does not serve", program.display());
     }
 
-    /// The process that was started.
+    /// Returns the ID of the started process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub(crate) fn mount_point(&self) -> &Path {
         &self.mount_point
     }
 
-    /// Where a file is. `None`: it does not serve it.
+    /// Returns the path of a file. `None`: the server does not have it.
     pub(crate) fn path(&self, file: &File) -> Option<String> {
         let path = self.mount_point.join(file.path);
         path.exists().then(|| path.to_string_lossy().into_owned())
@@ -67,7 +67,7 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        // All of them end when they are unmounted.
+        // All servers exit when they are unmounted.
         let unmounted = Command::new("umount")
             .arg("-l")
             .arg(&self.mount_point)

@@ -1,10 +1,10 @@
-//! What a server has used: CPU time and memory of its process and those that it has started.
+//! Measures CPU time and memory of a server's process and its descendants.
 
 use std::fs;
 
 use anyhow::{Context, Result};
 
-/// A server's processes: the first one, and all that came of it.
+/// Returns the IDs of a server's process and its descendants.
 pub(crate) fn processes(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
@@ -30,7 +30,7 @@ fn tasks(pid: u32) -> Vec<String> {
         .collect()
 }
 
-/// ns of CPU time of all their threads that live.
+/// Returns the CPU time of all their live threads, in ns.
 pub(crate) fn cpu_time(pids: &[u32]) -> u64 {
     let tasks = pids.iter().flat_map(|pid| tasks(*pid));
     let ran = |task: String| {
@@ -40,12 +40,12 @@ pub(crate) fn cpu_time(pids: &[u32]) -> u64 {
     tasks.filter_map(ran).sum()
 }
 
-/// What they hold.
+/// Memory and descriptors of the processes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Held {
-    /// KiB resident of the largest of them.
+    /// Largest resident set of one process, in KiB.
     pub(crate) resident: u64,
-    /// KiB that would be free without them: what several processes share counts once.
+    /// Proportional set size in KiB: memory shared by the processes counts once.
     pub(crate) proportional: u64,
     pub(crate) descriptors: u64,
 }

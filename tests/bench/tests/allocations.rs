@@ -1,6 +1,6 @@
-//! Who is not the first to read a view in an epoch asks for no memory, on any captured host.
+//! A warm rendering of a view does not allocate, on any captured host.
 //!
-//! One test alone is here: what others ask for meanwhile would be counted, too.
+//! This file has only one test: the allocations of concurrent tests would be counted too.
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
@@ -12,7 +12,7 @@ use vistafs_bench::{allocations, many_cpus};
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
 
-/// How often the views of a host ask for memory when they have been read before.
+/// Returns the allocations of each view of a host when its caches are warm.
 fn asked(root: &Path) -> Vec<(&'static str, u64)> {
     let captured = Captured::open(root, Warmth::Warm).unwrap();
     let (mut scratch, mut out) = (Vec::new(), Vec::new());
@@ -28,7 +28,7 @@ fn asked(root: &Path) -> Vec<(&'static str, u64)> {
                 counts.push(count);
             }
         }
-        // A busy machine may have let something grow old, and the thread of the tests' main function lives.
+        // On a busy machine a cached value may expire, and the main thread of the test runs.
         if let Some(least) = counts.into_iter().min() {
             asked.push((file, least));
         }

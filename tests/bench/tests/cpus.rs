@@ -1,7 +1,7 @@
-//! Eight times the CPUs take eight times the time at most, whichever view it is.
+//! Rendering any view for eight times the CPUs takes at most eight times as long.
 //!
-//! The least of many renderings counts, each size in turns with the other: who else uses the machine slows
-//! both. Views that take a turn for each CPU and each other one would take 64 times as long.
+//! The minimum of many renderings counts, and the sizes alternate: other load slows both. A view
+//! that loops over all pairs of CPUs would take 64 times as long.
 
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
@@ -42,7 +42,7 @@ fn many_cpus_take_no_more_time_than_their_number() {
                 }
             }
             let [some, many] = least;
-            // And a half more, for memory that is further away.
+            // Half as much again, for slower memory.
             let most = some * (MANY / 64) * 3 / 2;
             println!("{host}, {file}: {some:?} with {SOME} CPUs, {many:?} with {MANY}");
             assert!(

@@ -1,16 +1,16 @@
-//! What one rendering of each view, and one call of each parser, takes in this process: instructions, and
-//! how often it asks for memory.
+//! Counts the instructions and allocations of one rendering of each view, and of one call of each
+//! parser.
 //!
-//! `instructions.toml` keeps the figures, and what has grown by more than a tenth fails. It is
-//! meant: run it with `VISTAFS_ACCEPT=1`, and look at what changes in that file. Another compiler may
-//! make other code; then as well.
+//! `instructions.toml` has the expected values, and an increase of more than 10 % fails. If it is
+//! intended, or the compiler has changed, run the test with `VISTAFS_ACCEPT=1` and review the diff
+//! of that file.
 //!
-//! Instructions are counted by letting the program go step by step (ptrace(2)): they do not depend on
-//! who else uses the machine, and unlike valgrind's they need nothing installed, and no emulation of
-//! each system call that vistafs makes. What the kernel does is not counted.
+//! Instructions are counted by single-stepping the program (ptrace(2)). The counts do not depend on
+//! other load, and unlike valgrind this needs no installation and no emulation of the system calls
+//! of vistafs. Instructions of the kernel are not counted.
 //!
-//! *Cold* is a rendering for which all texts are read anew, *warm* one that finds those of the host as a
-//! reader before it has left them.
+//! A *cold* rendering reads all files again; a *warm* one uses the cached host files of an earlier
+//! reader.
 
 #![cfg(target_arch = "x86_64")]
 #![allow(
@@ -48,17 +48,17 @@ const VIEWS: [&str; 7] = [
     "proc/uptime",
 ];
 
-/// A copy that the processor repeats byte by byte is one instruction, but as many steps; and which copy
-/// the C library takes depends on the processor.
+/// A copy that the processor repeats byte by byte is one instruction but many steps; and the C
+/// library selects its copy function by processor.
 const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX2_Usable,-ERMS,-FSRM";
 
-/// More than any rendering takes.
+/// More instructions than any rendering has.
 const MOST: u64 = 50_000_000;
 
-/// Longer than what is served again without an epoch: v1's samples of CPU time, of one tick each.
+/// Longer than v1's samples of CPU time, one tick each, are served again without an epoch.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Of one rendering.
+/// Counts of one rendering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Figures {
@@ -78,7 +78,7 @@ struct All {
 }
 
 impl All {
-    /// Each figure with its name.
+    /// Returns all counts with their names.
     fn each(&self) -> BTreeMap<String, Figures> {
         let views = [("cold", &self.cold), ("warm", &self.warm)].into_iter();
         let views = views.flat_map(|(warmth, hosts)| {
@@ -103,14 +103,14 @@ fn path(root: &Path) -> &str {
     root.to_str().unwrap()
 }
 
-/// Goes on until the next stop; how many instructions that took.
+/// Continues until the next stop; returns the number of instructions.
 fn until_stopped(pid: Pid, what: &str) -> u64 {
     let mut instructions = 0;
     loop {
         ptrace::step(pid, None).unwrap();
         match waitpid(pid, None).unwrap() {
             WaitStatus::Stopped(_, Signal::SIGTRAP) => instructions += 1,
-            // The stop where it is now, told once more to who traces it.
+            // The current stop, reported once more to the tracer.
             WaitStatus::Stopped(_, Signal::SIGSTOP) if instructions == 0 => {}
             WaitStatus::Stopped(_, Signal::SIGSTOP) => return instructions,
             ended => panic!("{what}: {ended:?}"),
@@ -119,7 +119,7 @@ fn until_stopped(pid: Pid, what: &str) -> u64 {
     }
 }
 
-/// Of what `vistafs-bench` does with these arguments between its last stop and the one before.
+/// Counts for `vistafs-bench` with these arguments between its last two stops.
 fn measure(args: &[&str]) -> Figures {
     let mut child: Child = Command::new(env!("CARGO_BIN_EXE_vistafs-bench"))
         .args(args)
@@ -132,7 +132,7 @@ fn measure(args: &[&str]) -> Figures {
     let stopped = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
     assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP), "{what}");
     ptrace::attach(pid).unwrap();
-    // The first stop again, told to who traces it.
+    // The first stop again, reported to the tracer.
     let stopped = waitpid(pid, None).unwrap();
     assert_eq!(stopped, WaitStatus::Stopped(pid, Signal::SIGSTOP), "{what}");
     if args.contains(&"--slowly") {
@@ -152,7 +152,7 @@ fn measure(args: &[&str]) -> Figures {
     }
 }
 
-/// Each of these, several at a time: nearly all of it is waiting for the kernel.
+/// Measures each case, several concurrently: most of the time is spent waiting for the kernel.
 fn measure_each(all: &[Vec<&str>]) -> Vec<Figures> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
@@ -214,7 +214,7 @@ fn nothing_takes_much_more_than_it_did() {
     let before = before.each();
     let mut more = grown(&before, &now);
     if !more.is_empty() {
-        // What was to be warm has grown cold where the processor was taken away for some ms.
+        // A preemption of some ms makes a warm rendering cold.
         let again = grown(&before, &measure_all());
         more.retain(|name, _| again.contains_key(name));
     }
@@ -224,7 +224,7 @@ fn nothing_takes_much_more_than_it_did() {
     );
 }
 
-/// What takes more than it did, by name.
+/// Returns the cases whose counts have grown, by name.
 fn grown(before: &BTreeMap<String, Figures>, now: &All) -> BTreeMap<String, String> {
     let told = |name: &str, now: Figures| {
         let Some(kept) = before.get(name) else {
@@ -239,8 +239,8 @@ fn grown(before: &BTreeMap<String, Figures>, now: &All) -> BTreeMap<String, Stri
         .collect()
 }
 
-/// What a rendering takes for each further CPU is no more with 512 of them than with 64. Views that pass the
-/// host's lines on are compared by time, in `cpus.rs`.
+/// A rendering needs as many instructions per CPU for 512 CPUs as for 64, at most. `cpus.rs`
+/// compares views that copy the host's lines by time.
 #[test]
 fn many_cpus_take_no_more_instructions_than_their_number() {
     const VIEW: &str = "proc/uptime";

@@ -261,6 +261,15 @@ else: sys.exit('there is no room')
 say('and another')
 sys.stdin.readline()
 ";
+    let timed = || {
+        let started = Instant::now();
+        let _ = mounted.read("proc/uptime");
+        started.elapsed()
+    };
+    let median = |mut times: Vec<Duration>| {
+        times.sort();
+        times[times.len() / 2]
+    };
     let before = mounted.descriptors();
     let (mut child, mut says) = start(program(&container, "ulimit -n 4096; exec", many));
     let expected = format!("{MOST} {{'No space left on device'}} 10");
@@ -268,21 +277,17 @@ sys.stdin.readline()
     assert!(mounted.descriptors() >= MOST);
     assert_eq!(line(&mut says), "True", "all were woken");
     assert_eq!(line(&mut says), "and another");
+    let control = median((0..51).map(|_| timed()).collect());
     child.kill().unwrap();
     cgroup.kill();
     child.wait().unwrap();
-    // All of them are being closed now, and no other caller waits for it.
-    let mut times: Vec<Duration> = (0..51)
-        .map(|_| {
-            let started = Instant::now();
-            let _ = mounted.read("proc/uptime");
-            started.elapsed()
-        })
-        .collect();
-    let closing = mounted.descriptors();
-    times.sort();
-    assert!(closing > before + 100, "they were closed before: {closing}");
-    assert!(times[25] < Duration::from_millis(200), "{times:?}");
+    // The kernel takes milliseconds to close each of them, and no other caller waits for that.
+    let mut times = vec![timed()];
+    while mounted.descriptors() > before + 100 && times.len() < 51 {
+        times.push(timed());
+    }
+    let closing = median(times);
+    assert!(closing < 100 * control, "{closing:?}, {control:?} before");
     // vistafs itself keeps few, such as its epoll set.
     assert_descriptors(&mounted, before + 20);
 }

@@ -118,8 +118,6 @@ fn script(layout: Layout, filter: &str, workspace: &Path) -> Result<String> {
     Ok(format!(
         "export VISTAFS_BIN={} VISTAFS_SKIP_LOG={SKIPPED} VISTAFS_LAYOUT={} \
          VISTAFS_DEBS={DEBS} VISTAFS_PLUGINS={PLUGINS} RUST_BACKTRACE=1\n\
-         # .config/nextest.toml says which test runs alone.\n\
-         export VISTAFS_ALONE=1\n\
          [ ! -e {MUSL_SYSCONF} ] || export VISTAFS_MUSL_SYSCONF={MUSL_SYSCONF}\n\
          {require}\
          {HOLD}\

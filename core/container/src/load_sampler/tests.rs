@@ -25,7 +25,7 @@ impl Small {
         Self::of_age(Duration::ZERO)
     }
 
-    /// The container began with the host, and that is so old.
+    /// The container started with the host, `age` ago.
     fn of_age(age: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("c/box")).unwrap();
@@ -68,7 +68,7 @@ impl Small {
         self.write("c/box/cgroup.threads", &tids);
     }
 
-    /// As nobody of the container's own asks.
+    /// Reads the load as a caller outside the container.
     fn load(&self, sampler: &LoadSampler, container: &Arc<Container>) -> Load {
         sampler.load(container, &self.host, None).unwrap().unwrap()
     }
@@ -116,7 +116,7 @@ fn one_that_has_just_begun_has_no_load() {
     assert_eq!(counts.last_pid, 5);
 }
 
-/// What the kernel would have come to if as many threads had always run as did in the mean.
+/// Expects the kernel's result for a constant number of threads, equal to the mean.
 #[test]
 fn it_begins_with_the_mean_of_its_life() {
     let averages = |age: u64, cpu_stat: &str, threads: &str| {
@@ -142,9 +142,9 @@ fn it_begins_with_the_mean_of_its_life() {
     };
     assert_eq!(averages(60, &used(120), "S"), after(12, 2));
     assert_eq!(averages(86_400, &used(86_400), "S"), Averages::steady(1));
-    // Not more than the CPUs can have given it: its cgroup is older.
+    // Capped by the CPUs: its cgroup is older.
     assert_eq!(averages(60, &used(1_000_000), "S"), after(12, 4));
-    // Where the kernel does not count CPU time, as if it had always been as now.
+    // Without CPU times from the kernel, the current count is taken for the whole past.
     assert_eq!(averages(60, "", "RRR"), after(12, 3));
 }
 
@@ -170,13 +170,13 @@ fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
     assert_eq!(load().averages, Averages::steady(0));
     assert!(is_running(&sampler));
     small.set_threads("RR");
-    // A sample may fall into the midst of the writing.
+    // A sample may read half-written files.
     wait_until("it has risen", || {
         let load = load();
         load.averages != Averages::steady(0) && load.counts.running == 2
     });
     wait_until("the thread has ended", || !is_running(&sampler));
-    // Whoever comes back begins anew.
+    // A new read restarts the series.
     assert_eq!(load().averages, Averages::steady(2));
     assert!(is_running(&sampler));
 }
@@ -185,7 +185,7 @@ fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
 fn a_reader_is_served_the_last_sample() {
     let small = Small::new();
     small.set_threads("R");
-    // Every process samples at the same instants; none may be between the two readings.
+    // Every process samples at the same instants; none may fall between the two reads.
     let sampler = LoadSampler::with_period(NEVER, NEVER);
     let container = small.container();
     let load = || small.load(&sampler, &container);
@@ -195,7 +195,7 @@ fn a_reader_is_served_the_last_sample() {
     assert_eq!(load(), first, "nothing is counted for it");
 }
 
-/// Nothing is counted while that would take more than a hundredth of a CPU, but time goes on.
+/// Skips counts while they would take more than 1 % of a CPU; time goes on.
 #[test]
 fn where_counting_is_dear_the_last_count_stands() {
     let small = Small::new();
@@ -214,7 +214,7 @@ fn where_counting_is_dear_the_last_count_stands() {
     let past = Averages::steady(2);
     assert!(series.begin(&container, counts(), past, (at(0), rules)).1);
     let spent = std::cell::Cell::new(Duration::ZERO);
-    // Each count takes as much.
+    // The cost of each count.
     let sample = |tick, cost: u64| {
         let clock = || {
             let now = spent.get();
@@ -340,7 +340,7 @@ fn the_next_process_goes_on_with_the_averages() {
     assert_eq!(averages(&first, &of_first), Averages::steady(4));
     drop((first, of_first));
 
-    // Its successor sees none at all, and lets the averages fall from where they were.
+    // Its successor counts no thread and lets the averages decay from the saved values.
     small.set_threads("");
     let adopted = handover.as_fd().try_clone_to_owned().unwrap();
     let of_second = container(&Handover::adopt(adopted).unwrap());
@@ -348,7 +348,7 @@ fn the_next_process_goes_on_with_the_averages() {
     let went_on = averages(&second, &of_second);
     assert!(went_on != Averages::steady(0) && went_on.to_bits() <= Averages::steady(4).to_bits());
 
-    // Who has nothing to go on from begins with what is there.
+    // Without a record the series starts from the current count.
     let other = small.container();
     assert_eq!(averages(&second, &other), Averages::steady(0));
 }

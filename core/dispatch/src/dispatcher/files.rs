@@ -1,4 +1,4 @@
-//! Open files: reading, writing, polling.
+//! Operations on open files: read, write, poll.
 
 use std::ops::Range;
 use std::path::Path;
@@ -21,21 +21,21 @@ use crate::kept_text::{Budget, KeptText};
 use crate::open_files::{Behind, OpenFile, Shows, Text};
 use crate::tree::Node;
 
-/// Ready for everything, as a /proc file without a poll operation.
+/// Ready for all events, like a /proc file without a poll operation.
 const ALWAYS_READY: u32 =
     (libc::POLLIN | libc::POLLOUT | libc::POLLRDNORM | libc::POLLWRNORM) as u32;
 
-/// What a caller of poll(2) wants to know.
+/// Parameters of FUSE_POLL.
 pub(crate) struct Poll {
-    /// poll(2) events that it asks for.
+    /// The requested poll(2) events.
     pub(crate) events: u32,
-    /// The kernel's number of the open file, by which it can be told to ask again.
+    /// The kernel's ID of the open file, for the notification.
     pub(crate) number: u64,
-    /// Tells the kernel to ask again, if somebody waits.
+    /// Notifies the kernel to poll again, if a caller waits.
     pub(crate) wake: Option<Wake>,
 }
 
-/// A part of a text, which is to be shown.
+/// A part of the contents, for a reply.
 #[derive(Default)]
 struct Part {
     text: Option<Arc<Vec<u8>>>,
@@ -45,11 +45,10 @@ struct Part {
 }
 
 impl Dispatcher {
-    /// Opens a file for the caller's container; its handle, and what the kernel does with the page
-    /// cache.
+    /// Opens a file for the caller's container; returns its handle and its use of the page cache.
     ///
     /// # Errors
-    /// `IsDirectory`, `Stale`, `Caller`, `TooManyOpen`; what a tree view answers; `NotAsked` on a
+    /// `IsDirectory`, `Stale`, `Caller`, `TooManyOpen`; errors of a tree view; `NotAsked` on a
     /// connection without OPEN.
     pub fn open(
         &self,
@@ -76,7 +75,7 @@ impl Dispatcher {
         let file = self.file(number, access, asker)?;
         self.open_in_tree(&file, asker)?;
         if access.write && self.has_channels(file.view) {
-            // Now, because what may be written depends on who has opened it, as with the kernel's.
+            // Now, because write access depends on the opener, as for the kernel's files.
             self.behind(&file, asker)?;
         }
         let page_cache = self.caching_of(number, &file);
@@ -88,12 +87,12 @@ impl Dispatcher {
         Ok((handle.ok_or(DispatchError::TooManyOpen)?, page_cache))
     }
 
-    /// Calls `reply` with up to `size` bytes from `offset` of an open file. At offset 0 the text is
-    /// rendered afresh; further on it is the rest of the same text. `opened` is what the file was
-    /// opened for.
+    /// Calls `reply` with up to `size` bytes from `offset` of an open file. A read at offset 0
+    /// renders new contents; later offsets continue the same contents. `opened`: the access mode of
+    /// the file.
     ///
     /// # Errors
-    /// `View`, `ContainerGone`; for a handle of another worker also those of `open`, and `TextLost`.
+    /// `View`, `ContainerGone`; for another worker's handle also errors of `open`, and `TextLost`.
     pub fn read(
         &self,
         number: u64,
@@ -107,7 +106,7 @@ impl Dispatcher {
         self.read_of(file, number, (handle, opened), (offset, size), asker, reply)
     }
 
-    /// The same, the file of the handle having been looked up.
+    /// Like [`read`](Self::read), after the look-up of the handle's file.
     pub(crate) fn read_of(
         &self,
         file: Option<Arc<OpenFile>>,
@@ -129,8 +128,8 @@ impl Dispatcher {
         if read.as_ref().is_ok_and(|part| part.is_of_more) {
             file.count_text(&self.account(&file.shows).held);
         }
-        // Before its reader is told, who may look at the figures then, or close it: it is to be the only
-        // one who has it.
+        // Before the reply: the reader may then read the metrics or close the file, and must hold
+        // the only reference.
         drop(file);
         let Part { text, range, .. } = counted.end(read)?;
         reply(text.as_deref().map_or(&[], |bytes| &bytes[range]));
@@ -167,11 +166,11 @@ impl Dispatcher {
         let length = text.bytes().len();
         let from = usize::try_from(offset).unwrap_or(usize::MAX).min(length);
         let to = from.saturating_add(size).min(length);
-        // Before anybody is told: then this process may end at any instant.
+        // Before the reply: after it this process may end at any time.
         self.keep(handle, file, &mut text, is_new, from..to);
         let is_of_more = to < length;
         let shown = if !is_of_more {
-            // Nobody needs the rest: a tenant may keep thousands of descriptors that it has read.
+            // Frees the contents: a tenant may keep thousands of descriptors open after reads.
             text.ended_at = Some(length as u64);
             text.rendered = false;
             text.take()
@@ -185,7 +184,7 @@ impl Dispatcher {
         })
     }
 
-    /// Keeps for the next process what is about to be shown of a text.
+    /// Saves the part that is about to be returned for a successor process.
     fn keep(
         &self,
         handle: u64,
@@ -217,10 +216,10 @@ impl Dispatcher {
         }
     }
 
-    /// Writes into an open file; how many bytes were taken. `opened` is what the file was opened for.
+    /// Writes to an open file; returns the number of bytes taken. `opened`: its access mode.
     ///
     /// # Errors
-    /// `NotWritable`; what the view or the kernel answers.
+    /// `NotWritable`; errors of the view or the kernel.
     pub fn write(
         &self,
         number: u64,
@@ -251,13 +250,13 @@ impl Dispatcher {
         if let Some(handover) = self.handover()
             && let Some(lasting) = channel.lasting()
         {
-            // Where there is no room, who polls is told by the next process that there is none of it.
+            // Without room, a poll in the successor process behaves as if nothing was written.
             let _ = handover.keep_written(handle, whose(&file.shows), &lasting);
         }
         Ok(taken)
     }
 
-    /// A write is done anew whose process has ended: what that one has kept of it is not to be in the way.
+    /// Prepares to repeat a write whose process has ended: removes that process's record of it.
     pub(crate) fn write_again(&self, handle: u64) {
         if let Some(handover) = self.handover()
             && self.open_files.get(handle).is_none()
@@ -266,10 +265,10 @@ impl Dispatcher {
         }
     }
 
-    /// Which of the events that a caller polls for are there; if none is, it is woken later.
+    /// Returns the polled events that are ready; if there are none, registers a wake-up.
     ///
     /// # Errors
-    /// As the view's channel.
+    /// Errors of the view's channel.
     pub(crate) fn poll(
         &self,
         number: u64,
@@ -278,10 +277,10 @@ impl Dispatcher {
         asker: Asker,
     ) -> Result<u32, DispatchError> {
         if self.no_open {
-            // All that is there is ready always.
+            // All files are always ready.
             return Err(DispatchError::NotAsked);
         }
-        // FUSE_POLL does not tell what a file of another worker was opened for.
+        // FUSE_POLL does not contain the access mode of another worker's file.
         let access = Access {
             read: true,
             write: false,
@@ -308,7 +307,7 @@ impl Dispatcher {
         }
         let closed = self.open_files.close(handle);
         let closed = closed.map(|file| (file.behind.into_inner(), file.shows));
-        // One that this process has not opened may have been written to before.
+        // A file that this process has not opened may have been written before.
         let may_last = match &closed {
             Some((behind, _)) => !matches!(behind, Behind::Unknown | Behind::Nothing),
             None => true,
@@ -327,15 +326,15 @@ impl Dispatcher {
         }
     }
 
-    /// To open or read a file of a view took so long.
+    /// Charges the time of an open or a read to the container.
     pub(super) fn took(&self, view: usize, shows: &Shows, took: Duration) {
-        // A view that waits for something else than the kernel keeps no serving thread.
+        // A view that waits for something other than the kernel blocks no serving thread.
         if !self.views[view].takes_time() {
             self.account(shows).pace.charge(took, Instant::now());
         }
     }
 
-    /// Whether something may stand behind the files of a view.
+    /// Returns whether the files of a view may have channels.
     pub(super) fn has_channels(&self, view: usize) -> bool {
         let view = &self.views[view];
         match view.provider {
@@ -344,10 +343,10 @@ impl Dispatcher {
         }
     }
 
-    /// What a view shows to a caller, without a mount; of a tree, the file or link at `below`.
+    /// Renders a view for a caller without a mount; for a tree, the file or link at `below`.
     ///
     /// # Errors
-    /// `View`, `ContainerGone`; what a tree view answers.
+    /// `View`, `ContainerGone`; errors of a tree view.
     pub fn show(
         &self,
         view: &Registered,
@@ -375,7 +374,7 @@ impl Dispatcher {
         })
     }
 
-    /// The host's own file. A view from outside may stand where the host has none.
+    /// Reads the host's own file. An external view may be at a path that the host does not have.
     pub(super) fn host_file(&self, path: &'static str, out: &mut Vec<u8>) -> Result<(), ViewError> {
         match self.containers.host().read_now(path, out) {
             Err(HostError::NotFound { .. }) => Err(ViewError::Answer(Errno::NOENT)),
@@ -395,7 +394,7 @@ impl Dispatcher {
         })
     }
 
-    /// The file that a handle stands for; one of another worker's is opened again.
+    /// Returns the file of a handle; opens a file of another worker again.
     pub(super) fn opened(
         &self,
         number: u64,
@@ -423,7 +422,7 @@ impl Dispatcher {
         Ok(self.open_files.adopt(handle, file))
     }
 
-    /// The file of a request that is counted. By its handle its view is known without a look-up.
+    /// Returns the file of a counted request. A known handle needs no look-up of the view.
     fn opened_counted(
         &self,
         known: Option<Arc<OpenFile>>,
@@ -440,7 +439,7 @@ impl Dispatcher {
         self.opened(number, handle, opened, asker)
     }
 
-    /// The view that a node belongs to.
+    /// Returns the view of a node.
     fn index_of(&self, number: u64) -> Option<usize> {
         match *self.tree.node(self.place(number).ok()?.node) {
             Node::View(view) => Some(view),
@@ -448,7 +447,7 @@ impl Dispatcher {
         }
     }
 
-    /// A file to be opened.
+    /// Creates a file that is not in the table yet.
     fn file(&self, number: u64, access: Access, asker: Asker) -> Result<OpenFile, DispatchError> {
         let place = self.place(number)?;
         let Node::View(view) = *self.tree.node(place.node) else {
@@ -492,7 +491,7 @@ impl Dispatcher {
         outcome.map_err(|error| self.failed(file.view, shows, error))
     }
 
-    /// The text of a file in a tree, by way of its channel if that has to be.
+    /// Renders a file in a tree, through its channel if it has to be.
     fn render_in_tree(
         &self,
         file: &OpenFile,
@@ -511,7 +510,7 @@ impl Dispatcher {
         self.read_in_tree(file, asker, out)
     }
 
-    /// The channel of an open file, if it has one.
+    /// Returns the channel of an open file, if it has one.
     fn channel(
         &self,
         file: &OpenFile,
@@ -524,7 +523,7 @@ impl Dispatcher {
         }
     }
 
-    /// What stands behind an open file, never `Unknown` or `Lasting`.
+    /// Returns the channel state of an open file, never `Unknown` or `Lasting`.
     fn behind(&self, file: &OpenFile, asker: Asker) -> Result<Behind, DispatchError> {
         if !self.has_channels(file.view) {
             return Ok(Behind::Nothing);
@@ -557,8 +556,8 @@ impl Dispatcher {
             *behind = match opened {
                 Ok(Some(channel)) => Behind::Channel(Arc::new(OpenChannel::new(channel))),
                 Ok(None) => Behind::Nothing,
-                // To open a file of a tree fails as it would with the kernel's; a view that is one
-                // file says what its writes and polls will be answered.
+                // For a tree, the open fails like the kernel's own; a view of one file returns the
+                // error at each write and poll.
                 Err(DispatchError::View(ViewError::Answer(errno)))
                     if matches!(provider, Provider::File(_)) =>
                 {
@@ -570,7 +569,7 @@ impl Dispatcher {
         Ok(behind.clone())
     }
 
-    /// Has a view answer a request.
+    /// Calls a view with a request.
     pub(super) fn requested<T>(
         &self,
         view: usize,
@@ -605,7 +604,7 @@ impl Dispatcher {
     }
 }
 
-/// Whose numbers a file shows, the same in every process.
+/// Returns a key of the file's container, the same in every process.
 fn whose(shows: &Shows) -> ContainerKey {
     match shows {
         Shows::Host => ContainerKey::new(b"host"),

@@ -1,7 +1,7 @@
-//! Serving containers' own directories: `self` and `c/ID/...`.
+//! Operations on containers' own directories: `self` and `c/ID/...`.
 //!
-//! Whoever finds a directory may use it, so what matters is who finds it: a look-up in `c` identifies the
-//! caller, and nothing below does.
+//! A caller that finds a directory may use it. So a look-up in `c` identifies the caller; deeper
+//! look-ups do not.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::page_cache::{Freshness, PAGE};
 use crate::place::Place;
 use crate::tree::{Node, TOP};
 
-/// How long the kernel may keep attributes that never change.
+/// How long the kernel may cache attributes that never change.
 const LASTING: Duration = Duration::from_secs(3600);
 
 impl Dispatcher {
-    /// Serves a connection on which the kernel opens files without asking: containers' own directories with
-    /// what may be page-cached in them, and nothing that is shared.
+    /// Serves a connection without OPEN: only containers' own directories and their page-cacheable
+    /// files.
     #[must_use]
     pub fn without_open(mut self) -> Self {
         self.own = OwnDirs::new(&self.tree, |view| self.page_cache.has(view));
@@ -30,13 +30,13 @@ impl Dispatcher {
         self
     }
 
-    /// Whether it is such a connection.
+    /// Returns whether the connection has no OPEN.
     #[must_use]
     pub fn is_without_open(&self) -> bool {
         self.no_open
     }
 
-    /// What is called `self` and `c` in the root.
+    /// Returns the node of the names `self` and `c` in the root.
     pub(super) fn own_top(&self, name: &OsStr) -> Option<OwnNode> {
         match name {
             _ if name == LINK => Some(OwnNode::Link),
@@ -56,8 +56,8 @@ impl Dispatcher {
                 let owner = OwnerHash::parse(name).ok_or(DispatchError::NoEntry)?;
                 let number = self.own.number(&self.tree, TOP, owner);
                 let number = number.ok_or(DispatchError::NoEntry)?;
-                // Root on the host finds every ID: a worker that has just begun has met no container, and what is
-                // below may be bound somewhere.
+                // Root on the host finds every ID: a new worker knows no container yet, and a file
+                // below may be bind-mounted.
                 if self.own_id(asker) != Some(owner) {
                     self.only_host_root(asker)?;
                 }
@@ -90,7 +90,7 @@ impl Dispatcher {
         }
     }
 
-    /// The entry of `self` or `c`, which is the same for every caller.
+    /// Returns the entry of `self` or `c`, the same for every caller.
     pub(super) fn own_top_entry(
         &self,
         node: OwnNode,
@@ -110,7 +110,7 @@ impl Dispatcher {
         reader: Option<u64>,
         asker: Asker,
     ) -> Result<Attributes, DispatchError> {
-        // What must be asked again is whether the caller finds a directory, not what that is like.
+        // The kernel must repeat look-ups of a directory, but may cache its attributes.
         let lasting = Freshness {
             modified: self.started,
             left: LASTING,
@@ -138,7 +138,7 @@ impl Dispatcher {
         if let Some(cached) = self.cached(number).filter(|_| self.page_cache.is_on()) {
             return Ok(self.cached_attributes(cached, reader, asker));
         }
-        // Its owner is a user of the container alone, who may lease it and wait for nobody but itself.
+        // Only users of the container can own it; a lease on it delays only that container.
         Ok(Attributes {
             number,
             uid: 0,
@@ -161,7 +161,7 @@ impl Dispatcher {
                 out.push(b'/');
                 out.extend_from_slice(own.name().as_bytes());
             }
-            // The shared files, which are right for everybody.
+            // The shared files, which are correct for every caller.
             None if !self.no_open => out.push(b'.'),
             None => return Err(DispatchError::NoEntry),
         }
@@ -213,15 +213,15 @@ impl Dispatcher {
         Ok(listing)
     }
 
-    /// The names in the root that lead to own directories.
+    /// Appends the names in the root that lead to own directories.
     pub(super) fn list_own_tops(listing: &mut Listing) {
         for (name, kind) in [(ALL, NodeKind::Directory), (LINK, NodeKind::Link)] {
             listing.push((name.into(), number::of(name), kind));
         }
     }
 
-    /// Whether a file is not there because its contents are longer than a page: where no file is opened nothing
-    /// can bypass the page cache, and they would be given out in pieces of several moments.
+    /// Returns whether a file is hidden because its contents exceed a page: without OPEN nothing
+    /// can bypass the page cache, and a reader would get parts of several renderings.
     fn is_left_out(&self, number: u64) -> bool {
         let is_long = || {
             let known = self.page_cache.known(number);
@@ -230,7 +230,7 @@ impl Dispatcher {
         self.no_open && is_long()
     }
 
-    /// The ID of the caller's container.
+    /// Returns the ID of the caller's container.
     fn own_id(&self, asker: Asker) -> Option<OwnerHash> {
         self.own.id_of(&self.container_of(asker.tid)?)
     }

@@ -1,9 +1,9 @@
-//! Serving page-cached files: a container's own, whose contents the kernel keeps for the TTL.
+//! Operations on page-cached files: a container's own, which the kernel caches for the TTL.
 //!
-//! Where files are opened, the opener decides: pages are for descriptors that a process of the owner has
-//! opened. Any other caller who reaches the node, by a bind mount or /proc/PID/root, gets a descriptor that
-//! bypasses the page cache and shows its own numbers. Where no file is opened (`Dispatcher::without_open`),
-//! whoever reads gets the owner's contents, as the page is the owner's.
+//! With OPEN, the page cache is for descriptors that a process of the owner has opened. Any other
+//! caller that reaches the node, through a bind mount or /proc/PID/root, gets a descriptor that
+//! bypasses the page cache and shows its own values. Without OPEN (`Dispatcher::without_open`),
+//! every reader gets the owner's contents, as the page is the owner's.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,30 +20,30 @@ use crate::own::OwnNode;
 use crate::page_cache::{CachedNode, Freshness, PAGE, Snapshot, Told, fill, first_length};
 use crate::tree::Node;
 
-/// How far up the caller's ancestors the owner is looked for.
+/// Number of the caller's ancestors that are checked for the owner.
 const GENERATIONS: usize = 32;
 
-/// What the kernel does with the page cache of an opened file.
+/// How the kernel uses the page cache for an opened file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageCache {
-    /// Goes around it.
+    /// Bypasses it.
     Bypassed,
-    /// Drops what it has, and fills it again.
+    /// Drops the cached pages and fills them again.
     Renewed,
-    /// Uses what it has.
+    /// Uses the cached pages.
     Kept,
 }
 
-/// Who gets the bytes of a page-cached node.
+/// The destination of a page-cached node's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reader {
     /// The page cache, page by page.
     PageCache,
-    /// A reader that goes around it.
+    /// A reader that bypasses it.
     Direct,
 }
 
-/// A page-cached node, by what its number tells.
+/// A page-cached node, decoded from its inode.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cached {
     number: u64,
@@ -52,19 +52,19 @@ pub(super) struct Cached {
 }
 
 impl Dispatcher {
-    /// The kernel may keep contents of a container's own files for this long; zero: it keeps none.
+    /// Sets the TTL of containers' own files in the page cache; zero disables page caching.
     #[must_use]
     pub fn with_ttl(self, ttl: Duration) -> Self {
         self.page_cache.set_ttl(ttl);
         self
     }
 
-    /// The kernel does not look whether what it keeps is fresh: it is given nothing to keep.
+    /// Disables page caching on a kernel that does not invalidate cached pages.
     pub(crate) fn keep_nothing(&self) {
         self.page_cache.set_ttl(Duration::ZERO);
     }
 
-    /// The page-cached node of a number. `None`: it is none, whatever the TTL.
+    /// Decodes a page-cached node, independent of the TTL. `None`: it is another kind of node.
     pub(super) fn cached(&self, number: u64) -> Option<Cached> {
         let OwnNode::Of(owner, node) = self.own.node(number)? else {
             return None;
@@ -79,12 +79,12 @@ impl Dispatcher {
         }
     }
 
-    /// The attributes of a page-cached node, whoever asks. `reader`: the handle that they are asked for to read
-    /// by way of the page cache.
+    /// Returns the attributes of a page-cached node for any caller. `reader`: the handle of a read
+    /// through the page cache that needs them.
     ///
-    /// They are of fresh contents where the page cache may serve a read next: for a reader; and where no file is
-    /// opened for everybody, as the kernel asks for expired attributes at an open. A caller that just looks
-    /// has nothing rendered.
+    /// Renders new contents only if a read from the page cache may follow: for a `reader`; and
+    /// without OPEN for every caller, as the kernel refreshes expired attributes at open(2).
+    /// stat(2) renders nothing.
     pub(super) fn cached_attributes(
         &self,
         cached: Cached,
@@ -109,7 +109,7 @@ impl Dispatcher {
         if snapshot.told.freshness(self.page_cache.ttl()).is_none()
             && let Err(error) = self.renew(&node, &mut snapshot, view, &container)
         {
-            // There are attributes still; the reader gets the error when it reads.
+            // Attributes are returned nevertheless; the reader gets the error at READ.
             log::debug!("{}: {error}", self.views[view].path);
             return self.attributes_told(number, view, node.told().over());
         }
@@ -155,7 +155,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// What an opened file does with the page cache.
+    /// Returns how an opened file uses the page cache.
     pub(super) fn caching_of(&self, number: u64, file: &OpenFile) -> PageCache {
         if !self.page_cache.is_on() || file.access.write || self.cached(number).is_none() {
             return PageCache::Bypassed;
@@ -167,8 +167,8 @@ impl Dispatcher {
             return PageCache::Bypassed;
         };
         let mut snapshot = node.snapshot.lock();
-        // Not earlier than the kernel asks for attributes: a page that is dropped before it does so is filled
-        // with other contents under the old length, which may not be long enough.
+        // Not before the kernel's GETATTR: an earlier drop would fill the page with new contents
+        // under the old length, which may be too short.
         let was_fresh = snapshot.told.is_within(self.page_cache.ttl());
         if snapshot.told.modified().is_none()
             && self
@@ -182,17 +182,17 @@ impl Dispatcher {
         } else if was_fresh {
             PageCache::Kept
         } else {
-            // For those who use the page cache without a look at attributes: sendfile(2), mmap(2).
+            // For users of the page cache without GETATTR: sendfile(2), mmap(2).
             PageCache::Renewed
         }
     }
 
-    /// Calls `reply` with what the page cache is to have of a node: from `offset` on, up to `size` bytes.
+    /// Calls `reply` with up to `size` bytes for the page cache from `offset` of a node.
     ///
     /// # Errors
-    /// `NotCacheable` for every shared node, and for a descriptor that another container has opened;
-    /// `Stale` if an earlier worker has opened it for nobody knows whom and the caller is not the owner;
-    /// `View`, `ContainerGone`; `TextLost` if the contents do not fit the length that was told.
+    /// `NotCacheable` for every shared node, and for a descriptor that another container has
+    /// opened; `Stale` if an earlier worker opened it for an unknown caller and this caller is not
+    /// the owner; `View`, `ContainerGone`; `TextLost` if the contents exceed the reported length.
     pub fn read_page(
         &self,
         number: u64,
@@ -214,11 +214,11 @@ impl Dispatcher {
         )
     }
 
-    /// The open file that pages are read for, which a process of the node's owner has opened.
+    /// Returns the open file for a page read, which a process of the node's owner must have opened.
     ///
-    /// Who has opened a file of an earlier worker is not known. It is taken for the owner's when the owner
-    /// reads it, and only then: otherwise a container could read another one's pages through a descriptor that
-    /// it had opened before, for itself, on that one's node.
+    /// The opener of an earlier worker's file is unknown. It counts as the owner's only if the
+    /// owner reads it: otherwise a container could read another container's pages through a
+    /// descriptor that it had opened before on that container's node.
     fn opened_for_pages(
         &self,
         number: u64,
@@ -226,7 +226,7 @@ impl Dispatcher {
         asker: Asker,
     ) -> Result<Arc<OpenFile>, DispatchError> {
         if let Some(file) = self.open_files.get(handle) {
-            // With no TTL nothing that was opened here may leave pages behind, which nobody would renew.
+            // Without a TTL, a file opened here must not leave pages that never expire.
             let is_kept = self.page_cache.is_on() || !self.open_files.is_own(handle);
             return match is_owner(number, &file) && is_kept {
                 true => Ok(file),
@@ -243,14 +243,14 @@ impl Dispatcher {
             write: false,
         };
         let file = self.opened(number, handle, access, asker)?;
-        // Another reader may have been faster.
+        // Another reader may have adopted it first.
         match is_owner(number, &file) {
             true => Ok(file),
             false => Err(DispatchError::NotCacheable),
         }
     }
 
-    /// Calls `reply` with a piece of a page-cached node's contents: always its owner's.
+    /// Calls `reply` with a part of a page-cached node's contents, always of its owner.
     pub(super) fn read_cached(
         &self,
         cached: Cached,
@@ -264,7 +264,7 @@ impl Dispatcher {
         self.give(&node, (cached.view, &container), piece, reply)
     }
 
-    /// Calls `reply` with a piece of a node's text.
+    /// Calls `reply` with a part of a node's contents.
     fn give(
         &self,
         node: &CachedNode,
@@ -278,12 +278,12 @@ impl Dispatcher {
             self.renew(node, &mut snapshot, view, container)?;
         }
         if self.no_open && snapshot.told.length > PAGE {
-            // A reader would get the beginning of one text and the end of another.
+            // A reader would get parts of two renderings.
             return Err(DispatchError::NotCacheable);
         }
         let mut text = match snapshot.take(self.page_cache.ttl()) {
             Some(text) => text,
-            // It was given out before, and the kernel has dropped the page.
+            // It was returned before, and the kernel has dropped the page.
             None => {
                 let mut text = self.text_of(view, container)?;
                 if !fill(&mut text, snapshot.told.length) {
@@ -292,8 +292,8 @@ impl Dispatcher {
                 text
             }
         };
-        // Who finds the page under a longer length, which is told at this moment, sees empty lines.
-        // Without it the kernel takes the end of what it gets for the end of the file.
+        // A reader that gets a longer length at this moment sees empty lines. Without the padding
+        // the kernel takes the end of the data for the end of the file.
         if was_known && reader == Reader::PageCache && text.len() <= PAGE {
             text.resize(PAGE, b'\n');
         }
@@ -306,16 +306,16 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// A page-cached node and its owner: the caller, whoever has opened the file, or a container that is known;
-    /// where no file is opened also one that the caller is in by way of its ancestors, as a container
-    /// in the owner is when it is the first to read from a new worker.
+    /// Returns a page-cached node and its owner: the caller, the opener, or a cached container.
+    /// Without OPEN, the owner may also be a container of the caller's ancestors, as for a nested
+    /// container that is the first to read from a new worker.
     fn owned(
         &self,
         Cached { number, owner, .. }: Cached,
         file: Option<&OpenFile>,
         asker: Asker,
     ) -> Option<(Arc<CachedNode>, Arc<Container>)> {
-        // The caller first: it may have moved to other cgroups since it was met.
+        // The caller first: it may have moved to other cgroups since its last request.
         let own = self.container_of(asker.tid);
         let container = own
             .filter(|container| self.is_of(container, owner))
@@ -353,7 +353,7 @@ impl Dispatcher {
         None
     }
 
-    /// Whether a container has this ID, by which it is known from now on.
+    /// Returns whether a container has this ID, and records it under the ID.
     fn is_of(&self, container: &Arc<Container>, owner: OwnerHash) -> bool {
         let is_it = container
             .key()
@@ -361,7 +361,7 @@ impl Dispatcher {
         is_it && self.own.id_of(container) == Some(owner)
     }
 
-    /// The container that a thread is in, if it is in one and can be seen.
+    /// Returns the container of a thread, if it is in one and visible.
     pub(super) fn container_of(&self, tid: u32) -> Option<Arc<Container>> {
         match super::whom::caller(&self.containers, tid) {
             Ok(Caller::Inside(container)) => Some(container),
@@ -385,7 +385,7 @@ impl Dispatcher {
     }
 }
 
-/// Whether a file was opened by the owner of a node.
+/// Returns whether a file was opened by the owner of a node.
 fn is_owner(number: u64, file: &OpenFile) -> bool {
     match &file.shows {
         Shows::Container(container) => container

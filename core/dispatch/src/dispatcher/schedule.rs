@@ -1,18 +1,18 @@
-//! Where a request runs: on the serving thread that has read it, or in its container's queue.
+//! Decides where a request runs: on the serving thread that read it, or in its container's queue.
 //!
-//! Between reading a request and queueing it lie a comparison of namespaces and look-ups in tables. Nothing on
-//! that way costs more because of what a container has made. What does is found out in the queue: which
-//! container an unknown caller is in ([`Turn::Discover`]), and where its cgroup is now.
+//! Before queueing, a request only costs a comparison of namespaces and table look-ups, which no
+//! container can make more expensive. Expensive steps run in the queue: the resolution of an
+//! unknown caller ([`Turn::Discover`]), and the look-up of its current cgroup.
 //!
 //! | request | where |
 //! |---|---|
-//! | of a node that is the same for everyone | at once |
-//! | of a view that waits for something else than the kernel | in the queue for those |
-//! | that lists a tree, changes one, opens what stands behind a file, or walks all of a container | in the queue |
-//! | of a container that is above its share of the serving threads | in the queue |
-//! | for which the kernel holds a lock of a directory or file that containers share | at once; it costs little |
+//! | for a node that is the same for every caller | at once |
+//! | to a view that waits for something other than the kernel | in the queue for those |
+//! | that lists or changes a tree, opens a channel, or walks all of a container | in the queue |
+//! | of a container above its share of the serving threads | in the queue |
+//! | for which the kernel holds a lock of a shared directory or file | at once; the cost is low |
 //!
-//! The last row comes before the others: a request that waits there makes every other container wait.
+//! The last row takes precedence: if such a request waits, every other container waits.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -29,13 +29,13 @@ use crate::open_files::{OpenFile, Shows};
 use crate::own::OwnNode;
 use crate::tree::Node;
 
-/// What a request is about, as far as it matters where it runs.
+/// The part of a request that decides where it runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Asks {
     LookUp(u64),
-    /// Of a node, by way of an open file perhaps.
+    /// Of a node, optionally through an open file.
     Attributes(u64, Option<u64>),
-    /// Also of what is in a directory.
+    /// Also of entries of a directory.
     Change(u64),
     Open(u64, Access),
     Read {
@@ -46,27 +46,27 @@ pub(crate) enum Asks {
     Write(u64, u64),
     Poll(u64, u64),
     List(u64),
-    /// By an open handle.
+    /// Through an open handle.
     ListOn(u64, u64),
     ReadLink(u64),
-    /// To close an open file.
+    /// Closes an open file.
     Close(u64),
-    /// Nothing that costs anything.
+    /// A request without costs.
     Nothing,
 }
 
-/// On whom the cost of a request depends.
+/// The container that determines the cost of a request.
 #[derive(Debug)]
 enum Whose {
-    /// On nobody: it is the same for everyone.
+    /// None: the result is the same for every caller.
     Nobodys,
-    /// On the container that an open file shows.
+    /// The container of an open file.
     Files(Arc<OpenFile>),
-    /// The same, of a file that is closed: that is never refused, and never waits.
+    /// The container of a file that is closed, which is never refused and never waits.
     Closed(Arc<OpenFile>),
-    /// On the container of the caller.
+    /// The container of the caller.
     Callers,
-    /// On a container that is named by its path.
+    /// A container that is named by its path.
     Named(PathBuf),
 }
 
@@ -79,19 +79,19 @@ enum Lock {
     OfDirectory(NodeId),
 }
 
-/// What decides where a request runs.
+/// The properties that decide where a request runs.
 #[derive(Debug)]
 pub(crate) struct Target {
     whose: Whose,
     view: Option<usize>,
     lock: Lock,
-    // It waits for something else than the kernel.
+    // It waits for something other than the kernel.
     waits: bool,
     // It renders a file.
     renders: bool,
     // It is always queued.
     costs: bool,
-    // The operation itself counts what it takes.
+    // The operation itself charges its time.
     counts_itself: bool,
 }
 
@@ -116,33 +116,33 @@ impl Target {
     }
 }
 
-/// What a request runs with.
+/// The resources of an admitted request.
 #[derive(Debug, Default)]
 pub(crate) struct Admitted {
-    /// The open file of its handle, if that is known.
+    /// The open file of its handle, if it is known.
     pub(crate) file: Option<Arc<OpenFile>>,
 }
 
-/// Where a request runs.
+/// The decision where a request runs.
 #[derive(Debug)]
 pub(crate) enum Turn {
     /// On this thread.
     Now(Option<Caller>),
     /// In a queue of an account, which lives as long as the request.
     Later(Arc<Queue>, Arc<Account>, Option<Caller>),
-    /// In a queue, where the container of the caller is found out before anything else.
+    /// In a queue, where the container of the caller is resolved first.
     Discover(Arc<Account>, Option<WaitsWithLock>),
-    /// It gets this error.
+    /// Refused with this error.
     Refused(DispatchError),
 }
 
-/// Directories of trees that no other container sees, as far as they are known. To find that out, a tree may walk
-/// up as many levels as the container has made, on a serving thread; a directory does not change places.
+/// A cache of tree directories that only one container sees. Otherwise the check may walk up all
+/// levels that the container has created, on a serving thread. A directory does not move.
 #[derive(Debug, Default)]
 struct OwnDirectories(Mutex<(usize, HashSet<(usize, NodeId)>)>);
 
 impl OwnDirectories {
-    /// How many are known of one container.
+    /// Maximum number of entries per container.
     const MOST: usize = 1024;
 
     fn is_shared(
@@ -178,12 +178,12 @@ impl OwnDirectories {
 }
 
 impl Dispatcher {
-    /// What decides where a request runs. Costs look-ups.
+    /// Determines the target of a request, at the cost of table look-ups.
     pub(crate) fn target(&self, asks: Asks) -> Target {
         self.found_target(asks).unwrap_or_else(Target::nobodys)
     }
 
-    /// `None`: it is the same for everyone, or an error at once.
+    /// `None`: the result is the same for every caller, or an immediate error.
     fn found_target(&self, asks: Asks) -> Option<Target> {
         let node = match asks {
             Asks::LookUp(node)
@@ -198,18 +198,18 @@ impl Dispatcher {
                 for_page_cache,
             } => {
                 if for_page_cache && self.cached(node).is_none() {
-                    // Refused at once.
+                    // Fails at once.
                     return None;
                 }
                 let (mut whose, view) = self.by_handle(node, handle)?;
                 if for_page_cache || self.no_open {
-                    // Whether it is the owner's page depends on the caller.
+                    // Only the owner may fill a page, so it depends on the caller.
                     whose = Whose::Callers;
                 }
                 return Some(Target {
                     waits: self.views[view].takes_time(),
                     costs: self.has_unknown_owner(node),
-                    // It may, wherever it reads: what was read to its end is rendered again.
+                    // At any offset: after the end was read, the contents are rendered again.
                     renders: true,
                     counts_itself: true,
                     ..Target::of(whose, view)
@@ -223,7 +223,7 @@ impl Dispatcher {
                 return Some(Target {
                     waits,
                     costs,
-                    // Writers of a file wait for each other, and all containers have the same file.
+                    // Writers of a file wait for each other, and all containers share the file.
                     lock: if costs { Lock::None } else { Lock::Held },
                     counts_itself: true,
                     ..Target::of(whose, view)
@@ -292,21 +292,21 @@ impl Dispatcher {
                 counts_itself: true,
                 ..target
             },
-            // The attributes of a file do not depend on the caller, and nothing can be changed of it.
+            // A file's attributes do not depend on the caller and cannot be changed.
             _ => return None,
         })
     }
 
-    /// Of a container's own directory, or what is in it.
+    /// Determines the target for a container's own directory or its contents.
     fn target_of_own(&self, asks: Asks, own: OwnNode) -> Option<Target> {
-        // Where files are opened, to look one up or at its attributes renders nothing.
+        // With OPEN, look-ups and GETATTR render nothing.
         let renders = self.no_open || matches!(asks, Asks::Attributes(_, Some(_)));
         let callers = Target {
             view: None,
             ..Target::of(Whose::Callers, 0)
         };
         match (own, asks) {
-            // All containers look for their names in there.
+            // All containers look up their names in this directory.
             (OwnNode::All, Asks::LookUp(..)) => Some(Target {
                 lock: Lock::Held,
                 ..callers
@@ -331,8 +331,8 @@ impl Dispatcher {
         }
     }
 
-    /// Whether the owner of a container's own node is not known: it is looked for among the ancestors of the
-    /// caller then, which may have to be found out.
+    /// Returns whether the owner of a container's own node is unknown: the search through the
+    /// caller's ancestors may then have to resolve them.
     fn has_unknown_owner(&self, node: u64) -> bool {
         match self.own.node(node) {
             Some(OwnNode::Of(owner, _)) => self.no_open && self.own.owner(owner).is_none(),
@@ -352,7 +352,7 @@ impl Dispatcher {
         }
     }
 
-    /// On whom a request through an open file depends, and its view.
+    /// Returns the container that a request through an open file depends on, and its view.
     fn by_handle(&self, node: u64, handle: u64) -> Option<(Whose, usize)> {
         if let Some(file) = self.open_files.get(handle) {
             let view = file.view;
@@ -365,13 +365,13 @@ impl Dispatcher {
         }
     }
 
-    /// Where a request runs.
+    /// Decides where a request runs.
     pub(crate) fn turn(&self, target: &Target, asker: Asker) -> Turn {
         match &target.whose {
             Whose::Nobodys | Whose::Closed(_) => Turn::Now(None),
             Whose::Files(file) => self.turn_of(target, &file.shows, asker, None),
             Whose::Named(path) => {
-                // What only root on the host may do is refused to others at once.
+                // Requests reserved for root on the host fail at once for other callers.
                 let is_open = target.counts_itself;
                 if !is_open && self.only_host_root(asker).is_err() {
                     return Turn::Now(None);
@@ -429,7 +429,7 @@ impl Dispatcher {
         view.is_some_and(|view| self.is_quarantined(view, account))
     }
 
-    /// The queue that a request waits in. `None`: it does not wait.
+    /// Returns the queue of a request. `None`: it does not wait.
     fn queue_of<'a>(
         &self,
         target: &Target,
@@ -445,7 +445,7 @@ impl Dispatcher {
         }
         let waits = target.costs || account.pace.is_above_share() || self.walks(target, container);
         match target.lock {
-            // Last, as it costs most.
+            // Last, because it is the most expensive check.
             Lock::OfDirectory(directory) if waits => {
                 let is_shared = self.is_shared(target, directory, container, asker);
                 (!is_shared).then_some(&account.work)
@@ -498,7 +498,7 @@ impl Dispatcher {
         }
     }
 
-    /// The account of a thread's container.
+    /// Returns the account of a thread's container.
     pub(crate) fn account_of_thread(&self, tid: u32) -> Arc<Account> {
         match self.containers.identify(tid) {
             Ok(Identity::Found(Caller::Inside(container))) => Arc::clone(container.account()),
@@ -509,7 +509,7 @@ impl Dispatcher {
         }
     }
 
-    /// Finds out the container of a caller, on an offload thread; where its request runs then.
+    /// Resolves the container of a caller on an offload thread, and decides where its request runs.
     pub(crate) fn discovered(&self, target: &Target, asker: Asker) -> Turn {
         match self.containers.caller(asker.tid) {
             Err(error) => Turn::Refused(error.into()),
@@ -518,7 +518,7 @@ impl Dispatcher {
                     Caller::Host => Shows::Host,
                     Caller::Inside(container) => Shows::Container(Arc::clone(container)),
                 };
-                // This thread is the tenant's own, and nobody else waits for it.
+                // This thread belongs to the tenant, so no other tenant waits for it.
                 match self.turn_of(target, &shows, asker, Some(caller)) {
                     Turn::Later(_, _, caller) if !target.waits => Turn::Now(caller),
                     turn => turn,
@@ -527,7 +527,7 @@ impl Dispatcher {
         }
     }
 
-    /// Serves a request on this thread, and counts what it takes.
+    /// Serves a request on this thread and charges its time.
     pub(crate) fn serve<T>(
         &self,
         target: Target,
@@ -560,7 +560,7 @@ impl Dispatcher {
         served
     }
 
-    /// The tag of the tenant that a request is charged to; 0 for callers on the host. `None`: no view serves it.
+    /// Returns the tag of the charged tenant; 0: callers on the host. `None`: no view serves it.
     pub(crate) fn tag(&self, target: &Target, caller: Option<&Caller>) -> Option<u32> {
         Some(match (&target.whose, caller) {
             (Whose::Nobodys, _) => return None,
@@ -569,6 +569,14 @@ impl Dispatcher {
             (_, Some(Caller::Inside(container))) => container.account().tag(),
             _ => 0,
         })
+    }
+
+    /// The same for a request that a dead worker has left: to a node, by way of an open file (0: none), from a thread.
+    pub(crate) fn tag_of_node(&self, (node, handle, tid): (u64, u64, u32)) -> Option<u32> {
+        match self.by_handle(node, handle)? {
+            (Whose::Callers, _) => Some(self.account_of_thread(tid).tag()),
+            (whose, view) => self.tag(&Target::of(whose, view), None),
+        }
     }
 }
 

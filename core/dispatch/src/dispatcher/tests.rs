@@ -49,7 +49,7 @@ pub(crate) const fn spec(name: &'static str, path: &'static str) -> ViewSpec {
     }
 }
 
-/// A tree with one file, and a directory that is shown to root alone.
+/// A tree with one file, and a directory that only root sees.
 #[derive(Debug)]
 struct Small;
 
@@ -130,7 +130,7 @@ pub(crate) static SMALL: ViewSpec = ViewSpec {
     build: |_: &Options| Provider::Tree(Arc::new(Small)),
     ..spec("small", "sys/small")
 };
-/// A file that only root may write, decided when it is opened.
+/// A file that only root may write, checked at open.
 #[derive(Debug)]
 struct Guarded;
 
@@ -214,7 +214,7 @@ fn registry() -> Registry {
     Registry::new(views, &Selection::default()).unwrap()
 }
 
-/// This very process, which is in no container as far as the dispatcher can tell.
+/// This process, which the dispatcher finds in no container.
 pub(crate) fn host(uid: u32) -> Asker {
     Asker {
         tid: std::process::id(),
@@ -270,7 +270,7 @@ fn a_tree_that_is_put_aside_goes_on_for_the_host_until_it_is_once_more() {
     assert_eq!(opened.unwrap_err().errno(), libc::EIO);
 }
 
-/// What a worker that takes over from another relies on.
+/// A worker that takes over relies on this.
 #[test]
 fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
     let (first, second) = (dispatcher(), dispatcher());
@@ -288,8 +288,8 @@ fn another_dispatcher_understands_nodes_and_handles_of_this_one() {
     assert_eq!((first.counts(), second.counts()), ((0, 0, 0), (0, 0, 0)));
 }
 
-/// Who reads a file may close it as soon as he is told, before the thread that tells him goes on: what it
-/// takes is then there for the next file.
+/// A reader may close a file as soon as it gets the reply, before the replying thread continues:
+/// the memory must be available for the next file.
 #[test]
 fn nobody_has_an_open_file_when_its_reader_is_told() {
     let dispatcher = dispatcher();
@@ -360,7 +360,7 @@ fn addresses_are_for_root_and_are_forgotten() {
     assert_eq!(dispatcher.counts().1, 0);
 }
 
-/// The kernel holds on to nodes longer than a process lives.
+/// The kernel caches nodes longer than a process lives.
 #[test]
 fn addresses_are_known_to_the_next_process() {
     let handover = Handover::create().unwrap();
@@ -378,7 +378,7 @@ fn addresses_are_known_to_the_next_process() {
     for node in [at, file, directory] {
         assert_eq!(attributes(&second, node.number), Ok(node));
     }
-    // The first has told the kernel of this one once, the second twice.
+    // The first process has reported this node once, the second twice.
     find(&second, "at/proc/uptime");
     find(&second, "at/proc/uptime");
     drop(second);
@@ -422,7 +422,7 @@ fn listings_go_on_where_they_stopped() {
 fn nodes_of_a_tree_view_are_known_by_their_numbers_alone() {
     let (first, second) = (dispatcher(), dispatcher());
     let top = find(&first, "sys/small");
-    // To find it does not ask the view.
+    // The look-up does not call the view.
     assert_eq!((top.kind, top.uid, top.gid), (NodeKind::Directory, 0, 0));
     let top = first.attributes(top.number, None, host(0)).unwrap();
     assert_eq!((top.kind, top.uid, top.gid), (NodeKind::Directory, 7, 8));
@@ -541,7 +541,7 @@ fn waits(dispatcher: &Dispatcher, asks: Asks) -> bool {
     }
 }
 
-/// Only what may take the kernel long is worth a thread of its own.
+/// Only operations that may take the kernel long need an offload thread.
 #[test]
 fn a_file_without_a_channel_is_opened_at_once() {
     let dispatcher = dispatcher();
@@ -559,7 +559,7 @@ fn a_file_without_a_channel_is_opened_at_once() {
     assert!(!waits(&dispatcher, Asks::Poll(uptime, handle)));
 }
 
-/// As with the kernel's own files, what a descriptor may do does not depend on who holds it later.
+/// As with the kernel's own files, the rights of a descriptor do not depend on its later holder.
 #[test]
 fn who_opens_for_writing_is_who_is_judged() {
     let dispatcher = dispatcher();
@@ -574,7 +574,7 @@ fn who_opens_for_writing_is_who_is_judged() {
         assert_eq!(write(of_root, uid), Ok(4));
         assert_eq!(write(of_other, uid), Err(libc::EBUSY));
     }
-    // Who opens it for reading has nothing to be judged for, until somebody polls it.
+    // Opening for reading needs no check until the file is polled.
     let poll = |handle, uid| {
         let poll = Poll {
             events: 0,
@@ -595,7 +595,7 @@ fn who_opens_for_writing_is_who_is_judged() {
     assert_eq!(dispatcher.counts(), (0, 0, 0));
 }
 
-/// Of the process that took it nothing is left but what was written.
+/// Only the written data remains of the first process.
 #[test]
 fn what_was_written_is_written_again_by_the_next_process() {
     let handover = Handover::create().unwrap();
@@ -629,7 +629,7 @@ fn what_was_written_is_written_again_by_the_next_process() {
         let ready = by.poll(number, handle, poll, host(uid));
         ready.map_err(|error| error.errno())
     };
-    // Whoever asks: it has been judged before.
+    // For any caller: access was checked before.
     assert!(waits(&second, Asks::Poll(number, good)));
     assert_eq!(poll(&second, good, 1000), Ok(0));
     assert_eq!(write(&second, good, b"two"), Err(libc::EALREADY));
@@ -637,17 +637,17 @@ fn what_was_written_is_written_again_by_the_next_process() {
     second.close(closed);
     assert_eq!(poll(&second, closed, 0), Ok(0));
     assert_eq!(write(&second, closed, b"new"), Ok(3));
-    // A write that was under way when the first one ended is not the second one.
+    // A write that was in progress when the first process ended does not count as a second one.
     second.write_again(again);
     assert_eq!(write(&second, again, b"six"), Ok(3));
-    // And so on.
+    // The same after another restart.
     let third = worker();
     assert_eq!(write(&third, again, b"two"), Err(libc::EALREADY));
     third.close(good);
     assert_eq!(write(&worker(), good, b"new"), Ok(3));
 }
 
-/// A file whose text is another one, and of another length, at each rendering.
+/// A file whose contents and length change at each rendering.
 #[derive(Debug)]
 struct Changing(AtomicUsize);
 
@@ -696,8 +696,8 @@ fn is_one_text(text: &[u8]) -> bool {
     text.len() >= 1000 && text.iter().all(|letter| *letter == text[0])
 }
 
-/// Whoever reads in pieces gets one text, however often the process dies in between: after any reply,
-/// and before any (then the same is asked of the next one).
+/// A reader gets the parts of one rendering even if the process ends in between: after a reply, or
+/// before it (then the successor gets the same request).
 #[test]
 fn a_text_is_one_text_across_processes() {
     let handover = Handover::create().unwrap();
@@ -720,7 +720,7 @@ fn a_text_is_one_text_across_processes() {
         let mut text = Vec::new();
         loop {
             if dice(8) == 0 {
-                // Before its reply has left.
+                // Before its reply was sent.
                 let offset = text.len() as u64;
                 dispatcher
                     .read(number, (handle, READ), offset, size, host(0), |_| ())
@@ -751,7 +751,7 @@ fn a_text_is_one_text_across_processes() {
         dispatcher.close(handle);
     }
     assert!(deaths > 1000);
-    // Nothing is left behind of any of them.
+    // No records are left.
     let numbers =
         (1..=deaths + 1).flat_map(|generation| (1..16).map(move |n| generation << 40 | n));
     assert_eq!(
@@ -787,7 +787,7 @@ fn a_text_that_was_not_kept_is_an_error_and_then_begins_anew() {
         );
     }
     let second = next();
-    // 256 are kept for all callers on the host together.
+    // All callers on the host together have room for 256.
     let (kept, lost) = (handles[255], handles[256]);
     assert_eq!(piece(&second, kept, 100).map(|text| text.len()), Ok(100));
     assert_eq!(piece(&second, lost, 100), Err(libc::EIO));

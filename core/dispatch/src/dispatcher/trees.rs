@@ -1,4 +1,4 @@
-//! What tree views serve.
+//! Operations on tree views.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::place::Place;
 use crate::tree::Node;
 
 impl Dispatcher {
-    /// Appends where a symbolic link leads.
+    /// Appends the target of a symbolic link.
     ///
     /// # Errors
-    /// EINVAL for what is no link; `Stale`, `Caller`.
+    /// EINVAL if it is not a link; `Stale`, `Caller`.
     pub fn read_link(
         &self,
         number: u64,
@@ -35,10 +35,10 @@ impl Dispatcher {
         })
     }
 
-    /// Makes a directory.
+    /// Creates a directory.
     ///
     /// # Errors
-    /// `ReadOnly` where there is no tree view; what the view answers.
+    /// `ReadOnly` outside tree views; errors of the view.
     pub fn make_directory(
         &self,
         parent: u64,
@@ -65,7 +65,7 @@ impl Dispatcher {
     /// Removes a directory.
     ///
     /// # Errors
-    /// As [`make_directory`](Self::make_directory).
+    /// Same as [`make_directory`](Self::make_directory).
     pub fn remove_directory(
         &self,
         parent: u64,
@@ -78,10 +78,10 @@ impl Dispatcher {
         })
     }
 
-    /// Changes mode or owner; the attributes then.
+    /// Changes mode or owner; returns the new attributes.
     ///
     /// # Errors
-    /// As [`make_directory`](Self::make_directory).
+    /// Same as [`make_directory`](Self::make_directory).
     pub fn change(
         &self,
         number: u64,
@@ -147,7 +147,7 @@ impl Dispatcher {
         })
     }
 
-    /// Whether the file may be opened; a file that is no tree's was judged by its mode.
+    /// Checks whether a tree's file may be opened; the kernel checks other files by their mode.
     pub(super) fn open_in_tree(&self, file: &OpenFile, asker: Asker) -> Result<(), DispatchError> {
         let Provider::Tree(tree) = &self.views[file.view].provider else {
             return Ok(());
@@ -171,7 +171,7 @@ impl Dispatcher {
         })
     }
 
-    /// The text of a file in a tree, or where a link leads.
+    /// Appends the contents of a file in a tree, or the target of a link.
     pub(super) fn shown_in_tree(
         &self,
         tree: &dyn TreeView,
@@ -190,7 +190,7 @@ impl Dispatcher {
         })
     }
 
-    /// The tree view that a number belongs to. `None`: to none.
+    /// Returns the tree view of an inode, if it belongs to one.
     fn tree_place(&self, number: u64) -> Result<Option<(usize, Place)>, DispatchError> {
         let place = self.place(number)?;
         let Node::View(view) = *self.tree.node(place.node) else {

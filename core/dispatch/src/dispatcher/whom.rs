@@ -1,4 +1,4 @@
-//! The caller of the request that this thread serves, found out once.
+//! Caches the caller of the request that this thread serves.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ thread_local! {
     static KNOWN: RefCell<Option<(u32, Caller)>> = const { RefCell::new(None) };
 }
 
-/// The caller is known to this thread until this is dropped.
+/// A guard: this thread caches the caller until it is dropped.
 #[must_use]
 pub(crate) struct Known;
 
@@ -25,7 +25,7 @@ impl Drop for Known {
     }
 }
 
-/// The caller, if it is known to this thread; else it is found out.
+/// Returns the cached caller of this thread, or resolves it.
 pub(crate) fn caller(containers: &Containers, tid: u32) -> Result<Caller, ContainerError> {
     let known = KNOWN.with_borrow(|known| {
         let is_it = |known: &&(u32, Caller)| known.0 == tid;

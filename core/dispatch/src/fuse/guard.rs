@@ -1,8 +1,7 @@
-//! What surrounds each request: its note in the shared state, its place in a queue, what it costs, and panics.
+//! The scope of a request: its record in the shared state, its queue, its cost, and its panics.
 //!
-//! A panic would end fuser's event loop for good. So everything that is done for a request, the look-ups before it
-//! and what is dropped after it included, runs where a panic is caught; the reply that it drops is answered with
-//! EIO by fuser.
+//! A panic would end fuser's event loop. So all work for a request, including the look-ups before
+//! it and the drops after it, runs inside `catch_unwind`; fuser replies EIO for a dropped reply.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -19,19 +18,19 @@ use crate::abi::opcode;
 use crate::dispatcher::schedule::{Admitted, Asks, Target, Turn};
 use crate::{DispatchError, Dispatcher};
 
-/// Requests of one queue that are noted while they wait. More would take the room of those that are served;
-/// each is noted when it is served at the latest.
+/// Requests per queue that are recorded while they wait. More would use the slots of requests in
+/// service; a request is recorded when it is served at the latest.
 const NOTED_WAITING: usize = 32;
 
-/// What a request runs with, or the error that it is answered.
+/// The admission of a request, or its error.
 pub(super) type Admission = Result<Admitted, DispatchError>;
 
-/// The note of a request that only tells a node.
+/// Returns the record of a request with only a node.
 pub(super) fn of_node(opcode: u32, node: INodeNo) -> Noted<'static> {
     of_file(opcode, node, FileHandle(0))
 }
 
-/// The note of a request to an open file.
+/// Returns the record of a request to an open file.
 pub(super) fn of_file(opcode: u32, node: INodeNo, handle: FileHandle) -> Noted<'static> {
     Noted {
         opcode,
@@ -41,7 +40,7 @@ pub(super) fn of_file(opcode: u32, node: INodeNo, handle: FileHandle) -> Noted<'
     }
 }
 
-/// The note of a request about a name in a directory.
+/// Returns the record of a request about a name in a directory.
 pub(super) fn of_name(opcode: u32, parent: INodeNo, name: &OsStr) -> Noted<'_> {
     Noted {
         opcode,
@@ -51,7 +50,7 @@ pub(super) fn of_name(opcode: u32, parent: INodeNo, name: &OsStr) -> Noted<'_> {
     }
 }
 
-/// A note that can wait with its request.
+/// A record that can wait with its request.
 struct KeptNote {
     noted: Noted<'static>,
     name: Vec<u8>,
@@ -80,7 +79,7 @@ impl KeptNote {
     }
 }
 
-/// Whether nothing is lost when the answer is lost: no handle, and no look-up that the kernel counts.
+/// Returns whether a lost reply leaks nothing: no handle, and no look-up that the kernel counts.
 fn gives_nothing(opcode: u32) -> bool {
     matches!(
         opcode,
@@ -88,7 +87,7 @@ fn gives_nothing(opcode: u32) -> bool {
     )
 }
 
-/// Notes that a request is in flight, until what is returned is dropped: after the reply.
+/// Records that a request is in flight, until the result is dropped: after the reply.
 fn note(dispatcher: &Dispatcher, noted: Noted<'_>) -> Option<InFlight> {
     let handover = dispatcher.handover()?;
     let view = if noted.name.is_empty() {
@@ -104,15 +103,15 @@ fn note(dispatcher: &Dispatcher, noted: Noted<'_>) -> Option<InFlight> {
     })
 }
 
-/// A request from before it is served until it is answered.
+/// A request until its reply.
 struct RequestGuard<A> {
     target: Target,
     asker: Asker,
     in_flight: Option<InFlight>,
     answer: A,
-    // While it waits, or has waited.
+    // Set while it waits, or has waited.
     waiter: Option<Arc<Waiter>>,
-    // The open file that it is about.
+    // The open file of the request.
     handle: u64,
     // Dropped last.
     kept: Option<KeptNote>,
@@ -120,7 +119,7 @@ struct RequestGuard<A> {
 
 impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
     fn run(mut self, dispatcher: &Dispatcher, caller: Option<Caller>) {
-        // At a crash, what no view serves is nobody's fault.
+        // A crash is not charged to a container if no view serves the request.
         if let Some(tag) = dispatcher.tag(&self.target, caller.as_ref()) {
             self.begin_service(dispatcher, tag);
         }
@@ -134,9 +133,9 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
         drop(self.in_flight);
     }
 
-    /// Runs the request where its turn is.
+    /// Runs the request at once, or queues it.
     fn place(mut self, dispatcher: &Arc<Dispatcher>, noted: &Noted<'_>, data: usize, turn: Turn) {
-        // That of a caller whose container is to be found out.
+        // The tag of a caller whose container must be resolved.
         let mut tag = 0;
         let (queue, account, caller, lock) = match turn {
             Turn::Now(caller) => return self.run(dispatcher, caller),
@@ -158,8 +157,8 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
                 (self.answer)(&dispatcher, Err(DispatchError::Busy));
                 return;
             }
-            // As long as one of its requests waits or is served. Otherwise the next request of a tenant of which
-            // nothing is known finds no account: it gets another one, with a queue and a thread of its own.
+            // Keeps the account as long as its request waits or runs. Otherwise the next request of
+            // an unresolved tenant would get a new account with its own queue and thread.
             let _account = account;
             if let Some(caller) = caller {
                 self.run(&dispatcher, caller);
@@ -178,7 +177,7 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
         queue.give_for(Some(waiter), data, Box::new(serve));
     }
 
-    /// What may interrupt it while it waits. `None`: that has happened.
+    /// Returns the waiter by which the request can be interrupted. `None`: it was interrupted.
     fn waiter(&mut self, noted: &Noted<'_>) -> Option<Arc<Waiter>> {
         if let Some(waiter) = &self.waiter {
             return waiter.wait_again().then(|| Arc::clone(waiter));
@@ -208,7 +207,7 @@ impl<A: FnOnce(&Dispatcher, Admission) + Send + 'static> RequestGuard<A> {
 }
 
 impl VistaFs {
-    /// Serves a request where it may run. `data`: bytes that it holds while it waits.
+    /// Serves a request on the thread that may run it. `data`: bytes that it holds while it waits.
     pub(super) fn serve(
         &self,
         request: &Request,
@@ -241,7 +240,7 @@ impl VistaFs {
         });
     }
 
-    /// Serves a request that is answered at once, whoever asks.
+    /// Serves a request that gets a reply at once, for any caller.
     pub(super) fn serve_at_once(
         &self,
         request: &Request,
@@ -253,7 +252,7 @@ impl VistaFs {
     }
 }
 
-/// Runs something; a panic in it is logged.
+/// Runs `work` and logs a panic.
 pub(super) fn contained(work: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(work)).is_err() {
         report_panic();

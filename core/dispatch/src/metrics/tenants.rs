@@ -1,7 +1,7 @@
-//! What each tenant uses, as samples.
+//! Per-tenant metrics.
 //!
-//! A tenant chooses the names of its cgroups. So a label is escaped and has a bound, and the tag before it tells
-//! tenants apart, whatever their cgroups are called. A scrape has at most [`MOST`] tenants.
+//! A tenant chooses the names of its cgroups. So the label is escaped and limited in length, and
+//! the tag before it identifies the tenant. A scrape has at most [`MOST`] tenants.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ use vistafs_container::Usage;
 
 use super::{escaped, head};
 
-/// How many tenants are told.
+/// Maximum number of exported tenants.
 pub(crate) const MOST: usize = 10;
-/// Bytes of a cgroup's path that are told.
+/// Maximum number of exported bytes of a cgroup path.
 const LONGEST_PATH: usize = 200;
 
 /// Name, help, value.
@@ -59,7 +59,7 @@ const GAUGES: [Gauge; 5] = [
     ),
 ];
 
-/// Appends the samples of tenants, which all have different tags.
+/// Appends the samples of tenants, whose tags must be unique.
 pub(super) fn append(text: &mut String, tenants: &[Usage]) {
     let labels: Vec<String> = tenants.iter().map(labels).collect();
     let labelled = || labels.iter().zip(tenants);

@@ -8,7 +8,7 @@ use super::*;
 use crate::dispatcher::Poll;
 use crate::dispatcher::tests::{dispatcher_with, find, host};
 
-/// The worker of this generation, and the kernel's end.
+/// Creates a worker of this generation, and the kernel's end of the device.
 fn worker(handover: &Arc<Handover>) -> (Redo, OwnedFd) {
     let (domain, flags) = (AddressFamily::UNIX, SocketFlags::CLOEXEC);
     let (device, kernel) = socketpair(domain, SocketType::SEQPACKET, flags, None).unwrap();
@@ -20,7 +20,7 @@ fn worker(handover: &Arc<Handover>) -> (Redo, OwnedFd) {
     (redo, kernel)
 }
 
-/// What the kernel is told: of which request, errno and payload.
+/// Receives a reply: the request's ID, errno and payload.
 fn told(kernel: &OwnedFd) -> (u64, (i32, Vec<u8>)) {
     let mut bytes = [0; 8192];
     let (length, _) = recv(kernel, &mut bytes[..], RecvFlags::DONTWAIT).unwrap();
@@ -31,7 +31,7 @@ fn told(kernel: &OwnedFd) -> (u64, (i32, Vec<u8>)) {
     (unique, (errno, bytes[16..length].to_vec()))
 }
 
-/// What a dead worker has noted, answered by the next one: errno and payload, by request.
+/// Replays the recorded requests of a dead worker: errno and payload, by request.
 fn redone(requests: &[Request<'_>]) -> HashMap<u64, (i32, Vec<u8>)> {
     let handover = Handover::create().unwrap();
     handover.begin_generation();
@@ -130,7 +130,7 @@ fn what_can_be_done_again_is_answered() {
     assert_eq!(answers[&20].1, []);
 }
 
-/// It may be the one that kills the workers.
+/// The request may be the cause of the crashes.
 #[test]
 fn a_request_is_done_again_twice_at_most() {
     let proc = find(&dispatcher_with(None), "proc").number;
@@ -179,7 +179,7 @@ fn who_waits_is_woken_by_the_next_worker() {
         };
         redo.dispatcher.poll(node, number, poll, host(0))
     };
-    // Of a file, which cannot be waited for with epoll(7): noted all the same, and refused.
+    // A regular file cannot be polled with epoll(7): recorded all the same, and refused.
     assert!(poll(3).is_err() && poll(4).is_err());
     wake_pollers(&handover, redo.device.as_fd());
     for number in [3, 4] {

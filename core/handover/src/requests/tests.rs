@@ -166,9 +166,9 @@ fn a_request_that_waits_has_no_age() {
     let taken = next.take_over_unfinished().pop().unwrap();
     assert_eq!((taken.container, taken.taken_over), (u32::MAX, 1));
     assert_eq!((taken.started, seen().started), (None, None));
-    next.begin_again(&taken);
+    next.begin_again(&taken, 7);
     let thread = rustix::thread::gettid().as_raw_nonzero().get();
     assert_eq!(i64::from(seen().server), i64::from(thread));
     assert!(seen().started.is_some());
-    assert_eq!((seen().container, seen().taken_over), (u32::MAX, 1));
+    assert_eq!((seen().container, seen().taken_over), (7, 1));
 }

@@ -1,4 +1,4 @@
-//! Reading the configuration: the example with every key, as it is and with every key set.
+//! Reads the configuration: the example with every key, unchanged and with every key set.
 
 use criterion::{Criterion, Throughput};
 
@@ -6,7 +6,7 @@ use crate::config::Config;
 
 const EXAMPLE: &str = include_str!("../../../../contrib/vistafs.toml");
 
-/// The example with the keys that it has as comments.
+/// Returns the example with its commented keys enabled.
 fn every_key() -> String {
     let is_key = |line: &&str| {
         let key = line.split(" = ").next().unwrap_or_default();

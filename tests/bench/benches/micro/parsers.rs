@@ -1,4 +1,4 @@
-//! Each parser of the kernel's texts, with a text of a captured host.
+//! Parses text of a captured host with each parser of kernel files.
 
 use criterion::{Criterion, Throughput};
 use vistafs_bench::parsers::PARSERS;

@@ -1,6 +1,6 @@
-//! A rendering of each view that is a file, from captured hosts: cold, as the first reader in an epoch has
-//! it, and warm, as all others have it. Reading the captured files is part of it, and takes less than
-//! reading the kernel's.
+//! Renders each file view from captured hosts: cold, as for the first reader in an epoch, and warm,
+//! as for later readers. This includes reading the captured files, which is cheaper than reading
+//! the kernel's.
 
 use criterion::{BenchmarkId, Criterion};
 use vistafs_bench::captured::{Captured, Warmth, fixtures};
@@ -26,7 +26,7 @@ pub(crate) fn renders(criterion: &mut Criterion) {
             for file in captured.files() {
                 let view = captured.view(file).unwrap();
                 let (mut scratch, mut out) = (Vec::new(), Vec::new());
-                // v1 has no pressure of containers.
+                // v1 has no pressure per container.
                 if captured.render(&*view, &mut scratch, &mut out).is_err() {
                     continue;
                 }

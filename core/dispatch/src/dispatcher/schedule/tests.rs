@@ -59,7 +59,7 @@ fn dispatcher() -> Dispatcher {
     Dispatcher::new(containers, &registry, Policy::default())
 }
 
-/// A container with an account of its own, which is known to be fast.
+/// Creates a container with its own account that counts as fast.
 fn container(dispatcher: &Dispatcher) -> Arc<Container> {
     let hierarchies = dispatcher.containers.hierarchies();
     let located = hierarchies.locate_directories([]).unwrap();
@@ -115,7 +115,7 @@ fn a_container_that_is_above_its_share_waits_alone() {
     let later = turn(&dispatcher, read(of_slow));
     assert!(Arc::ptr_eq(waits_in(&later).unwrap(), &slow.account().work));
     assert!(is_now(&dispatcher, read(of_other)));
-    // What is the same for everyone costs nothing.
+    // Requests with the same result for every caller cost nothing.
     let (node, _) = of_slow;
     assert!(is_now(&dispatcher, Asks::Attributes(node, None)));
 }
@@ -146,7 +146,7 @@ fn what_waits_for_others_has_a_queue_of_its_own() {
     assert!(Arc::ptr_eq(waits_in(&later).unwrap(), &account.waits));
 }
 
-/// The kernel holds the lock of a directory or of a file that all containers have.
+/// The kernel holds the lock of a directory or file that all containers share.
 #[test]
 fn nothing_waits_that_others_wait_for() {
     let dispatcher = dispatcher();
@@ -164,7 +164,7 @@ fn nothing_waits_that_others_wait_for() {
     assert!(is_now(&dispatcher, Asks::Change(tree)));
     let guarded = opened(&dispatcher, "proc/guarded", &container);
     assert!(is_now(&dispatcher, Asks::Write(guarded.0, guarded.1)));
-    // No lock is held for these.
+    // The kernel holds no lock for these.
     for asks in [Asks::List(tree), Asks::Attributes(file, None)] {
         assert!(!is_now(&dispatcher, asks), "{asks:?}");
     }
@@ -212,14 +212,14 @@ fn who_is_charged_is_the_same_from_open_to_close() {
     let of = |asks| dispatcher.tag(&dispatcher.target(asks), None);
     assert_eq!(of(read((node, handle))), Some(tag));
     assert_eq!(of(Asks::Close(handle)), Some(tag));
-    // One in quarantine is closed all the same.
+    // A quarantined file can be closed.
     assert!(is_now(&dispatcher, Asks::Close(handle)));
     for asks in [Asks::Nothing, Asks::Close(handle + 1)] {
         assert_eq!(of(asks), None);
     }
 }
 
-/// One byte of each of thousands of files.
+/// Reads one byte of each of thousands of files.
 #[test]
 fn what_open_files_hold_is_bounded() {
     let dispatcher = dispatcher();
@@ -281,7 +281,7 @@ fn a_directory_whose_listing_was_let_go_is_listed_again() {
     assert_eq!((held.bytes(), held.files()), (0, 0));
 }
 
-/// A look at a directory walks up as many levels as the container has made.
+/// The check of a directory walks up all levels that the container has created.
 #[test]
 fn a_containers_directory_is_looked_at_once() {
     let dispatcher = dispatcher();
@@ -291,10 +291,10 @@ fn a_containers_directory_is_looked_at_once() {
     let unasked = || unreachable!("it is known");
     assert!(!own.is_shared(&one, of(7), || false));
     assert!(!own.is_shared(&one, of(7), unasked));
-    // Whether a directory that others see is still there is found out each time.
+    // A shared directory is checked each time.
     assert!(own.is_shared(&one, of(8), || true));
     assert!(!own.is_shared(&one, of(8), || false));
-    // What was its own may be another's when it has moved.
+    // After a move, an own directory may belong to another container.
     assert!(own.is_shared(&moved, of(7), || true));
     for number in 0..3 * OwnDirectories::MOST as u64 {
         assert!(!own.is_shared(&moved, of(number), || false));

@@ -1,9 +1,9 @@
-//! Which node a name stands for, for whom, and what the kernel may keep of it.
+//! Name look-ups per caller, and the caching of their results by the kernel.
 
 use super::*;
 
-/// Names are shared by all callers, and so is what the kernel thinks of them: it drops one upon any error but ENOMEM
-/// and EINTR, with all that is mounted there.
+/// All callers share the kernel's dentries: upon any error but ENOMEM and EINTR the kernel drops
+/// the name with all mounts on it.
 #[test]
 fn a_name_that_somebody_has_is_never_missing() {
     let dispatcher = dispatcher();
@@ -25,7 +25,7 @@ fn a_name_that_somebody_has_is_never_missing() {
         ] {
             assert_eq!(errno(parent, name, asker), Some(libc::ENOMEM), "{name}");
         }
-        // Everybody's.
+        // Visible to every caller.
         let sys = find(&dispatcher, "sys").number;
         let proc = find(&dispatcher, "proc").number;
         for (parent, name) in [
@@ -47,7 +47,7 @@ fn a_name_that_somebody_has_is_never_missing() {
     }
 }
 
-/// Whoever asks, and in whichever process.
+/// For every caller, in every process.
 #[test]
 fn a_path_is_one_node() {
     let (first, second) = (
@@ -118,7 +118,7 @@ fn own_directories_have_what_is_a_file() {
     }
 }
 
-/// A caller that is in no container has no files of its own.
+/// A caller that is in no container has no own files.
 #[test]
 fn self_leads_to_the_shared_files_from_the_host() {
     let (usual, without_open) = (dispatcher(), dispatcher().without_open());
@@ -133,7 +133,7 @@ fn self_leads_to_the_shared_files_from_the_host() {
     }
 }
 
-/// Reads that name no lock owner go to the page cache, which all descriptors of a node share.
+/// Reads without a lock owner go to the page cache, which all descriptors of a node share.
 #[test]
 fn no_page_is_filled_for_a_stranger() {
     let dispatcher = dispatcher().with_ttl(Duration::from_millis(50));
@@ -150,19 +150,19 @@ fn no_page_is_filled_for_a_stranger() {
         assert_eq!(cache, PageCache::Bypassed);
         handle
     };
-    // A handle that this worker has given out, and one of an earlier worker.
+    // A handle of this worker, and one of an earlier worker.
     for handle in [open(shared), 0xdead] {
         assert_eq!(page(shared, handle), Err(libc::EINVAL));
     }
     assert_eq!(page(written, open(written)), Err(libc::EINVAL));
     assert_eq!(page(own, open(own)), Err(libc::EINVAL));
     assert_eq!(page(own, 0xdead), Err(libc::ESTALE));
-    // It is none of the owner's for having been asked for.
+    // The request did not make it the owner's.
     assert_eq!(page(own, 0xdead), Err(libc::ESTALE));
     assert_eq!(dispatcher.counts().0, 3, "nothing was adopted");
 }
 
-/// So that nobody in a container is the owner, who may lease it and have all others wait.
+/// So that no user in a container owns it and can block other openers with a lease.
 #[test]
 fn a_shared_file_of_a_tree_has_no_owner() {
     let dispatcher = dispatcher();
@@ -170,7 +170,7 @@ fn a_shared_file_of_a_tree_has_no_owner() {
     for path in ["at/proc/uptime", "sys/small/file"] {
         assert_eq!(uid(path), u32::MAX, "{path}");
     }
-    // Those are held open; or for root alone; or one container's; or no files.
+    // These are held open, or only for root, or one container's, or not files.
     for path in [
         "proc/guarded",
         "proc/uptime",
