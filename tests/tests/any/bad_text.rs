@@ -110,7 +110,7 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     (ZONEINFO, &[ZONEINFO]),
     (STAT, &[]),
     (CPUINFO, &[]),
-    // Only used to detect that thread IDs have wrapped around.
+    // Only its last process ID is used, to detect that thread IDs have wrapped around.
     (LOADAVG, &[]),
     ("sys/devices/system/cpu/online", OF_CPUS),
     ("sys/devices/system/cpu/possible", &[]),

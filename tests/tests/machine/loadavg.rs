@@ -316,8 +316,7 @@ impl Drop for Freezer {
     }
 }
 
-/// The kernel's counts in a v1 cgroup are used only if complete, and must agree. In a v2 cgroup it counts
-/// nothing.
+/// The kernel's counts of a v1 cgroup are used only if complete, and must agree. On v2 there are none.
 #[test]
 fn the_kernel_s_own_count_is_taken_when_it_is_complete() {
     require_privileged!();
