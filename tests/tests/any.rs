@@ -1,7 +1,7 @@
-//! Tests that run on any machine: no root, no mount, no cgroup of their own.
+//! Tests that run on any machine: without root, mounts or cgroups.
 //!
-//! They render views from hosts that are directories: captured ones (`tests/fixtures`) and little
-//! ones that a test makes up.
+//! They render views from hosts that are directories: captured ones (`tests/fixtures`) and small ones that a
+//! test creates.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,19 +9,19 @@
     reason = "in tests a panic is the report"
 )]
 
-/// A host that is a directory, its container, and what the views show of it.
+/// A host that is a directory, its container, and the contents of the views.
 #[path = "any/captured.rs"]
 mod captured;
 
-/// A little host made up in a temporary directory.
+/// A small host in a temporary directory.
 #[path = "any/made_up.rs"]
 mod made_up;
 
-/// What containers may take of the daemon: the unit and the documents agree with it.
+/// Budgets of containers: the unit and the documents agree with the constants.
 #[path = "any/budgets.rs"]
 mod budgets;
 
-/// A whole tree as one text, for golden files.
+/// Lists a whole tree as one text, for golden files.
 #[path = "any/listing.rs"]
 mod listing;
 
@@ -33,11 +33,11 @@ mod sys_trees;
 #[path = "any/hidden_cpus.rs"]
 mod hidden_cpus;
 
-/// Views x captured hosts, compared with `tests/golden`.
+/// Every view of every captured host, compared with `tests/golden`.
 #[path = "any/goldens.rs"]
 mod goldens;
 
-/// What must hold on every captured host, computed a second and simpler way.
+/// Invariants on every captured host, computed a second and simpler way.
 #[path = "any/properties.rs"]
 mod properties;
 
@@ -45,7 +45,7 @@ mod properties;
 #[path = "any/limits_model.rs"]
 mod limits_model;
 
-/// Ways in which a text can be spoilt.
+/// Ways to corrupt a text.
 #[path = "any/spoilt.rs"]
 mod spoilt;
 
@@ -53,15 +53,15 @@ mod spoilt;
 #[path = "any/bad_text.rs"]
 mod bad_text;
 
-/// Where nothing true can be shown, the reader gets an error; and where it can, the truth.
+/// Edge cases: a view that cannot show a true value fails.
 #[path = "any/edges.rs"]
 mod edges;
 
-/// The examples of contrib/doc/SEMANTICS.md, run.
+/// Runs the examples of contrib/doc/SEMANTICS.md.
 #[path = "any/examples.rs"]
 mod examples;
 
-/// The tables of contrib/doc/SEMANTICS.md: complete, and true of every captured host.
+/// The tables of contrib/doc/SEMANTICS.md are complete, and correct for every captured host.
 #[path = "any/semantics.rs"]
 mod semantics;
 
@@ -69,19 +69,19 @@ mod semantics;
 #[path = "any/picture.rs"]
 mod picture;
 
-/// The README's table of views, and what it says that tests show.
+/// The README's table of views, and the tests that it names.
 #[path = "any/readme.rs"]
 mod readme;
 
-/// contrib/doc/ARCHITECTURE.md names what is there, and only that.
+/// contrib/doc/ARCHITECTURE.md names exactly the crates and paths that exist.
 #[path = "any/architecture.rs"]
 mod architecture;
 
-/// Tables of documents that are made from the code.
+/// Document tables that are generated from the code.
 #[path = "any/tables.rs"]
 mod tables;
 
-/// The cargo features that packagers choose by.
+/// The cargo features for packagers.
 #[path = "any/features.rs"]
 mod features;
 
@@ -92,10 +92,10 @@ mod custom_files;
 /// The packages of Debian, RPM and Alpine, and the services in them.
 #[path = "any/packaging.rs"]
 mod packaging;
-/// Plugins: a built-in view, and the example of their document.
+/// Plugins: a built-in view as a plugin, and the example in PLUGIN_ABI.md.
 #[path = "any/plugins.rs"]
 mod plugins;
 
-/// Where each test runs.
+/// `tests/matrix.toml`: where each test runs.
 #[path = "any/matrix.rs"]
 mod matrix;

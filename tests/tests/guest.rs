@@ -1,6 +1,6 @@
-//! Tests that change the machine that they run on: swap, services, cgroups beside systemd's.
+//! Tests that change the machine: swap, services, cgroups beside systemd's.
 //!
-//! They run in the VMs of each cgroup layout alone, one at a time (`cargo xtask test --only vm`).
+//! They run only in the VMs of the cgroup layouts, one at a time (`cargo xtask test --only vm`).
 
 #![allow(
     clippy::unwrap_used,
@@ -8,23 +8,23 @@
     reason = "in tests a panic is the report"
 )]
 
-/// systemd in containers whose cgroup tree is the view's.
+/// systemd in containers whose cgroup tree is the view `cgroup`.
 #[path = "guest/cgroup_tree.rs"]
 mod cgroup_tree;
-/// A container of LXC that has the views, and those who read in it.
+/// Readers in an LXC container that has the views.
 #[path = "guest/readers.rs"]
 mod readers;
-/// `vistafs repair` of a container of LXC.
+/// `vistafs repair` of an LXC container.
 #[path = "guest/repair.rs"]
 mod repair;
 /// Real swap on a compressed RAM disk.
 #[path = "guest/swap.rs"]
 mod swap;
 
-/// The Debian packages: installed, upgraded under a container, removed and purged.
+/// The Debian packages: install, upgrade under a running container, remove and purge.
 #[path = "guest/packages.rs"]
 mod packages;
 
-/// The unit for systemd.
+/// The systemd unit.
 #[path = "guest/service.rs"]
 mod service;

@@ -1,9 +1,8 @@
-//! Real container hosts: each shows a container its own limits, by the way that the documents name, and
-//! a reader in it survives the death of the worker.
+//! Real container hosts, set up as the documents describe: each shows a container its own limits, and a
+//! reader in it survives the death of the worker.
 //!
-//! They run in the guest with the hosts alone (`cargo xtask test --layout hosts`).
-//! Each test is a process of its own, two at a time. A container is given 256 MiB and
-//! one of two CPUs.
+//! They run only in the guest with the container hosts (`cargo xtask test --layout hosts`), each test in its
+//! own process, two at a time. A container gets 256 MiB and one of two CPUs.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +13,7 @@
 /// Checks a container from its start to its end.
 #[path = "hosts/container.rs"]
 mod container;
-/// vistafs as the services of the packages.
+/// vistafs as the packages' services.
 #[path = "hosts/service.rs"]
 mod service;
 
@@ -27,7 +26,7 @@ mod crun;
 /// Docker, with bind mounts and with CDI.
 #[path = "hosts/docker.rs"]
 mod docker;
-/// The life of a container at each of them (`cargo xtask test --hosts full`).
+/// The life cycle of a container on each of them (`cargo xtask test --hosts full`).
 #[path = "hosts/full.rs"]
 mod full;
 /// Incus, which expects lxcfs.
@@ -40,17 +39,17 @@ mod lxc;
 #[path = "hosts/podman.rs"]
 mod podman;
 
-/// The page whose commands are typed.
+/// The page whose commands are run.
 const PAGE: &str = include_str!("../../contrib/doc/CONTAINER_HOSTS.md");
 
-/// A page's image, and that of the guest, which has no network.
+/// The image on the page, also the name of the image in the guest, which has no network.
 const PAGE_IMAGE: &str = "debian:12";
 const IMAGE: &str = "localhost/box:latest";
 /// The image as the container hosts import it, and as a directory.
 const ARCHIVE: &str = "/srv/images/image.tar";
 const ROOT: &str = "/srv/images/root";
 
-/// Ends the test unless the machine has the container hosts.
+/// Skips the test unless the machine has the container hosts.
 macro_rules! require_hosts {
     () => {
         vistafs_tests::require!(
@@ -61,7 +60,7 @@ macro_rules! require_hosts {
 }
 pub(crate) use require_hosts;
 
-/// What a command prints, if it succeeds.
+/// Returns the output of a command; fails if the command does.
 #[track_caller]
 fn run(words: &[&str]) -> String {
     let mut command = std::process::Command::new(words[0]);
@@ -69,7 +68,7 @@ fn run(words: &[&str]) -> String {
     vistafs_tests::vistafs::printed(&command.output().unwrap())
 }
 
-/// Types the page's command that makes the devices of CDI.
+/// Runs the page's command that generates the CDI devices.
 fn make_cdi_devices() {
     let _alone = service::SetUp::begin();
     if !std::path::Path::new("/etc/cdi/vistafs.json").exists() {
@@ -78,13 +77,13 @@ fn make_cdi_devices() {
     }
 }
 
-/// The command line of a page, as a shell runs it: `docker run … debian:12 free -m`, with further options
-/// after `run`, and a script as the container's command.
+/// A command line of the page for a shell: `docker run … debian:12 free -m`, with further options after
+/// `run`, and a script as the container's command.
 fn typed(line: &str, options: &str, script: &str) -> std::process::Command {
     typed_run(line, &format!("--rm {options}"), script)
 }
 
-/// The same for a container that stays.
+/// The same for a detached container.
 fn typed_detached(line: &str, options: &str, script: &str) -> std::process::Command {
     typed_run(line, &format!("--detach {options}"), script)
 }

@@ -9,21 +9,21 @@
     reason = "in tests a panic is the report"
 )]
 
-/// Mounting and unmounting, errors of the command line, systemd.
+/// Mounting and unmounting, command line errors, systemd.
 #[path = "machine/mount.rs"]
 mod mount;
 
 /// The mount outlives the process that serves it.
 #[path = "machine/outlives.rs"]
 mod outlives;
-/// An upgrade from the release before, and from one that is newer.
+/// Upgrades from the previous release, and from a newer one.
 #[path = "machine/release_before.rs"]
 mod release_before;
 /// A worker that hangs in the kernel.
 #[path = "machine/stuck.rs"]
 mod stuck;
 
-/// vistafs in the place of an OCI runtime.
+/// vistafs as an OCI runtime.
 #[path = "machine/oci_runtime.rs"]
 mod oci_runtime;
 
@@ -31,15 +31,15 @@ mod oci_runtime;
 #[path = "machine/attach.rs"]
 mod attach;
 
-/// The configuration is read anew.
+/// Reloading the configuration.
 #[path = "machine/reload.rs"]
 mod reload;
 
-/// Files that the configuration describes.
+/// `[[file]]` tables of the configuration.
 #[path = "machine/custom_files.rs"]
 mod custom_files;
 
-/// Views of plugins, of those that misbehave above all.
+/// Views of plugins, in particular of faulty ones.
 #[path = "machine/plugins.rs"]
 mod plugins;
 
@@ -47,77 +47,77 @@ mod plugins;
 #[path = "machine/plugin_examples.rs"]
 mod plugin_examples;
 
-/// One supervisor gives the mount to another, in another process.
+/// One supervisor hands the mount over to another process.
 #[path = "machine/succession.rs"]
 mod succession;
 
-/// What the files are like: modes, writes, seeks, everything that is not their text.
+/// Properties of the files: modes, writes, seeks, everything except their contents.
 #[path = "machine/files.rs"]
 mod files;
 
-/// Ways to read: sizes, offsets, kept and passed descriptors, readers that vanish.
+/// Ways to read: sizes, offsets, kept and passed descriptors, readers that disappear.
 #[path = "machine/reading.rs"]
 mod reading;
 
-/// One static file, where there is nothing else.
+/// The static binary in an empty root file system.
 #[path = "machine/static_program.rs"]
 mod static_program;
 
-/// vistafs in the place of lxcfs, with lxcfs itself as a witness.
+/// vistafs as a replacement for lxcfs, compared with lxcfs itself where it is installed.
 #[path = "machine/lxcfs.rs"]
 mod lxcfs;
 
-/// Requests that a dead worker has left unanswered.
+/// Unanswered requests of a dead worker.
 #[path = "machine/redo.rs"]
 mod redo;
 
-/// Which container a caller is in.
+/// Finding the caller's container.
 #[path = "machine/identity.rs"]
 mod identity;
 
-/// What the views show, with the tools that people use as witnesses.
+/// The contents of the views, compared with common tools.
 #[path = "machine/views.rs"]
 mod views;
 
-/// Block I/O, on a disk made of a file.
+/// Block I/O on a loop device.
 #[path = "machine/disks.rs"]
 mod disks;
-/// `/sys/devices/system/cpu` and `node` in containers, with the tools that read them as witnesses.
+/// `/sys/devices/system/cpu` and `node` in containers, compared with the tools that read them.
 #[path = "machine/sys_trees.rs"]
 mod sys_trees;
 
-/// CPU numbers: those that the kernel reports to threads, and the memory that programs size by `possible`.
+/// CPU numbers that the kernel reports to threads, and memory that programs size by `possible`.
 #[path = "machine/cpu_numbers.rs"]
 mod cpu_numbers;
 
-/// Who reads what: the number of CPUs and the size of memory, program by program.
+/// Where programs read the number of CPUs and the size of memory.
 #[path = "machine/who_reads.rs"]
 mod who_reads;
 
-/// CPU time: exact, and never backwards.
+/// CPU time: exact and monotonic.
 #[path = "machine/cpu_time.rs"]
 mod cpu_time;
 
-/// Load averages, and what sampling them costs.
+/// Load averages, and the cost of sampling them.
 #[path = "machine/loadavg.rs"]
 mod loadavg;
 
-/// A container's load averages beside the kernel's of the same time.
+/// A container's load averages, compared with the kernel's.
 #[path = "machine/kernel_load.rs"]
 mod kernel_load;
-/// `proc/pressure`: the text, what may be written, and who is let to.
+/// `proc/pressure`: contents, writes and permissions.
 #[path = "machine/pressure.rs"]
 mod pressure;
 
-/// Triggers under real pressure: who is woken, how often, and what is left.
+/// Triggers under real pressure: wake-ups, their number, and leftovers.
 #[path = "machine/triggers.rs"]
 mod triggers;
 
-/// The cgroup tree: what containers find in it, and what they may do.
+/// The cgroup tree: contents and permitted operations.
 #[path = "machine/cgroup_tree.rs"]
 mod cgroup_tree;
 
-/// The cgroup tree under those who want out of their container.
+/// The cgroup tree under attack by callers that try to leave their container.
 #[path = "machine/cgroup_tree_hostile.rs"]
 mod cgroup_tree_hostile;
 
@@ -141,30 +141,30 @@ mod run;
 #[path = "machine/runtime.rs"]
 mod runtime;
 
-/// What contrib/doc tells container hosts to type: CDI, hooks, LXC, nspawn.
+/// The commands for container hosts in contrib/doc: CDI, hooks, LXC, nspawn.
 #[path = "machine/pages.rs"]
 mod pages;
-/// What they tell people to type, with Podman.
+/// The commands for users in contrib/doc, with Podman.
 #[path = "machine/podman.rs"]
 mod podman;
 
-/// `vistafs repair`: everything has died, and the containers go on.
+/// `vistafs repair`: everything has died, and the containers continue.
 #[path = "machine/repair.rs"]
 mod repair;
 
-/// `vistafs repair` among containers that are against it.
+/// `vistafs repair` with hostile containers.
 #[path = "machine/repair_hostile.rs"]
 mod repair_hostile;
 
-/// Nothing is done while nothing is asked for.
+/// An idle mount uses no CPU time.
 #[path = "machine/idle.rs"]
 mod idle;
 
-/// What containers cost while they are known, and what is left of them.
+/// Memory per container, and memory left after containers end.
 #[path = "machine/memory.rs"]
 mod memory;
 
-/// What one container does, no other container may feel.
+/// No container can affect another one.
 #[path = "machine/isolation.rs"]
 mod isolation;
 
@@ -180,22 +180,22 @@ mod metrics;
 #[path = "machine/leases.rs"]
 mod leases;
 
-/// Containers' own files: what the page cache serves.
+/// Containers' own files: contents served from the page cache.
 #[path = "machine/page_cache.rs"]
 mod page_cache;
 
-/// Page-cached files of views that are made up: contents of many pages, and such that grow.
+/// Page-cached files of test views: contents of many pages, and growing contents.
 #[path = "machine/page_cache_texts.rs"]
 mod page_cache_texts;
 
-/// What many readers of one container do to another.
+/// Many readers of one container beside another container.
 #[path = "machine/neighbours.rs"]
 mod neighbours;
 
-/// The page-cache tree: files that the kernel opens without asking.
+/// The page-cache tree: files that the kernel opens without a request.
 #[path = "machine/page_cache_tree.rs"]
 mod page_cache_tree;
 
-/// What the page-cache tree outlives: containers, workers, supervisors, everything.
+/// The page-cache tree survives the end of containers, workers and supervisors.
 #[path = "machine/page_cache_outlives.rs"]
 mod page_cache_outlives;

@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: what vistafs costs, measured on this machine and printed as a table.
+//! `cargo xtask bench`: measures the cost of vistafs on this machine and prints it as a table.
 //!
-//! The numbers are of this machine and this hour; nothing fails because of them.
+//! The numbers depend on the machine and its load; no number makes the command fail.
 
 mod crowd;
 mod loadavg;

@@ -1,7 +1,7 @@
-//! `cargo xtask capture`: a host as the golden tests see it, taken from a running machine.
+//! `cargo xtask capture`: captures a host for the golden tests from a running machine.
 //!
-//! `capture/capture.py` runs in the machine: it makes the cgroup `/box/app`, puts a load into it and
-//! copies. A fixture is a directory with
+//! `capture/capture.py` runs in the machine: it creates the cgroup `/box/app`, runs a load in it and copies
+//! the files. A fixture is a directory with
 //!
 //! - `container.toml`: which cgroup is the container, and when its first process started;
 //! - `proc/...` and `sys/devices/system/{cpu,node}/...`: the host's files;
@@ -36,7 +36,7 @@ impl CaptureArgs {
             bail!("{:?} is no name for a directory", self.name);
         }
         let fixtures = run::workspace().join("tests/fixtures");
-        // Taken to a name beside the old one, which stays until the new one is complete.
+        // Captured to another name, so that the old capture stays until the new one is complete.
         let fresh = fixtures.join(format!(".{}.new", self.name));
         let job = Job {
             command: format!("cat >capture.py <<'END'\n{SCRIPT}END\npython3 capture.py /capture"),
@@ -44,7 +44,7 @@ impl CaptureArgs {
             ..Job::default()
         };
         let vm = Vm {
-            // More than the container may use, so that the difference is seen.
+            // More than the container may use, so that the difference is visible.
             cpus: 4,
             ..Vm::new(self.layout)
         };

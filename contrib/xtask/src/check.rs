@@ -1,4 +1,4 @@
-//! What can be said about the code without running it.
+//! Checks that do not run the program.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::outcome::Outcome;
 use crate::test::Report;
 use crate::{features, manifests, new_plugin, recipe, run};
 
-/// Format, lints and documentation, each one a suite.
+/// Format, lints and documentation, each as a suite.
 pub(crate) fn check(report: &Report) {
     report.suite("fmt", || {
         let status = run::loud(&mut run::cargo(&["fmt", "--all", "--check"]))?;
@@ -36,8 +36,8 @@ pub(crate) fn check(report: &Report) {
     });
 }
 
-/// No dependency may want a newer compiler than the workspace promises. (That our own code does not
-/// is clippy's `incompatible_msrv`.)
+/// No dependency may need a newer compiler than the workspace declares. (For our own code, clippy's
+/// `incompatible_msrv` checks this.)
 fn rust_version() -> Result<Outcome> {
     let text = run::stdout_of(&mut run::cargo(&["metadata", "--format-version", "1"]))?;
     let metadata: Value = serde_json::from_str(&text)?;

@@ -1,8 +1,8 @@
 //! `cargo xtask deb`: the Debian packages.
 //!
-//! contrib/debian is a source package's debian directory. It is laid out here with what it takes from
-//! the repository and with the program, which cargo builds before: Debian has not all the crates.
-//! What other people's machines would build is judged here: lintian's errors and warnings fail.
+//! contrib/debian is the debian directory of a source package. It is copied together with the needed files of
+//! the repository and the program, which cargo has built before, since Debian lacks some of the crates.
+//! Errors and warnings of lintian fail the command.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl DebArgs {
     }
 }
 
-/// What the source package takes from the repository, where it is there.
+/// Files and directories that the source package takes from the repository, if they exist.
 const TAKEN: &[&str] = &[
     "README.md",
     "CHANGELOG.md",
@@ -88,7 +88,7 @@ pub(crate) fn build(
     command
         .args(["-b", "-us", "-uc", "--jobs=auto"])
         .current_dir(&tree)
-        // Line tables of developers' builds would be a package of their own.
+        // Line tables of developer builds would become a separate package.
         .env("DEB_BUILD_OPTIONS", "noautodbgsym")
         .env_remove("CARGO_MANIFEST_DIR");
     run::quiet(&mut command)?;
@@ -109,7 +109,7 @@ pub(crate) fn build(
     Ok(packages)
 }
 
-/// debhelper wants units and tmpfiles by the names of packages.
+/// debhelper expects units and tmpfiles under the names of the packages.
 fn units(tree: &Path) -> Result<()> {
     for (from, to) in [
         ("systemd/vistafs.service", "vistafs.service"),
@@ -136,7 +136,7 @@ fn examples(tree: &Path, profile: Profile) -> Result<()> {
     Ok(())
 }
 
-/// A later build of the same version has an entry of its own.
+/// A later build of the same version gets its own changelog entry.
 fn version(tree: &Path, revision: u32) -> Result<()> {
     let path = tree.join("debian/changelog");
     let text = fs::read_to_string(&path)?;
@@ -150,7 +150,7 @@ fn version(tree: &Path, revision: u32) -> Result<()> {
             .lines()
             .find(|line| line.starts_with(" -- ") && line.contains(NOON));
         let author = author.context("contrib/debian/changelog has no author at noon")?;
-        // Each a minute later than the one before, and the same whenever it is built.
+        // Each a minute later than its predecessor, and independent of the build time.
         let (hours, minutes) = (12 + revision / 60, revision % 60);
         let author = author.replace(NOON, &format!(" {hours:02}:{minutes:02}:00 "));
         let head = ours.replace("-1)", &format!("-{revision})"));
@@ -161,7 +161,7 @@ fn version(tree: &Path, revision: u32) -> Result<()> {
     Ok(())
 }
 
-/// lintian, which must find nothing.
+/// Fails on any finding of lintian.
 fn judge(packages: &[PathBuf]) -> Result<()> {
     if !run::is_there("lintian") {
         println!("no lintian (apt-get install lintian): the packages are not judged");

@@ -1,4 +1,4 @@
-//! Packagers choose views: each has to do without the others, and the program without any.
+//! Packagers choose views: each view must build without the others, and the program without any.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -9,9 +9,8 @@ use crate::run;
 const VIEWS: &str = "vistafs-views";
 const PROGRAM: &str = "vistafs";
 
-/// Builds the views with each single feature, and the program with none and with one, without a
-/// warning. What the program does with a feature is to pass it on, so that the crate of the views is
-/// where a choice can go wrong.
+/// Builds the views with each single feature, and the program with none and with one, without warnings. The
+/// program only forwards its features, so errors can only be in the crate of the views.
 pub(crate) fn check() -> Result<Outcome> {
     let mut good = alone(PROGRAM, "")? && alone(PROGRAM, "meminfo")? && alone(PROGRAM, "plugins")?;
     for feature in features(VIEWS)? {
@@ -33,7 +32,7 @@ fn alone(package: &str, features: &str) -> Result<bool> {
     Ok(run::loud(&mut clippy)?.success())
 }
 
-/// The features of a package but `default`.
+/// The features of a package except `default`.
 fn features(package: &str) -> Result<Vec<String>> {
     let args = ["metadata", "--format-version", "1", "--no-deps"];
     let metadata: Value = serde_json::from_str(&run::stdout_of(&mut run::cargo(&args))?)?;

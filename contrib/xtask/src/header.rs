@@ -1,4 +1,4 @@
-//! `cargo xtask header`: the header of plugins for C, made from `plugins/abi`.
+//! `cargo xtask header`: generates the C header for plugins from `plugins/abi`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -24,7 +24,7 @@ impl HeaderArgs {
     }
 }
 
-/// Names in Rust, and for C: they share one name space with everybody's.
+/// Names in Rust and in C, where all libraries share one name space.
 const TABLES: &[(&str, &str)] = &[
     ("Caller", "vistafs_caller"),
     ("Cgroup", "vistafs_cgroup"),
@@ -99,9 +99,9 @@ fn text() -> Result<String> {
         .context("the header cannot be made")?;
     let mut text = Vec::new();
     bindings.write(&mut text);
-    // What is known by pointers alone has no size in C, either.
+    // Opaque types have no size in C either.
     let text = String::from_utf8(text)?.replace(" {\n  uint8_t _opaque[0];\n}", "");
-    // Constants share one name space with everybody's, too.
+    // Constants share that name space, too.
     let named = |line: &str| match line.strip_prefix("#define ") {
         Some(rest) if !rest.starts_with("VISTAFS_") => format!("#define VISTAFS_{rest}\n"),
         _ => format!("{line}\n"),

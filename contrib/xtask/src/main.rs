@@ -1,8 +1,8 @@
-//! Everything that a developer of vistafs runs, beyond cargo itself: `cargo xtask --help`.
+//! The developer commands of vistafs, beyond cargo itself: `cargo xtask --help`.
 //!
-//! `test` is the whole proof on a bare Debian 12; `bench` measures what vistafs costs; `vm` is one
-//! command in a virtual machine; `soak` attacks vistafs from containers; `capture` makes the fixtures that the golden tests render; `deb` the Debian packages,
-//! `header` the header of plugins, and `new-plugin` a plugin to begin from.
+//! `test` runs all tests on a bare Debian 12; `bench` measures the cost of vistafs; `vm` runs a command in a
+//! virtual machine; `soak` attacks vistafs from containers; `capture` makes the fixtures of the golden tests;
+//! `deb` builds the Debian packages, `header` the plugin header, and `new-plugin` a template plugin.
 
 mod bench;
 mod capture;
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Vm(args) => args.run(),
     };
     outcome.unwrap_or_else(|error| {
-        // One line per cause: a back trace of this program helps nobody.
+        // One line per cause: a backtrace of this program would not help.
         eprintln!("xtask: {error:#}");
         ExitCode::FAILURE
     })

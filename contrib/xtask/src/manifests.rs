@@ -1,7 +1,7 @@
-//! The manifests for Kubernetes, against the schemas of its API.
+//! Validates the Kubernetes manifests against the API schemas.
 //!
-//! `kubernetes-validate` from PyPI carries the schemas of many releases, so no cluster is asked. It is
-//! installed into a directory of its own below `target`, once.
+//! `kubernetes-validate` from PyPI contains the schemas of many releases, so no cluster is needed. It is
+//! installed once, into a directory below `target`.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,14 +12,14 @@ use crate::outcome::Outcome;
 use crate::run;
 
 const VALIDATOR: &str = "kubernetes-validate==1.37.0";
-/// The oldest release that is not out of support, and the newest that the validator knows.
+/// The oldest supported release, and the newest one that the validator has.
 const RELEASES: [&str; 2] = ["1.33", "1.37"];
 const MANIFESTS: [&str; 2] = [
     "contrib/kubernetes/vistafs.yaml",
     "contrib/kubernetes/pod.yaml",
 ];
 
-/// Unknown fields are mistakes, too; and a mistake is found.
+/// Unknown fields are errors, too; also checks that the validator reports an error.
 pub(crate) fn check() -> Result<Outcome> {
     let dir = run::workspace().join("target/kubernetes-validate");
     if let Err(error) = install(&dir) {

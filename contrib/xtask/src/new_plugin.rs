@@ -1,8 +1,7 @@
-//! `cargo xtask new-plugin NAME`: a plugin that works, to be changed into another.
+//! `cargo xtask new-plugin NAME`: creates a working plugin as a template.
 //!
-//! It is a workspace of its own, in any directory, with path dependencies on this one and this one's
-//! `Cargo.lock`: so it is built from what is there, without a network. The check step makes one, builds it
-//! and runs its tests.
+//! It is a separate workspace, in any directory, with path dependencies on this one and a copy of its
+//! `Cargo.lock`: so it builds offline. The check step creates one, builds it and runs its tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,7 +81,7 @@ fn check_name(name: &str) -> Result<()> {
     if !begins_well || name.len() > 64 || !name.split('-').all(is_word) {
         bail!("{name:?} cannot be a plugin's name: a-z, 0-9 and single `-` inside, at most 64");
     }
-    // It would depend on itself, or hide what every program has.
+    // It would depend on itself, or shadow a crate of every program.
     if ["std", "core", "alloc", "test", "proc-macro"].contains(&name)
         || name.starts_with("vistafs-")
     {
@@ -100,7 +99,7 @@ pub(crate) fn check() -> Result<Outcome> {
         let mut command = run::cargo(&[task, "--offline"]);
         command
             .current_dir(&dir)
-            // What it shares with this workspace is built already.
+            // Reuses the build of shared dependencies.
             .env("CARGO_TARGET_DIR", run::workspace().join("target"))
             .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
             .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")

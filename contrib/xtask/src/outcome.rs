@@ -1,4 +1,4 @@
-//! What came of one suite: what passed, failed and was skipped, and why.
+//! The result of one suite: passed, failed and skipped tests, and the reasons.
 //!
 //! A skip is never silent: it is counted, and its reason is printed at the end.
 
@@ -33,12 +33,12 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What came of one suite.
+/// The result of one suite.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) counts: Counts,
     pub(crate) failures: Vec<Failure>,
-    /// Why something was skipped, one line each.
+    /// The reasons of skips, one line each.
     pub(crate) skips: Vec<String>,
     /// The slowest tests: seconds and name.
     pub(crate) slowest: Vec<(f64, String)>,
@@ -55,7 +55,7 @@ pub(crate) struct Failure {
 }
 
 impl Outcome {
-    /// Of a check that is one piece, such as a lint.
+    /// The result of a single check, such as a lint.
     pub(crate) fn of(success: bool) -> Outcome {
         let mut outcome = Outcome::default();
         if success {
@@ -66,7 +66,7 @@ impl Outcome {
         outcome
     }
 
-    /// Of a suite that could not be run to its end.
+    /// The result of a suite that could not be completed.
     pub(crate) fn failed(why: String) -> Outcome {
         let mut outcome = Outcome::of(false);
         outcome.failures.push(Failure {
@@ -87,13 +87,13 @@ impl Outcome {
         outcome
     }
 
-    /// There was nothing to do.
+    /// The result of an empty suite.
     pub(crate) fn nothing() -> Outcome {
         Outcome::default()
     }
 
-    /// Reads the log of the tests that returned early because something was missing. The test runner
-    /// has no word for that and counted them as passed.
+    /// Reads the log of tests that returned early because a prerequisite was missing. The test runner counts
+    /// them as passed, since it cannot report skips.
     pub(crate) fn read_skips(&mut self, log: &str) {
         for line in log.lines().filter(|line| !line.is_empty()) {
             self.counts.passed = self.counts.passed.saturating_sub(1);

@@ -1,6 +1,6 @@
-//! The Debian packages without which tests would be skipped, installed when they are missing.
+//! Installs missing Debian packages without which tests would be skipped.
 //!
-//! Nothing is here that a machine which has compiled this program must have already.
+//! Excludes packages that any machine needs to compile this program.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use crate::outcome::Outcome;
 use crate::run;
 
-/// Called by the tests on this machine.
+/// Used by the tests on this machine.
 const FOR_TESTS: &[&str] = &[
     "busybox-static",
     "fuse3",
@@ -31,10 +31,10 @@ const FOR_TESTS: &[&str] = &[
     "util-linux",
 ];
 
-/// Those of them that not every release of Debian has.
+/// Packages of that list that some releases of Debian lack.
 const NOT_EVERYWHERE: &[&str] = &["openjdk-17-jre-headless"];
 
-/// Called to build and boot virtual machines.
+/// Used to build and boot virtual machines.
 const FOR_VMS: &[&str] = &[
     "cpio",
     "debhelper",
@@ -46,7 +46,7 @@ const FOR_VMS: &[&str] = &[
     "xz-utils",
 ];
 
-/// Makes the packages be there, as far as we may.
+/// Installs the missing packages, if permitted.
 pub(crate) fn install(for_vms: bool) -> Result<Outcome> {
     let mut missing: Vec<&str> = FOR_TESTS.to_vec();
     if for_vms {
@@ -77,14 +77,14 @@ fn apt_install(packages: &[&str]) -> Result<()> {
         !NOT_EVERYWHERE.contains(package)
             || candidate_version(package).is_some_and(|version| version != "(none)")
     };
-    // What is installed for another purpose is not taken away for ours.
+    // Never removes packages that were installed for another purpose.
     let mut install = vec!["install", "--yes", "--no-install-recommends", "--no-remove"];
     install.extend(packages.iter().filter(can_be_had));
     let Err(error) = apt_get(&install) else {
         return Ok(());
     };
-    // qemu's packages of different versions exclude each other, and a machine may have qemu-utils
-    // from a newer suite than qemu-system-x86 can be had from.
+    // qemu's packages of different versions conflict, and a machine may have qemu-utils from a newer suite
+    // than the available qemu-system-x86.
     let (Some(wanted), Some(present)) = (
         candidate_version("qemu-system-x86"),
         installed_version("qemu-utils"),

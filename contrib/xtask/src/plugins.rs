@@ -1,4 +1,4 @@
-//! The example plugins, built: those in Rust by cargo, those in C by cc with the header alone.
+//! Builds the example plugins: the Rust ones with cargo, the C ones with cc and the header alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::run;
 
-/// Warnings are errors: an example is read and copied.
+/// Warnings are errors, since examples are copied.
 const CC: &[&str] = &[
     "-std=c11",
     "-Wall",
@@ -21,19 +21,19 @@ const CC: &[&str] = &[
     "-shared",
 ];
 
-/// How plugins are built.
+/// The build profile of plugins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// As developers run them; built faster.
+    /// The developers' profile, which builds faster.
     Dev,
-    /// As users run them.
+    /// The users' profile.
     Release,
 }
 
-/// Builds each plugin in `plugins/examples`; the shared objects, by name.
+/// Builds each plugin in `plugins/examples`; returns the shared objects, sorted by name.
 ///
 /// # Errors
-/// One that cannot be built; no C compiler.
+/// A plugin that fails to build; a missing C compiler.
 pub(crate) fn examples(profile: Profile) -> Result<Vec<PathBuf>> {
     let top = run::workspace().join("plugins/examples");
     let mut objects = in_rust(&top, profile)?;
@@ -52,7 +52,7 @@ fn in_rust(top: &Path, profile: Profile) -> Result<Vec<PathBuf>> {
         let path = one["manifest_path"].as_str();
         path.is_some_and(|path| Path::new(path).starts_with(top))
     };
-    // All at once, so that what they share is built once.
+    // One call for all, so that shared dependencies are built once.
     let mut command = run::cargo(&["build", "--message-format=json-render-diagnostics"]);
     match profile {
         Profile::Dev => command.args(["--workspace", "--all-targets"]),
@@ -93,7 +93,7 @@ fn sources_in_c(top: &Path) -> Result<Vec<PathBuf>> {
     Ok(sources)
 }
 
-/// Compiles `plugins/examples/NAME/NAME.c` as its README says.
+/// Compiles `plugins/examples/NAME/NAME.c` with the command in its README.
 fn in_c(source: &Path) -> Result<PathBuf> {
     if !run::is_there("cc") {
         bail!(

@@ -1,4 +1,4 @@
-//! The programs of this workspace, built.
+//! Builds the programs of this workspace.
 
 use std::path::PathBuf;
 
@@ -13,34 +13,34 @@ pub(crate) struct Program {
     name: &'static str,
 }
 
-/// All of the workspace, its tests too: so each crate is built once, with one set of features.
+/// The whole workspace with its tests: so each crate is built once, with one set of features.
 const EVERYTHING: &[&str] = &["build", "--workspace", "--all-targets"];
 
-/// vistafs, as developers run it.
+/// vistafs in the developers' profile.
 pub(crate) const DAEMON: Program = Program {
     cargo: EVERYTHING,
     name: "vistafs",
 };
 
-/// vistafs, as users run it.
+/// vistafs in the users' profile.
 pub(crate) const FAST_DAEMON: Program = Program {
     cargo: &["build", "--package", "vistafs", "--release"],
     name: "vistafs",
 };
 
-/// What measures reading (tests/bench).
+/// The benchmark of reading (tests/bench).
 pub(crate) const BENCH: Program = Program {
     cargo: EVERYTHING,
     name: "vistafs-bench",
 };
 
-/// The same, for figures that count.
+/// The same in the users' profile, for measurements.
 pub(crate) const FAST_BENCH: Program = Program {
     cargo: &["build", "--package", "vistafs-bench", "--release"],
     name: "vistafs-bench",
 };
 
-/// What attacks vistafs for a while.
+/// The program that attacks vistafs.
 pub(crate) const SOAK: Program = Program {
     cargo: &[
         "build",
@@ -53,7 +53,7 @@ pub(crate) const SOAK: Program = Program {
 };
 
 impl Program {
-    /// Builds it and returns its path, which cargo alone knows.
+    /// Builds it and returns its path, as reported by cargo.
     pub(crate) fn build(&self) -> Result<PathBuf> {
         let mut command = run::cargo(self.cargo);
         command.arg("--message-format=json-render-diagnostics");

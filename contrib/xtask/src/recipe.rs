@@ -1,12 +1,12 @@
-//! The check of contrib/doc/ADD_A_VIEW.md: what it says is done, in a copy of the sources.
+//! The check of contrib/doc/ADD_A_VIEW.md: follows its steps in a copy of the sources.
 //!
-//! A block of the document that a comment stands before is one change of one file:
+//! A block of the document that a comment precedes is one change of one file:
 //!
 //! ```text
 //! <!-- PATH, new -->                   the block is the file
-//! <!-- PATH, before: LINE -->          the block stands before the first line that is this one
-//! <!-- PATH, after: LINE -->           the block stands after it
-//! <!-- PATH, in place of: TEXT -->     the block, without its newline, stands in place of this text
+//! <!-- PATH, before: LINE -->          inserts the block before the first line that is this one
+//! <!-- PATH, after: LINE -->           inserts the block after it
+//! <!-- PATH, in place of: TEXT -->     the block, without its newline, replaces this text
 //! ```
 
 use std::fs;
@@ -22,7 +22,7 @@ use crate::work_dir;
 const DOCUMENT: &str = "contrib/doc/ADD_A_VIEW.md";
 /// The feature of the view that the document adds.
 const FEATURE: &str = "cpucount";
-/// Of the sources, what cargo needs for it.
+/// The sources that cargo needs for it.
 const NEEDED: &[&str] = &[
     "Cargo.toml",
     "Cargo.lock",
@@ -38,7 +38,7 @@ const NEEDED: &[&str] = &[
     "views",
 ];
 
-/// Follows the document: the view's own test is run, and the program is checked with that view alone.
+/// Follows the document, runs the view's test, and checks the program with that view alone.
 pub(crate) fn check() -> Result<Outcome> {
     let copy = work_dir::in_target("new-view")?;
     for part in NEEDED {
@@ -69,7 +69,7 @@ pub(crate) fn check() -> Result<Outcome> {
                 FEATURE,
             ])
             .current_dir(&copy)
-            // What is not of the workspace is built already.
+            // Reuses the build of external dependencies.
             .env("CARGO_TARGET_DIR", run::workspace().join("target"));
         good &= run::loud(&mut command)?.success();
     }
@@ -79,7 +79,7 @@ pub(crate) fn check() -> Result<Outcome> {
 /// A change of one file.
 #[derive(Debug, PartialEq, Eq)]
 struct Change<'d> {
-    /// As the document says it: `PATH, new`.
+    /// In the document's words: `PATH, new`.
     what: &'d str,
     block: &'d str,
 }
@@ -95,7 +95,7 @@ fn changes(document: &str) -> Result<Vec<Change<'_>>> {
         let (block, _) = rest
             .split_once("```\n\n")
             .context("a block without an end")?;
-        // A block may have blocks in its comments, which do not begin a line.
+        // Comments in a block may contain blocks, which do not begin a line.
         changes.push(Change { what, block });
     }
     if changes.is_empty() {
@@ -138,7 +138,7 @@ impl Change<'_> {
     }
 }
 
-/// Where the first line begins that is this one.
+/// The offset of the first line that equals `wanted`.
 fn line(text: &str, wanted: &str) -> Result<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {

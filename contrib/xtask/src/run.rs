@@ -1,6 +1,6 @@
-//! Running other programs: quietly, loudly, or loudly with a copy of what they print.
+//! Runs other programs: quietly, loudly, or loudly with a copy of their output.
 //!
-//! What is printed goes to the log of the suite that this thread runs, else to the standard output.
+//! The output goes to the log of the suite that this thread runs, else to the standard output.
 
 use std::cell::RefCell;
 use std::env;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 
-/// Where the output of a suite goes, and how far the suite is.
+/// The log of a suite, and its progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     file: Arc<File>,
@@ -28,7 +28,7 @@ impl Log {
         }
     }
 
-    /// The last line that [`progress`] was given.
+    /// The last line passed to [`progress`].
     pub(crate) fn progress(&self) -> String {
         self.progress
             .lock()
@@ -44,12 +44,12 @@ thread_local! {
     static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
-/// Sends what this thread prints, and what its programs print, to a log.
+/// Sends the output of this thread and of its programs to a log.
 pub(crate) fn log_to(log: Option<Log>) {
     LOG.set(log);
 }
 
-/// The log of this thread, for another thread that works for it.
+/// The log of this thread, for a helper thread.
 pub(crate) fn log() -> Option<Log> {
     LOG.with_borrow(Clone::clone)
 }
@@ -57,19 +57,19 @@ pub(crate) fn log() -> Option<Log> {
 /// Prints a line to the log of this thread.
 pub(crate) fn say(line: &str) {
     match log() {
-        // The log is for people; what counts is in the outcome.
+        // The log is informative; failures to write it do not matter.
         Some(log) => drop(writeln!(&*log.file, "{line}")),
         None => println!("{line}"),
     }
 }
 
-/// The same, and shows it as the progress of the suite.
+/// Prints a line and shows it as the progress of the suite.
 pub(crate) fn progress(line: &str) {
     set_progress(line);
     say(line);
 }
 
-/// Shows this as the progress of the suite.
+/// Sets the progress of the suite.
 pub(crate) fn set_progress(text: &str) {
     if let Some(log) = log()
         && let Ok(mut progress) = log.progress.lock()
@@ -78,9 +78,9 @@ pub(crate) fn set_progress(text: &str) {
     }
 }
 
-/// The root of the workspace, wherever this program was called from.
+/// The root of the workspace, independent of the working directory.
 pub(crate) fn workspace() -> PathBuf {
-    // `cargo run` sets the variable; a binary that is called by its path has the path of its build.
+    // `cargo run` sets the variable; a binary that is run by its path uses the path of its build.
     let manifest = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     manifest
@@ -89,40 +89,40 @@ pub(crate) fn workspace() -> PathBuf {
         .map_or_else(|| manifest.clone(), PathBuf::from)
 }
 
-/// A call of the cargo that called us, in the workspace.
+/// The cargo that runs this program, in the workspace.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.args(args).current_dir(workspace());
     command
 }
 
-/// Whether a program of that name can be run.
+/// Whether a program of that name exists.
 pub(crate) fn is_there(program: &str) -> bool {
     find(program).is_some()
 }
 
-/// Where a program is.
+/// The path of a program.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Administrators' programs are in no ordinary user's path, but run for them as well.
+    // Ordinary users can run programs of the sbin directories, although these are not in their PATH.
     env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
         .map(|dir| dir.join(program))
         .find(|path| path.is_file())
 }
 
-/// Whether we are root: the owner of our own process directory.
+/// Whether this process is root: the owner of its own process directory.
 pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
 }
 
-/// Whether nobody looks at the output: there a missing prerequisite is a failure, not a skip.
+/// Whether this runs in CI, where a missing prerequisite is a failure, not a skip.
 pub(crate) fn is_ci() -> bool {
     env::var("CI").is_ok_and(|value| value == "true")
 }
 
-/// Runs to the end; an error names the program and shows what it said.
+/// Runs to the end; an error names the program and includes its output.
 pub(crate) fn quiet(command: &mut Command) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -137,7 +137,7 @@ pub(crate) fn quiet(command: &mut Command) -> Result<String> {
     Ok(stdout)
 }
 
-/// Runs to the end and returns the standard output; errors are shown as they come.
+/// Runs to the end and returns the standard output; errors are shown immediately.
 pub(crate) fn stdout_of(command: &mut Command) -> Result<String> {
     announce(command);
     let program = command.get_program().to_string_lossy().into_owned();
@@ -153,7 +153,7 @@ pub(crate) fn stdout_of(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs to the end with our own output, and says first what is run.
+/// Prints the command, and runs it to the end with our own output.
 pub(crate) fn loud(command: &mut Command) -> Result<ExitStatus> {
     announce(command);
     if let Some(stdout) = log().and_then(|log| log.stdio()) {
@@ -165,7 +165,7 @@ pub(crate) fn loud(command: &mut Command) -> Result<ExitStatus> {
         .with_context(|| format!("running {}", command.get_program().to_string_lossy()))
 }
 
-/// As [`loud`], and calls `line` for each line of the standard error output before printing it.
+/// Like [`loud`], and calls `line` for each line of the standard error output before printing it.
 pub(crate) fn teed_stderr(command: &mut Command, line: impl FnMut(&str)) -> Result<ExitStatus> {
     announce(command);
     if let Some(stdout) = log().and_then(|log| log.stdio()) {
@@ -181,16 +181,16 @@ pub(crate) fn teed_stderr(command: &mut Command, line: impl FnMut(&str)) -> Resu
     Ok(child.wait()?)
 }
 
-/// What to do with a last line that has no end.
+/// How to handle a last line without a newline.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tail {
     Print,
-    /// It may be torn, and all of it comes from elsewhere.
+    /// It may be incomplete, and all of it is available elsewhere.
     Leave,
 }
 
-/// Prints what comes from `source` line by line behind `prefix`, and shows each line to `line`.
-/// Returns the number of bytes that were printed.
+/// Prints the output of `source` line by line after `prefix`, and passes each line to `line`. Returns the
+/// number of bytes that were printed.
 pub(crate) fn tee(
     source: impl Read,
     prefix: &str,
@@ -200,7 +200,7 @@ pub(crate) fn tee(
     let mut printed = 0;
     let mut source = BufReader::new(source);
     let mut bytes = Vec::new();
-    // A read error ends the output as its end does: the exit status says the rest.
+    // A read error ends the output like its end: the exit status reports the failure.
     while let Ok(1..) = source.read_until(b'\n', &mut bytes) {
         if tail == Tail::Leave && !bytes.ends_with(b"\n") {
             break;

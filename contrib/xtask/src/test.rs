@@ -1,8 +1,7 @@
-//! `cargo xtask test`: all that can be proved on this machine, in one command.
+//! `cargo xtask test`: all tests that can run on this machine, in one command.
 //!
-//! Suites are independent: what fails in one does not keep the next from running. The tests on this machine
-//! compare times with each other, so no guest runs beside them; the guests, two at a time, run beside what
-//! needs cargo.
+//! Suites are independent: a failure in one does not stop the others. The tests on this machine compare
+//! durations, so no guest runs beside them; the guests, two at a time, run beside the steps that need cargo.
 
 mod artifacts;
 mod guest;
@@ -94,7 +93,7 @@ impl TestArgs {
 
     fn wants(&self, suite: Suite) -> bool {
         if self.only.is_empty() {
-            // A layout or the name of a test chooses as well.
+            // A layout or a test name selects tests as well.
             let by_layout = self.layout.is_empty() || suite == Suite::Vm;
             return by_layout && (self.filter.is_none() || suite != Suite::Check);
         }
@@ -206,7 +205,7 @@ impl TestArgs {
     /// Runs the guests, [`GUESTS`] at a time.
     fn run_guests(&self, matrix: &Matrix, report: &Report, built: Option<&Artifacts>) {
         let Some(artifacts) = built else {
-            // The failure of the build is in the report.
+            // The report contains the failure of the build.
             return;
         };
         let waiting = Mutex::new(self.layouts().into_iter());
@@ -221,7 +220,7 @@ impl TestArgs {
                         let Some(layout) = next else { return };
                         report.suite(layout.name(), || {
                             let filter = match (layout, self.hosts) {
-                                // A name chooses as well.
+                                // A test name selects tests as well.
                                 (Layout::Hosts, Hosts::Smoke) if self.filter.is_none() => {
                                     "binary(hosts) & !test(/^full::/)".into()
                                 }

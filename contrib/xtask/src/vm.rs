@@ -1,8 +1,8 @@
-//! Virtual machines: a real kernel of each cgroup layout, on any machine that has qemu.
+//! Virtual machines: a real kernel of each cgroup layout, on any machine with qemu.
 //!
-//! A machine lives for one job: it boots from an image that is built once (see [`image`] and
-//! [`kernel`]), gets files, runs one command as root under a real systemd, gives files back, and is
-//! gone. Nothing that happens in it changes the image.
+//! A machine lives for one job: it boots from an image that is built once (see [`image`] and [`kernel`]),
+//! receives files, runs one command as root under a real systemd, returns files, and is discarded. The image
+//! never changes.
 
 mod accel;
 mod boot;
@@ -37,25 +37,25 @@ pub(crate) struct Vm {
     pub(crate) layout: Layout,
     pub(crate) memory_mib: u32,
     pub(crate) cpus: u32,
-    /// For the command; the boot comes on top.
+    /// For the command only; the boot is not included.
     pub(crate) timeout: Duration,
-    /// Stands before each line of the output.
+    /// Printed before each line of the output.
     pub(crate) prefix: String,
 }
 
-/// What a machine is booted for.
+/// The job of a machine.
 #[derive(Default)]
 pub(crate) struct Job {
     /// A shell script.
     pub(crate) command: String,
-    /// Files and directories that are there before: path here, path in the guest.
+    /// Files and directories to copy into the guest first: path here, path in the guest.
     pub(crate) put: Vec<(PathBuf, PathBuf)>,
-    /// Files and directories that are brought back: path in the guest, path here.
+    /// Files and directories to copy back: path in the guest, path here.
     pub(crate) get: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Vm {
-    /// The usual machine of that layout.
+    /// The default machine of that layout.
     pub(crate) fn new(layout: Layout) -> Vm {
         Vm {
             layout,
@@ -68,7 +68,7 @@ impl Vm {
 
     /// Boots, runs the job, and returns the exit status of its command.
     pub(crate) fn run(&self, job: &Job, mut on_line: impl FnMut(&str) + Send) -> Result<i32> {
-        // Before there is a console whose end would be shown.
+        // First, because later a console would exist, and a failure would print its end.
         prepare(&[self.layout])?;
         let work = WorkDir::new()?;
         let console = work.path.join("console.log");
@@ -113,8 +113,8 @@ impl Vm {
     }
 }
 
-/// Builds what booting those layouts takes, so that a machine without the means (no qemu, no network) is
-/// distinguished from a failure of a guest. All images are built at the same time.
+/// Builds the images for those layouts, so that a machine without the means (no qemu, no network) is
+/// distinguished from a failure of a guest. All images are built in parallel.
 pub(crate) fn prepare(layouts: &[Layout]) -> Result<()> {
     if !run::is_there("qemu-system-x86_64") {
         bail!("no qemu-system-x86_64");

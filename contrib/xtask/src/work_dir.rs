@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::run;
 
-/// A directory that is ours alone, and that stays unless it is removed.
+/// A private directory that stays unless it is removed.
 pub(crate) struct WorkDir {
     pub(crate) path: PathBuf,
 }
@@ -28,7 +28,7 @@ impl WorkDir {
         Ok(WorkDir { path })
     }
 
-    /// Not done on drop: what a failure leaves is there to be read.
+    /// Not done on drop: after a failure the contents are needed for debugging.
     pub(crate) fn remove(self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
             eprintln!("removing {}: {error}", self.path.display());
@@ -36,8 +36,8 @@ impl WorkDir {
     }
 }
 
-/// A directory below `target` that is not there, for what cargo builds: always of the same name, for cargo
-/// keeps what it has made of each path.
+/// A fresh directory below `target` for cargo builds. Its name is constant, because cargo caches builds by
+/// path.
 pub(crate) fn in_target(name: &str) -> Result<PathBuf> {
     let path = run::workspace().join("target").join(name);
     if path.exists() {

@@ -1,4 +1,4 @@
-//! contrib/doc/ARCHITECTURE.md names what is there, and only that.
+//! contrib/doc/ARCHITECTURE.md names exactly the crates and paths that exist.
 
 use crate::captured::workspace;
 
@@ -15,7 +15,7 @@ fn crates() -> Vec<String> {
     members.iter().map(name).collect()
 }
 
-/// What in `text` looks like a path in the workspace.
+/// Returns everything in `text` that looks like a path in the workspace.
 fn paths(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "/_-.".contains(c);
     let tops = ["core/", "views/", "tests/", "contrib/"];
@@ -55,7 +55,7 @@ fn paths_are_found_in_prose() {
     );
 }
 
-/// Whatever else starts a child hands on the signals that vistafs blocks.
+/// Every function that starts a child resets the signals that vistafs blocks.
 #[test]
 fn children_are_started_in_one_place() {
     let mut directories: Vec<_> = ["core", "plugins/host", "plugins/sdk", "views"]

@@ -1,8 +1,8 @@
-//! Kernel files that are empty, cut off, negative, huge or not text at all.
+//! Kernel files that are empty, truncated, negative, huge or not text.
 //!
-//! Each file that a view reads is spoilt in each way, in a copy of each captured host. A view then
-//! shows something or says that it cannot; it never panics, and what it could not read it never
-//! replaces by the host's.
+//! Each file that a view reads is corrupted in each way, in a copy of each captured host. The view then
+//! renders something or fails. It never panics, and it never replaces a value that it could not read by the
+//! host's.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -35,23 +35,23 @@ const OF_CPUS: &[&str] = &[
     CPUINFO, STAT, UPTIME, CPU, NODE, INTERRUPTS, SCHEDSTAT, SOFTIRQS, ZONEINFO,
 ];
 
-/// The views that show the container's memory, or whether somebody counts it.
+/// The views that show the container's memory, or whether a controller accounts it.
 const OF_MEMORY: &[&str] = &[MEMINFO, NODE, SLABINFO, SWAPS, VMSTAT, ZONEINFO];
 
-/// The views that show how much memory it uses, and those that show its statistics.
+/// The views that show the memory usage and its statistics.
 const OF_USAGE: &[&str] = &[MEMINFO, NODE, VMSTAT];
 const OF_STATISTICS: &[&str] = &[MEMINFO, VMSTAT];
 
-/// The views that show its swap, where the host has any.
+/// The views that show the container's swap, if the host has swap.
 const OF_SWAP: &[&str] = &[MEMINFO, SWAPS];
 
 /// The views of its block I/O.
 const OF_IO: &[&str] = &[DISKSTATS, PARTITIONS];
 
-/// (file, the views that must fail when it is not what the kernel documents).
+/// (file, the views that must fail if it does not have the documented format).
 ///
-/// None where a text that says nothing known is as good as none: unknown lines are passed on or
-/// over, as a newer kernel may have them.
+/// The list of views is empty for a file whose unknown lines are skipped or copied, since a newer kernel may
+/// add lines.
 const FILES: &[(&str, &[&str])] = &[
     // v2
     ("memory.max", OF_MEMORY),
@@ -88,14 +88,14 @@ const FILES: &[(&str, &[&str])] = &[
     ("cpu.cfs_period_us", &[]),
     ("cpuacct.usage_all", &[STAT, UPTIME]),
     ("cpuacct.usage_percpu", &[STAT, UPTIME]),
-    // Both; the v1 file has nothing but what the quota held back.
+    // v1 and v2; the v1 file contains only the throttling counters.
     ("cpu.stat", &[]),
-    // Threads that are not there (any more) are none.
+    // Missing threads count as zero threads.
     ("cgroup.threads", &[]),
     ("tasks", &[]),
 ];
 
-/// The files of the host itself, alike.
+/// The same for files of the host itself.
 const HOST_FILES: &[(&str, &[&str])] = &[
     (MEMINFO, &[MEMINFO]),
     (DISKSTATS, &[DISKSTATS]),
@@ -110,7 +110,7 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     (ZONEINFO, &[ZONEINFO]),
     (STAT, &[]),
     (CPUINFO, &[]),
-    // Only whether the numbers of threads have begun anew is taken from it.
+    // Only its last process ID is used, to detect that thread IDs have wrapped around.
     (LOADAVG, &[]),
     ("sys/devices/system/cpu/online", OF_CPUS),
     ("sys/devices/system/cpu/possible", &[]),
@@ -118,7 +118,7 @@ const HOST_FILES: &[(&str, &[&str])] = &[
     ("sys/devices/system/node/node0/meminfo", &[]),
 ];
 
-/// What came of showing a view.
+/// The result of rendering a view.
 #[derive(Debug, PartialEq, Eq)]
 enum Shown {
     Text(Vec<u8>),
@@ -132,7 +132,7 @@ impl From<Result<Vec<u8>, ViewError>> for Shown {
     }
 }
 
-/// A copy of a captured host, in which files can be spoilt and mended.
+/// A copy of a captured host whose files can be corrupted and restored.
 struct Copy {
     dir: tempfile::TempDir,
     facts: Facts,
@@ -149,7 +149,7 @@ impl Copy {
         }
     }
 
-    /// The files of the container's cgroups and of their ancestors that are called `name`.
+    /// The files called `name` in the container's cgroups and their ancestors.
     fn cgroup_files(&self, name: &str) -> Vec<PathBuf> {
         let cgroup = self.facts.cgroup.strip_prefix("/").unwrap();
         let levels: Vec<&Path> = cgroup
@@ -164,7 +164,7 @@ impl Copy {
             .collect()
     }
 
-    /// Every file that a view reads, and the views that must fail with it when it is spoilt.
+    /// Every file that a view reads, and the views that must fail when it is corrupted.
     fn files(&self) -> Vec<(PathBuf, &'static [&'static str])> {
         let own = self.facts.cgroup.strip_prefix("/").unwrap();
         let meminfo = std::fs::read_to_string(self.dir.path().join(MEMINFO)).unwrap();
@@ -174,12 +174,12 @@ impl Copy {
             let is_unused = *must_fail == OF_SWAP && !has_swap;
             let must_fail: &[_] = if is_unused { &[] } else { must_fail };
             for path in self.cgroup_files(name) {
-                // Of an ancestor's files some are not looked at.
+                // Some files of ancestors are not read.
                 let is_own = path.parent().unwrap().ends_with(own);
                 all.push((path, if is_own { must_fail } else { &[] }));
             }
         }
-        // Where a controller is missing the host's text is shown, whatever that says.
+        // Without the controller, the views show the host's text, whatever it contains.
         let is_there = |names: [&str; 2]| {
             let mut names = names.into_iter();
             names.any(|name| !self.cgroup_files(name).is_empty())
@@ -194,7 +194,7 @@ impl Copy {
             };
             let must_fail = if passed_on { &[] } else { *must_fail };
             let path = self.dir.path().join(name);
-            // Not every captured host has nodes of memory.
+            // Not every captured host has NUMA nodes.
             if path.exists() {
                 all.push((path, must_fail));
             }
@@ -202,7 +202,7 @@ impl Copy {
         all
     }
 
-    /// What every view shows while `file` has this content; `None`: while it is missing.
+    /// The contents of every view while `file` has this content, or while it is missing (`None`).
     fn shown_with(&self, file: &Path, content: Option<&[u8]>) -> Vec<(&'static str, Shown)> {
         let original = std::fs::read(file).unwrap();
         match content {
@@ -214,7 +214,7 @@ impl Copy {
         all
     }
 
-    /// What every view shows of the host as it is.
+    /// The contents of every view for the unchanged host.
     fn shown(&self) -> Vec<(&'static str, Shown)> {
         let host = Captured::of(self.dir.path(), self.facts.clone());
         let show = |view| {
@@ -230,7 +230,7 @@ fn copy_all(from: &Path, to: &Path) {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
         if let Ok(aim) = std::fs::read_link(&path) {
-            // CPUs and nodes link to one another, and to what was not captured.
+            // CPUs and nodes link to one another, and to files that were not captured.
             std::os::unix::fs::symlink(aim, &target).unwrap();
         } else if path.is_dir() {
             std::fs::create_dir(&target).unwrap();
@@ -241,7 +241,7 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
-/// Every file in every way: an error, or a text; and an error where the text cannot be understood.
+/// Every file corrupted in every way: the view fails if it cannot parse the text.
 #[test]
 fn no_text_makes_a_view_panic_or_lie() {
     let ways = WAYS.into_iter().filter(|way| *way != Spoilt::LargestNumber);
@@ -249,14 +249,14 @@ fn no_text_makes_a_view_panic_or_lie() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Counters at the largest number there is: sums of them do not fit.
+/// Counters at the largest number: their sums overflow.
 #[test]
 fn no_number_makes_a_view_panic() {
     let wrong = spoil_everything(&[Spoilt::LargestNumber]);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Spoils every file of every host in these ways, one at a time, and tells what went wrong.
+/// Corrupts every file of every host in these ways, one at a time, and returns the failures.
 fn spoil_everything(ways: &[Spoilt]) -> Vec<String> {
     let mut all_wrong = Vec::new();
     for name in hosts() {
@@ -280,7 +280,7 @@ fn spoil_everything(ways: &[Spoilt]) -> Vec<String> {
     all_wrong
 }
 
-/// A limit that cannot be understood is never taken for "no limit", at any level.
+/// A limit that cannot be parsed is never taken for "no limit", at any level.
 #[test]
 fn an_unreadable_limit_is_an_error() {
     for name in hosts() {
@@ -298,7 +298,7 @@ fn an_unreadable_limit_is_an_error() {
     }
 }
 
-/// A file that is missing is no limit, and no error.
+/// A missing limit file means no limit, and the view does not fail.
 #[test]
 fn a_missing_limit_is_no_limit() {
     for name in hosts() {
@@ -321,7 +321,7 @@ fn a_missing_limit_is_no_limit() {
     }
 }
 
-/// The limit of an ancestor holds where the container has no file of its own.
+/// The limit of an ancestor applies if the container has no such file.
 #[test]
 fn an_ancestor_limits_a_container_without_files() {
     for name in hosts() {

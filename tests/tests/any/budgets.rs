@@ -1,4 +1,4 @@
-//! The budgets of containers, beside what the unit grants the service and what the documents say.
+//! The budgets of containers, compared with the unit's limits and the documents.
 
 use vistafs_container::budgets as b;
 
@@ -8,7 +8,7 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(workspace().join(path)).unwrap()
 }
 
-/// The value of a setting of the unit, `1G` as a number.
+/// The value of a setting of the unit; `1G` is returned in bytes.
 fn setting(unit: &str, name: &str) -> usize {
     let line = unit
         .lines()
@@ -29,9 +29,9 @@ fn the_unit_grants_what_all_tenants_may_take() {
     let unit = text("contrib/systemd/vistafs.service");
     let memory =
         b::WAITING_BYTES_OF_ALL + b::HELD_BYTES_OF_ALL + b::OPEN_FILES_OF_ALL * b::OPEN_FILE;
-    // What a thread touches of its stack.
+    // The part of its stack that a thread touches.
     let memory = memory + b::OFFLOAD_THREADS * (64 << 10);
-    // A quarter is for containers by themselves, and what each tenant has always.
+    // A quarter is left for the containers themselves, and for the minimum of each tenant.
     assert!(memory <= setting(&unit, "MemoryMax") / 4 * 3, "{memory}");
     let descriptors = b::NAMESPACES_OF_ALL * b::DESCRIPTORS_OF_NAMESPACES;
     assert!(

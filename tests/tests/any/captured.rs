@@ -1,4 +1,4 @@
-//! A host that is a directory, its container, and what the views show of it.
+//! A host that is a directory, its container, and the contents of the views.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use vistafs_views as _;
 
 use crate::listing;
 
-/// `container.toml`: which cgroup is the container, and the facts that no file of the host tells.
+/// `container.toml`: which cgroup is the container, and the facts that are in no file of the host.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Facts {
     /// Its path, the same in every hierarchy.
     pub(crate) cgroup: PathBuf,
-    /// When it began: USER_HZ ticks since boot.
+    /// Start time of the container: USER_HZ ticks since boot.
     pub(crate) start_ticks: u64,
     /// CLOCK_BOOTTIME at the capture, ns.
     pub(crate) boottime_ns: u64,
@@ -46,8 +46,8 @@ impl Facts {
     }
 }
 
-/// Every view, whether it is on by default or not, but the cgroup tree: that is the kernel's own
-/// directories, opened by their handles, which a captured host does not have.
+/// Every view, also those that are off by default, except the cgroup tree. That one opens the kernel's own
+/// directories by file handle, and a captured host has none.
 fn all_views() -> Registry {
     let registry = Registry::collect(&Selection::default()).unwrap();
     let names = registry.all().iter().map(|view| view.spec.name.to_owned());
@@ -72,12 +72,12 @@ pub(crate) struct Captured {
 }
 
 impl Captured {
-    /// The host below `root` and the container of its `container.toml`.
+    /// Opens the host below `root`, with the container of its `container.toml`.
     pub(crate) fn open(root: &Path) -> Self {
         Self::of(root, Facts::read(root))
     }
 
-    /// The host below `root` with these facts.
+    /// Opens the host below `root` with these facts.
     pub(crate) fn of(root: &Path, facts: Facts) -> Self {
         let fixed = FixedFacts {
             boottime: Duration::from_nanos(facts.boottime_ns),
@@ -100,13 +100,13 @@ impl Captured {
         }
     }
 
-    /// The paths of all views that the host has the files for, those that are off by default too.
+    /// The paths of all views whose files the host has, also of those that are off by default.
     pub(crate) fn views(&self) -> Vec<&'static str> {
         self.registry.serving().map(|v| v.spec.path).collect()
     }
 
-    /// What the view at `path` shows: the text of a file, also of one in a tree; of a whole tree its
-    /// [`listing`](crate::listing).
+    /// Renders the view at `path`: a file (also one in a tree), or the [`listing`](crate::listing) of a whole
+    /// tree.
     pub(crate) fn try_show(&self, path: &str) -> Result<Vec<u8>, ViewError> {
         let (view, below) = self.registry.resolve(path).unwrap();
         let mut scratch = Vec::new();
@@ -148,25 +148,25 @@ impl Captured {
         )
     }
 
-    /// As [`try_show`](Self::try_show), where an error fails the test.
+    /// Like [`try_show`](Self::try_show); an error fails the test.
     pub(crate) fn show(&self, path: &str) -> String {
         let shown = self.try_show(path);
         let shown = shown.unwrap_or_else(|e| panic!("{}, {path}: {e}", self.root.display()));
         String::from_utf8(shown).unwrap()
     }
 
-    /// The host's own file.
+    /// The host's file at `path`.
     pub(crate) fn host_file(&self, path: &str) -> String {
         std::fs::read_to_string(self.root.join(path)).unwrap()
     }
 }
 
-/// `tests/` of the workspace.
+/// The workspace's directory `tests/`.
 pub(crate) fn tests_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The workspace.
+/// The workspace's directory.
 pub(crate) fn workspace() -> PathBuf {
     tests_dir().parent().unwrap().to_owned()
 }
@@ -178,7 +178,7 @@ pub(crate) fn hosts() -> Vec<String> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.join("container.toml").is_file())
         .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
-        // A capture that is under way has a name with a dot.
+        // The name of an incomplete capture begins with a dot.
         .filter(|name| !name.starts_with('.'))
         .collect();
     names.sort();
@@ -199,13 +199,13 @@ pub(crate) fn fixtures() -> impl Iterator<Item = (String, Captured)> {
     })
 }
 
-/// Number and unit of a field of a meminfo text.
+/// The value of a field of a meminfo text.
 pub(crate) fn meminfo_field(text: &str, field: &str) -> Option<u64> {
     let line = text.lines().find(|l| l.split(':').next() == Some(field))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The columns of each `cpu` line of a stat text, by their first word.
+/// The columns of each `cpu` line of a stat text, with the label.
 pub(crate) fn cpu_lines(text: &str) -> Vec<(String, Vec<u64>)> {
     text.lines()
         .filter(|line| line.starts_with("cpu"))

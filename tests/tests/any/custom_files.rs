@@ -1,4 +1,4 @@
-//! contrib/doc/CUSTOM_FILES.md lists the values and filters that there are.
+//! contrib/doc/CUSTOM_FILES.md lists all values and filters.
 
 use vistafs_custom::{FILTERS, VALUES};
 

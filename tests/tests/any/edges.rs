@@ -1,4 +1,4 @@
-//! Where nothing true can be shown, the reader gets an error; and where it can, the truth.
+//! Edge cases: a view that cannot show a true value fails.
 
 use vistafs_cgroup::{Hierarchies, Version};
 
@@ -14,7 +14,7 @@ const ONLINE: &str = "sys/devices/system/cpu/online";
 
 const MIB: u64 = 1 << 20;
 
-/// A container with 256 MiB, 1 s of CPU time, made 100 s ago.
+/// A container with 256 MiB and 1 s of CPU time, 100 s old.
 fn usual() -> MadeUp {
     let mut host = MadeUp::new("/box/app");
     host.set(
@@ -40,12 +40,12 @@ fn assert_fail(host: &Captured, views: &[&str]) {
     }
 }
 
-/// The `cpu` line.
+/// The columns of the `cpu` line.
 fn sum(host: &Captured) -> Vec<u64> {
     cpu_lines(&host.show(STAT)).remove(0).1
 }
 
-/// Somebody must be executing the reader: a host without any CPU is a text that was misread.
+/// The reader itself runs on a CPU: a host without CPUs means that a text was misread.
 #[test]
 fn a_host_without_cpus_is_an_error() {
     let host = usual();
@@ -53,7 +53,7 @@ fn a_host_without_cpus_is_an_error() {
     assert_fail(&host.open(), &[ONLINE, CPUINFO, STAT, UPTIME]);
 }
 
-/// Nothing can be said of a container's share in a host whose memory is unknown.
+/// Without the host's memory size, the container's share is unknown.
 #[test]
 fn a_host_without_memory_is_an_error() {
     for text in ["", "MemFree:          163 kB\n", "MemTotal:       163"] {
@@ -63,7 +63,7 @@ fn a_host_without_memory_is_an_error() {
     }
 }
 
-/// ps(1) would place every process at the beginning of 1970.
+/// ps(1) would show that every process started in 1970.
 #[test]
 fn a_boot_time_that_cannot_be_read_is_an_error() {
     let host = usual();
@@ -71,7 +71,7 @@ fn a_boot_time_that_cannot_be_read_is_an_error() {
     assert_fail(&host.open(), &[STAT]);
 }
 
-/// The kernel always tells both; without them a busy container would be shown idle.
+/// The kernel always prints both; without them a busy container would be shown as idle.
 #[test]
 fn cpu_time_that_is_not_told_is_an_error() {
     for text in [
@@ -85,7 +85,7 @@ fn cpu_time_that_is_not_told_is_an_error() {
     }
 }
 
-/// A container that is gone is shown neither the host's numbers nor its parent's.
+/// A removed container is shown neither the host's values nor its parent's.
 #[test]
 fn a_removed_cgroup_is_an_error() {
     for parent_limited in [false, true] {
@@ -103,7 +103,7 @@ fn a_removed_cgroup_is_an_error() {
     }
 }
 
-/// Where the container has no file of its own, the ancestor's limit holds, on v1 as on v2.
+/// Without a file in the container's cgroup, the ancestor's limit applies, on v1 and on v2.
 #[test]
 fn an_ancestor_s_v1_limit_holds_alone() {
     let mut host = MadeUp::new("/box/app");
@@ -113,8 +113,7 @@ fn an_ancestor_s_v1_limit_holds_alone() {
     assert_eq!(meminfo_field(&text, "MemTotal"), Some(256 * 1024));
 }
 
-/// The kernel samples time at low priority by ticks, the rest exactly: it may tell more of the part
-/// than of the whole.
+/// The kernel samples nice time by ticks and accounts the total exactly: the part may exceed the whole.
 #[test]
 fn nice_time_is_part_of_the_user_time() {
     let mut host = usual();
@@ -126,7 +125,7 @@ fn nice_time_is_part_of_the_user_time() {
     assert_eq!(sum[0] + sum[1], 300, "{sum:?}");
 }
 
-/// A cgroup may have worked before the container in it began. Afterwards its CPUs idle as others do.
+/// The cgroup may have used CPU time before the container started. After that, idle time grows as usual.
 #[test]
 fn work_before_the_start_is_not_owed() {
     let mut made_up = usual();
@@ -141,7 +140,7 @@ fn work_before_the_start_is_not_owed() {
     assert_eq!(after[3] - before[3], 4 * 1000, "{before:?} {after:?}");
 }
 
-/// A container that moves to another cgroup, or whose v1 counter is reset, begins to count anew.
+/// If a container moves to another cgroup, or its v1 counter is reset, counting restarts.
 #[test]
 fn counters_that_begin_anew_are_followed() {
     let mut made_up = usual();
@@ -159,11 +158,11 @@ fn counters_that_begin_anew_are_followed() {
     assert_eq!(used(&mut made_up, 3), 5200);
 }
 
-/// Threads in the cgroups below the container's are its own, and the newest one may be among them.
+/// Threads in descendant cgroups belong to the container, and the newest thread may be among them.
 #[test]
 fn threads_of_all_cgroups_below_are_counted() {
     let mut host = MadeUp::new("/box/app");
-    // So old that the averages have come to what was counted.
+    // So old that the averages have converged to the count.
     host.facts.boottime_ns = 86_400_000_000_000;
     for (cgroup, tid, state) in [
         ("box/app", 150, 'R'),
@@ -177,7 +176,7 @@ fn threads_of_all_cgroups_below_are_counted() {
     assert_eq!(host.open().show(LOADAVG), "2.00 2.00 2.00 1/3 80\n");
 }
 
-/// A container that has no cgroup of its own in a hierarchy shares one with others there.
+/// A container without its own cgroup in a hierarchy shares one with other processes there.
 #[test]
 fn a_cgroup_that_is_shared_does_not_count() {
     let host = tempfile::tempdir().unwrap();
@@ -206,7 +205,7 @@ fn a_cgroup_that_is_shared_does_not_count() {
     assert_eq!(found, [8]);
 }
 
-/// Options of the superblock that a security module adds are no controllers.
+/// Superblock options that a security module adds are not controllers.
 #[test]
 fn security_labels_are_no_controllers() {
     let tmp = tempfile::tempdir().unwrap();

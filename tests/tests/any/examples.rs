@@ -1,25 +1,25 @@
-//! The examples of contrib/doc/SEMANTICS.md, run.
+//! Runs the examples of contrib/doc/SEMANTICS.md.
 //!
-//! A block that is fenced as `example` is a small host, and what its container is shown. One
-//! statement a line; a line that begins with `#` is a remark:
+//! A block fenced as `example` describes a small host, and the contents of its container's files. One
+//! statement per line; a line that begins with `#` is a comment:
 //!
 //! ```text
-//! v1|v2 FILE CGROUP = TEXT     a cgroup's file; `;` stands for a newline
+//! v1|v2 FILE CGROUP = TEXT     a cgroup's file; `;` is a newline
 //! host FIELD = N kB            a field of the host's /proc/meminfo
-//! host PATH = TEXT             a file of the host, if PATH has a `/`; `;` stands for a newline
-//! host cpus = LIST             the CPUs that are online
-//! node N = N kB, cpus LIST     a node of memory of the host
+//! host PATH = TEXT             a file of the host, if PATH has a `/`; `;` is a newline
+//! host cpus = LIST             the online CPUs
+//! node N = N kB, cpus LIST     a NUMA node of the host
 //! host now = SECONDS           time since boot
-//! host last pid = N            the number that a task was given last
-//! thread N = STATE M           a thread, with the number M in its own pid namespace
-//! container start = SECONDS    when it began, since boot
-//! container cgroup = PATH      box/app when nothing is said
+//! host last pid = N            the ID of the newest task
+//! thread N = STATE M           a thread, with the ID M in its own pid namespace
+//! container start = SECONDS    its start time, since boot
+//! container cgroup = PATH      default: box/app
 //! config KEY = TEXT            memory.swap or cpus.renumber, as in the configuration
-//! shows VIEW LINE              the view, or a file in it, has this line, whatever its blanks; a
-//!                              link leads there
+//! shows VIEW LINE              the view, or a file in it, has this line (spaces are ignored); or a
+//!                              link has this target
 //! lacks VIEW WORD              no line of the view has this word
-//! fails VIEW [ERROR]           the view is an error to the reader: this one
-//! hides PATH                   there is no such name in the view
+//! fails VIEW [ERROR]           reading the view fails, with this error
+//! hides PATH                   the view lacks this name
 //! ```
 
 use rustix::io::Errno;
@@ -28,7 +28,7 @@ use vistafs_view::{Policy, ViewError};
 use crate::captured::{Captured, cpu_list, workspace};
 use crate::made_up::{Layout, MadeUp};
 
-/// An example, and the line of the document that it begins at.
+/// An example, with its first line in the document.
 struct Example {
     line: usize,
     statements: Vec<String>,
@@ -61,7 +61,7 @@ fn examples(document: &str) -> Vec<Example> {
 }
 
 impl Example {
-    /// What is wrong with it, if anything.
+    /// Checks the example; the error describes the failure.
     fn run(&self) -> Result<(), String> {
         let after = |start: &str| {
             let mut found = self.statements.iter().filter_map(|s| s.strip_prefix(start));
@@ -99,7 +99,7 @@ impl Example {
     }
 }
 
-/// Sets a key of the configuration; `None`: there is no such key.
+/// Sets a key of the configuration; `None`: unknown key.
 fn configure(policy: &mut Policy, rest: &str) -> Option<()> {
     let (key, value) = rest.split_once('=')?;
     let value = value.trim().parse().ok()?;
@@ -223,7 +223,7 @@ fn the_document_s_examples_are_true() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-/// An example that is not true does not pass, nor one that says nothing.
+/// A wrong example fails, and so does one that checks nothing.
 #[test]
 fn a_wrong_example_is_found_out() {
     let run = |text: &str| examples(&format!("```example\n{text}\n```\n"))[0].run();

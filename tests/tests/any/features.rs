@@ -1,11 +1,11 @@
-//! What packagers choose by: the features of the program are those of the views, each passed on.
+//! The cargo features for packagers: the program forwards the features of the views.
 
 use std::collections::BTreeMap;
 
 use crate::captured::workspace;
 use crate::tables::check_table;
 
-/// The features of a crate, and what each stands for.
+/// The features of a crate, with the features that each enables.
 fn features(of: &str) -> BTreeMap<String, Vec<String>> {
     let manifest = std::fs::read_to_string(workspace().join(of).join("Cargo.toml")).unwrap();
     let manifest: toml::Table = toml::from_str(&manifest).unwrap();

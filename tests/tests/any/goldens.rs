@@ -1,6 +1,6 @@
-//! Views x captured hosts, compared with `tests/golden/<host>/<path of the view>`.
+//! Every view of every captured host, compared with `tests/golden/<host>/<path of the view>`.
 //!
-//! `tests/golden/README.md` tells how to accept a change and how to capture a host.
+//! `tests/golden/README.md` describes how to accept a change and how to capture a host.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ fn accepting() -> bool {
     std::env::var_os("VISTAFS_ACCEPT").is_some_and(|value| value == "1")
 }
 
-/// What a reader of the view gets: its text, or the kernel's word for that there is none.
+/// The contents of the view, or the name of its error.
 fn reading(host: &Captured, view: &str) -> String {
     match host.try_show(view) {
         Err(ViewError::Answer(errno)) => format!("{errno}\n"),
@@ -25,7 +25,7 @@ fn reading(host: &Captured, view: &str) -> String {
     }
 }
 
-/// Every view of every captured host is shown as it was accepted.
+/// Every view of every captured host matches its golden file.
 #[test]
 fn views_of_captured_hosts() {
     let mut failures = String::new();
@@ -54,7 +54,7 @@ fn views_of_captured_hosts() {
     );
 }
 
-/// Nothing was left behind by a view or a host that is no more.
+/// There is no golden file of a removed view or host.
 #[test]
 fn every_golden_file_has_its_view_and_host() {
     let mut wanted: BTreeSet<PathBuf> = [golden_dir().join("README.md")].into();
@@ -79,7 +79,7 @@ fn collect(dir: &Path, files: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// The lines that differ, without those that the two texts have in common at both ends.
+/// The lines that differ, without the common head and tail.
 fn difference(accepted: &str, shown: &str) -> String {
     let was: Vec<&str> = accepted.lines().collect();
     let is: Vec<&str> = shown.lines().collect();

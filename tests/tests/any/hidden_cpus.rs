@@ -1,4 +1,4 @@
-//! CPUs that a container cannot use: offline, and counted by `possible` all the same.
+//! CPUs that a container cannot use are offline, but still in `possible`.
 
 use rustix::io::Errno;
 
@@ -6,8 +6,8 @@ use crate::captured::{Captured, cpu_list};
 use crate::made_up::{Layout, MadeUp};
 use crate::sys_trees::{CPU, answer, names, with_cpus};
 
-/// The directory of a hidden CPU is that of one which is offline, also where the kernel has no file
-/// `online` because the CPU cannot be unplugged.
+/// The directory of a hidden CPU looks like that of an offline one, even if the kernel has no file `online`
+/// because the CPU cannot be unplugged.
 #[test]
 fn hidden_cpus_are_offline() {
     let made_up = with_cpus(4, "1-2");
@@ -28,14 +28,14 @@ fn hidden_cpus_are_offline() {
         "cpu0/subsystem -> ../../../../bus/cpu",
     ];
     assert_eq!(of_first, expected);
-    // One that is visible has what the kernel has.
+    // A visible CPU has the kernel's files.
     std::fs::remove_file(made_up.path(format!("{CPU}/cpu1/online"))).unwrap();
     let gone = host.try_show(&format!("{CPU}/cpu1/online"));
     assert_eq!(answer(gone), Errno::NOENT);
 }
 
-/// Memory that is sized by `possible` has room for the number of every CPU that a thread can run on,
-/// however few are visible and whatever their numbers.
+/// Memory sized by `possible` has room for every CPU that a thread can run on, however few are visible and
+/// whatever their numbers.
 #[test]
 fn possible_covers_every_cpu_of_the_kernel() {
     for (cpuset, quota, renumber) in [
@@ -61,7 +61,7 @@ fn possible_covers_every_cpu_of_the_kernel() {
     }
 }
 
-/// Numbers that `possible` leaves out are not used for hidden CPUs when CPUs are renumbered.
+/// CPU numbers missing in `possible` are not assigned to hidden CPUs by `renumber`.
 #[test]
 fn a_host_with_gaps_in_its_numbers() {
     let mut made_up = MadeUp::new("/box/app");

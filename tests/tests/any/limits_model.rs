@@ -1,25 +1,24 @@
-//! Effective limits of random cgroup trees against a naive model.
+//! Effective limits of random cgroup trees, compared with a naive model.
 //!
-//! The model knows the values that were written, never the files. It goes from the container up
-//! and takes the least of everything.
+//! The model reads no files: it knows the written values and takes the minimum from the container upwards.
 
 use proptest::prelude::*;
 use vistafs_container::CpuPolicy;
 
 use crate::made_up::{Layout, MadeUp, NO_LIMIT_V1};
 
-/// What one cgroup of the chain has. `None`: the file is not there.
+/// The limits of one cgroup of the chain. `None`: the file does not exist.
 #[derive(Debug, Clone)]
 struct Level {
-    /// Bytes; `u64::MAX` stands for "no limit".
+    /// Bytes; `u64::MAX` is "no limit".
     memory: Option<u64>,
-    /// µs in a period of µs; no quota: -1 or `max`.
+    /// µs per period of µs; no quota: -1 or `max`.
     quota: Option<(Option<u64>, u64)>,
-    /// The effective CPUs, and in v1 those that were asked for.
+    /// The effective CPUs, and on v1 the requested ones.
     cpusets: [Option<Vec<u32>>; 2],
 }
 
-/// What the container may use.
+/// The effective limits of the container.
 #[derive(Debug, PartialEq, Eq)]
 struct Effective {
     memory: u64,
@@ -49,7 +48,7 @@ fn model(chain: &[Level], total: u64, online: &[u32]) -> Effective {
         cpus.retain(|cpu| set.contains(cpu));
     }
     if cpus.is_empty() {
-        // All of its CPUs are offline: the kernel lets its tasks run anywhere.
+        // If all of its CPUs are offline, the kernel runs its tasks on any CPU.
         cpus = online.to_vec();
     }
     cpus.truncate(quota_cpus.unwrap_or(usize::MAX));
@@ -60,12 +59,12 @@ fn model(chain: &[Level], total: u64, online: &[u32]) -> Effective {
     }
 }
 
-/// Writes the chain as a host and asks the product.
+/// Writes the chain as a host and computes the limits with vistafs.
 fn product(layout: Layout, chain: &[Level], total: u64, online: &[u32]) -> Effective {
     let names: Vec<String> = (0..chain.len()).map(|depth| format!("l{depth}")).collect();
     let mut host = MadeUp::new(&format!("/{}", names.join("/")));
     host.set_cpus(online);
-    // The hierarchies are there, whatever files a level has.
+    // The hierarchies exist even if a level has no files.
     if layout == Layout::V1 {
         for file in ["memory.use_hierarchy", "cpu.shares", "cpuset.cpus"] {
             host.set(layout, "", file, "1\n");
@@ -123,7 +122,7 @@ fn memory() -> impl Strategy<Value = Option<u64>> {
         2 => Just(None),
         3 => Just(Some(u64::MAX)),
         5 => (0..2 * TOTAL).prop_map(Some),
-        // Beyond any memory, and still a number.
+        // Larger than any memory, and still a number.
         1 => (NO_LIMIT_V1 / 2..NO_LIMIT_V1).prop_map(Some),
     ]
 }
@@ -135,7 +134,7 @@ fn quota() -> impl Strategy<Value = Option<(Option<u64>, u64)>> {
 
 fn cpus(from: usize) -> impl Strategy<Value = Vec<u32>> {
     let members = prop::sample::subsequence((0..8).collect::<Vec<u32>>(), from..=8);
-    // A large number as well: the sets are made of words of 64.
+    // Includes a large number: CPU sets are stored in 64-bit words.
     (members, any::<bool>()).prop_map(|(mut members, large)| {
         members.extend(large.then_some(100));
         members
@@ -146,7 +145,7 @@ fn level(layout: Layout) -> impl Strategy<Value = Level> {
     let cpuset = || prop::option::of(cpus(0));
     (memory(), quota(), cpuset(), cpuset()).prop_map(move |(memory, quota, first, second)| {
         let (memory, second) = match layout {
-            // In v1 every cgroup of a hierarchy has the files of its controllers.
+            // On v1, every cgroup of a hierarchy has the files of its controllers.
             Layout::V1 => (memory.or(Some(u64::MAX)), second),
             Layout::V2 => (memory, None),
         };

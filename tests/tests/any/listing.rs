@@ -1,6 +1,6 @@
-//! A whole tree as one text, for golden files.
+//! Lists a whole tree as one text, for golden files.
 //!
-//! One line for each entry, directories before what is in them:
+//! One line for each entry, a directory before its entries:
 //!
 //! ```text
 //! cpu0/
@@ -9,9 +9,9 @@
 //! cpu0/topology/core_siblings_list: 0-1
 //! ```
 //!
-//! `= host` marks a text that is the host's, byte for byte; a long one is left out. Of other texts
-//! with many lines each has one of its own, indented, unless all of them are 0. What the host has and the listing has not is
-//! hidden.
+//! `= host` marks a text that is identical to the host's; a long one is omitted. Other texts with several
+//! lines are indented below their name, unless all lines are 0. Entries that the host has and the listing
+//! lacks are hidden.
 
 use std::ffi::OsStr;
 use std::path::Path;

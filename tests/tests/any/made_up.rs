@@ -1,8 +1,7 @@
-//! A little host made up in a temporary directory.
+//! A small host in a temporary directory.
 //!
-//! What a test does not set is as small as it can be: four CPUs, 16 GiB, up for 100 s, no cgroup
-//! file at all. The v2 hierarchy is always mounted (at `unified`, as on a hybrid host); a v1
-//! hierarchy is mounted by the first file that is written into it.
+//! By default it is minimal: four CPUs, 16 GiB, up for 100 s, no cgroup files. The v2 hierarchy is always
+//! mounted (at `unified`, as on a hybrid host); writing the first file of a v1 hierarchy mounts it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::captured::{Captured, Facts};
 
-/// No limit, as v1 writes it on a machine with pages of 4 KiB.
+/// "No limit" as v1 prints it on a machine with 4 KiB pages.
 pub(crate) const NO_LIMIT_V1: u64 = 9_223_372_036_854_771_712;
 
 /// Version of the hierarchy that a file is in.
@@ -31,7 +30,7 @@ pub(crate) struct MadeUp {
 }
 
 impl MadeUp {
-    /// The usual host; `cgroup` is the container.
+    /// The default host; `cgroup` is the container.
     pub(crate) fn new(cgroup: &str) -> Self {
         let fields = [
             ("MemTotal", 16 << 20),
@@ -79,19 +78,19 @@ impl MadeUp {
         host
     }
 
-    /// Where a file of the host is.
+    /// The path of a file of the host.
     pub(crate) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(path)
     }
 
-    /// A file of the host, by its path below `/`.
+    /// Writes a file of the host, by its path below `/`.
     pub(crate) fn write(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    /// The CPUs that are online, with their paragraphs and counters.
+    /// Sets the online CPUs, with their cpuinfo paragraphs and counters.
     pub(crate) fn set_cpus(&self, cpus: &[u32]) {
         let list: Vec<String> = cpus.iter().map(u32::to_string).collect();
         self.write("sys/devices/system/cpu/online", list.join(",") + "\n");
@@ -122,12 +121,12 @@ impl MadeUp {
         );
     }
 
-    /// The number that a task of the host was given last.
+    /// Sets the ID of the host's newest task.
     pub(crate) fn set_last_pid(&self, pid: u32) {
         self.write("proc/loadavg", format!("0.52 0.58 0.59 1/100 {pid}\n"));
     }
 
-    /// A thread in this state, `inside` being its number in its own pid namespace.
+    /// Adds a thread in this state; `inside` is its ID in its pid namespace.
     pub(crate) fn set_thread(&self, tid: u32, state: char, inside: u32) {
         let stat = format!("{tid} (made up) {state} 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 1 0\n");
         self.write(format!("proc/{tid}/task/{tid}/stat"), stat);
@@ -135,7 +134,7 @@ impl MadeUp {
         self.write(format!("proc/{tid}/status"), status);
     }
 
-    /// The CPUs' directories: pairs of threads in one package, which has one cache.
+    /// Creates the directories of the CPUs: pairs of threads in one package with one cache.
     fn make_cpus(&self, cpus: &[u32]) {
         const TOP: &str = "sys/devices/system/cpu";
         let highest = cpus.iter().max().copied().unwrap_or(0);
@@ -181,7 +180,7 @@ impl MadeUp {
         }
     }
 
-    /// A symbolic link of the host, by its path below `/`.
+    /// Creates a symbolic link of the host, by its path below `/`.
     pub(crate) fn link(&self, path: impl AsRef<Path>, target: &str) {
         let path = self.dir.path().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -189,7 +188,7 @@ impl MadeUp {
         std::os::unix::fs::symlink(target, path).unwrap();
     }
 
-    /// Nodes of memory, KiB, with their CPUs; `set_cpus` comes first.
+    /// Sets the NUMA nodes (ID, KiB, CPUs); call `set_cpus` first.
     pub(crate) fn set_nodes(&self, nodes: &[(u32, u64, &[u32])]) {
         const TOP: &str = "sys/devices/system/node";
         let numbers: Vec<String> = nodes.iter().map(|(node, ..)| node.to_string()).collect();
@@ -244,7 +243,7 @@ impl MadeUp {
         }
     }
 
-    /// A field of the host's meminfo, KiB.
+    /// Sets a field of the host's meminfo, KiB.
     pub(crate) fn set_meminfo(&mut self, field: &str, kib: u64) {
         match self.meminfo.iter_mut().find(|(name, _)| name == field) {
             Some((_, value)) => *value = kib,
@@ -261,14 +260,14 @@ impl MadeUp {
         self.write("proc/meminfo", text);
     }
 
-    /// A file of a cgroup (`box/app`; empty: the root) in the hierarchy that has its controller.
+    /// Writes a file of a cgroup (`box/app`; empty: the root) in the hierarchy of its controller.
     pub(crate) fn set(&mut self, layout: Layout, cgroup: &str, file: &str, text: &str) {
         let mount = match layout {
             Layout::V2 => "unified",
             Layout::V1 => self.mount_v1(file),
         };
         self.write(cgroup_dir(mount).join(cgroup).join(file), text);
-        // Where there is a limit the kernel has usage and statistics too.
+        // The kernel provides usage and statistics along with a limit.
         let companions = match file {
             "memory.max" => [("memory.current", "0\n"), ("memory.stat", "anon 0\n")],
             "memory.limit_in_bytes" => [
@@ -306,7 +305,7 @@ impl MadeUp {
         self.write(cgroup_dir(mount).join(cgroup).join("cgroup.procs"), "");
     }
 
-    /// Opens it. What is written later is seen by a file that was not read yet.
+    /// Opens the host. Later writes affect files that were not read yet.
     pub(crate) fn open(&self) -> Captured {
         let mut mounts = "30 1 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n".to_owned();
         for (number, mount) in (31..).zip(&self.v1) {

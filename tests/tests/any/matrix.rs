@@ -1,11 +1,11 @@
-//! `tests/matrix.toml` names every module of tests once, and nothing that is not there.
+//! `tests/matrix.toml` names every test module once, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml::Table;
 
-/// Adds the names of the tests of a source, and of the sources in the directory of its name.
+/// Adds the names of the tests in a source and in the sources of its directory.
 fn add_tests(source: &Path, module: &str, tests: &mut BTreeSet<String>) {
     let mut is_test = false;
     for line in std::fs::read_to_string(source).unwrap().lines() {
@@ -26,7 +26,7 @@ fn add_tests(source: &Path, module: &str, tests: &mut BTreeSet<String>) {
     }
 }
 
-/// The modules with tests that a test program declares, and the names of the tests.
+/// The test modules that a test program declares, and the names of their tests.
 fn declared(program: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let text = std::fs::read_to_string(root.join(program).with_extension("rs")).unwrap();

@@ -1,4 +1,4 @@
-//! Debian's, RPM's and Alpine's packages have the same in them, and services say the same.
+//! The packages of Debian, RPM and Alpine install the same files, and their services agree.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -16,7 +16,7 @@ const PACKAGES: &[&str] = &[
     "vistafs-plugin-examples",
 ];
 
-/// What the packages of contrib/debian install, by path.
+/// The paths that contrib/debian installs.
 fn of_debian() -> BTreeSet<String> {
     let mut files = BTreeSet::new();
     for package in PACKAGES {
@@ -32,7 +32,7 @@ fn of_debian() -> BTreeSet<String> {
         "/usr/share/man/man1/{}",
         man.trim().rsplit('/').next().unwrap()
     ));
-    // `cargo xtask deb` gives these to debhelper, by the names that it wants.
+    // `cargo xtask deb` passes these to debhelper under the names that it expects.
     for (from, to) in [
         (
             "contrib/systemd/vistafs.service",
@@ -54,7 +54,7 @@ fn of_debian() -> BTreeSet<String> {
     files
 }
 
-/// RPM's names of directories, as every distribution has them.
+/// RPM's directory macros, as in every distribution.
 const MACROS: &[(&str, &str)] = &[
     ("%{_bindir}", "/usr/bin"),
     ("%{_datadir}", "/usr/share"),
@@ -86,7 +86,7 @@ fn rpm_packages_have_what_debian_s_have() {
         .collect::<Vec<_>>()
     });
     assert_eq!(listed.collect::<BTreeSet<_>>(), of_debian());
-    // And what is listed is installed.
+    // Every listed file is also installed.
     for (line, from) in spec
         .lines()
         .filter(|line| line.starts_with("install -D "))
@@ -150,7 +150,7 @@ fn all_packages_are_of_this_version() {
     }
 }
 
-/// The value of a key in a unit.
+/// Returns the value of a key in a unit.
 fn of_unit(unit: &str, key: &str) -> String {
     let line = unit
         .lines()
@@ -193,7 +193,7 @@ fn both_units_are_hardened_alike() {
     };
     let ours = body("contrib/systemd/vistafs.service");
     assert_eq!(body("contrib/systemd/lxcfs.service"), ours);
-    // What gives a service mounts of its own hides ours from everybody.
+    // A private mount namespace of the service would hide the mount from all other processes.
     for line in ours.lines().filter(|line| !line.starts_with('#')) {
         let (key, value) = line.split_once('=').unwrap_or((line, ""));
         let is_off = ["", "no", "false"].contains(&value);

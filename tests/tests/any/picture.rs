@@ -1,7 +1,7 @@
-//! contrib/doc/host-and-containers.svg: what a host and two of its containers read from one mount.
+//! contrib/doc/host-and-containers.svg: files of a host and two of its containers, read from one mount.
 //!
-//! The numbers are what the views show, so the picture cannot say what is not so. After a change of
-//! either: `VISTAFS_ACCEPT=1 cargo test -p vistafs-tests --test any picture`.
+//! The numbers are rendered by the views, so the picture cannot be wrong. After a change of either, run
+//! `VISTAFS_ACCEPT=1 cargo test -p vistafs-tests --test any picture`.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,14 @@ use crate::made_up::{Layout, MadeUp};
 
 const PICTURE: &str = "contrib/doc/host-and-containers.svg";
 
-/// What stands in one box.
+/// The contents of one box.
 struct Column {
     title: &'static str,
     limits: &'static str,
     lines: Vec<String>,
 }
 
-/// A container of the usual host, with 16 GiB and four CPUs, which has been up for 20 days.
+/// A container on the default host with 16 GiB and four CPUs, which has been up for 20 days.
 fn container(memory: u64, used: u64, quota: &str, age_seconds: u64) -> MadeUp {
     const UP: u64 = 20 * 86_400;
     let mut host = MadeUp::new("/box/app");
@@ -40,7 +40,7 @@ fn container(memory: u64, used: u64, quota: &str, age_seconds: u64) -> MadeUp {
     host
 }
 
-/// The lines of a box, as `free -m`, `grep -c ^processor` and `uptime` would have them.
+/// The lines of a box, formatted like `free -m`, `grep -c ^processor` and `uptime`.
 fn lines(meminfo: &str, cpuinfo: &str, uptime: &str) -> Vec<String> {
     let mib = |field| meminfo_field(meminfo, field).unwrap() / 1024;
     let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor"));

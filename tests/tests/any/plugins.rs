@@ -1,5 +1,5 @@
-//! Plugins that are loaded here: a built-in view shows captured hosts as the built-in one does, byte for
-//! byte, and the example of the document does what it says.
+//! Plugins loaded by the test process: a built-in view, loaded as a plugin, renders captured hosts byte for
+//! byte like the linked one, and the example of PLUGIN_ABI.md works.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,7 @@ impl Watch for Nobody {
     fn after(&self) {}
 }
 
-/// The file that the only plugin in a directory provides.
+/// The view that the only plugin of a directory provides.
 fn only_view(plugins: &Plugins) -> Arc<dyn View> {
     let rules = Rules {
         owner: nix::unistd::geteuid().as_raw(),
@@ -61,7 +61,7 @@ fn meminfo_of_captured_hosts_is_the_same() {
     }
 }
 
-/// Has the compiler that links Rust's programs as well compile a text of C.
+/// Compiles a C text with the compiler that also links Rust programs.
 fn compile(language: &str, text: &str, flags: &[&str], to: &Path) {
     let from = to.with_extension("source");
     std::fs::write(&from, text).unwrap();
@@ -101,7 +101,7 @@ fn the_header_is_strict_c_and_cxx() {
     let object = built.path().join("o");
     let text = "#include \"vistafs_plugin.h\"\n";
     compile("c", text, &["-std=c99", "-pedantic", "-c"], &object);
-    // Rust needs no compiler of C++, so there may be none.
+    // Rust needs no C++ compiler, so it may be missing.
     if vistafs_tests::require::program("g++") {
         compile("c++", text, &["-std=c++11", "-pedantic", "-c"], &object);
     }

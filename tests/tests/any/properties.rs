@@ -1,4 +1,4 @@
-//! What must hold on every captured host, computed a second and simpler way.
+//! Invariants on every captured host, computed a second and simpler way.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,8 @@ use crate::captured::{
     Captured, Facts, cpu_lines, cpu_list, fixture, fixtures, hosts, meminfo_field,
 };
 
-/// The container's directory and those of its ancestors below the root of the hierarchy that is
-/// mounted at `mount`; directories that are not there are left out.
+/// The existing directories of the container and its ancestors below the root of the hierarchy mounted at
+/// `mount`.
 fn chain(host: &Captured, mount: &str) -> Vec<PathBuf> {
     let top = host.root.join("sys/fs/cgroup").join(mount);
     let cgroup = host.facts.cgroup.strip_prefix("/").unwrap();
@@ -25,14 +25,14 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
     line.split(' ').nth(1)?.parse().ok()
 }
 
-/// MemTotal is the least limit that is written anywhere from the container up, or the host's.
+/// MemTotal is the least limit from the container up, or the host's.
 #[test]
 fn memory_total_is_the_least_limit() {
     for (name, host) in fixtures() {
         let v1 = chain(&host, "memory").into_iter();
         let v1 = v1.map(|dir| dir.join("memory.limit_in_bytes"));
         let v2 = chain(&host, "").into_iter().map(|d| d.join("memory.max"));
-        // "No limit" is a word in v2 and a number beyond any memory in v1.
+        // "No limit" is `max` on v2 and a number larger than any memory on v1.
         let limits = v1.chain(v2).filter_map(read);
         let least = limits.filter_map(|text| text.trim().parse::<u64>().ok());
         let of_host = meminfo_field(&host.host_file("proc/meminfo"), "MemTotal").unwrap();
@@ -42,7 +42,7 @@ fn memory_total_is_the_least_limit() {
     }
 }
 
-/// Every line of meminfo is the host's but for its number, and that ends in the same column.
+/// Every line of meminfo matches the host's except for its number, which ends in the same column.
 #[test]
 fn meminfo_has_the_layout_of_the_host() {
     let frame = |line: &str| -> String {
@@ -61,7 +61,7 @@ fn meminfo_has_the_layout_of_the_host() {
     }
 }
 
-/// No part of the memory is shown larger than the whole.
+/// No part of the memory is larger than the total.
 #[test]
 fn meminfo_adds_up() {
     for (name, host) in fixtures() {
@@ -82,7 +82,7 @@ fn meminfo_adds_up() {
         let anon = of("Active(anon)") + of("Inactive(anon)");
         let file = of("Active(file)") + of("Inactive(file)");
         let both = of("Active") + of("Inactive");
-        // Each number is cut to KiB.
+        // Each number is rounded down to KiB.
         assert!(both.abs_diff(anon + file) <= 2, "{name}");
     }
 }
@@ -106,7 +106,7 @@ fn the_same_cpus_everywhere() {
     }
 }
 
-/// The optional views of CPUs show them too.
+/// The optional CPU views show the same CPUs.
 #[test]
 fn the_same_cpus_in_tables_of_cpus() {
     for (name, host) in fixtures() {
@@ -141,7 +141,7 @@ fn the_same_cpus_in_tables_of_cpus() {
     }
 }
 
-/// Swap is the same in both files that show it.
+/// meminfo and swaps show the same swap.
 #[test]
 fn swaps_has_meminfo_s_totals() {
     for (name, host) in fixtures() {
@@ -162,7 +162,7 @@ fn swaps_has_meminfo_s_totals() {
     }
 }
 
-/// vmstat has the host's fields, and what it has in common with meminfo is the same.
+/// vmstat has the host's fields, and agrees with meminfo on common ones.
 #[test]
 fn vmstat_agrees_with_meminfo() {
     let names = |text: &str| -> Vec<String> {
@@ -202,7 +202,7 @@ fn vmstat_agrees_with_meminfo() {
     }
 }
 
-/// Each device that the v2 cgroup has used, and that the host has, with its numbers.
+/// diskstats shows each host device that the v2 cgroup has used, with the cgroup's counters.
 #[test]
 fn diskstats_are_those_of_the_v2_cgroup() {
     for (name, host) in fixtures() {
@@ -236,7 +236,7 @@ fn processors(text: &str) -> Vec<u32> {
     text.lines().filter_map(number).collect()
 }
 
-/// The `cpu` line, and those of the CPUs.
+/// The `cpu` line, and the lines of the single CPUs.
 fn split_sum(host: &Captured) -> (Vec<u64>, Vec<(String, Vec<u64>)>) {
     let mut lines = cpu_lines(&host.show("proc/stat"));
     let (name, sum) = lines.remove(0);
@@ -249,7 +249,7 @@ const NICE: usize = 1;
 const SYSTEM: usize = 2;
 const STEAL: usize = 7;
 
-/// The `cpu` line is the exact sum of the others, and every CPU has lived as long as the container.
+/// The `cpu` line is the exact sum of the others, and every CPU is as old as the container.
 #[test]
 fn cpu_time_adds_up() {
     for (name, host) in fixtures() {
@@ -261,7 +261,7 @@ fn cpu_time_adds_up() {
         let cpus = lines.len() as u128;
         let lived = host.facts.age().as_nanos() * u128::from(host.facts.clk_tck) * cpus;
         let lived = u64::try_from(lived / 1_000_000_000).unwrap();
-        // Each of five columns is cut to ticks.
+        // Each of five columns is rounded down to ticks.
         assert!(
             lived - sum.iter().sum::<u64>() <= 5,
             "{name}: {sum:?} of {lived}"
@@ -274,7 +274,7 @@ fn used_ticks(host: &Captured) -> u64 {
     sum[USER] + sum[NICE] + sum[SYSTEM]
 }
 
-/// v2: what stat shows as used is what the cgroup used, within a tick for each column.
+/// v2: the used time in stat is the cgroup's usage, within a tick for each column.
 #[test]
 fn used_time_is_what_the_v2_cgroup_used() {
     for (name, host) in fixtures() {
@@ -286,7 +286,7 @@ fn used_time_is_what_the_v2_cgroup_used() {
     }
 }
 
-/// v1: the same.
+/// v1: the same invariant.
 #[test]
 fn used_time_is_what_the_v1_cgroup_used() {
     for (name, host) in fixtures() {
@@ -299,7 +299,7 @@ fn used_time_is_what_the_v1_cgroup_used() {
     }
 }
 
-/// stat, read again at the same instant, is the same; the container's own quota shows as steal.
+/// A second stat of the same instant is identical; throttling by the container's own quota is steal.
 #[test]
 fn stat_stands_still_with_the_clock() {
     for (name, host) in fixtures() {
@@ -315,8 +315,8 @@ fn stat_stands_still_with_the_clock() {
     }
 }
 
-/// Lines of stat that are not about CPUs or the container's threads: those that the kernel counts for the
-/// host alone are 0, in as many columns but for the interrupts by number.
+/// Lines of stat about neither CPUs nor the container's threads are 0, since the kernel counts them for the
+/// host alone; they have the host's columns, except for the interrupts by number.
 #[test]
 fn the_rest_of_stat_is_the_boot_time_and_zeros() {
     for (name, host) in fixtures() {
@@ -339,8 +339,8 @@ fn the_rest_of_stat_is_the_boot_time_and_zeros() {
     }
 }
 
-/// Uptime is the age of the container; its CPUs were idle for what they neither worked nor were held
-/// back.
+/// Uptime is the age of the container; idle time is the time in which its CPUs neither worked nor were
+/// throttled.
 #[test]
 fn uptime_is_the_age() {
     for (name, host) in fixtures() {
@@ -358,7 +358,7 @@ fn uptime_is_the_age() {
     }
 }
 
-/// A caller at the root of every hierarchy has the whole host.
+/// A caller at the root of every hierarchy sees the whole host.
 #[test]
 fn at_the_root_nothing_is_limited() {
     for name in hosts() {

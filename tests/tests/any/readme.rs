@@ -1,4 +1,4 @@
-//! The README's table of views is that of the registry, and the tests that it names are there.
+//! The README's table of views matches the registry, and the tests that it names exist.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ fn the_table_of_views_is_that_of_the_registry() {
     assert_eq!(table, expected);
 }
 
-/// The sources of all tests, in one text.
+/// The sources of all tests, concatenated.
 fn sources(dir: &Path) -> String {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
     entries.fold(String::new(), |all, entry| {

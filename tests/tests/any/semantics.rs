@@ -1,4 +1,4 @@
-//! The tables of contrib/doc/SEMANTICS.md: complete, and true of every captured host.
+//! The tables of contrib/doc/SEMANTICS.md are complete, and correct for every captured host.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ fn document() -> String {
     std::fs::read_to_string(workspace().join("contrib/doc/SEMANTICS.md")).unwrap()
 }
 
-/// What stands below the heading of a view, up to the next one. A heading may name several.
+/// The text below the heading of a view, up to the next heading. A heading may name several views.
 fn section<'d>(document: &'d str, view: &str) -> Option<&'d str> {
     let mut sections = document.split("\n## ").skip(1);
     sections.find_map(|text| {
@@ -49,7 +49,7 @@ fn fields(meminfo: &str) -> impl Iterator<Item = &str> {
     meminfo.lines().map(|line| line.split(':').next().unwrap())
 }
 
-/// Whether the container has a memory controller, and if so, whether it is v1's.
+/// Whether the container has a memory controller; if so, whether it is v1's.
 fn memory_is_v1(host: &Captured) -> Option<bool> {
     let cgroup = host.facts.cgroup.strip_prefix("/").unwrap();
     let top = host.root.join("sys/fs/cgroup");
@@ -72,7 +72,7 @@ fn every_view_has_a_section_with_a_table() {
     }
 }
 
-/// Each field that a captured kernel has is in the table.
+/// The table has each field that a captured kernel has.
 #[test]
 fn the_meminfo_table_is_complete() {
     let rows = meminfo_rows();
@@ -86,7 +86,7 @@ fn the_meminfo_table_is_complete() {
     }
 }
 
-/// Each field is shown as the table says: the host's, or zero.
+/// Each field is shown as the table states: the host's value, or zero.
 #[test]
 fn the_meminfo_table_is_true() {
     let rows = meminfo_rows();

@@ -1,6 +1,6 @@
-//! Ways in which a text can be spoilt.
+//! Ways to corrupt a text.
 
-/// A way to spoil a text.
+/// A way to corrupt a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spoilt {
     Empty,
@@ -27,7 +27,7 @@ pub(crate) const WAYS: [Spoilt; 9] = [
 ];
 
 impl Spoilt {
-    /// `text`, spoilt.
+    /// Returns the corrupted text.
     pub(crate) fn apply(self, text: &[u8]) -> Vec<u8> {
         match self {
             Self::Empty => Vec::new(),
@@ -45,7 +45,7 @@ impl Spoilt {
         }
     }
 
-    /// Whether a file of numbers spoilt so cannot be understood.
+    /// Whether a file of numbers cannot be parsed after this corruption.
     pub(crate) fn is_unreadable(self) -> bool {
         matches!(
             self,
@@ -54,7 +54,7 @@ impl Spoilt {
     }
 }
 
-/// `text` with each number that stands by itself, or "max", replaced.
+/// Replaces each separate number, or "max", in `text`.
 fn with_numbers(text: &[u8], new: impl Fn(&str) -> String) -> Vec<u8> {
     let text = String::from_utf8(text.to_vec()).unwrap();
     let is_end = |c: char| c.is_whitespace() || matches!(c, ',' | '-' | '=');

@@ -1,4 +1,4 @@
-//! Trees of CPUs and nodes: hosts with many of them, hostile texts, things that come and go.
+//! Trees of CPUs and nodes: large hosts, hostile texts, entries that appear and disappear.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -12,7 +12,7 @@ pub(crate) const CPU: &str = "sys/devices/system/cpu";
 const NODE: &str = "sys/devices/system/node";
 const KIB_OF_GIB: u64 = 1 << 20;
 
-/// A host with as many CPUs, and a container on some of them.
+/// A host with this number of CPUs, and a container on some of them.
 pub(crate) fn with_cpus(count: u32, cpuset: &str) -> MadeUp {
     let mut host = MadeUp::new("/box/app");
     host.set_cpus(&(0..count).collect::<Vec<_>>());
@@ -125,7 +125,7 @@ fn a_host_with_512_cpus() {
     assert_eq!(package.len(), 16 * 9);
 }
 
-/// Names, lists, masks and links go by the same numbers.
+/// Names, lists, masks and links use the same CPU numbers.
 #[test]
 fn cpus_are_renumbered_alike() {
     let mut made_up = with_cpus(4, "1,3");
@@ -205,7 +205,7 @@ fn nodes_are_those_of_the_cpuset() {
         for list in ["online", "has_memory", "has_normal_memory", "has_cpu"] {
             assert_eq!(show(list), "1\n", "{file}: {list}");
         }
-        // getcpu(2) can report any of these, whatever nodes the thread gets memory from.
+        // getcpu(2) can report any of these, whatever nodes the thread allocates from.
         assert_eq!(show("possible"), "0,1\n", "{file}");
         assert_eq!(show("node1/distance"), "10\n");
         assert_eq!(show("node1/cpulist"), "2-3\n");
@@ -242,7 +242,7 @@ fn a_node_s_cpus_are_the_visible_ones() {
     );
 }
 
-/// What the nodes are shown with adds up to what the container has.
+/// The memory of the nodes adds up to the container's.
 #[test]
 fn the_limit_is_shared_by_the_nodes() {
     let stat = [
@@ -275,7 +275,7 @@ fn the_limit_is_shared_by_the_nodes() {
             (field(0, "MemTotal"), field(1, "MemTotal")),
             (KIB_OF_GIB, 3 * KIB_OF_GIB)
         );
-        // All of node 0's share is used, and a page of node 1's.
+        // All of node 0's share is used, and one page of node 1's.
         assert_eq!(
             (field(0, "MemFree"), field(1, "MemFree")),
             (0, 3 * KIB_OF_GIB - 4)
@@ -298,7 +298,7 @@ fn without_a_memory_controller_a_node_is_the_host_s() {
     assert_eq!(host.show(&path), host.host_file(&path));
 }
 
-/// What cannot be understood is an error for the file that it is in, not for the tree.
+/// A text that cannot be parsed is an error of its file, not of the tree.
 #[test]
 fn garbage_is_an_error() {
     let lists = [
@@ -337,13 +337,13 @@ fn garbage_is_an_error() {
             "{text}: {shown:?}"
         );
     }
-    // Some kernels write so where there is none.
+    // Some kernels write this without a value.
     let host = MadeUp::new("/box/app");
     host.write(format!("{CPU}/nohz_full"), "  (null)\n");
     assert_eq!(host.open().show(&format!("{CPU}/nohz_full")), "\n");
 }
 
-/// A limit that cannot be read hides nothing behind the host's numbers.
+/// A limit that cannot be read is an error: the host's value is not shown instead.
 #[test]
 fn without_the_visible_cpus_there_is_an_error() {
     let mut made_up = two_nodes();
@@ -402,7 +402,7 @@ fn odd_names_are_passed_on_or_not_there() {
     assert!(!host.show(CPU).contains("cpu99999"));
 }
 
-/// A CPU that is unplugged is gone; when it comes back it is the one that it was.
+/// An unplugged CPU disappears; when it returns, it has its previous inode.
 #[test]
 fn cpus_come_and_go() {
     let made_up = MadeUp::new("/box/app");
@@ -425,7 +425,7 @@ fn cpus_come_and_go() {
     assert_eq!(made_up.open().show(&core_id), "1\n");
 }
 
-/// The kernel's own errno reaches the reader.
+/// The reader gets the kernel's own errno.
 #[test]
 fn a_file_that_the_host_refuses() {
     let host = MadeUp::new("/box/app");
@@ -433,7 +433,7 @@ fn a_file_that_the_host_refuses() {
     let host = host.open();
     let path = host.root.join(CPU).join("crash_notes");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
-    // Root reads it all the same.
+    // Root can read the file nevertheless.
     if std::fs::read(&path).is_err() {
         assert_eq!(
             answer(host.try_show(&format!("{CPU}/crash_notes"))),

@@ -1,8 +1,8 @@
-//! Tables of documents that are made from the code.
+//! Document tables that are generated from the code.
 
 use std::path::Path;
 
-/// Fails unless the table behind a mark has these rows; `VISTAFS_ACCEPT=1` writes them.
+/// Fails unless the table after a mark has these rows; `VISTAFS_ACCEPT=1` writes them.
 #[track_caller]
 pub(crate) fn check_table(path: &Path, document: &str, mark: &str, rows: &str) {
     let current = with_rows(document, mark, rows);
@@ -17,7 +17,7 @@ pub(crate) fn check_table(path: &Path, document: &str, mark: &str, rows: &str) {
     }
 }
 
-/// The document with other rows in the table behind a mark.
+/// Returns the document with other rows in the table after a mark.
 fn with_rows(document: &str, mark: &str, rows: &str) -> String {
     const RULE: &str = "|---|---|\n";
     let mark = format!("<!-- {mark}:");

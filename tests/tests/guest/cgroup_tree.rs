@@ -1,5 +1,5 @@
-//! The cgroup tree in the place for which it is made: a systemd in a container that has the host's
-//! cgroup namespace. Privileged and not, on each layout; set up as CGROUP_TREE.md says.
+//! The view `cgroup` in its intended place: systemd in a container that has the host's cgroup namespace.
+//! Privileged and unprivileged, on each layout, set up as CGROUP_TREE.md describes.
 
 #[path = "cgroup_tree/host.rs"]
 pub(crate) mod host;
@@ -21,10 +21,10 @@ use lxc::Container;
 
 const SYSTEMD_ENDS: Duration = Duration::from_secs(120);
 
-/// What the kernel does not let root of a user namespace mount.
+/// Units that fail because the kernel does not let root of a user namespace mount these file systems.
 const NOT_MOUNTED: &[&str] = &["sys-kernel-debug.mount", "sys-kernel-tracing.mount"];
 
-/// A container with the page's settings for this layout.
+/// Starts a container with the page's settings for this layout.
 #[track_caller]
 fn start(host: &Host, mounted: &Mounted, kind: &str) -> Container {
     if host.is_v2() {
@@ -42,7 +42,7 @@ fn start_v1(mounted: &Mounted, kind: &str, more: &str) -> Container {
     Container::start(&["every", kind, "v1"], &(lines + more), &mounted.root())
 }
 
-/// logind's settings in the containers that are started from now on.
+/// Writes logind's settings for containers that are started later.
 fn set_logind(settings: &str) {
     let dir = Path::new("/srv/container/etc/systemd/logind.conf.d");
     std::fs::create_dir_all(dir).unwrap();
@@ -64,7 +64,7 @@ fn systemd_with_a_user_namespace() {
     let container = start(&host, &mounted, "unprivileged");
     runs_systemd(&host, container, 100_000, NOT_MOUNTED);
     if host.is_v2() {
-        // The page's other way, in which vistafs has no part, keeps what the page says of it.
+        // The page's other setup, without vistafs, works as the page describes.
         set_logind("");
         let blocks = ["every", "unprivileged", "v2-kernel"];
         let container = Container::start(&blocks, "", &mounted.root());
@@ -74,7 +74,7 @@ fn systemd_with_a_user_namespace() {
     }
 }
 
-/// `base`: the host's number of the container's root.
+/// `base`: the uid of the container's root on the host.
 fn runs_systemd(host: &Host, container: Container, base: u32, may_fail: &[&str]) {
     container.wait_for_systemd(may_fail);
     sessions_come_and_go(host, &container, base);
@@ -82,7 +82,7 @@ fn runs_systemd(host: &Host, container: Container, base: u32, may_fail: &[&str])
     lives_in_its_tree(host, &container);
 }
 
-/// What is no systemd needs no scaffold.
+/// A container without systemd needs no scaffold.
 #[test]
 fn a_shell() {
     require_guest!();
@@ -96,7 +96,7 @@ fn a_shell() {
     lives_in_its_tree(&host, &container);
 }
 
-/// Why CGROUP_TREE.md has a scaffold on v2, and a tmpfs otherwise: what systemd says without.
+/// Shows why CGROUP_TREE.md has a scaffold on v2, and a tmpfs otherwise: systemd's messages without them.
 #[test]
 fn systemd_starts_on_no_fuse_file_system() {
     require_guest!();

@@ -1,6 +1,6 @@
 //! The Debian packages: installed, upgraded while a container runs, removed, purged.
 //!
-//! `VISTAFS_DEBS` has two builds of them in `1` and `2`. Only one of the VMs gets them: dpkg and systemd
+//! `VISTAFS_DEBS` contains two builds of them in `1` and `2`. Only one of the VMs gets them: dpkg and systemd
 //! are the same in all.
 
 use std::io::{BufRead, BufReader};
@@ -21,7 +21,7 @@ fn run(program: &str, args: &[&str]) -> String {
     printed(&Command::new(program).args(args).output().unwrap())
 }
 
-/// What a page has root type, by the comment before it.
+/// Returns the commands for root on a page, by the comment before them.
 fn typed(page: &str, name: &str) -> String {
     let mark = format!("<!-- run: {name} -->\n```console\n");
     let (_, rest) = page.split_once(&mark).expect(name);
@@ -30,7 +30,7 @@ fn typed(page: &str, name: &str) -> String {
     format!("set -e\n{}\n", lines.join("\n"))
 }
 
-/// Types it, where the packages of a build are.
+/// Runs these commands in the directory with the packages of a build.
 fn follow(page: &str, name: &str, build: &str) -> Output {
     let dir = std::env::var_os("VISTAFS_DEBS").expect("VISTAFS_DEBS: where the packages are");
     Command::new("sh")
@@ -45,7 +45,7 @@ fn follow(page: &str, name: &str, build: &str) -> Output {
 fn install(build: &str) {
     let output = follow(INSTALL, "install", build);
     let _ = printed(&output);
-    // A reload that failed is told there and breaks nothing, but is no upgrade.
+    // A failed reload is reported there and breaks nothing, but it is not an upgrade.
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!text.contains("goes on with the version before"), "{text}");
 }
@@ -61,7 +61,7 @@ fn is_mounted(place: &str) -> bool {
     mounts.contains(&format!(" {place} "))
 }
 
-/// Removes what a failure leaves.
+/// Removes leftovers of a failed run.
 struct Cleared;
 
 impl Drop for Cleared {
@@ -87,7 +87,7 @@ fn packages_come_and_go_and_no_reader_notices() {
         assert_eq!(run("systemctl", &["is-enabled", unit]).trim(), "enabled");
     }
     assert!(MOUNTS.into_iter().all(is_mounted));
-    // The service's own name and the pid file are those of lxcfs.
+    // The unit name and the pid file are those of lxcfs.
     let supervisor = of_unit("lxcfs", "MainPID");
     let kept = std::fs::read_to_string("/run/lxcfs.pid").unwrap();
     assert_eq!(kept.trim(), supervisor);
@@ -103,7 +103,7 @@ fn packages_come_and_go_and_no_reader_notices() {
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(64 << 20);
     let mut script = cgroup.join_script();
-    // It ends at the first error.
+    // Stops at the first error.
     script.extend_from_slice(
         b"exec unshare -mCpf sh -ec '\n\
           mount -t proc proc /proc\n\
@@ -145,7 +145,7 @@ fn packages_come_and_go_and_no_reader_notices() {
         let before = worker("lxcfs");
         install("2");
         goes_on();
-        // The same process, another program in it, and another worker.
+        // The same process has executed another program and has another worker.
         assert_eq!(of_unit("lxcfs", "MainPID"), supervisor);
         assert_ne!(worker("lxcfs"), before);
         let version = run(

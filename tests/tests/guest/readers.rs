@@ -1,4 +1,4 @@
-//! A container of LXC that has the views, as an unprivileged one has them, and those who read in it.
+//! An unprivileged LXC container with the views, and readers in it.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -22,12 +22,12 @@ const VIEWS: &[&str] = &[
     "sys/devices/system/cpu",
 ];
 
-/// The container's limit, and the line of meminfo that tells it.
+/// The container's memory limit, which is also MemTotal in meminfo.
 const LIMIT: u64 = 256 << 20;
 const TOTAL: &str = "MemTotal:         262144 kB\n";
 
-/// Each round says `ok`, or what was wrong with it. One program a round: starting them takes longer than
-/// what they do where the processor is emulated.
+/// Each round prints `ok` or the error. A round starts one program only: on an emulated processor, starting
+/// programs takes longer than the reads.
 const READER: &str = r#"
 cd /proc
 while ! [ -e /dev/stop ]; do
@@ -39,7 +39,7 @@ while ! [ -e /dev/stop ]; do
 done 2>&1
 "#;
 
-/// Starts one on the views of a mount.
+/// Starts a container that uses the views of a mount.
 #[track_caller]
 pub(crate) fn container(mount: &Path) -> Container {
     let mut config = "lxc.init.cmd = /usr/bin/sleep infinity\n".to_owned();
@@ -64,14 +64,14 @@ pub(crate) fn container(mount: &Path) -> Container {
     container
 }
 
-/// Whether its memory is its own, and the directory of a view is there.
+/// Whether it sees its own memory size, and the directory of a view exists.
 pub(crate) fn sees_itself(container: &Container) -> bool {
     let script = "cat /proc/meminfo /proc/uptime /sys/devices/system/cpu/online";
     let output = container.output(script);
     output.status.success() && output.stdout.starts_with(TOTAL.as_bytes())
 }
 
-/// Those who read.
+/// The readers.
 pub(crate) struct Readers {
     children: Vec<Child>,
     threads: Vec<JoinHandle<()>>,
@@ -113,13 +113,13 @@ impl Readers {
         readers
     }
 
-    /// How many rounds each of them has read.
+    /// How many rounds each of them has completed.
     pub(crate) fn rounds(&self) -> Vec<u64> {
         let rounds = self.rounds.iter();
         rounds.map(|round| round.load(Ordering::Relaxed)).collect()
     }
 
-    /// Whether each has ended a round since.
+    /// Whether each has completed a round since.
     #[track_caller]
     pub(crate) fn all_went_on(&self, since: &[u64]) -> bool {
         let has_failed = self.threads.iter().any(JoinHandle::is_finished);
@@ -128,7 +128,7 @@ impl Readers {
         pairs.all(|(now, since)| now > *since)
     }
 
-    /// Ends them: how many rounds all have read, and how many requests were interrupted.
+    /// Stops them; returns the number of rounds and of interrupted requests.
     pub(crate) fn end(mut self, container: &Container) -> (u64, u64) {
         let _ = container.run("touch /dev/stop");
         for mut child in std::mem::take(&mut self.children) {
@@ -143,7 +143,7 @@ impl Readers {
     }
 }
 
-/// The container ends what reads in it.
+/// The readers in the container end with the container.
 impl Drop for Readers {
     fn drop(&mut self) {
         for child in &mut self.children {
@@ -153,7 +153,7 @@ impl Drop for Readers {
     }
 }
 
-/// What was in flight where the kernel does not send again.
+/// Whether a request was lost because the kernel does not resend.
 fn is_interrupted(line: &str) -> bool {
     line.ends_with("Interrupted system call") || line.ends_with("Input/output error")
 }

@@ -1,4 +1,4 @@
-//! `vistafs repair` of a container of LXC, in which nothing is started anew.
+//! `vistafs repair` of an LXC container, in which nothing is restarted.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn a_container_of_lxc_sees_itself_again() {
     let root = mounted.root();
     let root = root.to_str().unwrap();
     let container = container(&mounted.root());
-    // The mount is dead, and then is none, and another one is made.
+    // The mount is dead, then unmounted, then replaced by a new one.
     mounted.die();
     assert!(!sees_itself(&container));
     let umount = Command::new("umount").args(["-l", root]).status().unwrap();
@@ -29,10 +29,10 @@ fn a_container_of_lxc_sees_itself_again() {
         "{report}"
     );
     assert!(sees_itself(&container), "{report}");
-    // It has nothing left to do, and nothing piles up.
+    // A second repair finds nothing to do, and mounts do not pile up.
     let again = printed(&vistafs(&["repair", "--mount", root]));
     assert!(!again.contains("/proc/meminfo"), "{again}");
-    // `vistafs mount` does so by itself.
+    // `vistafs mount` repairs at start.
     mounted.die();
     assert!(!sees_itself(&container));
     mounted.start(&MountOptions {

@@ -1,5 +1,5 @@
-//! The unit for systemd: the mount outlives restarts, crashes of both processes and reloads, and ends
-//! with a stop. Those who read are on the host and in LXC.
+//! The systemd unit: the mount outlives restarts, crashes of both processes and reloads, and ends with a
+//! stop. The readers are on the host and in LXC.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -22,12 +22,12 @@ use crate::readers::{Readers, container, sees_itself};
 const UNIT: &str = include_str!("../../../contrib/systemd/vistafs.service");
 const PLACE: &str = "/run/systemd/system/vistafs.service";
 const MOUNT: &str = "/var/lib/vistafs";
-/// How often both processes are killed at once.
+/// How often both processes are killed at the same time.
 const KILLS: u32 = 3;
 const READERS: usize = 2;
 
-/// A restart takes seconds where the processor is emulated, and no layout makes a difference to it: so
-/// as often as that on one of them alone.
+/// Number of restarts. A restart takes seconds on an emulated processor and does not depend on the layout, so
+/// only one layout runs the full number.
 fn restarts() -> u32 {
     let layout = std::env::var("VISTAFS_LAYOUT").unwrap();
     if layout == "v2-6.12" { 20 } else { 4 }
@@ -43,14 +43,14 @@ fn main_pid() -> u32 {
     pid.trim().parse().unwrap()
 }
 
-/// The device number of the mount; none is mounted: none.
+/// The device number of the mount, if it is mounted.
 fn device() -> Option<String> {
     let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let line = text.lines().find(|line| line.contains(" fuse.vistafs "))?;
     Some(line.split(' ').nth(2).unwrap().to_owned())
 }
 
-/// A round of the reader on the host.
+/// One round of the reader on the host.
 fn host_reads(kept: &File) -> std::io::Result<()> {
     let mut text = vec![0; 1 << 16];
     let got = kept.read_at(&mut text, 0)?;
@@ -59,8 +59,8 @@ fn host_reads(kept: &File) -> std::io::Result<()> {
     Ok(())
 }
 
-/// How a request may end that a worker had when it was killed. Where the kernel sends again, none does:
-/// they are counted, and the test looks at the count.
+/// Whether an error is that of a request that the killed worker had in flight. Not expected if the kernel
+/// resends requests: they are counted, and the test checks the count.
 fn was_in_flight(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINTR | libc::EIO))
 }
@@ -148,13 +148,13 @@ fn the_mount_outlives_all_but_a_stop() {
         goes_on("the end of the supervisor");
         for _ in 0..KILLS {
             let supervisor = main_pid();
-            // The process that repairs containers has ended by then.
+            // The process that repairs containers has exited by then.
             wait_until("there is the worker alone", || {
                 children(supervisor).len() == 1
             });
             let worker = children(supervisor)[0];
             end(supervisor).unwrap();
-            // Systemd ends it too (KillMode=mixed), and may have come first.
+            // Systemd kills it too (KillMode=mixed), perhaps first.
             assert!(matches!(end(worker), Ok(()) | Err(Errno::ESRCH)));
             wait_until("another supervisor runs", || {
                 ![0, supervisor].contains(&main_pid())
@@ -189,7 +189,7 @@ fn the_mount_outlives_all_but_a_stop() {
     assert!(!container.output("cat /proc/meminfo").status.success());
     let _ = systemctl(&["start", "vistafs"]);
     assert!(device().is_some());
-    // Its start repairs what the stop has left in the container.
+    // At start, it repairs the mounts that the stop left in the container.
     wait_until("the container sees itself", || sees_itself(&container));
     let _ = systemctl(&["stop", "vistafs"]);
     assert_eq!(device(), None);

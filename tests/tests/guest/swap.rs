@@ -1,7 +1,7 @@
-//! Real swap on a compressed RAM disk: what a container is shown of it while it is being used.
+//! Real swap on a compressed RAM disk: the views of a container while it uses swap.
 //!
-//! v1 without swap accounting cannot be had here: kernels since 6.1 always account. SEMANTICS has an
-//! example of it.
+//! v1 without swap accounting cannot be tested here, since kernels from 6.1 on always account it. SEMANTICS
+//! has an example of it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,7 +14,7 @@ use vistafs_tests::vistafs::{Mounted, printed};
 const MIB: u64 = 1 << 20;
 const HOST_SWAP_MIB: u64 = 256;
 
-/// Swap on zram; gone at drop.
+/// Swap on zram; removed on drop.
 struct Swap;
 
 impl Swap {
@@ -43,8 +43,8 @@ fn file(cgroup: &TestCgroup, name: &str) -> PathBuf {
     cgroup.directory("memory").join(name)
 }
 
-/// Limits memory, and swap apart from it; in v1 that is a pool of both. Returns the total of swap, MiB, which is
-/// the same on both versions.
+/// Limits memory and, separately, swap; on v1 the second limit covers both. Returns the total of swap in MiB,
+/// which is the same on both versions.
 fn limit(cgroup: &TestCgroup, memory_mib: u64, swap_mib: u64) -> u64 {
     cgroup.limit_memory(memory_mib * MIB);
     let (name, mib) = if cgroup.is_v2("memory") {
@@ -56,8 +56,8 @@ fn limit(cgroup: &TestCgroup, memory_mib: u64, swap_mib: u64) -> u64 {
     swap_mib
 }
 
-/// Takes `mib` of memory by steps of 4 MiB in a container, and has `look` see what it prints of
-/// itself after each: meminfo, `free -k`, `swapon -s`.
+/// Allocates `mib` of memory in steps of 4 MiB in a container. After each step, `look` gets the container's
+/// meminfo, `free -k` and `swapon -s`.
 fn take_memory(cgroup: &TestCgroup, mib: u64, mut look: impl FnMut(&str)) {
     let mounted = Mounted::new();
     let steps = mib / 4;
@@ -82,7 +82,7 @@ for step in range({steps}):
     }
 }
 
-/// (total, used) in KiB of what a container has printed, and that its three sources agree.
+/// Returns (total, used) in KiB from a container's output, after checking that its three sources agree.
 #[track_caller]
 fn tools_agree(text: &str) {
     let (total, used) = swap(text);
@@ -101,7 +101,7 @@ fn tools_agree(text: &str) {
         })
         .unwrap_or(vec![0, 0, 0]);
     assert_eq!(columns[0], total, "{text}");
-    // The three were read one after the other, and the readers themselves take memory.
+    // The three were read one after the other, and the readers use memory themselves.
     for other in [free[1].parse().unwrap(), columns[1]] {
         assert!(other <= total && used.abs_diff(other) < 8 * 1024, "{text}");
     }
@@ -115,7 +115,7 @@ fn swap(text: &str) -> (u64, u64) {
     (total, total - free)
 }
 
-/// The total stays, KiB, and swap is really used in the end.
+/// The total (KiB) stays constant, and swap is used in the end.
 fn check_total(cgroup: &TestCgroup, expected: u64) {
     let mut most = 0;
     take_memory(cgroup, 112, |text| {
@@ -150,7 +150,7 @@ fn without_a_limit_the_host_s_is_the_total() {
     let _swap = Swap::on();
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(64 * MIB);
-    // A little less than the disk has: the area begins with a page of its own.
+    // A little less than the disk: the first page of the area is its header.
     let host = std::fs::read_to_string("/proc/meminfo").unwrap();
     check_total(&cgroup, field(&host, "SwapTotal:"));
 }
@@ -173,7 +173,7 @@ fn who_must_not_swap_has_none() {
     });
 }
 
-/// Debian's kernels for clouds have no zswap; theirs is the half of the test without it.
+/// Debian's cloud kernels have no zswap and run only the half of the test without it.
 #[test]
 fn zswap_makes_nothing_go_below_use() {
     require_guest!();
@@ -197,7 +197,7 @@ fn zswap_makes_nothing_go_below_use() {
     if has_zswap {
         std::fs::write(ENABLED, "N").unwrap();
     }
-    // v1 does not count it per cgroup.
+    // v1 does not account zswap per cgroup.
     let is_counted = has_zswap && cgroup.is_v2("memory");
     assert_eq!(zswapped > 0, is_counted, "{zswapped}");
 }

@@ -1,5 +1,4 @@
-//! Checks a container from its start to its end: the limits that it sees, and its reader while the worker is
-//! killed.
+//! Checks a container from start to end: the limits that it sees, and its reader while the worker is killed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
@@ -12,12 +11,11 @@ use vistafs_tests::vistafs::wait_for;
 
 use crate::service::Service;
 
-/// Prints what [`check_limits`] reads.
+/// Prints the input of [`check_limits`].
 pub(crate) const LIMITS: &str =
     "free -m; grep '^cpu[0-9]' /proc/stat; echo online $(cat /sys/devices/system/cpu/online)";
 
-/// The container's command. Each round of the reader prints `ok`, or the text that is wrong. A line of
-/// input ends it.
+/// The container's command. Each round of the reader prints `ok`, or the wrong text. A line of input ends it.
 pub(crate) const SCRIPT: &str = r#"
 free -m; grep '^cpu[0-9]' /proc/stat; echo online $(cat /sys/devices/system/cpu/online)
 grep ' /proc/meminfo ' /proc/self/mountinfo; echo ready
@@ -35,21 +33,20 @@ kill $!
 /// The limit of each container's memory in MiB.
 const MEMORY: u64 = 256;
 
-/// How long a host may take to start a container: usual are 15 s where the processor is emulated and
-/// busy.
+/// Timeout for starting a container: usually 15 s on a busy machine with an emulated processor.
 const START: Duration = Duration::from_secs(300);
 const END: Duration = Duration::from_secs(120);
 
-/// How often the worker is killed under the reader.
+/// How often the worker is killed while the reader runs.
 const KILLS: u32 = 2;
 /// Rounds of the reader that must follow each kill.
 const ROUNDS: u32 = 3;
 
-/// A container whose standard streams are ours.
+/// A container with piped standard streams.
 struct Container {
     child: Child,
     lines: Receiver<String>,
-    /// A file, as processes of the host may hold it longer than the command runs.
+    /// A file: processes of the host may keep it open after the command exits.
     stderr: NamedTempFile,
 }
 
@@ -66,7 +63,7 @@ impl Container {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                // There is no receiver after a failure.
+                // After a failure the receiver is gone.
                 let _ = sender.send(line);
             }
         });
@@ -102,20 +99,20 @@ impl Container {
         }
     }
 
-    /// Waits for [`ROUNDS`] rounds that begin from now on.
+    /// Waits for [`ROUNDS`] rounds that start after this call.
     #[track_caller]
     fn rounds(&self, what: &str) {
         while let Ok(line) = self.lines.try_recv() {
             assert_eq!(line, "ok", "{what}");
         }
-        // The first of them may have begun before.
+        // The first of them may have started earlier.
         for _ in 0..=ROUNDS {
             let line = self.line(what, START);
             assert_eq!(line.as_deref(), Some("ok"), "{what}");
         }
     }
 
-    /// Ends the script, and with it the container.
+    /// Ends the script and the container.
     #[track_caller]
     fn end(mut self) {
         self.child
@@ -144,7 +141,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // After a failure; otherwise it has ended.
+        // Only needed after a failure; otherwise the child has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -159,7 +156,7 @@ pub(crate) fn check(host: &str, service: &Service, command: &mut Command) {
     report(host, "started", started);
     let text = lines.join("\n");
     check_limits(&text);
-    // Two mounts and lxcfs's hook are on the machine: the views must be of the one that is tested.
+    // The machine has two mounts, and lxcfs's hook: check that the views are from the tested mount.
     let device = device(&text, "/proc/meminfo");
     assert_eq!(device, service.device(), "{text}");
     container.rounds("before the worker is killed");
@@ -171,7 +168,7 @@ pub(crate) fn check(host: &str, service: &Service, command: &mut Command) {
     report(host, "ended", started);
 }
 
-/// The device number of the topmost mount at a place, from lines of /proc/PID/mountinfo.
+/// The device number of the topmost mount at a path, from lines of /proc/PID/mountinfo.
 #[track_caller]
 pub(crate) fn device(mountinfo: &str, place: &str) -> String {
     let mut lines = mountinfo.lines().map(|line| line.split(' '));
@@ -182,14 +179,14 @@ pub(crate) fn device(mountinfo: &str, place: &str) -> String {
         .to_owned()
 }
 
-/// Prints a duration past the capture of libtest, which hides the output of tests that pass.
+/// Prints a duration to stdout directly: libtest hides the captured output of tests that pass.
 pub(crate) fn report(host: &str, what: &str, since: Instant) {
     let took = since.elapsed();
     // A closed output must not fail the test.
     let _ = writeln!(std::io::stdout(), "{host}: {what} after {took:.1?}");
 }
 
-/// 256 MiB and one CPU, by what free(1) prints, /proc/stat and the list of CPUs.
+/// Checks for 256 MiB and one CPU in free(1), /proc/stat and the list of CPUs.
 #[track_caller]
 pub(crate) fn check_limits(text: &str) {
     let memory = text.lines().find_map(|line| line.strip_prefix("Mem:"));

@@ -4,7 +4,7 @@ use crate::container::{SCRIPT, check};
 use crate::service::{Service, start};
 use crate::{ARCHIVE, IMAGE, make_cdi_devices, require_hosts, run};
 
-/// Makes a pod of one container, in place of a kubelet.
+/// Creates a pod of one container, like a kubelet.
 const POD: &str = include_str!("pod.py");
 
 #[test]

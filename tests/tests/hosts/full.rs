@@ -1,5 +1,5 @@
-//! The life of a container at each host: limits that change while it runs, a neighbour's load, a service that is
-//! killed, exchanged, stopped and started under it, and its own restart.
+//! The life cycle of a container on each host: changed limits, a neighbour's load, a service that is killed,
+//! upgraded, stopped and started, and the restart of the container.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use crate::container::{LIMITS, check_limits, device};
 use crate::service::{Service, start};
 use crate::{ARCHIVE, PAGE, ROOT, require_hosts, run, typed_detached};
 
-/// What the container runs.
+/// The container's command.
 const IDLE: &str = "while :; do sleep 60; done";
 
-/// The commands of a host for one container, which has 256 MiB and one CPU.
+/// A host's commands for one container with 256 MiB and one CPU.
 struct Host {
     name: &'static str,
     service: Service,
-    /// Before a command that runs in the container.
+    /// The prefix of a command that runs in the container.
     exec: &'static [&'static str],
     /// Changes the limit to 512 MiB.
     raise: &'static [&'static str],
@@ -33,7 +33,7 @@ impl Host {
         printed(&command.output().unwrap())
     }
 
-    /// MiB, by free(1).
+    /// Total memory by free(1), MiB.
     fn total(&self) -> u64 {
         let text = self.inside("free -m");
         let line = text.lines().find_map(|line| line.strip_prefix("Mem:"));
@@ -41,7 +41,7 @@ impl Host {
         total.unwrap_or_else(|| panic!("{text}")).parse().unwrap()
     }
 
-    /// The views that the container has are those of the mount that serves now.
+    /// Whether the container's views are from the mount that is served now.
     fn is_served(&self) -> bool {
         let text =
             self.inside("grep ' /proc/meminfo ' /proc/self/mountinfo; cat /proc/uptime 2>&1");
@@ -63,7 +63,7 @@ impl Host {
         let _ = run(self.raise);
         assert_eq!(self.total(), 512, "{name}");
 
-        // What another one uses is the host's.
+        // CPU time of another process is the host's, not the container's.
         let host = || busy(&std::fs::read_to_string("/proc/stat").unwrap());
         let before = (self.busy(), host());
         let load = Instant::now();
@@ -79,7 +79,7 @@ impl Host {
         });
         self.service.upgrade();
         assert!(self.is_served() && self.total() == 512, "{name}");
-        // The mount of before is gone, and the next supervisor repairs what had it.
+        // The previous mount is gone; the next supervisor repairs the container's mounts.
         self.service.restart();
         wait_until("the container is repaired", || self.is_served());
 
@@ -201,7 +201,7 @@ fn lxc() {
         name: "lxc",
         service,
         exec: &["lxc-attach", "--name", "life", "--"],
-        // The configuration, too, as the restart goes by that.
+        // Also changes the configuration, which a restart applies.
         raise: &[
             "sh",
             "-euc",

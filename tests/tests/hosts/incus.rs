@@ -4,7 +4,7 @@ use crate::container::{self, SCRIPT, check};
 use crate::service::{Service, SetUp, main_pid, start};
 use crate::{require_hosts, run};
 
-/// Directories as storage, no network.
+/// Storage in directories, no network.
 const SET_UP: &str = r#"incus admin init --preseed <<'END'
 storage_pools:
 - name: default
@@ -39,7 +39,7 @@ fn incus_with_vistafs_for_lxcfs() {
     command.args(["exec", "c", "--", "sh", "-c", SCRIPT]);
     check("incus", &service, &mut command);
 
-    // Debian's incus.service requires lxcfs.service: a crash of that must not restart Incus.
+    // Debian's incus.service requires lxcfs.service: a crash of lxcfs.service must not restart Incus.
     let (daemon, device) = (main_pid("incus"), service.device());
     service.kill_supervisor();
     let script = "free -m; grep ' /proc/meminfo ' /proc/self/mountinfo";

@@ -4,8 +4,8 @@ use crate::container::{SCRIPT, check};
 use crate::service::Service;
 use crate::{ROOT, require_hosts, run};
 
-/// Runs LXC with `$0` in the place of the directory with lines for all containers: there is the line of
-/// lxcfs's package, which Incus needs.
+/// Runs LXC with `$0` as the directory of lines for all containers: the default one has the line of lxcfs's
+/// package, which Incus needs.
 const WITH_DIRECTORY: &str =
     "mount --bind \"$0\" /usr/share/lxc/config/common.conf.d && exec lxc-execute \"$@\"";
 

@@ -1,5 +1,4 @@
-//! vistafs as the services of the packages: one mount for the containers of all tests, and one in the
-//! place of lxcfs.
+//! vistafs as the packages' services: one mount for the containers of all tests, and one that replaces lxcfs.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,7 +13,7 @@ use vistafs_tests::vistafs::{children, printed, wait_until};
 use crate::container::{device, report};
 use crate::run;
 
-/// Held while a test changes what others use, too: they are other processes.
+/// A lock that is held while a test changes shared state; the other tests are other processes.
 pub(crate) struct SetUp {
     _lock: File,
 }
@@ -27,7 +26,7 @@ impl SetUp {
     }
 }
 
-/// A service; the guest has the program as /usr/bin/vistafs.
+/// A service; the guest has the program at /usr/bin/vistafs.
 pub(crate) struct Service {
     name: &'static str,
 }
@@ -39,8 +38,8 @@ impl Service {
         Service::start("vistafs", unit)
     }
 
-    /// `lxcfs.service`, started: the mount is at /var/lib/lxcfs. Debian's lxcfs, which Incus depends on,
-    /// has never run.
+    /// `lxcfs.service`, started: the mount is at /var/lib/lxcfs. Debian's lxcfs, which Incus depends on, has
+    /// never run.
     pub(crate) fn lxcfs() -> Service {
         let _ = run(&["ln", "-sf", "vistafs", "/usr/bin/lxcfs"]);
         let unit = include_str!("../../../contrib/systemd/lxcfs.service");
@@ -67,7 +66,7 @@ impl Service {
     fn worker(&self) -> u32 {
         let supervisor = main_pid(self.name);
         let mut worker = 0;
-        // A process that repairs containers ends by itself; the worker of another test's kill follows.
+        // A repair process ends by itself; a worker that another test killed is replaced.
         wait_until("the worker is the only child", || {
             let children = children(supervisor);
             worker = children.last().copied().unwrap_or_default();
@@ -98,7 +97,7 @@ impl Service {
         let _ = run(&["systemctl", "start", self.name]);
     }
 
-    /// Exchanges supervisor and worker for those of the program file.
+    /// Upgrades supervisor and worker to the program file.
     pub(crate) fn upgrade(&self) {
         let mount = format!("/var/lib/{}", self.name);
         let _ = run(&["vistafs", "upgrade", "--mount", &mount]);
@@ -114,13 +113,13 @@ impl Service {
     }
 }
 
-/// The number of a unit's main process; 0 if there is none.
+/// The PID of a unit's main process; 0 if there is none.
 pub(crate) fn main_pid(unit: &str) -> u32 {
     let pid = run(&["systemctl", "show", "--property=MainPID", "--value", unit]);
     pid.trim().parse().unwrap()
 }
 
-/// Starts a unit, and shows its log if it fails.
+/// Starts a unit, and prints its log if it fails.
 #[track_caller]
 pub(crate) fn start(unit: &str) {
     let started = Instant::now();

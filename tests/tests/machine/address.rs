@@ -52,7 +52,7 @@ fn the_address_shows_the_named_container() {
     assert_eq!(missing.kind(), ErrorKind::NotFound);
 }
 
-/// A service of the host that runs as uid 0 without the capability, or with it in a user namespace of its own.
+/// A host service that runs as uid 0 without the capability, or with it in a private user namespace.
 #[test]
 fn root_without_cap_sys_admin_finds_neither_addresses_nor_metrics() {
     require_privileged!();
@@ -90,7 +90,7 @@ fn no_container_finds_an_address() {
     assert!(text.starts_with("c\ncgroup\nproc\nself\nsys\n"), "{text}");
     assert_eq!(text.matches("Cannot allocate memory").count(), 2, "{text}");
     assert!(!text.contains("MemTotal"), "{text}");
-    // And it is still there for the host.
+    // The host still finds it.
     assert_eq!(
         field(&mounted.read(&other.address("proc/meminfo")), "MemTotal:"),
         32 * 1024
@@ -219,14 +219,14 @@ fn addresses_that_are_forgotten_leave_nothing() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = limited(64);
-    // Warm: the kernel files behind it are kept open.
+    // Warm-up: the kernel files behind it stay open.
     let _ = mounted.read(&cgroup.address("proc/stat"));
     let before = mounted.descriptors();
     for _ in 0..200 {
         let _ = mounted.read(&cgroup.address("proc/stat"));
         assert!(std::fs::read_dir(mounted.path("at")).unwrap().count() > 0);
     }
-    // The last file is closed after its reader was told of it.
+    // The last file is closed after the reply to its reader.
     wait_until("the descriptors are given back", || {
         mounted.descriptors() <= before + 4
     });

@@ -14,7 +14,7 @@ use crate::repair::{Resident, outcome, script};
 
 const LIMIT: u64 = 64 * 1024;
 
-/// A container without views, in a cgroup: `prepare` runs in it once /proc is its own.
+/// A container without views, in a cgroup: runs `prepare` after mounting its own /proc.
 fn bare(cgroup: &TestCgroup, prepare: &str, after: &str) -> Resident {
     let inner = script(
         &format!("mount -t proc -o nosuid,nodev,noexec proc /proc\n{prepare}"),
@@ -30,7 +30,7 @@ fn bare(cgroup: &TestCgroup, prepare: &str, after: &str) -> Resident {
     Resident::new(command)
 }
 
-/// Runs `vistafs attach` or `detach` with `--json`: the report, and the exit status.
+/// Runs `vistafs attach` or `detach` with `--json`; returns the report and the exit status.
 #[track_caller]
 fn place(command: &str, mounted: &Mounted, words: &[&str]) -> (Vec<Value>, i32) {
     let root = mounted.root();
@@ -46,8 +46,8 @@ fn place(command: &str, mounted: &Mounted, words: &[&str]) -> (Vec<Value>, i32) 
     (rows, status)
 }
 
-/// The mounts of a process, without those of other tests, which come and go: a mount point that is
-/// removed on the host takes the mounts on it along.
+/// The mounts of a process without those of other tests. These change: removing a mount point on the host
+/// removes the mounts on it.
 fn mountinfo(pid: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
     let lines = text.lines().filter(|line| !line.contains(" /tmp/"));
@@ -101,7 +101,7 @@ fn a_running_container_gets_views_and_loses_them() {
     assert_eq!(mountinfo(&pid), before);
     assert_eq!(place("detach", &mounted, &["--pid", &pid]), (vec![], 0));
 
-    // By the path of its cgroup, and not every view.
+    // Selected by cgroup path, and with a subset of the views.
     let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
     let path = paths.max_by_key(|path| path.len()).unwrap();
@@ -121,13 +121,13 @@ fn a_running_container_gets_views_and_loses_them() {
     assert!(text.ends_with("/sys/devices/system/cpu/online\n"), "{text}");
 }
 
-/// The containers of other tests are among them, so nothing is changed.
+/// Dry run: other tests' containers are among them.
 #[test]
 fn all_selects_each_container_once() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    // With a mount namespace of a service in it.
+    // Contains a service's mount namespace.
     let nested = "exec 3<&0; unshare -m sh -c 'echo ready; read go' <&3 & wait";
     let inner = format!("mount -t proc proc /proc; {nested}");
     let mut outer = cgroup.join_script();
@@ -191,7 +191,7 @@ fn only_the_kernels_own_files_are_covered() {
     );
     assert_eq!(resident.go_on(), "processor");
 
-    // A link that leads elsewhere, and a process that is not where its mounts are.
+    // A symbolic link, and a process that has changed its root directory.
     let fake = format!(
         "mount -t tmpfs none {0}; ln -s /proc/meminfo {0}/meminfo; mount --bind {0} /proc",
         dir.path().display()
@@ -219,7 +219,7 @@ fn only_the_kernels_own_files_are_covered() {
 fn nothing_appears_on_the_host() {
     require_privileged!();
     let mounted = Mounted::new();
-    // The outer namespace stands for the host: it is that of `vistafs attach`.
+    // The outer namespace plays the host: `vistafs attach` runs in it.
     let outer = r#"
         mount --make-rshared /
         unshare -m --propagation unchanged sh -c 'echo $$ >"$D/pid"; read go' <"$D/wait" &
@@ -252,7 +252,7 @@ fn nothing_appears_on_the_host() {
         "{text}"
     );
 
-    // What is shared among namespaces of the container alone is no obstacle.
+    // Sharing among namespaces of the same container is allowed.
     let cgroup = TestCgroup::new();
     let resident = bare(
         &cgroup,
@@ -265,7 +265,7 @@ fn nothing_appears_on_the_host() {
     assert_eq!(resident.go_on(), "1\n");
 }
 
-/// Containers end while they are worked on; that is no failure.
+/// Containers may end during the operation; the command still succeeds.
 #[test]
 fn containers_that_end_meanwhile() {
     require_privileged!();
@@ -287,7 +287,7 @@ fn containers_that_end_meanwhile() {
         let (rows, _) = place("attach", &mounted, &["--cgroup", &path, "--only", "stat"]);
         for row in rows {
             let outcome = row["outcome"].as_str().unwrap();
-            // A container without a /proc of its own yet has a copy of the host's, which is private.
+            // Before it mounts /proc, a container has a private copy of the host's.
             assert!(["attached", "present", "gone"].contains(&outcome), "{row}");
         }
     }

@@ -1,4 +1,4 @@
-//! The cgroup tree: what containers find in it, and what they may do.
+//! The cgroup tree: contents and permitted operations.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -29,7 +29,7 @@ fn names(directory: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// The host's own tree: the same names, texts, modes and owners.
+/// The host sees its own tree: the same names, texts, modes and owners.
 #[test]
 fn a_caller_on_the_host_finds_what_the_host_has() {
     require_privileged!();
@@ -57,7 +57,7 @@ fn a_caller_on_the_host_finds_what_the_host_has() {
                 let text = std::fs::read(dir.join(&file));
                 text.map_err(|error| error.raw_os_error())
             };
-            // What changes by itself is not compared.
+            // Files that change by themselves are not compared.
             if !file.contains("stat") && !file.contains("pressure") {
                 assert_eq!(read(&ours), read(&kernels), "{name}/{file}");
             }
@@ -65,7 +65,7 @@ fn a_caller_on_the_host_finds_what_the_host_has() {
     }
 }
 
-/// As in the announcement of lxcfs: `find` shows the way down to the container, and nothing beside it.
+/// As in the announcement of lxcfs: `find` shows only the path down to the container.
 #[test]
 fn a_container_sees_the_way_to_its_own_cgroup_and_what_is_below() {
     require_privileged!();
@@ -93,7 +93,7 @@ fn a_container_sees_the_way_to_its_own_cgroup_and_what_is_below() {
     drop(sibling);
 }
 
-/// What is done through the tree is what the kernel has then.
+/// Operations through the tree change the kernel's cgroups.
 #[test]
 fn groups_are_made_used_and_removed() {
     require_privileged!();
@@ -136,7 +136,7 @@ fn groups_are_made_used_and_removed() {
     assert!(!job.exists());
 }
 
-/// Where a cgroup is below the mount.
+/// The path of a cgroup below the mount.
 pub(crate) fn mounted_directory(
     mounted: &Mounted,
     cgroup: &TestCgroup,
@@ -149,7 +149,8 @@ pub(crate) fn mounted_directory(
     mounted.path("cgroup").join(name).join(own)
 }
 
-/// Ids are the caller's: what is not his is nobody's, and what he makes is his.
+/// IDs are translated to the caller's user namespace: an unmapped owner is shown as nobody, and the caller
+/// owns the groups that it creates.
 #[test]
 fn a_user_namespace_owns_what_it_was_given_and_what_it_makes() {
     require_privileged!();
@@ -187,13 +188,13 @@ fn a_user_namespace_owns_what_it_was_given_and_what_it_makes() {
     assert_eq!(lines, [&first[..], &rest[..]].concat());
 }
 
-/// One that is not visible to the reader is left out, and 0 is the writer himself.
+/// A process that the reader cannot see is omitted, and writing 0 moves the writer.
 #[test]
 fn numbers_of_tasks_are_the_caller_s() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    // A process of the host's in the container's cgroup.
+    // A process of the host in the container's cgroup.
     let mut stranger = std::process::Command::new("sleep")
         .arg("1000")
         .spawn()
@@ -225,15 +226,15 @@ fn numbers_of_tasks_are_the_caller_s() {
         assert_eq!(parts[0].len(), 2, "{name}: {text}");
         assert_eq!(parts[0][0], "1", "{name}: {text}");
         assert_eq!(parts[1][0], parts[1][1], "{name}: {text}");
-        // A container in it: its own shell is its first process, and nobody else is there.
+        // In a nested container, its shell is process 1, and no other process is visible.
         assert_eq!(parts[2][..2], ["1", "1"], "{name}: {text}");
     }
     stranger.kill().unwrap();
     stranger.wait().unwrap();
 }
 
-/// poll(2) tells of what happens in a group, as with the kernel's own file, until that is read. The
-/// first poll(2) of an open file may tell of what was read already.
+/// poll(2) reports events of a group until they are read, like the kernel's file. The first poll(2) of an
+/// open file may report an event that was already read.
 #[test]
 fn events_can_be_waited_for() {
     require_privileged!();
@@ -241,7 +242,7 @@ fn events_can_be_waited_for() {
     let cgroup = TestCgroup::new();
     let v2 = hierarchies();
     let Some(hierarchy) = v2.all().iter().find(|h| h.version() == Version::V2) else {
-        // Only v2 has such files; the layouts that have it run this.
+        // Only v2 has such files; this runs on the layouts with v2.
         assert!(!cgroup.is_v2("pressure"));
         return;
     };
@@ -273,7 +274,7 @@ fn events_can_be_waited_for() {
     assert_eq!(lines, ["0", "False", "True 1", "False", "True 0"]);
 }
 
-/// root on the host finds a container's part by its address.
+/// root on the host reaches a container's subtree by its path.
 #[test]
 fn a_named_container_has_its_part() {
     require_privileged!();

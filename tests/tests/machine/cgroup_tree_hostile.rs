@@ -1,4 +1,4 @@
-//! The cgroup tree under those who want out of their container.
+//! The cgroup tree under attack by callers that try to leave their container.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -19,13 +19,13 @@ const HOSTILE: &str = include_str!("cgroup_tree/hostile.py");
 const UNPRIVILEGED: &str = include_str!("cgroup_tree/unprivileged.py");
 const RACE: &str = include_str!("cgroup_tree/race.py");
 
-/// A slice with two containers' cgroups, and a process in the one that is nobody's business.
+/// A slice with the cgroups of two containers, and a process outside of the attacker's.
 struct Scene {
     mounted: Mounted,
     stranger: Child,
     own: TestCgroup,
     sibling: TestCgroup,
-    // Removed after the two that are in it.
+    // Removed after the two cgroups in it.
     slice: TestCgroup,
 }
 
@@ -57,8 +57,8 @@ impl Scene {
         )
     }
 
-    /// Everything outside of the container's own cgroup: owners, modes, and what does not change by
-    /// itself.
+    /// The state outside of the container's cgroup: owners, modes, and contents that do not change by
+    /// themselves.
     fn outside(&self) -> BTreeMap<PathBuf, (u32, u32, u32, Option<String>)> {
         let mut all = BTreeMap::new();
         for top in [&self.slice, &self.sibling] {
@@ -81,7 +81,7 @@ impl Scene {
         all
     }
 
-    /// Runs something that must change nothing outside, and leaves the server as it was.
+    /// Runs an attack and checks that it changes nothing outside, and that the server survives.
     fn survives(&self, attack: impl FnOnce() -> String) -> String {
         let before = self.outside();
         let report = attack();
@@ -108,7 +108,7 @@ fn assert_no_way_out(report: &str, own: &TestCgroup) {
     assert!(last.ends_with(&format!(" hierarchies {count}")), "{report}");
 }
 
-/// With all privileges of the host's root but the namespaces.
+/// The attacker has all privileges of the host's root, but its own namespaces.
 #[test]
 fn root_of_a_container_stays_inside() {
     require_privileged!();
@@ -134,7 +134,7 @@ fn root_of_an_unprivileged_container_stays_inside() {
     assert_no_way_out(&report, &scene.own);
 }
 
-/// Whatever he tries has the errno that the kernel's own tree gives him.
+/// Every attempt fails with the same errno as in the kernel's tree.
 #[test]
 fn a_user_of_the_host_may_what_the_kernel_lets_him() {
     require_privileged!();
@@ -166,7 +166,7 @@ fn a_user_of_the_host_may_what_the_kernel_lets_him() {
     }
 }
 
-/// One thread moves a process to and fro while another lists where it is.
+/// One thread moves a process back and forth while another lists the processes.
 #[test]
 fn moves_and_looks_may_race() {
     require_privileged!();
@@ -184,14 +184,13 @@ fn moves_and_looks_may_race() {
         printed(&command.env("RACE", RACE).output().unwrap())
     });
     assert_eq!(report, format!("moves {moves}\n"));
-    // What was opened for it is closed by and by.
+    // Descriptors opened for the attack are closed with a delay.
     vistafs_tests::vistafs::wait_until("descriptors are given back", || {
         scene.mounted.descriptors() <= before + 40
     });
 }
 
-/// The host removes a group and makes it anew, and moves the container elsewhere, while a caller in
-/// it looks on.
+/// The host removes and recreates a group, and moves the container, while a caller in the container reads.
 #[test]
 fn the_host_may_take_everything_away() {
     require_privileged!();
@@ -222,13 +221,13 @@ fn the_host_may_take_everything_away() {
     std::fs::create_dir(&job).unwrap();
     let init = scene.own.namespace_init().unwrap();
     scene.sibling.add(u32::try_from(init).unwrap());
-    // A container that is where its init is, is looked at again every second.
+    // The cgroup of a container is checked again every second, by its init.
     std::thread::sleep(std::time::Duration::from_millis(1500));
     drop(child.stdin.take());
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut out, &mut rest).unwrap();
     child.wait().unwrap();
-    // Of its old place nothing is left for it, and of its new one it sees the way.
+    // The old cgroup is no longer visible, and the path to the new one is.
     assert_eq!(rest, "c2\nend\n");
     std::fs::remove_dir(&job).unwrap();
     assert!(Path::new(&scene.sibling.directory("memory")).exists());

@@ -13,7 +13,7 @@ use vistafs_tests::vistafs::{Mounted, wait_until};
 
 use crate::cgroup_tree::mounted_directory;
 
-/// Makes, lists and removes as many groups as the second argument says, at a word on standard input.
+/// Creates, lists and removes as many groups as the second argument says, on a line of standard input.
 const STRESS: &str = "\
 my ($top, $count) = @ARGV; $| = 1; print \"ready\\n\"; <STDIN>;\n\
 for my $n (1 .. $count) {\n\
@@ -63,7 +63,7 @@ fn two_hundred_containers_make_and_remove_groups_at_once() {
         assert_eq!(line(out), "ready\n");
     }
     children.iter_mut().for_each(|(child, _)| tell(child));
-    // Half of them stay, and are what the kernel has.
+    // Half of them remain and match the kernel's.
     for ((_, out), cgroup) in children.iter_mut().zip(&cgroups) {
         let told = line(out);
         let told: BTreeSet<&str> = told.split_whitespace().collect();
@@ -83,11 +83,11 @@ fn two_hundred_containers_make_and_remove_groups_at_once() {
     }
 }
 
-/// Starts as many idle processes as its argument says and waits for the end of standard input.
+/// Starts as many idle processes as its argument says, and waits for the end of standard input.
 const CROWD: &str = include_str!("../../src/crowd.sh");
 
-/// Each list of 10,000 processes is of one moment, in whatever pieces it is read. A machine with little
-/// memory has room for fewer.
+/// Each list of 10,000 processes is one snapshot, whatever the read size. A machine with little memory runs
+/// fewer.
 #[test]
 fn a_list_of_ten_thousand_processes_is_read_in_any_pieces() {
     require_privileged!();
@@ -126,8 +126,8 @@ fn a_list_of_ten_thousand_processes_is_read_in_any_pieces() {
     assert_eq!(counts[0], counts[6], "{text}");
 }
 
-/// Nodes are numbers that are made of the kernel's: nothing is kept for them, and so nothing is lost
-/// when the kernel forgets them.
+/// Inodes are computed from the kernel's: no state is allocated for them, so nothing is lost when the kernel
+/// forgets them.
 #[test]
 fn a_hundred_thousand_look_ups_leave_nothing_behind() {
     require_privileged!();
@@ -149,7 +149,7 @@ fn a_hundred_thousand_look_ups_leave_nothing_behind() {
         let status = std::fs::read_to_string(format!("/proc/{}/status", mounted.pid())).unwrap();
         vistafs_tests::container::field(&status, "RssAnon:")
     };
-    // Until every thread has its buffers.
+    // Warm-up: until every thread has its buffers.
     assert_eq!(container.run(&script(rounds(300))), "");
     let before = (mounted.descriptors(), resident());
     // Each round looks up 25 names twice over two directories.
@@ -158,7 +158,7 @@ fn a_hundred_thousand_look_ups_leave_nothing_behind() {
         mounted.descriptors() <= before.0
     });
     let grown = resident().saturating_sub(before.1);
-    // On an emulated processor threads overlap that do not elsewhere, each with room of its own.
+    // On an emulated processor more threads run at the same time, each with its own buffer.
     let most = if guest() { 8192 } else { 2048 };
     assert!(grown < most, "{grown} KiB more");
     let directory: PathBuf = cgroup.directory("memory");

@@ -1,5 +1,5 @@
-//! The numbers that the kernel gives CPUs, against what a container is shown of them: no thread runs on
-//! a CPU that a program could not have made room for.
+//! The CPU numbers of the kernel, compared with those shown to a container: no thread runs on a CPU that a
+//! program could not have allocated memory for.
 
 use std::process::Command;
 
@@ -9,9 +9,9 @@ use vistafs_tests::require::program;
 use vistafs_tests::vistafs::{MountOptions, Mounted, printed};
 use vistafs_tests::{require, require_privileged};
 
-/// What tcmalloc, jemalloc and programs with BPF maps do: memory for each CPU of `possible`, indexed by
-/// the number that the kernel reports to the thread (rseq). Prints how many CPUs there is room for, and the
-/// highest number that was met.
+/// Per-CPU memory like that of tcmalloc, jemalloc and BPF programs: one item for each CPU of `possible`,
+/// indexed by the number that the kernel reports to the thread (rseq). Prints the number of items and the
+/// highest number seen.
 const PER_CPU_MEMORY: &str = "exec python3 -c '
 import ctypes, mmap, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -43,7 +43,7 @@ fn host_list(name: &str) -> String {
     std::fs::read_to_string(format!("/sys/devices/system/cpu/{name}")).unwrap()
 }
 
-/// How many CPUs a list has.
+/// The number of CPUs in a list.
 fn count(list: &str) -> usize {
     let numbers = |part: &str| -> usize {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -85,8 +85,7 @@ fn memory_per_possible_cpu_has_room_for_every_thread() {
     }
 }
 
-/// Tools that ask for the CPUs that are online or present find the visible ones; tools that ask how many
-/// CPUs are possible find all of them.
+/// Tools that count online or present CPUs find the visible ones; tools that count possible CPUs find all.
 #[test]
 fn tools_distinguish_online_from_possible() {
     require_privileged!();
@@ -121,7 +120,7 @@ fn tools_distinguish_online_from_possible() {
     }
 }
 
-/// A known side channel, which container runtimes mask as well. A virtual machine mostly has none.
+/// A known side channel, which container runtimes mask as well. Most virtual machines lack it.
 #[test]
 fn thermal_throttling_is_not_shown() {
     require_privileged!();

@@ -1,4 +1,4 @@
-//! CPU time: exact, and never backwards.
+//! CPU time: exact and monotonic.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,7 @@ use vistafs_tests::vistafs::{Mounted, wait_until};
 
 type Line = (String, Vec<u64>);
 
-/// Of each CPU line of a stat its label and its columns, ticks.
+/// The label and the columns (ticks) of each CPU line of a stat text.
 pub(crate) fn cpu_lines(stat: &str) -> Vec<Line> {
     let cpu = stat.lines().filter(|l| l.starts_with("cpu"));
     cpu.map(|line| {
@@ -41,7 +41,7 @@ fn what_the_cgroup_used_is_what_is_shown() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    // Burns for a second and then rests, so that the kernel's counters stand still.
+    // Burns CPU for a second and then sleeps, so that the kernel's counters stop.
     let mut child = TestContainer::new(&mounted, &cgroup)
         .spawn("timeout 1 sh -c 'while :; do :; done'; echo; read _");
     let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -53,7 +53,7 @@ fn what_the_cgroup_used_is_what_is_shown() {
     check_sum(&lines);
     let shown = used(&lines);
     assert!(before > 10, "it has burnt CPU: {before} ticks");
-    // user and system are cut to ticks one by one.
+    // user and system are each rounded down to ticks.
     assert!(
         (before.saturating_sub(1)..=after).contains(&shown),
         "{before} <= {shown} <= {after}: {lines:?}"
@@ -62,7 +62,7 @@ fn what_the_cgroup_used_is_what_is_shown() {
     child.wait().unwrap();
 }
 
-/// When an empty cgroup begins, nobody knows: it is not as old as the descriptor that asks.
+/// The start time of an empty cgroup is unknown: it must not follow the reading descriptor's.
 #[test]
 fn an_empty_cgroup_has_no_age_however_it_is_asked() {
     require_privileged!();
@@ -125,7 +125,7 @@ fn a_quota_that_holds_back_is_seen_as_steal() {
         .spawn("exec timeout 60 sh -c 'echo; while :; do :; done'");
     let mut output = BufReader::new(child.stdout.take().unwrap());
     output.read_line(&mut String::new()).unwrap();
-    // So little that it gets it in each period, however many others want the CPUs.
+    // So small that it is used up in each period, even if many others want the CPUs.
     cgroup.limit_cpu(Some(5));
     let lines = || cpu_lines(&mounted.read(&cgroup.address("proc/stat")));
     let before = lines();

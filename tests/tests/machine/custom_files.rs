@@ -1,4 +1,4 @@
-//! Files of the configuration, on a real mount.
+//! `[[file]]` tables of the configuration, on a real mount.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,11 +13,11 @@ use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs};
 
 const MIB: u64 = 1 << 20;
 
-/// How long a command may take that is to succeed: an emulated processor needs seconds to start one.
+/// Timeout of commands that must succeed: an emulated processor needs seconds to start one.
 const PATIENT: &str = "timeout_ms = 20000";
 
 pub(crate) fn mounted(config: String) -> Mounted {
-    // It is to be more than all commands together may take.
+    // Must exceed the sum of all commands' timeouts.
     let config = format!("{config}\n[worker]\nstuck_seconds = 300\n");
     Mounted::with(&MountOptions {
         config,
@@ -25,7 +25,7 @@ pub(crate) fn mounted(config: String) -> Mounted {
     })
 }
 
-/// A command of the shell, shown at `proc/site/NAME`.
+/// A shell command, shown at `proc/site/NAME`.
 pub(crate) fn command(name: &str, script: &str, limits: &str) -> String {
     let timeout = if limits.contains("timeout_ms") {
         ""
@@ -42,7 +42,7 @@ fn errno(path: &Path) -> Option<i32> {
     std::fs::read(path).unwrap_err().raw_os_error()
 }
 
-/// The blocks of a kind in the document.
+/// The document's blocks of a kind.
 fn blocks(kind: &str) -> Vec<&'static str> {
     let document = include_str!("../../../contrib/doc/CUSTOM_FILES.md");
     let begin = format!("```{kind}\n");
@@ -96,7 +96,7 @@ fn the_examples_of_the_document() {
         commands += 1;
     }
     assert!(commands >= 5);
-    // Those who are in it see the same, and those on the host see the host.
+    // Processes in the container see the same values, and processes on the host see the host's.
     let script = format!(
         "cat {0}/limits {0}/report",
         mounted.path("proc/site").display()
@@ -113,7 +113,7 @@ fn the_examples_of_the_document() {
     let own = std::fs::read_to_string("/proc/interrupts").unwrap();
     let shown = mounted.read("proc/site/interrupts");
     assert_eq!(shown.lines().next(), own.lines().next());
-    // It is a view like others.
+    // It is counted like every view.
     let metrics = mounted.read("metrics");
     assert!(metrics.contains("proc/site/limits"), "{metrics}");
     let config = mounted.root().with_file_name("config.toml");
@@ -155,7 +155,7 @@ fn a_command_has_nothing_of_what_vistafs_may() {
         ["0", "/"],
         "{text}"
     );
-    // No descriptor of vistafs's.
+    // It inherits no descriptor of vistafs.
     assert_eq!(words[words.len() - 2], "0", "{text}");
     assert!(
         words[words.len() - 1].parse::<u32>().unwrap() > 10,
@@ -200,7 +200,7 @@ fn what_is_wrong_with_a_command_is_an_error_to_the_reader() {
             );
         }
     }
-    // Who waits for one that does not end holds nobody up, though one thread serves them all.
+    // A caller that waits for an endless command does not block others, even with one serving thread.
     let endless = mounted.path("proc/site/endless");
     let waits = std::thread::spawn(move || (Instant::now(), errno(&endless), Instant::now()));
     let began = Instant::now();
@@ -213,7 +213,7 @@ fn what_is_wrong_with_a_command_is_an_error_to_the_reader() {
     assert_eq!(errno_of, Some(Errno::EIO as i32));
     assert!((to - from) > Duration::from_millis(7900), "{:?}", to - from);
     assert!(reads > 20, "{reads} reads in {:?}", began.elapsed());
-    // Nor is it started anew at once.
+    // The command is not restarted immediately.
     let began = Instant::now();
     assert_eq!(
         errno(&mounted.path("proc/site/endless")),
@@ -289,7 +289,7 @@ fn sources_that_are_no_files_are_errors_and_hold_nobody_up() {
     };
     let names = ["fifo", "directory", "text", "link", "device", "missing"];
     let mut config: String = names.map(|name| file(name, &made(name))).concat();
-    // A file that shows itself.
+    // A file whose source is itself.
     config += "[fuse]\nthreads = 1\n";
     let own = made("own");
     config += &file("own", &own);

@@ -10,14 +10,14 @@ use vistafs_tests::require::{program, skip};
 use vistafs_tests::vistafs::{MountOptions, Mounted};
 use vistafs_tests::{require, require_privileged};
 
-/// A file of 16 MiB as a disk.
+/// A loop device on a file of 16 MiB.
 struct Disk {
     path: PathBuf,
     _file: tempfile::NamedTempFile,
 }
 
 impl Disk {
-    /// `None`: this kernel, or this machine, has no loop devices.
+    /// `None`: the kernel or the machine lacks loop devices.
     fn new() -> Option<Self> {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(16 << 20).unwrap();
@@ -61,8 +61,8 @@ impl Drop for Disk {
     }
 }
 
-/// Lets v1 count what a cgroup does on a disk: without a limit it does not, and some kernels count
-/// each direction from its own limit on.
+/// Makes v1 account a cgroup's I/O on a disk: without a limit it does not, and some kernels account each
+/// direction only when it has a limit.
 fn count(cgroup: &TestCgroup, disk: &Disk) {
     if !cgroup.is_v2("blkio") {
         for direction in ["read", "write"] {
@@ -116,7 +116,7 @@ fn a_container_sees_its_own_io_alone() {
 
 #[test]
 fn tools_show_what_was_done() {
-    // Without `-p ALL` it would read the host's files below /sys/block.
+    // Without `-p ALL`, iostat reads the host's files below /sys/block.
     require_privileged!();
     require!(program("iostat"), "needs iostat (apt install sysstat)");
     let Some(disk) = Disk::new() else {
@@ -142,7 +142,7 @@ fn tools_show_what_was_done() {
     };
     // tps, kB/s three times, and kB read and written.
     assert_eq!(row()[5..7], ["4096", "8192"], "{text}");
-    // Reads, merges, sectors and ms; the same of writes.
+    // Reads, merges, sectors and ms; the same for writes.
     let vmstat = row();
     assert_eq!((vmstat[3], vmstat[7]), ("8192", "16384"), "{text}");
 }
@@ -158,7 +158,7 @@ fn io_of_a_cgroup_that_was_removed_still_counts() {
     count(&cgroup, &disk);
     let below = cgroup.child("below");
     count(&below, &disk);
-    // What a container has been shown is remembered for as long as it lives.
+    // Values shown to a container are remembered as long as it lives.
     let mut living = TestContainer::new(&mounted, &cgroup).spawn("echo; read _");
     let mut started = BufReader::new(living.stdout.take().unwrap());
     started.read_line(&mut String::new()).unwrap();

@@ -1,4 +1,4 @@
-//! `vistafs doctor` on the machine at hand.
+//! `vistafs doctor` on the current machine.
 
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{Mounted, printed, vistafs};
@@ -24,7 +24,7 @@ fn a_host_that_serves_is_told_so() {
     let findings: serde_json::Value = serde_json::from_str(&json).unwrap();
     let findings = findings.as_array().unwrap();
     assert!(
-        // Other tests' mounts are dead on purpose.
+        // Mounts of other tests are dead on purpose.
         findings
             .iter()
             .all(|one| one["state"] != "broken" || one["about"] == "mount"),

@@ -1,4 +1,4 @@
-//! What the files are like: modes, writes, seeks, everything that is not their text.
+//! Properties of the files: modes, writes, seeks, everything except their contents.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
@@ -32,7 +32,7 @@ fn modes_and_owners_are_those_of_the_host_s_files() {
         let ours = std::fs::metadata(mounted.path(view)).unwrap();
         let host = std::fs::metadata(format!("/{view}")).unwrap();
         assert_eq!(ours.mode(), host.mode(), "{view}");
-        // What is in a tree belongs to nobody, whom no container can be.
+        // Entries of a tree belong to nobody, an owner that no container can become.
         let uid = if view.starts_with("sys/") { 65_534 } else { 0 };
         assert_eq!((ours.uid(), ours.gid()), (uid, 0), "{view}");
         assert!(ours.len() > 0, "{view}");
@@ -72,7 +72,7 @@ fn listings_agree_with_look_ups() {
         names(""),
         ["at", "c", "cgroup", "metrics", "proc", "self", "sys"]
     );
-    // Where the kernel keeps pressure.
+    // Whether the kernel accounts pressure.
     let pressure = std::path::Path::new("/proc/pressure").exists();
     let mut expected = vec![
         "cpuinfo",
@@ -99,7 +99,7 @@ fn writes_are_answered_as_procfs_does() {
         let ours = |path: &std::path::Path| OpenOptions::new().write(true).open(path);
         let mut file = ours(&mounted.path(view)).unwrap();
         assert_eq!(errno(file.write(b"x")), Errno::EIO, "{view}");
-        // As `echo > /proc/uptime` on the host: truncating succeeds and does nothing.
+        // Like `echo > /proc/uptime` on the host: truncating succeeds without effect.
         OpenOptions::new()
             .write(true)
             .truncate(true)
@@ -107,7 +107,7 @@ fn writes_are_answered_as_procfs_does() {
             .unwrap();
         assert!(!mounted.read(view).is_empty());
     }
-    // What procfs itself answers, as the witness.
+    // procfs's own reply, for comparison.
     let mut host = OpenOptions::new().write(true).open("/proc/uptime").unwrap();
     assert_eq!(errno(host.write(b"x")), Errno::EIO);
 }
@@ -218,7 +218,7 @@ fn names_that_are_not_there() {
     assert_eq!(errno(as_dir), Errno::ENOTDIR);
 }
 
-/// busybox copies by sendfile(2), which takes the size of the file for the end of it.
+/// busybox copies with sendfile(2), which ends at the file's size.
 #[test]
 fn busybox_copies_all_of_a_file() {
     require_privileged!();

@@ -1,4 +1,4 @@
-//! Which container a caller is in.
+//! Finding the caller's container.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -101,8 +101,8 @@ fn a_container_in_a_container_sees_its_own() {
     slice.limit_memory(128 * MIB);
     let (outer, inner) = (slice.child("outer"), slice.child("inner"));
     inner.limit_memory(64 * MIB);
-    // The inner one is made from inside the outer one's namespaces, by a process that the host
-    // puts into the inner cgroup.
+    // A process of the outer container creates the inner one's namespaces, and the host moves it to the inner
+    // cgroup.
     let script = "cat /proc/meminfo; echo go; read _; unshare -Cpf sh -c 'cat /proc/meminfo'";
     let mut child = TestContainer::new(&mounted, &outer).spawn(script);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -127,7 +127,7 @@ fn init_scope_is_not_the_container() {
     let slice = limited(64);
     let scope = slice.child("init.scope");
     scope.limit_memory(32 * MIB);
-    // As systemd in a container without a cgroup namespace.
+    // Like systemd in a container without a cgroup namespace.
     let text = TestContainer::with(&mounted, &scope, Namespaces::Pid).run("cat /proc/meminfo");
     assert_eq!(total(&text), 64 * 1024);
 }
@@ -154,7 +154,7 @@ fn an_init_that_is_moved_is_followed() {
     assert_eq!(total(&text), 32 * 1024);
 }
 
-/// Kubernetes pods with shareProcessNamespace: one pid namespace, a cgroup namespace each.
+/// Kubernetes pods with shareProcessNamespace: one pid namespace, a cgroup namespace for each container.
 #[test]
 fn containers_that_share_a_pid_namespace_each_see_their_own() {
     require_privileged!();
@@ -189,8 +189,8 @@ fn containers_that_share_a_pid_namespace_each_see_their_own() {
     init.wait().unwrap();
 }
 
-/// `nsenter` into a container from a shell of the host: its cgroup is outside of the namespace's
-/// root, so `/proc/PID/cgroup` reads `/../..` in there.
+/// `nsenter` into a container from a shell on the host: its cgroup is outside of the namespace's root, so
+/// `/proc/PID/cgroup` reads `/../..` in the container.
 #[test]
 fn who_enters_from_outside_sees_the_container() {
     require_privileged!();
@@ -212,7 +212,7 @@ fn who_enters_from_outside_sees_the_container() {
             .output()
             .unwrap();
         let text = printed(&output);
-        // Without -C: in the host's cgroup namespace the pid namespace decides, by its init's cgroup.
+        // Without -C, the cgroup of the pid namespace's init decides.
         assert_eq!(total(&text), 64 * 1024, "{flags:?}");
     }
     writeln!(init.stdin.take().unwrap()).unwrap();
@@ -252,7 +252,7 @@ fn odd_cgroup_names_do_not_confuse() {
             .join("proc/meminfo");
         assert_eq!(total(&std::fs::read_to_string(path).unwrap()), mib * 1024);
     }
-    // The kernel itself refuses a name with a newline.
+    // The kernel refuses a name with a newline.
     assert!(std::fs::create_dir(top.directory("memory").join("a\nb")).is_err());
 }
 
@@ -273,12 +273,13 @@ print(len(texts), set(texts))'";
     assert_eq!(text.trim(), "8 {'MemTotal:          65536 kB\\n'}");
 }
 
-/// vistafs in a pid namespace of its own, its mount visible outside: FUSE gives pid 0 there.
+/// vistafs in a separate pid namespace, with its mount visible outside: FUSE reports pid 0 for outside
+/// callers.
 #[test]
 fn a_caller_that_is_not_visible_gets_an_error_and_not_the_host() {
     require_privileged!();
     let mounted = Mounted::with(&MountOptions {
-        // The mount is made in the tests' own mount namespace, which the server shares.
+        // The mount is made in the tests' mount namespace, which the server shares.
         wrapper: ["unshare", "-pf"].map(String::from).to_vec(),
         ..MountOptions::default()
     });
@@ -297,7 +298,7 @@ fn a_caller_that_is_not_visible_gets_an_error_and_not_the_host() {
     wait_until("it is unmounted", || !mounted.path("proc").exists());
 }
 
-/// Where a container has no init, its eldest process decides how long it lasts.
+/// Without an init, the eldest process of a container defines its lifetime.
 #[test]
 fn a_container_without_an_init_is_forgotten_with_its_last_process() {
     require_privileged!();
@@ -309,7 +310,7 @@ fn a_container_without_an_init_is_forgotten_with_its_last_process() {
     wait_until("the first is forgotten", || {
         kept_open(&mounted, &cgroup) == 0
     });
-    // The one that asks first ends first: the other stands in for it.
+    // The first caller exits first; the other process then defines the lifetime.
     let script = "sleep 0.3 & cat /proc/meminfo >/dev/null; exec sleep 60";
     let mut child = container.spawn(script);
     wait_until("it has asked", || kept_open(&mounted, &cgroup) > 0);
@@ -320,7 +321,7 @@ fn a_container_without_an_init_is_forgotten_with_its_last_process() {
     wait_until("it is forgotten", || kept_open(&mounted, &cgroup) == 0);
 }
 
-/// How many descriptors the server has below a cgroup.
+/// The number of descriptors that the server has open below a cgroup.
 fn kept_open(mounted: &Mounted, cgroup: &TestCgroup) -> usize {
     let below = cgroup.directory("memory");
     let fds = std::fs::read_dir(format!("/proc/{}/fd", mounted.pid())).unwrap();

@@ -1,4 +1,4 @@
-//! A vistafs that nobody asks for anything leaves the processor alone.
+//! Without requests, vistafs uses no CPU time.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,10 +12,10 @@ use vistafs_tests::vistafs::{self, MountOptions, Mounted, wait_until};
 
 use crate::outlives::{kill_worker, stop_process};
 
-/// Longer than a supervisor that is not asleep ever waits, by its default configuration.
+/// Longer than the longest wait of a supervisor that is not asleep, in the default configuration.
 const LONGER_THAN_A_LOOK: Duration = Duration::from_secs(12);
 
-/// How often all threads of both processes went to sleep so far: as often as they were woken.
+/// The number of times that the threads of both processes have gone to sleep, which equals the wake-ups.
 fn wake_ups(mounted: &Mounted) -> u64 {
     [mounted.supervisor(), mounted.pid()]
         .map(vistafs::wake_ups)
@@ -23,7 +23,7 @@ fn wake_ups(mounted: &Mounted) -> u64 {
         .sum()
 }
 
-/// Waits until nobody has been woken for so long.
+/// Waits until there was no wake-up for this long.
 fn wait_until_asleep(mounted: &Mounted, quiet: Duration) {
     wait_until("nobody is woken", || {
         let before = wake_ups(mounted);
@@ -40,7 +40,7 @@ fn nobody_wakes_up_while_nothing_is_asked() {
     for file in ["proc/meminfo", "proc/stat", "proc/uptime"] {
         assert!(!mounted.read(&cgroup.address(file)).is_empty());
     }
-    // What was asked leaves looks to be taken, a second apart.
+    // Requests schedule checks, a second apart.
     wait_until_asleep(&mounted, Duration::from_secs(3));
     let before = wake_ups(&mounted);
     std::thread::sleep(LONGER_THAN_A_LOOK);
@@ -53,7 +53,7 @@ fn nobody_wakes_up_while_nothing_is_asked() {
     wait_until_asleep(&mounted, LONGER_THAN_A_LOOK);
 }
 
-/// The supervisor sleeps, and has to hear of the one request that there is.
+/// The supervisor sleeps, and must still notice the only request.
 #[test]
 fn a_request_that_is_stuck_is_found_after_a_long_rest() {
     require_privileged!();
@@ -72,7 +72,7 @@ fn a_request_that_is_stuck_is_found_after_a_long_rest() {
     });
     let cgroup = TestCgroup::new();
     let file = File::open(mounted.path(&cgroup.address("proc/site/hangs"))).unwrap();
-    // The other file system answers that there is no such file.
+    // The other file system replies ENOENT.
     assert!(file.read_at(&mut [0; 64], 0).is_err());
     wait_until_asleep(&mounted, Duration::from_secs(5));
     let worker = mounted.pid();
@@ -80,7 +80,7 @@ fn a_request_that_is_stuck_is_found_after_a_long_rest() {
     stop_process(asleep);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Asked again by each next worker until the other file system answers.
+            // Each next worker repeats the request until the other file system replies.
             let _ = file.read_at(&mut [0; 64], 0);
         });
         wait_until("the worker is replaced", || mounted.pid() != worker);

@@ -1,4 +1,4 @@
-//! What one container does, no other container may feel: one file for each rule, which attacks it.
+//! No container can affect another one: one file for each rule, with an attack on it.
 
 use vistafs_tests::attackers::ROLES;
 use vistafs_tests::role;
@@ -23,19 +23,19 @@ mod descriptors;
 #[path = "isolation/leases.rs"]
 mod leases;
 
-/// Names that exist, but not for everybody.
+/// Names that exist, but are hidden from some callers.
 #[path = "isolation/names.rs"]
 mod names;
 
-/// New namespaces of a container with many processes.
+/// New namespaces in a container with many processes.
 #[path = "isolation/namespaces.rs"]
 mod namespaces;
 
-/// Threads of queues.
+/// Offload threads.
 #[path = "isolation/offload_threads.rs"]
 mod offload_threads;
 
-/// The queue of one container is no fault of the worker.
+/// A long queue of one container does not make the worker count as stuck.
 #[path = "isolation/own_queue.rs"]
 mod own_queue;
 
@@ -43,7 +43,7 @@ mod own_queue;
 #[path = "isolation/page_cache.rs"]
 mod page_cache;
 
-/// Many readers of files that take long.
+/// Many readers of slow files.
 #[path = "isolation/slow_files.rs"]
 mod slow_files;
 
@@ -51,7 +51,8 @@ mod slow_files;
 #[path = "isolation/wide.rs"]
 mod wide;
 
-/// The entry of the processes that tests start in containers. As a test of its own: role names are unique.
+/// The entry point of the processes that tests start in containers. A separate test, since role names are
+/// unique.
 #[test]
 fn role() {
     role::play(ROLES);
@@ -61,7 +62,7 @@ fn role() {
     assert_eq!(names.len(), ROLES.len());
 }
 
-/// The words of an attack, as text.
+/// Formats the arguments of an attack.
 macro_rules! words {
     ($($word:expr),* $(,)?) => { vec![$($word.to_string()),*] };
 }

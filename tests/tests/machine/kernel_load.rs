@@ -1,4 +1,4 @@
-//! A container's load averages beside the kernel's of the same time.
+//! A container's load averages, compared with the kernel's.
 
 use std::io::{BufRead, BufReader, Write};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use vistafs_tests::vistafs::Mounted;
 
 /// Long enough that one sample is a small part of the average of one minute.
 const LOAD: Duration = Duration::from_secs(60);
-/// From one sample to the next, rounded up: the kernel's samples and ours are taken at different instants.
+/// The sampling interval, rounded up: the kernel's samples and ours are taken at different instants.
 const SAMPLE: f64 = 5.1;
 /// Two averages are rounded to hundredths.
 const ROUNDED: f64 = 0.02;
@@ -26,8 +26,8 @@ fn of_host() -> [f64; 3] {
     averages(&std::fs::read_to_string("/proc/loadavg").unwrap())
 }
 
-/// One busy thread gives a container the averages that the kernel's formula gives for it, and the host's have grown
-/// by as much at least: other programs only add to them.
+/// A container with one busy thread has the averages of the kernel's formula, and the host's have grown by at least
+/// as much: other programs only add to them.
 #[test]
 fn the_load_of_one_thread_is_part_of_the_kernel_s() {
     require_privileged!();

@@ -1,4 +1,4 @@
-//! A caller that is killed while its request waits, or is served, ends at once.
+//! A caller that is killed while its request is queued or served ends immediately.
 
 use std::io::{BufRead, BufReader, Write};
 
@@ -7,7 +7,7 @@ use vistafs_tests::container::TestContainer;
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{MountOptions, Mounted};
 
-/// A file whose command ends when the test makes another file, and readers of it in one container.
+/// A file whose command ends when the test creates another file, and readers of it in one container.
 struct Slow {
     go: tempfile::TempDir,
     mounted: Mounted,
@@ -41,7 +41,7 @@ impl Slow {
     }
 }
 
-/// The command does not end before the test says so: every line that comes before is of a caller that ended early.
+/// The command does not end before the test lets it: every earlier line is from a caller that ended early.
 #[test]
 fn killed_callers_end_before_their_requests_do() {
     require_privileged!();
@@ -64,7 +64,7 @@ fn killed_callers_end_before_their_requests_do() {
     assert_eq!(before, ["handles", "waits 137", "served 143", "all"]);
     slow.end();
     let mut after: Vec<String> = (0..4).map(|_| next()).collect();
-    // One reader's line may come before the other one's end is seen.
+    // A reader's line may precede the reported end of another one.
     after.sort();
     assert_eq!(after, ["also 0", "done", "handler done", "handles 0"]);
     let _ = child.stdin.take().unwrap().write_all(b"\n");

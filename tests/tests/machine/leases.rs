@@ -1,4 +1,4 @@
-//! A lease has others wait to open a file: no container gets one on a file that it shares.
+//! A lease delays other opens of the file: no container can take one on a shared file.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::page_cache::{Script, kill_worker, python};
 const LEASES: &str = include_str!("leases/leases.py");
 /// Files of views in proc, and some of a CPU.
 const LEAST: usize = 20;
-/// For the process that holds files open to come to it.
+/// Timeout until the process that holds files open reaches all of them.
 const SOON: Duration = Duration::from_secs(30);
 
 fn script(mounted: &Mounted) -> PathBuf {
@@ -23,7 +23,7 @@ fn script(mounted: &Mounted) -> PathBuf {
     path
 }
 
-/// Which leases were granted, of those that were tried on shared files and on a file of its own.
+/// The leases that were granted, on shared files and on a private file.
 fn granted(shared: &str, own: &str) -> (Vec<String>, String) {
     let mut words = shared.split_whitespace();
     let tried: usize = words.next().unwrap().parse().unwrap();
@@ -31,7 +31,7 @@ fn granted(shared: &str, own: &str) -> (Vec<String>, String) {
     (words.map(String::from).collect(), own.trim_end().to_owned())
 }
 
-/// Root, as of a container of Docker's but with no capability at all, by way of everything that happens to a worker.
+/// Root without any capability, as in a Docker container, before and after each replacement of the worker.
 #[test]
 fn no_shared_file_can_be_leased() {
     require_privileged!();
@@ -63,7 +63,7 @@ fn no_shared_file_can_be_leased() {
     container.end();
 }
 
-/// Whose user namespace is its own, so that the owner of shared files is nobody in it.
+/// In a private user namespace, in which the owner of shared files is nobody.
 #[test]
 fn no_shared_file_can_be_leased_from_a_user_namespace() {
     require_privileged!();
@@ -81,7 +81,7 @@ fn no_shared_file_can_be_leased_from_a_user_namespace() {
     assert!(child.wait().unwrap().success());
 }
 
-/// The files are held by a mount of its own: it does not make the mount busy, and does not keep it.
+/// The files are held open through a private mount, which does not make the mount busy or keep it alive.
 #[test]
 fn what_is_held_is_let_go_of_when_the_mount_is_gone() {
     require_privileged!();

@@ -1,4 +1,4 @@
-//! Load averages, and what sampling them costs.
+//! Load averages, and the cost of sampling them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ use vistafs_tests::{require, require_privileged};
 
 const VIEW: &str = "proc/loadavg";
 const SAMPLER: &str = "load-sampler";
-/// Says a line when it runs. Ends by itself, should the test not live to end it.
+/// Prints a line when it runs. Ends by itself if the test dies.
 const BUSY: &str = "timeout 60 sh -c 'echo; while :; do :; done'";
-/// From one sample to the next. They are at its multiples on CLOCK_MONOTONIC.
+/// The sampling period. Samples are at its multiples on CLOCK_MONOTONIC.
 const PERIOD: Duration = Duration::from_millis(5004);
 
 /// A loadavg text.
@@ -47,7 +47,7 @@ fn load(mounted: &Mounted, cgroup: &TestCgroup) -> Load {
     parse(&mounted.read(&cgroup.address(VIEW)))
 }
 
-/// How many threads of the cgroup run, as `proc/stat` tells.
+/// The number of running threads of the cgroup, from `proc/stat`.
 fn running(mounted: &Mounted, cgroup: &TestCgroup) -> u64 {
     field(
         &mounted.read(&cgroup.address("proc/stat")),
@@ -55,7 +55,8 @@ fn running(mounted: &Mounted, cgroup: &TestCgroup) -> u64 {
     )
 }
 
-/// The script has said so many lines, and all that it has started does what it will go on doing.
+/// Waits until the script has printed this many lines and all of its children have reached their steady
+/// state.
 fn settled(child: &mut Child, lines: usize) -> BufReader<ChildStdout> {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     settled_again(&mut output, lines);
@@ -66,7 +67,7 @@ fn settled_again(output: &mut impl BufRead, lines: usize) {
     for _ in 0..lines {
         assert_ne!(output.read_line(&mut String::new()).unwrap(), 0);
     }
-    // A count of threads from before is too old to be shown by then.
+    // By then, earlier thread counts have expired.
     std::thread::sleep(Duration::from_secs(3));
 }
 
@@ -83,8 +84,8 @@ fn hundredths(load: &Load) -> [u64; 3] {
     std::array::from_fn(|_| words.next().unwrap().replace('.', "").parse().unwrap())
 }
 
-/// Averages change as they do by the kernel's formula while so many threads run: one keeps 1884, 2014 or 2037
-/// parts of 2048.
+/// Checks that the averages follow the kernel's formula for this number of running threads: they decay by
+/// 1884, 2014 and 2037 parts of 2048 per sample.
 #[track_caller]
 fn assert_follows(mounted: &Mounted, cgroup: &TestCgroup, threads: u64) {
     let begun = Instant::now();
@@ -99,21 +100,21 @@ fn assert_follows(mounted: &Mounted, cgroup: &TestCgroup, threads: u64) {
             next.averages != first.averages
         });
     }
-    // Of a test that got no CPU meanwhile several samples may have passed.
+    // A test that got no CPU may have missed several samples.
     let most = 1 + begun.elapsed().as_nanos() / PERIOD.as_nanos();
     let mut expected = hundredths(&first).map(|average| average as f64);
     let follows = (0..most).any(|_| {
         for (average, kept) in expected.iter_mut().zip([1884.0, 2014.0, 2037.0]) {
             *average = (*average * kept + threads as f64 * 100.0 * (2048.0 - kept)) / 2048.0;
         }
-        // What is shown is rounded, before and after.
+        // Shown values are rounded, before and after.
         let mut pairs = expected.iter().zip(hundredths(&next));
         pairs.all(|(expected, found)| (found as f64 - expected).abs() < 1.6)
     });
     assert!(follows, "{first:?}, then {next:?}");
 }
 
-/// Up, and down.
+/// Averages rise and fall.
 #[test]
 fn the_averages_follow_the_running_threads() {
     require_privileged!();
@@ -135,8 +136,8 @@ fn the_averages_follow_the_running_threads() {
     child.wait().unwrap();
 }
 
-/// The first reading shows what the kernel would have come to, which for a container that has just begun
-/// is nothing, however busy it is.
+/// The first reading shows the averages that the kernel would have computed: 0 for a new container, however
+/// busy it is.
 #[test]
 fn a_new_container_has_no_load() {
     require_privileged!();
@@ -155,12 +156,12 @@ fn a_new_container_has_no_load() {
         assert_eq!(load.averages, "0.00 0.00 0.00", "{text}");
         assert!(text.contains("load average: 0.00, 0.00, 0.00"), "{text}");
     }
-    // On an emulated processor it may be older: then it is what two threads can have made.
+    // On an emulated processor it may be older: allow the load that two threads can have produced.
     let most = 200.0 * (1.0 - (-age / 60.0).exp()) + 2.0;
     assert!(hundredths(&load)[0] as f64 <= most, "{text}");
 }
 
-/// Of one that has been busy for a while, but was never asked, it is what it would be by now.
+/// A container that was busy before its first reading shows the averages that it would have by now.
 #[test]
 fn the_first_reading_knows_the_past() {
     require_privileged!();
@@ -186,7 +187,7 @@ fn the_first_reading_knows_the_past() {
     }
 }
 
-/// The reader is the newest process, and its number is that of its own namespace.
+/// The reader is the newest process, shown with the ID of its own namespace.
 #[test]
 fn the_last_pid_is_the_container_s() {
     require_privileged!();
@@ -197,7 +198,7 @@ fn the_last_pid_is_the_container_s() {
     assert_eq!(parse(text).last_pid.to_string(), pid);
 }
 
-/// A container is at rest only when the process that begins it has come to wait for its child.
+/// A container is at rest only when its first process waits for its child.
 #[test]
 fn a_container_at_rest_has_no_load() {
     require_privileged!();
@@ -205,14 +206,14 @@ fn a_container_at_rest_has_no_load() {
     let cgroup = TestCgroup::new();
     let mut child = TestContainer::new(&mounted, &cgroup).spawn("echo; read _");
     settled(&mut child, 1);
-    // It begins with what starting the container took, and falls from then on.
+    // Starts with the load of starting the container, and falls from then on.
     assert_follows(&mounted, &cgroup, 0);
     drop(child.stdin.take());
     child.wait().unwrap();
 }
 
-/// The parent in a vfork is in uninterruptible sleep until its child executes something; here the
-/// child opens a pipe before that, which nobody writes to.
+/// The parent in a vfork is in uninterruptible sleep until its child calls exec; here the child first opens a
+/// pipe without a writer.
 #[test]
 fn threads_in_uninterruptible_sleep_count() {
     require_privileged!();
@@ -232,15 +233,15 @@ fn threads_in_uninterruptible_sleep_count() {
     settled(&mut child, 1);
     let stat = |key| field(&mounted.read(&cgroup.address("proc/stat")), key);
     wait_until("one thread is blocked", || stat("procs_blocked ") == 1);
-    // What was counted before is too old by then.
+    // By then, earlier counts have expired.
     std::thread::sleep(Duration::from_secs(3));
     assert_follows(&mounted, &cgroup, 1);
     cgroup.kill();
     child.wait().unwrap();
 }
 
-/// Linux tells state D of threads that the v1 freezer has stopped, and does not count them either;
-/// those that v2 has frozen sleep.
+/// Linux reports state D for threads that the v1 freezer has stopped, and does not count them in its load
+/// either; threads frozen by v2 sleep.
 #[test]
 fn a_frozen_container_has_no_load() {
     require_privileged!();
@@ -255,7 +256,7 @@ fn a_frozen_container_has_no_load() {
     wait_until("the count from before is too old", || {
         running(&mounted, &cgroup) < 2
     });
-    // It begins with what the threads have used before.
+    // Starts with the CPU time that the threads have used before.
     assert_follows(&mounted, &cgroup, 0);
     let blocked = field(
         &mounted.read(&cgroup.address("proc/stat")),
@@ -267,11 +268,11 @@ fn a_frozen_container_has_no_load() {
     assert_eq!(blocked, 0);
 }
 
-/// What stops a cgroup here.
+/// Freezes a cgroup.
 enum Freezer {
     /// The cgroup's directory in the freezer's hierarchy.
     V1(PathBuf),
-    /// Its directory in the one hierarchy that there is.
+    /// Its directory in the v2 hierarchy.
     V2(PathBuf),
 }
 
@@ -301,7 +302,7 @@ impl Freezer {
     }
 
     fn thaw(&self) {
-        // At drop the cgroup may be gone.
+        // The cgroup may be gone at drop.
         let _ = match self {
             Self::V1(dir) => std::fs::write(dir.join("freezer.state"), "THAWED"),
             Self::V2(dir) => std::fs::write(dir.join("cgroup.freeze"), "0"),
@@ -315,8 +316,7 @@ impl Drop for Freezer {
     }
 }
 
-/// What the kernel counts in a v1 cgroup is taken when it is complete, and agrees then. It counts
-/// nothing in a v2 cgroup.
+/// The kernel's counts of a v1 cgroup are used only if complete, and must agree. On v2 there are none.
 #[test]
 fn the_kernel_s_own_count_is_taken_when_it_is_complete() {
     require_privileged!();
@@ -344,7 +344,7 @@ fn the_kernel_s_own_count_is_taken_when_it_is_complete() {
         ..ThreadStates::default()
     };
     wait_until("it runs", || told() == (1, is_v1.then_some(running)));
-    // Asleep where a freezer may stop it: since Linux 6.1 that is not counted.
+    // Sleeps where a freezer may stop it: not counted since Linux 6.1.
     let mut asleep = spawn("exec sleep 60");
     wait_until("both are seen", || told().0 == 2);
     let is_sleep = |pid: u32| {
@@ -368,8 +368,8 @@ fn the_kernel_s_own_count_is_taken_when_it_is_complete() {
     }
 }
 
-/// No thread before the first request, one while somebody asks, none afterwards; and then nothing
-/// of the server runs any more.
+/// No thread before the first request, one while there are readers, none afterwards; then no thread of the
+/// server runs any more.
 #[test]
 fn nothing_is_done_when_nobody_asks() {
     require_privileged!();
@@ -378,7 +378,7 @@ fn nothing_is_done_when_nobody_asks() {
     let _ = mounted.read(&cgroup.address("proc/stat"));
     assert!(mounted.threads(Some(SAMPLER)).is_empty());
     let mut child = TestContainer::new(&mounted, &cgroup).spawn("cat /proc/loadavg; read _");
-    // It samples from a reading on that was after this.
+    // Sampling starts with a reading after this instant.
     let mut asked = Instant::now();
     wait_until("the sampler has started", || {
         let looked = Instant::now();
@@ -403,7 +403,7 @@ fn nothing_is_done_when_nobody_asks() {
     child.wait().unwrap();
 }
 
-/// With its last container the sampler ends too, though somebody has asked a moment ago.
+/// The sampler ends with its last container, even shortly after a reading.
 #[test]
 fn a_container_that_has_ended_is_not_sampled() {
     require_privileged!();
@@ -431,7 +431,7 @@ fn two_hundred_containers_ask() {
         sleepers.push((cgroup, sleeper));
     }
     let started = Instant::now();
-    // Over two samples; nobody waits for the sampler, and nobody gets another's number.
+    // Longer than two samples; no reader waits for the sampler or gets another's values.
     while started.elapsed() < Duration::from_secs(11) {
         for (cgroup, sleeper) in &sleepers {
             let load = load(&mounted, cgroup);
@@ -448,7 +448,7 @@ fn two_hundred_containers_ask() {
     }
 }
 
-/// A sample reads as many files with two thousand processes outside as with none.
+/// A sample reads the same number of files with two thousand processes outside as with none.
 #[test]
 fn processes_outside_cost_nothing() {
     require_privileged!();
@@ -471,18 +471,18 @@ fn processes_outside_cost_nothing() {
         !threads.is_empty()
     });
     let thread = threads.remove(0);
-    // The reads of one sample, which is over within the pause.
+    // The reads of one sample, which ends within the pause.
     let of_a_sample = || {
         let before = reads(&thread).unwrap();
         wait_until("a sample is taken", || reads(&thread).unwrap() > before);
         std::thread::sleep(Duration::from_secs(2));
         reads(&thread).unwrap() - before
     };
-    // The first is of a thread that has just begun.
+    // The first sample is by a thread that has just started.
     of_a_sample();
     let without = of_a_sample();
     let crowd = Crowd::new(2000);
-    // One that was under way meanwhile does not count.
+    // Discards a sample that was in progress.
     of_a_sample();
     let with = of_a_sample();
     drop(crowd);

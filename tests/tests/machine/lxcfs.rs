@@ -1,4 +1,4 @@
-//! vistafs in the place of lxcfs, with lxcfs itself as a witness where it is installed.
+//! vistafs as a replacement for lxcfs, compared with lxcfs itself where it is installed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -13,7 +13,7 @@ use vistafs_tests::{require, require_privileged};
 
 const MIB: u64 = 1 << 20;
 
-/// Mounted as lxcfs, with the pid file in `dir`.
+/// Mounts as lxcfs, with the pid file in `dir`.
 fn mounted(dir: &Path, options: &str) -> Mounted {
     let pid_file = format!("--pidfile={}", dir.join("pid").display());
     let options = options.split_whitespace().map(str::to_owned);
@@ -31,7 +31,7 @@ fn total(text: &str) -> u64 {
     field(text, "MemTotal:")
 }
 
-/// The program by a link of lxcfs's name.
+/// A link to the program with the name `lxcfs`.
 fn link(dir: &Path) -> PathBuf {
     let link = dir.join("lxcfs");
     std::os::unix::fs::symlink(binary(), &link).unwrap();
@@ -53,7 +53,7 @@ fn mistakes_end_as_those_of_lxcfs_do() {
             .output()
             .unwrap()
     };
-    // What lxcfs 5.0.3 answers: the status, and what standard error begins or ends with.
+    // The exit status of lxcfs 5.0.3, and the start or end of its standard error.
     let lines = [
         ("--help", 1, "Usage: lxcfs"),
         ("-n", 1, "Usage: lxcfs"),
@@ -76,10 +76,10 @@ fn mistakes_end_as_those_of_lxcfs_do() {
             assert!(text.contains(said), "{who} {line}: {text}");
             assert!(output.stdout.is_empty(), "{who} {line}");
         }
-        // Neither leaves its pid file behind.
+        // Neither leaves its pid file.
         assert!(!dir.path().join("pid").exists(), "{}", who.display());
     }
-    // As a command of ours it is the same.
+    // The same as a subcommand of vistafs.
     let help = String::from_utf8(vistafs(&["lxcfs", "--help"]).stderr).unwrap();
     assert_eq!(help.as_bytes(), run(&ours, "-h").stderr);
     assert!(help.lines().count() <= 25, "{help}");
@@ -112,7 +112,7 @@ fn the_pid_file_is_locked_as_long_as_it_runs() {
     };
     let ours = link(dir.path());
     is_refused(&ours);
-    // The lock stays with the process that takes the place of the supervisor.
+    // The process that replaces the supervisor keeps the lock.
     let worker = served.pid();
     signal(supervisor, Signal::SIGUSR1);
     wait_until("there is another worker alone", || {
@@ -125,14 +125,14 @@ fn the_pid_file_is_locked_as_long_as_it_runs() {
     is_refused(&ours);
     assert_eq!(kept(), format!("{supervisor}\n"));
     if program("lxcfs") {
-        // It removes the file of the one that it yields to.
+        // It removes the pid file of the process that it replaces.
         is_refused(Path::new("lxcfs"));
         std::fs::write(&pid_file, "").unwrap();
     }
     let (status, messages) = served.end(Signal::SIGTERM);
     assert!(status.success(), "{messages}");
     std::fs::remove_file(&pid_file).unwrap_or_default();
-    // It can be taken again.
+    // The lock is free again.
     let mut again = mounted(dir.path(), "");
     assert_eq!(kept(), format!("{}\n", again.supervisor()));
     let (status, messages) = again.end(Signal::SIGTERM);
@@ -148,7 +148,7 @@ fn sigusr2_passes_the_host_s_files_and_back() {
     cgroup.limit_memory(64 * MIB);
     cgroup.limit_cpus("0");
     let container = TestContainer::new(&served, &cgroup);
-    // Kept open all the while, as monitors do.
+    // Kept open, as by monitoring tools.
     let script = "exec 3< /proc/meminfo\n\
         while read -r word; do\n\
         echo \"$(head -n 1 <&3) | $(head -n 1 /proc/meminfo) | $(cat /sys/devices/system/cpu/online)\"\n\
@@ -177,7 +177,7 @@ fn sigusr2_passes_the_host_s_files_and_back() {
     signal(served.supervisor(), Signal::SIGUSR2);
     wait_until("it is passed", || status(&root));
     assert_eq!(seen(), passed);
-    // Worker after worker, and one program after the other.
+    // Several workers, and several programs.
     let worker = served.pid();
     signal(worker, Signal::SIGKILL);
     wait_until("another worker serves", || served.pid() != worker);
@@ -234,7 +234,7 @@ fn strictly_containers_see_what_lxcfs_would_show() {
         "uptime",
     ];
     let (names, cpus, threads, _) = seen("--strict-lxcfs");
-    // What the kernel lacks is not there, and one name lxcfs had not before 7.0.
+    // Files that the kernel lacks are missing; one name is new in lxcfs 7.0.
     assert!(
         names
             .iter()
@@ -253,14 +253,14 @@ fn strictly_containers_see_what_lxcfs_would_show() {
         "the container's load has its own threads, not {threads}"
     );
     assert_eq!(field(&swap, "SwapTotal:"), 0);
-    // Not strictly, the truth needs no option.
+    // Without `--strict-lxcfs`, correct values need no option.
     let (names, cpus, threads, _) = seen("");
     assert!(names.iter().any(|name| name == "vmstat"), "{names:?}");
     assert_eq!(cpus, "0");
     assert!(threads < 20, "{threads}");
 }
 
-/// Debian's hook, and the one that stands in its place when vistafs-lxcfs is installed.
+/// Debian's hook, and its replacement of the package vistafs-lxcfs.
 #[test]
 fn lxc_containers_get_the_views_by_the_hook() {
     require_privileged!();
@@ -278,7 +278,7 @@ fn lxc_containers_get_the_views_by_the_hook() {
             std::os::unix::fs::symlink(to, root.join(name)).unwrap();
         }
     }
-    // Compiled in where the tests are built, which is not where a guest has its files.
+    // The path is compiled in, and a guest has the files elsewhere.
     let ours = dir.path().join("hook");
     std::fs::write(
         &ours,
@@ -305,7 +305,7 @@ fn lxc_containers_get_the_views_by_the_hook() {
             hook.display()
         );
         std::fs::write(dir.path().join("config"), config).unwrap();
-        // In mounts of its own, for the place is fixed.
+        // In a private mount namespace, because the path is fixed.
         let script = "set -e\n\
             mkdir -p /var/lib/lxcfs\n\
             \"$VISTAFS\" lxcfs --no-repair -p pid /var/lib/lxcfs & \n\
@@ -332,7 +332,7 @@ fn lxc_containers_get_the_views_by_the_hook() {
         assert_eq!(total(&text), 65536, "{text}");
         let binds: u32 = text.lines().nth(1).unwrap().trim().parse().unwrap();
         assert!(binds >= 9, "{binds}");
-        // And for containers in it.
+        // The same for containers in it.
         assert!(text.lines().any(|line| line == "proc"), "{text}");
     }
 }

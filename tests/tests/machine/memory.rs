@@ -1,4 +1,4 @@
-//! What containers cost in memory while they are known, and that nothing of it stays.
+//! Memory per container, and memory left after containers end.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
@@ -10,17 +10,17 @@ use vistafs_tests::require::guest;
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{Mounted, descriptors, wait_until};
 
-/// KiB that each container may take, when all files that runtimes put into containers have been read.
+/// Maximum KiB for each container after reading all files that runtimes bind.
 const MOST_EACH: i64 = 10;
-/// KiB that all of them may take together beside that, for tables that grow.
+/// Maximum KiB for all of them in addition, for growing tables.
 const MOST_AT_ALL: i64 = 512;
-/// KiB that may be left of all of them, in pages in which there is something of others: a tenth of the process.
+/// Maximum KiB left in pages shared with other allocations: a tenth of the process.
 const MOST_LEFT: i64 = 1024;
-/// KiB of that in the worker's heap and stacks: 50 to 100 fewer are there afterwards, for texts of the host are
-/// let go of as well. Heaps of single threads kept 180 to 280.
+/// Maximum KiB of that in the worker's heap and stacks. Usually 50 to 100 are released, as host texts are
+/// released too. Per-thread heaps kept 180 to 280.
 const MOST_OWN_LEFT: i64 = 64;
 
-/// A container that has read all its files, and does nothing until it is dropped.
+/// A container that has read all its files, and is idle until dropped.
 struct Idle {
     init: Child,
     _cgroup: TestCgroup,
@@ -62,7 +62,7 @@ impl Drop for Idle {
     }
 }
 
-/// KiB of a process: `Rss` is what ps(1) has, `Anonymous` is of no file and of nobody else.
+/// KiB of a process: `Rss` as in ps(1); `Anonymous` is private and not file-backed.
 fn kib(pid: u32, of: &str) -> i64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let mut values = rollup.lines().filter_map(|line| line.split_once(':'));
@@ -76,17 +76,17 @@ fn containers_take_little_and_leave_nothing() {
     require_privileged!();
     let mounted = Mounted::new();
     let (worker, supervisor) = (mounted.pid(), mounted.supervisor());
-    // What is there for all containers is there from the first ones on.
+    // The first containers allocate the memory that all of them share.
     let first: Vec<Idle> = (0..10).map(|_| Idle::start(&mounted)).collect();
     let held = || [worker, supervisor].map(descriptors);
     let gone = |open: [usize; 2]| {
-        // Those of the first may have been given up as well.
+        // Descriptors of the first containers may have been released as well.
         wait_until("no descriptor is left", || {
             held().iter().zip(open).all(|(now, before)| *now <= before)
         });
     };
     let open = held();
-    // What was freed at the start is given back with the first that end.
+    // The first containers that end release the memory freed at start.
     drop((0..10).map(|_| Idle::start(&mounted)).collect::<Vec<_>>());
     gone(open);
     let resident = || [worker, supervisor].map(|pid| kib(pid, "Rss"));

@@ -1,4 +1,4 @@
-//! `metrics` and `vistafs status`: the figures, and who sees them.
+//! `metrics` and `vistafs status`: the values, and their visibility.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -20,8 +20,8 @@ fn requests(text: &str, view: &str, operation: &str) -> u64 {
     value(text, &format!("vistafs_requests_total{labels}"))
 }
 
-/// As strict as the description of the format: each name is announced once, before its samples and
-/// with its type, samples differ, and buckets add up.
+/// Parses strictly by the format's specification: each name is announced once, before its samples and with
+/// its type; samples are unique, and buckets add up.
 #[track_caller]
 fn check_exposition(text: &str) {
     let is_name = |name: &str| {
@@ -76,7 +76,7 @@ fn check_exposition(text: &str) {
     assert!(!seen.is_empty());
 }
 
-/// The page for admins lists each metric and no other one.
+/// The METRICS page lists exactly the existing metrics.
 #[track_caller]
 fn check_page(text: &str) {
     let page = include_str!("../../../contrib/doc/METRICS.md");
@@ -122,7 +122,7 @@ fn what_is_read_is_counted() {
         value(&after, "vistafs_worker_pid"),
         u64::from(mounted.pid())
     );
-    // Reading it is not counted itself.
+    // Reading the metrics is not counted.
     assert!(!after.contains("view=\"metrics\""), "{after}");
 }
 
@@ -133,7 +133,7 @@ fn containers_are_counted_and_do_not_see_it() {
     let cgroup = TestCgroup::new();
     let known = |text: &str| value(text, "vistafs_containers");
     assert_eq!(known(&mounted.read("metrics")), 0);
-    // Now the kernel knows the name; it must not tell it to others.
+    // The kernel now caches the name; other callers must still not see it.
     let script = "cat /proc/uptime >/dev/null; ls $M; cat $M/metrics 2>&1
          echo; stat $M/metrics 2>&1; (: >$M/metrics); echo go; read go";
     let container = TestContainer::new(&mounted, &cgroup);
@@ -163,7 +163,7 @@ fn containers_are_counted_and_do_not_see_it() {
     );
 }
 
-/// The value of a tenant's metric, of the tenant whose cgroup is that one or below it.
+/// The value of a tenant's metric; the tenant's cgroup is this one or a descendant.
 #[track_caller]
 fn of_tenant(text: &str, what: &str, cgroup: &str) -> f64 {
     let (name, cgroup) = (
@@ -178,7 +178,7 @@ fn of_tenant(text: &str, what: &str, cgroup: &str) -> f64 {
 
 fn cgroup_in_host(pid: u32) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    // The longest: in some hierarchies there may be none of its own.
+    // The longest path: some hierarchies may lack a cgroup for it.
     let paths = text.lines().map(|line| line.splitn(3, ':').nth(2).unwrap());
     paths.max_by_key(|path| path.len()).unwrap().to_owned()
 }
@@ -188,7 +188,7 @@ fn the_container_that_pounds_is_told_from_the_one_that_does_not() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroups = [TestCgroup::new(), TestCgroup::new()];
-    // It keeps a file open of which it has read a part.
+    // Keeps a partially read file open.
     let idle = "exec 3</proc/meminfo; read -r line <&3; echo ready; read end";
     let busy = "cat /proc/uptime >/dev/null; echo ready; \
                 while :; do for n in 1 2 3 4 5; do read -r line; done </proc/stat; done";
@@ -226,7 +226,7 @@ fn the_container_that_pounds_is_told_from_the_one_that_does_not() {
         let is_it = |tenant: &Value| tenant["cgroup"].as_str().unwrap().starts_with(cgroup);
         tenants.iter().position(is_it)
     };
-    // The host reads the metrics themselves, so it may be before both.
+    // The host reads the metrics, so it may rank before both.
     assert!(rank(&busy).unwrap() < rank(&idle).unwrap(), "{json}");
     for child in &mut children {
         let _ = child.kill();
@@ -234,13 +234,13 @@ fn the_container_that_pounds_is_told_from_the_one_that_does_not() {
     }
 }
 
-/// A container chooses the names of its cgroups, and has as many as it likes.
+/// A container chooses the names and the number of its cgroups.
 #[test]
 fn a_container_forges_no_metric_and_takes_one_place() {
     require_privileged!();
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    // The kernel allows no line feed in it.
+    // The kernel refuses a line feed in a name.
     let name = "x\"} 7\rvistafs_forged 1 \\";
     let mut sub = cgroup.child(name);
     for number in 0..20 {
@@ -277,7 +277,7 @@ fn users_do_not_see_it() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("Cannot allocate memory"), "{text}");
     assert!(!text.lines().any(|line| line == "metrics"), "{text}");
-    // And it is of no container.
+    // This cgroup contains no container.
     let cgroup = TestCgroup::new();
     assert!(!mounted.path(&cgroup.address("metrics")).exists());
     let mode = std::fs::metadata(mounted.path("metrics")).unwrap();
@@ -312,7 +312,7 @@ fn status_for_people_and_machines() {
         read["requests"].as_u64().unwrap() >= 1 && read["errors"] == 0,
         "{read}"
     );
-    // There is no number for longer than the longest.
+    // The last bucket has no upper bound.
     let at = |percentile: &str| read[percentile].as_f64().unwrap_or(f64::INFINITY);
     assert!(at("p99") >= at("p50"), "{read}");
 

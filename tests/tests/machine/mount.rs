@@ -1,4 +1,4 @@
-//! Mounting and unmounting, errors of the command line, systemd.
+//! Mounting and unmounting, command line errors, systemd.
 
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output};
@@ -80,7 +80,7 @@ fn without_the_device_the_remedy_is_told() {
 fn not_root_is_told() {
     require_privileged!();
     let dir = tempfile::tempdir().unwrap();
-    // Where an unprivileged user can execute it.
+    // At a path where an unprivileged user can execute it.
     let copy = dir.path().join("vistafs");
     copy_program(&binary(), &copy);
     std::fs::set_permissions(
@@ -169,7 +169,7 @@ fn systemd_is_told_when_the_mount_answers() {
 #[test]
 fn the_journal_gets_priorities() {
     require_privileged!();
-    // The shell asks for the identity of its own standard error, as systemd would have set it.
+    // The shell sets the identity of its standard error, as systemd would.
     let script = "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec \"$0\" \"$@\"";
     let mut mounted = Mounted::with(&MountOptions {
         wrapper: ["sh", "-c", script].map(String::from).to_vec(),
@@ -217,7 +217,7 @@ fn unmounted_from_outside_it_ends_and_leaves_others_alone() {
         "{messages}"
     );
 
-    // Something else is mounted over it: that is not ours to unmount.
+    // Another mount covers it: vistafs must not unmount that one.
     let mut mounted = Mounted::new();
     let root = mounted.root();
     let over = Command::new("mount")

@@ -1,4 +1,4 @@
-//! Many readers of one container, of what takes long, and another container beside it.
+//! Many readers of slow files in one container, and another container beside it.
 
 use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +18,7 @@ use crate::cgroup_tree::mounted_directory;
 const READERS: usize = 16;
 const MIB: u64 = 1 << 20;
 
-/// How many processes of a container have a file open that ends in `name`.
+/// The number of processes in a container that have a file open whose name ends in `name`.
 fn open_in(cgroup: &TestCgroup, name: &str) -> usize {
     let pids = cgroup.read("memory", "cgroup.procs");
     let is_it = |pid: &&str| {
@@ -29,7 +29,7 @@ fn open_in(cgroup: &TestCgroup, name: &str) -> usize {
     pids.lines().filter(is_it).count()
 }
 
-/// They wait for a command that waits for this test: what is answered meanwhile did not wait for them.
+/// The readers wait for a command that waits for this test: a reply in the meantime did not wait for them.
 #[test]
 fn readers_that_wait_delay_no_other_container() {
     require_privileged!();
@@ -51,7 +51,7 @@ fn readers_that_wait_delay_no_other_container() {
     other.limit_memory(64 * MIB);
     let script = format!("for i in $(seq {READERS}); do cat $M/proc/waits & done; wait");
     let mut readers = TestContainer::new(&mounted, &waiting).spawn(&script);
-    // There is a reader of the pipe when the command runs; this end keeps it waiting.
+    // The pipe has a reader when the command runs; keeping this end open keeps the command waiting.
     let mut go_on = None;
     wait_until("the command runs", || {
         let end = File::options()
@@ -87,7 +87,7 @@ fn readers_that_wait_delay_no_other_container() {
     assert_eq!(text, "gone on\n".repeat(READERS));
 }
 
-/// Their requests come before most of the other's, who would wait as long as they wait for each other.
+/// Their requests are before most of the other container's requests, which must not wait for them.
 #[test]
 fn readers_of_what_takes_long_delay_no_other_container() {
     const PROCESSES: usize = 1000;

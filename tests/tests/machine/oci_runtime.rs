@@ -23,7 +23,7 @@ macro_rules! require_runtime {
     };
 }
 
-/// A configuration of vistafs that names a mount, and a program called `vistafs-runtime`.
+/// A configuration of vistafs with a mount, and a program named `vistafs-runtime`.
 struct Installed {
     dir: tempfile::TempDir,
 }
@@ -47,7 +47,7 @@ impl Installed {
         command
     }
 
-    /// Runs a bundle to its end, as it lies there.
+    /// Runs a bundle as it is, until it ends.
     fn run(&self, bundle: &Bundle, log: Option<&Path>) -> Output {
         let mut command = self.command();
         if let Some(log) = log {
@@ -81,7 +81,7 @@ fn a_container_gets_the_views_without_an_option() {
     assert_eq!(field(&text, "MemTotal:"), LIMIT, "{text}");
     assert!(text.contains("\n/proc/vmstat\n"), "all views: {text}");
 
-    // The hook was put in at the end, and every other byte is as it was.
+    // The hook is appended, and every other byte is unchanged.
     let after = config(&bundle);
     let kept = before.strip_suffix('}').unwrap();
     let hook = after.strip_prefix(kept).unwrap();
@@ -89,7 +89,7 @@ fn a_container_gets_the_views_without_an_option() {
         hook.starts_with(",\"hooks\":{\"createContainer\":["),
         "{hook}"
     );
-    // And once only.
+    // The hook is added only once.
     assert_eq!(
         field(&printed(&installed.run(&bundle, None)), "MemTotal:"),
         LIMIT
@@ -109,7 +109,7 @@ fn annotations_choose() {
         printed(&installed.run(&bundle, None)),
         "/proc/uptime\n/proc/vmstat\n"
     );
-    // What looks like an option is a name of no view.
+    // A name that looks like an option is an unknown view.
     bundle.config["annotations"] = json!({"dev.vistafs.views": "--required"});
     bundle.write();
     assert_eq!(printed(&installed.run(&bundle, None)), "");
@@ -130,7 +130,7 @@ fn a_bundle_that_cannot_be_written_to() {
     std::fs::create_dir(bundle.path().join("data")).unwrap();
     std::fs::write(bundle.path().join("data/x"), "of the bundle").unwrap();
     bundle.bind(Path::new("data"), "/data", "ro");
-    // Places that a runtime would make.
+    // Directories that a runtime would create.
     for place in ["proc", "usr", "dev", "sys", "data"] {
         std::fs::create_dir(bundle.path().join("rootfs").join(place)).unwrap();
     }
@@ -158,7 +158,7 @@ fn a_bundle_that_cannot_be_written_to() {
     assert!(text.ends_with("of the bundle"), "{text}");
     assert_eq!(config(&bundle), before);
 
-    // The second bundle goes when the first is gone, and another is made.
+    // The second copy of the bundle is deleted when the first is gone, and a new one is created.
     let copies = |path: &Path| {
         let all = std::fs::read_dir("/run/vistafs/bundles").unwrap().flatten();
         let is_of = |entry: &std::fs::DirEntry| {
@@ -171,7 +171,7 @@ fn a_bundle_that_cannot_be_written_to() {
     drop(bundle);
     let other = Bundle::new("true");
     other.write();
-    // A link is not replaced either.
+    // A symbolic link is not replaced either.
     let real = other.path().join("real.json");
     std::fs::rename(other.path().join("config.json"), &real).unwrap();
     std::os::unix::fs::symlink("real.json", other.path().join("config.json")).unwrap();
@@ -195,7 +195,7 @@ fn without_a_mount() {
     bundle.write();
     let before = config(&bundle);
     let output = installed.run(&bundle, Some(&log));
-    // The container has its standard error for itself.
+    // The container's standard error is not used for messages.
     assert_eq!(
         (printed(&output), output.stderr.len()),
         ("started\n".to_owned(), 0)
@@ -219,7 +219,7 @@ fn without_a_mount() {
     assert!(said.contains("[runtime] required is set"), "{said}");
 }
 
-/// The real runtime takes the place of the process: what it is given, and what it answers.
+/// The real runtime replaces the process: its arguments, and its exit status.
 #[test]
 fn everything_else_passes_through() {
     require_privileged!();
@@ -249,11 +249,11 @@ fn everything_else_passes_through() {
         expected + "seventh\n"
     );
     assert_eq!(output.status.code(), Some(42));
-    // By its number it is the process that was started, which signals reach.
+    // The PID is that of the started process, which receives signals.
     let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), pid);
 
-    // By its name alone, and with the runtime of PATH.
+    // Configured by name only, and found in PATH.
     std::fs::copy(&real, dir.path().join("crun")).unwrap();
     let link = installed.dir.path().join("vistafs-runtime");
     std::os::unix::fs::symlink(binary(), dir.path().join("runc")).unwrap();
@@ -263,7 +263,7 @@ fn everything_else_passes_through() {
         .env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()))
         .output()
         .unwrap();
-    // Not runc, which is vistafs itself here.
+    // Not runc itself: here that name is vistafs.
     if !Path::new("/usr/bin/runc").exists() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "<--version>\n");
     }
@@ -272,7 +272,7 @@ fn everything_else_passes_through() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("vistafs itself"));
 }
 
-/// With a configuration of vistafs that is broken containers start all the same.
+/// With an invalid configuration of vistafs, containers still start.
 #[test]
 fn a_broken_configuration() {
     require_runtime!();

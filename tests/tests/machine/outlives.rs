@@ -1,4 +1,4 @@
-//! The mount outlives the process that serves it: killed, replaced, crashing again and again.
+//! The mount outlives the process that serves it: killed, replaced, repeatedly crashing.
 
 #![allow(unsafe_code, reason = "no library sends a signal to a thread")]
 
@@ -28,12 +28,11 @@ use vistafs_tests::vistafs::{
 use crate::cgroup_tree::mounted_directory;
 use crate::cpu_time::cpu_lines;
 
-/// How often a worker is killed under load, and how long each may serve before, in turns. The longest
-/// are long enough to have served well, the shortest end workers that have hardly begun.
+/// How often a worker is killed under load, and how long each may serve, in turns. The longest times let a
+/// worker serve normally, the shortest kill it during its start.
 const KILLS: usize = 100;
 const SERVES_MS: [u64; 7] = [320, 400, 20, 290, 350, 110, 500];
-/// With this variable, kills at the pace of the worst day that vistafs is made for: a hundred in five
-/// minutes.
+/// With this variable, kills at the rate of the worst supported case: a hundred in five minutes.
 const SLOWLY: &str = "VISTAFS_KILL_SLOWLY";
 const SLOW: Duration = Duration::from_secs(3);
 
@@ -46,7 +45,7 @@ pub(crate) fn kill_worker(mounted: &Mounted, signal: Signal) -> u32 {
     pid
 }
 
-/// Whether a file can be read at all: a container has pressure only in a v2 hierarchy.
+/// Whether a file can be read: a container has pressure only on v2.
 fn is_supported(path: &Path) -> bool {
     let unsupported =
         |error: std::io::Error| error.raw_os_error() == Some(nix::errno::Errno::EOPNOTSUPP as i32);
@@ -54,7 +53,7 @@ fn is_supported(path: &Path) -> bool {
     !is_pressure || !std::fs::read(path).is_err_and(unsupported)
 }
 
-/// All files below a directory that can be read.
+/// All readable files below a directory.
 fn files(mounted: &Mounted, below: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut directories = vec![mounted.path(below)];
@@ -72,7 +71,7 @@ fn files(mounted: &Mounted, below: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The first words of the lines, which do not change in these files.
+/// The first words of the lines, which are constant in these files.
 fn keys(path: &Path, text: &str) -> Vec<String> {
     let name = path.file_name().unwrap().to_str().unwrap();
     if !["meminfo", "stat", "swaps", "uptime", "loadavg"].contains(&name) {
@@ -85,11 +84,11 @@ fn keys(path: &Path, text: &str) -> Vec<String> {
     text.lines().map(key).collect()
 }
 
-/// Of each CPU line of a stat its columns, ticks.
+/// The columns (ticks) of each CPU line of a stat text.
 type Counters = BTreeMap<String, Vec<u64>>;
 
-/// No counter of a container goes down, whichever worker shows it. Of the host's, the kernel itself
-/// takes idle time back.
+/// No counter of a container decreases, whichever worker renders it. On the host, the kernel itself decreases
+/// idle time.
 fn assert_grows(known: &mut Counters, text: &str, path: &Path) {
     const IDLE: usize = 3;
     const IOWAIT: usize = 4;
@@ -105,8 +104,8 @@ fn assert_grows(known: &mut Counters, text: &str, path: &Path) {
     }
 }
 
-/// Reads files over and over, each to its end, and compares what does not change. `total`: the line of
-/// meminfo that tells whose it is.
+/// Reads files repeatedly, each to its end, and compares the constant parts. `total`: the container's
+/// MemTotal line.
 pub(crate) fn read_for_ever(
     (paths, total): (&[PathBuf], &str),
     kept: bool,
@@ -133,7 +132,7 @@ pub(crate) fn read_for_ever(
             let waited = begun.elapsed();
             let got = match got {
                 Ok(got) => got,
-                // The kernel forgets what a dead worker had read and not noted.
+                // The kernel drops a request that a dead worker had read and not recorded.
                 Err(error) if error.kind() == ErrorKind::Interrupted && !resends() => continue,
                 Err(error) => panic!("read {shown}: {error}"),
             };
@@ -152,11 +151,11 @@ pub(crate) fn read_for_ever(
     }
 }
 
-/// What all readers have read.
+/// Statistics of all readers.
 #[derive(Default)]
 pub(crate) struct Reads {
     count: AtomicU64,
-    /// The longest that one of them has waited for a text since somebody looked, in µs.
+    /// The longest wait for a file since the last check, in µs.
     longest: AtomicU64,
 }
 
@@ -176,11 +175,11 @@ impl Reads {
     }
 }
 
-/// The longest wait of a reader when a worker is killed, compared with the longest in a time without a kill: on
-/// two quiet CPUs both are about the same.
+/// The longest wait of a reader when a worker is killed, relative to the longest in a period without kills:
+/// on two idle CPUs both are about the same.
 const TIMES_UNDISTURBED: u32 = 10;
 
-/// The one of these that so many percent are not above.
+/// The percentile of sorted durations.
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent).div_ceil(100).max(1) - 1]
 }
@@ -198,8 +197,8 @@ fn no_reader_notices_that_workers_are_killed() {
     assert!(on_host.len() > 8 && in_container.len() > 8);
     let total_of_host = std::fs::read_to_string("/proc/meminfo").unwrap();
     let total_of_host = total_of_host.lines().next().unwrap().to_owned();
-    // Two that walk and change the cgroup tree. Where the kernel does not send again, nobody knows
-    // whether what was under way has been done: only what is read counts there.
+    // Two scripts that walk and change the cgroup tree. If the kernel does not resend, the outcome of a
+    // request in flight is unknown, so only reads count.
     let tree = mounted_directory(&mounted, &cgroup, "memory");
     let walker = |name: &str| {
         let script = format!(
@@ -224,13 +223,13 @@ fn no_reader_notices_that_workers_are_killed() {
              grep -q 'MemTotal: *65536 kB' /proc/meminfo || $FAIL 4; \
              ls /sys/devices/system/cpu > /dev/null || $FAIL 5; done",
         )
-        // Without the kernel's help, what a worker had read and not noted ends with EINTR.
+        // Without resending, a request that a worker had read and not recorded fails with EINTR.
         .env("FAIL", if resends() { "exit" } else { ":" })
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     let stop_inside = StopInside(&mounted);
-    // Before the first kill: what ends with EINTR while they begin, ends them.
+    // Before the first kill: an EINTR during their start would end them.
     for child in walkers.iter_mut().chain([&mut inside]) {
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
@@ -244,7 +243,7 @@ fn no_reader_notices_that_workers_are_killed() {
         let (stop, reads, polls) = (&stop, &reads, &polls);
         let on_host = (&on_host[..], total_of_host.as_str());
         let in_container = (&in_container[..], "MemTotal:          65536 kB");
-        // Sixteen that open and four that keep their descriptors, or fewer on an emulated processor.
+        // Sixteen that open and four that keep their descriptors; fewer on an emulated processor.
         let readers = [
             (rounds(80) / 10, on_host, false),
             (rounds(80) / 10, in_container, false),
@@ -280,7 +279,7 @@ fn no_reader_notices_that_workers_are_killed() {
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
             undisturbed.push(reads.take_longest());
             kill_worker(&mounted, Signal::SIGKILL);
-            // Until those who waited have been counted.
+            // Until the callers that waited have been counted.
             let seen = reads.so_far();
             wait_until("readers go on", || {
                 reads.so_far() >= seen + twice_each || stop.load(Ordering::Relaxed)
@@ -300,7 +299,7 @@ fn no_reader_notices_that_workers_are_killed() {
     );
     let control = percentile(&undisturbed, 90);
     println!("when none was killed, the same readers waited {control:?} (90 %)");
-    // The longest of all is the scheduler's, who has more that want to run than CPUs.
+    // The maximum depends on the scheduler, with more runnable threads than CPUs.
     assert!(
         most <= TIMES_UNDISTURBED * control,
         "{waits:?}, undisturbed {undisturbed:?}"
@@ -310,7 +309,7 @@ fn no_reader_notices_that_workers_are_killed() {
         let status = walker.wait().unwrap();
         assert!(status.success(), "{status}");
     }
-    // The supervisor is what it was.
+    // The supervisor is still the same.
     assert_eq!(
         std::fs::read_dir(format!("/proc/{supervisor}/task"))
             .unwrap()
@@ -324,7 +323,7 @@ fn no_reader_notices_that_workers_are_killed() {
     assert!(after <= before.1 + 1024, "{} kB, then {after} kB", before.1);
 }
 
-/// Ends the script in the container.
+/// Ends the script in the container on drop.
 struct StopInside<'a>(&'a Mounted);
 
 impl Drop for StopInside<'_> {
@@ -333,14 +332,14 @@ impl Drop for StopInside<'_> {
     }
 }
 
-/// Resident memory that is the process's own, kB.
+/// Private resident memory, kB.
 fn memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|l| l.starts_with("RssAnon:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// What poll(2) says of a file without a trigger stays the same.
+/// The result of poll(2) on a file without a trigger is constant.
 fn poll_for_ever(path: &Path, stop: &AtomicBool, polls: &AtomicU64) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let file = File::open(path).unwrap();
@@ -356,7 +355,7 @@ fn poll_for_ever(path: &Path, stop: &AtomicBool, polls: &AtomicU64) {
         )
         .unwrap();
         let got = fds[0].revents();
-        // Without the kernel's help, a poll that a dead worker had read ends with an error.
+        // Without resending, a poll that a dead worker had read fails with an error.
         let lost = !resends() && got == PollFlags::ERR;
         assert!(
             lost || *known.get_or_insert(got) == got,
@@ -391,7 +390,7 @@ fn a_reader_that_waits_for_a_stopped_worker_gets_its_text_from_the_next() {
     });
 }
 
-/// The mount of a program that can be exchanged.
+/// A mount whose program file can be replaced.
 fn exchangeable() -> (Mounted, tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("vistafs");
@@ -403,14 +402,14 @@ fn exchangeable() -> (Mounted, tempfile::TempDir, PathBuf) {
     (mounted, dir, program)
 }
 
-/// Another file in the place of the program, as a package puts it there.
+/// Replaces the program file, like a package upgrade.
 fn install(program: &Path, from: &Path) {
     let fresh = program.with_extension("new");
     copy_program(from, &fresh);
     std::fs::rename(fresh, program).unwrap();
 }
 
-/// What a process holds besides what it holds for a moment.
+/// The number of open descriptors without short-lived ones.
 fn fewest_descriptors(pid: u32) -> usize {
     let looks = (0..10).map(|_| {
         std::thread::sleep(Duration::from_millis(50));
@@ -457,7 +456,7 @@ fn an_upgrade_exchanges_both_processes_and_no_reader_notices() {
                 std::fs::read_link(format!("/proc/{after}/exe")).unwrap(),
                 program
             );
-            // It hears of the end of `vistafs upgrade` a little later.
+            // It notices the end of `vistafs upgrade` with a delay.
             let held = *held.get_or_insert_with(|| fewest_descriptors(supervisor));
             wait_until("it holds what it held", || descriptors(supervisor) == held);
             let seen = reads.so_far();
@@ -467,7 +466,7 @@ fn an_upgrade_exchanges_both_processes_and_no_reader_notices() {
             assert!(!stop.load(Ordering::Relaxed), "a reader has failed");
         }
     });
-    // And the one that took over takes care of the mount as well.
+    // The successor maintains the mount as well.
     kill_worker(&mounted, Signal::SIGKILL);
     assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
 }
@@ -504,7 +503,7 @@ fn a_program_that_does_not_start_changes_nothing() {
         assert_eq!((mounted.supervisor(), mounted.pid()), before);
         assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
     };
-    // Not a program; one that ends at once, by itself and by a signal; none at all.
+    // Not a program; one that exits immediately, by itself and by a signal; no file.
     install(&program, &text);
     refused("cannot take over");
     install(&program, Path::new("/bin/false"));
@@ -513,7 +512,7 @@ fn a_program_that_does_not_start_changes_nothing() {
     std::fs::rename(&program, &missing).unwrap();
     refused("No such file");
     std::fs::rename(&missing, &program).unwrap();
-    // One that cannot serve: its configuration has been broken meanwhile.
+    // A program that cannot serve, because its configuration is invalid now.
     install(&program, &binary());
     let config = root.with_file_name("config.toml");
     std::fs::write(&config, "[views]\nenabel = []\n").unwrap();
@@ -566,7 +565,7 @@ fn a_worker_outlives_its_supervisor_and_ends_with_the_mount() {
     let worker = mounted.pid();
     let supervisor = Pid::from_raw(mounted.supervisor().cast_signed());
     kill(supervisor, Signal::SIGKILL).unwrap();
-    // A process that has ended and was not waited for has no children.
+    // A zombie process has no children.
     wait_until("the supervisor is gone", || {
         children(supervisor.as_raw().cast_unsigned()).is_empty()
     });
@@ -589,13 +588,13 @@ fn a_command_leaves_the_interrupt_key_to_the_supervisor() {
     kill(pid, Signal::SIGINT).unwrap();
     assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
     assert_eq!(mounted.pid(), worker);
-    // Told to end, it does so without losing anything, and another takes its place.
+    // On SIGTERM it exits without losing a request, and is replaced.
     kill(pid, Signal::SIGTERM).unwrap();
     wait_until("another worker serves", || mounted.pid() != worker);
     assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
 }
 
-/// The memory that workers hand over.
+/// The memory that workers share.
 fn handover(mounted: &Mounted) -> Arc<Handover> {
     let supervisor = mounted.supervisor();
     for entry in std::fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap() {
@@ -618,16 +617,16 @@ pub(crate) fn stop_process(pid: Pid) {
     });
 }
 
-/// Stops the worker at a moment when it has a request for a view, and no other; its number.
+/// Stops the worker while it serves a request for a view, and no other; returns its PID.
 ///
-/// `last` is the generation of the one before, which has left requests behind: 0 at first.
+/// `last`: the generation of the previous worker that left requests behind; 0 at first.
 fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str, last: &mut u32) -> Pid {
     let mut stopped = None;
     wait_until("the worker is stopped while it serves the view", || {
         let pid = Pid::from_raw(mounted.pid().cast_signed());
         stop_process(pid);
         let mut in_flight = memory.unfinished();
-        // One that waits in the queue of its container is not served yet.
+        // A request in the queue of its container is not served yet.
         in_flight.retain(|request| request.generation > *last && request.started.is_some());
         let is_it = !in_flight.is_empty() && in_flight.iter().all(|r| r.view_name == view);
         if is_it {
@@ -641,12 +640,12 @@ fn stop_while_it_serves(mounted: &Mounted, memory: &Handover, view: &str, last: 
     stopped.unwrap()
 }
 
-/// Has each thread abort before it does anything else: a signal to the process would let the one that
-/// has the request finish it.
+/// Makes each thread abort before it continues. A signal to the process would let the thread that serves the
+/// request complete it.
 fn abort_threads(pid: Pid) {
     for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
         let tid: i32 = task.unwrap().file_name().to_str().unwrap().parse().unwrap();
-        // SAFETY: numbers alone.
+        // SAFETY: all arguments are integers.
         let sent = unsafe {
             nix::libc::syscall(nix::libc::SYS_tgkill, pid.as_raw(), tid, nix::libc::SIGABRT)
         };
@@ -654,7 +653,7 @@ fn abort_threads(pid: Pid) {
     }
 }
 
-/// Reads a file without an end, whatever comes of it.
+/// Reads a file repeatedly and ignores errors.
 fn pound(path: &Path, stop: &AtomicBool) {
     let mut buffer = vec![0; 1 << 16];
     while !stop.load(Ordering::Relaxed) {
@@ -678,7 +677,7 @@ fn a_view_that_crashes_workers_is_disabled_for_that_container_and_enabled_again(
         let mut last = 0;
         for _ in 0..3 {
             let pid = stop_while_it_serves(&mounted, &memory, "meminfo", &mut last);
-            // What a bug in the view would do.
+            // Like a bug in the view.
             abort_threads(pid);
             kill(pid, Signal::SIGCONT).unwrap();
             wait_until("the worker is gone", || {
@@ -691,7 +690,7 @@ fn a_view_that_crashes_workers_is_disabled_for_that_container_and_enabled_again(
         Some(error.raw_os_error() == Some(nix::libc::EIO))
     };
     wait_until("the view is disabled", || io_error(&path) == Some(true));
-    // The host has its own file, and the container has all other views; other containers have all.
+    // The host's file still works, as do the container's other views; other containers keep all views.
     let other = TestCgroup::new();
     assert!(!mounted.read(&other.address("proc/meminfo")).is_empty());
     assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));

@@ -1,4 +1,4 @@
-//! Containers' own files: what a container reads from the page cache is its own, whole and fresh.
+//! Containers' own files: contents read from the page cache are the container's own, complete and fresh.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,7 +16,7 @@ use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_until
 use vistafs_tests::{require, require_privileged};
 
 pub(crate) const MIB: u64 = 1 << 20;
-/// Longer than the usual TTL, with time for a loaded machine.
+/// Longer than the default TTL, with a margin for a loaded machine.
 pub(crate) const AFTER_THE_TTL: Duration = Duration::from_millis(300);
 
 pub(crate) fn limited(mib: u64) -> TestCgroup {
@@ -32,7 +32,7 @@ fn with_ttl(ms: u32) -> Mounted {
     })
 }
 
-/// A script of this directory in a container, which has said that it is ready.
+/// A script of this directory in a container, which has printed that it is ready.
 pub(crate) struct Script {
     child: Child,
     lines: BufReader<std::process::ChildStdout>,
@@ -68,7 +68,7 @@ impl Script {
         line.trim().parse().unwrap_or_else(|_| panic!("{line:?}"))
     }
 
-    /// The rest of what it prints; its input ends first.
+    /// Closes its input, and returns the rest of its output.
     pub(crate) fn end(mut self) -> String {
         drop(self.child.stdin.take());
         let mut rest = String::new();
@@ -114,7 +114,7 @@ fn two_containers_never_get_each_other_s() {
     hammer(&mounted.own());
 }
 
-/// Two containers that are started at the same time hammer the same path and pass descriptors to each other.
+/// Two containers, started at the same time, read the same path in a loop and pass descriptors to each other.
 pub(crate) fn hammer(mounted: &Mounted) {
     let sockets = tempfile::tempdir().unwrap();
     let names = ["first", "second"].map(|name| sockets.path().join(name).display().to_string());
@@ -153,7 +153,7 @@ fn texts_are_whole_though_their_lengths_change() {
     whole(&mounted.own(), require::rounds(4000));
 }
 
-/// On a mount with a TTL of 20 ms, so many times at least by each of three readers.
+/// Reads on a mount with a TTL of 20 ms, at least `least` times by each of three readers.
 pub(crate) fn whole(mounted: &Mounted, least: u32) {
     let cgroup = limited(96);
     let script = format!("python3 -c \"$SCRIPT\" 2 {least}");
@@ -168,8 +168,8 @@ pub(crate) fn whole(mounted: &Mounted, least: u32) {
     assert!(reads.iter().all(|reads| *reads >= least), "{text}");
 }
 
-/// Of a second, so that what a loaded machine takes for its own things is less than what is left of
-/// the TTL when the kernel asks.
+/// With a TTL of a second: longer than the delays on a loaded machine, so that some of the TTL is left when
+/// the kernel sends a request.
 #[test]
 fn no_value_is_older_than_the_ttl() {
     require_privileged!();
@@ -246,7 +246,7 @@ pub(crate) fn is_own(inode: u64) -> bool {
     inode >> 56 == 0xff
 }
 
-/// In whichever way a container is one, and at once: nobody has to wait for a name.
+/// For every kind of container, and immediately: no caller waits for a name.
 #[test]
 fn containers_have_nodes_of_their_own() {
     require_privileged!();
@@ -271,7 +271,7 @@ fn containers_have_nodes_of_their_own() {
         );
         let id = format!("c/{:010x}", node & ((1 << 40) - 1));
         assert_eq!(lines[0], id, "{namespaces:?}");
-        // What all containers share is one node, whoever looks it up.
+        // The shared file has the same inode for all containers.
         let shared = mounted.path("proc/meminfo").metadata().unwrap().ino();
         assert!(!is_own(shared) && lines[3] == shared.to_string(), "{text}");
         (node, field(&text, "MemTotal:") >> 10)
@@ -285,7 +285,7 @@ fn containers_have_nodes_of_their_own() {
     }
 }
 
-/// What `oci-hook`, `lxc-hook` and `run` bind, and what a container sees that knows nothing of it.
+/// The sources of `oci-hook`, `lxc-hook` and `run`, and the files of a container that does not use them.
 #[test]
 fn shared_nodes_go_around_the_page_cache() {
     require_privileged!();
@@ -299,7 +299,7 @@ fn shared_nodes_go_around_the_page_cache() {
     assert_eq!(printed(&output.unwrap()), "98304\n");
 }
 
-/// A node that another container reaches is as any other: who opens it sees its own numbers.
+/// Another container can reach a node like any file: an opener sees its own values.
 #[test]
 fn who_opens_another_s_node_sees_its_own() {
     require_privileged!();
@@ -330,7 +330,7 @@ fn who_opens_another_s_node_sees_its_own() {
     keeper.end();
 }
 
-/// One that another container had opened for itself, before the worker was exchanged: nobody knows by whom then.
+/// A node that another container had opened before the worker was replaced: then its opener is unknown.
 #[test]
 fn a_descriptor_of_an_earlier_worker_shows_nobody_another_s_pages() {
     require_privileged!();
@@ -370,7 +370,7 @@ fn a_descriptor_of_an_earlier_worker_shows_nobody_another_s_pages() {
     inside.end();
 }
 
-/// However often others look for what is not theirs.
+/// However often others look up names that are not theirs.
 #[test]
 fn look_ups_by_others_leave_bind_mounts_alone() {
     require_privileged!();
@@ -416,7 +416,7 @@ fn a_kept_descriptor_of_a_container_that_has_ended_is_an_error() {
     keeper.end();
     cgroup.remove();
     std::thread::sleep(AFTER_THE_TTL);
-    // Another one may look just like it.
+    // A new container may look the same.
     let next = limited(64);
     let other = TestContainer::new(&mounted, &next).run("cat /proc/meminfo");
     assert_eq!(field(&other, "MemTotal:"), 64 << 10);
@@ -425,7 +425,7 @@ fn a_kept_descriptor_of_a_container_that_has_ended_is_an_error() {
     assert!(file.metadata().is_ok());
 }
 
-/// A shell in a container that keeps its meminfo as descriptor 3, and is asked by all ways there are.
+/// A shell in a container that keeps its meminfo as descriptor 3, and reads it in every way on request.
 pub(crate) fn by_all_ways(files: &Mounted, cgroup: &TestCgroup) -> Script {
     let script = "exec 3</proc/meminfo; echo ready; while read _; do \
                   head -1 /proc/self/fd/3; head -1 /proc/meminfo; head -1 $M/proc/meminfo; \
@@ -433,7 +433,7 @@ pub(crate) fn by_all_ways(files: &Mounted, cgroup: &TestCgroup) -> Script {
     Script::start(TestContainer::new(files, cgroup).command(script), "")
 }
 
-/// Each of them finds this limit.
+/// Each way shows this limit.
 pub(crate) fn check(inside: &mut Script, mib: u64) {
     inside.tell();
     for _ in 0..4 {
@@ -441,7 +441,7 @@ pub(crate) fn check(inside: &mut Script, mib: u64) {
     }
 }
 
-/// There is another worker afterwards.
+/// Kills the worker and waits for its successor.
 pub(crate) fn kill_worker(mounted: &Mounted) {
     let worker = mounted.pid();
     kill(
@@ -459,7 +459,7 @@ fn kept_descriptors_outlive_workers() {
     outlive_workers(&mounted, &mounted.own(), &cgroup).end();
 }
 
-/// Workers are killed and exchanged; `files`: what the container has of the mount. It lives on.
+/// Kills and upgrades workers; `files`: the container's part of the mount, which survives.
 pub(crate) fn outlive_workers(mounted: &Mounted, files: &Mounted, cgroup: &TestCgroup) -> Script {
     let mut inside = by_all_ways(files, cgroup);
     check(&mut inside, 96);
@@ -470,7 +470,7 @@ pub(crate) fn outlive_workers(mounted: &Mounted, files: &Mounted, cgroup: &TestC
         cgroup.limit_memory(mib * MIB);
         std::thread::sleep(AFTER_THE_TTL);
         check(&mut inside, mib);
-        // Passed on to the host: the owner has asked the new worker.
+        // The descriptor was passed to the host: the owner has opened the file in the new worker.
         assert_eq!(total(&file).unwrap(), mib << 10);
     }
     let worker = mounted.pid();

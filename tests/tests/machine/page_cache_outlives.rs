@@ -1,4 +1,4 @@
-//! What the page-cache tree outlives, and what is seen when a container does not.
+//! The page-cache tree survives the end of workers and supervisors; and its contents after a container ends.
 
 use std::fs::File;
 use std::io::Read;
@@ -29,7 +29,7 @@ fn kept_descriptors_outlive_workers() {
     inside.end();
 }
 
-/// What is sent again, and what waits while nobody serves.
+/// Resent requests, and requests that wait while no worker serves.
 #[test]
 fn readers_do_not_notice_that_workers_are_killed() {
     require_privileged!();
@@ -53,18 +53,19 @@ fn readers_do_not_notice_that_workers_are_killed() {
         count.trim().parse::<u64>().is_ok_and(|n| n > 0),
         "{count:?} {errors}"
     );
-    // Without the kernel's help, what a worker had read and not noted ends with EINTR, and in no other way.
+    // Without resending, a request that a worker had read and not recorded fails with EINTR, and with no
+    // other error.
     let is_lost = |line: &str| !resends() && line.ends_with("Interrupted system call");
     assert!(errors.lines().all(is_lost), "{errors}");
     inside.end();
 }
 
-/// A container in the owner has no name of its own for what it was given, and is the first to ask.
+/// A nested container has no name for the files that it inherited, and is the first caller.
 #[test]
 fn who_is_in_the_owner_may_ask_a_new_worker_first() {
     require_privileged!();
     let (mounted, cgroup) = (tree(50), limited(96));
-    // The shell around it stays, without a question of its own, as the parent of what is in it.
+    // The shell around it stays as the parent, without any request.
     let script = "echo ready; exec 5<&0; \
                   sh -c 'read _; exec unshare -mCpf sh -c \"$NESTED\"' <&5; exit 0";
     let nested = "while read _; do head -1 /proc/meminfo; readlink $M || echo none; done";
@@ -104,7 +105,7 @@ fn what_is_kept_of_a_container_that_has_ended_is_an_error() {
     inside.end();
     cgroup.remove();
     std::thread::sleep(AFTER_THE_TTL);
-    // Another one may look just like it.
+    // A new container may look the same.
     let next = limited(64);
     let other = TestContainer::new(&mounted.own(), &next).run("cat /proc/meminfo");
     assert_eq!(field(&other, "MemTotal:"), 64 << 10);
@@ -119,7 +120,7 @@ fn what_is_kept_of_a_container_that_has_ended_is_an_error() {
     is_gone(total(&file).unwrap_err());
 }
 
-/// From one supervisor to the next, which must be one for the same tree.
+/// From one supervisor to the next, which must serve the same tree.
 #[test]
 fn it_is_handed_over_as_what_it_is() {
     require_privileged!();
@@ -162,7 +163,7 @@ fn it_is_handed_over_as_what_it_is() {
     inside.end();
 }
 
-/// Everything has died: what is of the one tree is repaired from a mount of that, and from no other.
+/// Everything has died: mounts of one tree are repaired from a mount of the same tree only.
 #[test]
 fn the_dead_are_repaired_from_their_own_tree() {
     require_privileged!();

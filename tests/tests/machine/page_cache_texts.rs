@@ -1,4 +1,4 @@
-//! Texts of many pages, as of a host with 512 CPUs, and such that grow beyond a page, on mounts that
+//! Contents of many pages, as on a host with 512 CPUs, and contents that grow beyond a page, on mounts that
 //! this process serves: with OPEN and without.
 
 use std::fs::File;
@@ -22,10 +22,10 @@ use vistafs_view::{
     Context, Options, Policy, Provider, Registry, Selection, View, ViewError, ViewSpec,
 };
 
-/// A line for each of so many CPUs, and each line with the number of the text.
+/// Renders a line for each CPU, with the number of the snapshot in each line.
 #[derive(Debug)]
 struct Counted {
-    // The first text, and how many lines each later one has more.
+    // Lines of the first snapshot, and lines that each later one adds.
     lines: u64,
     more: u64,
     texts: AtomicU64,
@@ -72,7 +72,7 @@ static GROWING: ViewSpec = ViewSpec {
     ..spec("growing", "proc/growing")
 };
 
-/// Unmounts at drop, upon which serving ends.
+/// Unmounts on drop, which ends serving.
 struct Served {
     dir: TempDir,
 }
@@ -145,8 +145,8 @@ fn texts_of_many_pages_are_of_one_moment() {
         .output()
         .unwrap();
     let text = printed(&output);
-    // How many texts of each there were, and how many of them in all: those that were read more than
-    // once came from the page cache.
+    // How many snapshots of each kind were seen, and how often: a snapshot that was read more than once came
+    // from the page cache.
     let rows: Vec<(&str, u64, u64)> = text
         .lines()
         .map(|line| {

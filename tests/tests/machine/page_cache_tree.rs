@@ -1,4 +1,5 @@
-//! The page-cache tree: what the kernel opens without asking is still each container's own, whole and fresh.
+//! The page-cache tree: files that the kernel opens without a request are each container's own, complete and
+//! fresh.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +28,7 @@ pub(crate) fn tree(ms: u32) -> Mounted {
     Mounted::with(&tree_with(ms))
 }
 
-/// A shell in a container that has bound its own files, for each line that it is told a line of answer.
+/// A shell in a container that has bound its own files and runs `answer` for each input line.
 pub(crate) fn resident(mounted: &Mounted, cgroup: &TestCgroup, answer: &str) -> Script {
     let script = format!("echo ready; while read line; do {answer}; done");
     Script::start(
@@ -36,7 +37,7 @@ pub(crate) fn resident(mounted: &Mounted, cgroup: &TestCgroup, answer: &str) -> 
     )
 }
 
-/// The name of a container's own directory, from inside.
+/// The name of a container's own directory, as seen in the container.
 pub(crate) fn name_of(mounted: &Mounted, cgroup: &TestCgroup) -> String {
     let name = TestContainer::new(&mounted.own(), cgroup).run("readlink \"$M\"");
     name.trim_end().to_owned()
@@ -71,7 +72,7 @@ fn no_value_is_older_than_the_ttl() {
     ages(&mounted.own());
 }
 
-/// A worker that is stopped answers nothing, and is not asked.
+/// A stopped worker answers nothing and receives no request.
 #[test]
 fn to_open_and_to_read_asks_nobody() {
     require_privileged!();
@@ -91,7 +92,7 @@ fn to_open_and_to_read_asks_nobody() {
     reader.end();
 }
 
-/// In whichever way a container is one.
+/// For every kind of container.
 #[test]
 fn containers_have_names_of_their_own() {
     require_privileged!();
@@ -112,7 +113,7 @@ fn containers_have_names_of_their_own() {
         assert_eq!(format!("{:010x}", inode & ((1 << 40) - 1)), name);
         (name, field(&text, "MemTotal:") >> 10)
     };
-    // At once: nobody has to wait for a name.
+    // Immediately: no caller waits for a name.
     let seen = [
         (Namespaces::Both, 0),
         (Namespaces::Both, 1),
@@ -161,7 +162,7 @@ fn nobody_finds_another_s() {
         };
         name.clone()
     };
-    // From any other container the name is as one that nobody has.
+    // For any other container the name does not exist.
     let tried = format!(
         "for id in {name} 0123456789 ffffffffff; do for what in \"\" /proc /proc/meminfo; do \
          cat \"{root}/$id$what\" 2>&1 || true; done; done; \
@@ -178,7 +179,7 @@ fn nobody_finds_another_s() {
     };
     check(TestContainer::new(&mounted.own(), &other).run(&tried));
     check(user_container::run(&mounted, &other, &tried));
-    // From the host but for root.
+    // From the host, except for root.
     let output = Command::new("setpriv")
         .args([
             "--reuid=65534",
@@ -196,10 +197,10 @@ fn nobody_finds_another_s() {
         errno(std::fs::read_link(mounted.path("self"))),
         Some(Errno::ENOENT)
     );
-    // What no worker has met may be there for one that has bound it before.
+    // A name unknown to this worker may exist for a container that bound it earlier.
     let unknown = mounted.path("c/0123456789/proc/meminfo");
     assert_eq!(errno(std::fs::read(unknown)), Some(Errno::ESTALE));
-    // /proc/PID/root leads the host to the owner's text.
+    // /proc/PID/root leads the host to the owner's contents.
     let through = File::open(format!("/proc/{pid}/root/proc/meminfo")).unwrap();
     assert_eq!(total(&through).unwrap(), 96 << 10);
     inside.tell();
@@ -207,7 +208,7 @@ fn nobody_finds_another_s() {
     inside.end();
 }
 
-/// While somebody looks for another's directory without end, its owner can bind what is in it.
+/// While another container looks up its directory in a loop, the owner can bind files from it.
 #[test]
 fn who_is_refused_does_not_disturb_the_owner() {
     require_privileged!();
@@ -238,8 +239,8 @@ fn who_is_refused_does_not_disturb_the_owner() {
     }
 }
 
-/// Whoever reads by way of another's node gets what is its owner's, as with any bind mount of lxcfs's:
-/// first of all, from a page that is filled for him.
+/// A caller that reads through another container's node gets the owner's contents, as with any bind mount of
+/// lxcfs; first from a page that is filled for this caller.
 #[test]
 fn a_page_is_its_owner_s_whoever_fills_it() {
     require_privileged!();
@@ -257,7 +258,7 @@ fn a_page_is_its_owner_s_whoever_fills_it() {
             .output()
             .unwrap(),
     );
-    // Each time when what is kept is too old.
+    // Each time after the cached contents have expired.
     let script = "for _ in 1 2 3 4 5; do sleep 0.2; head -1 \"$BOUND\"; \
                   head -c 8 \"$BOUND\"; echo; done";
     let mut command = TestContainer::new(&mounted.own(), &other).command(script);
@@ -332,7 +333,7 @@ fn without_a_ttl_it_is_refused() {
     inside.end();
 }
 
-/// What it looks like from the host.
+/// The view from the host.
 #[test]
 fn it_is_known_as_what_it_is() {
     require_privileged!();

@@ -1,4 +1,4 @@
-//! What contrib/doc tells container hosts to type, and the files in contrib that it names.
+//! The commands for container hosts in contrib/doc, and the files in contrib that it names.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -19,11 +19,11 @@ const LXC: &str = include_str!("../../../contrib/lxc/10-vistafs.conf");
 const NSPAWN: &str = include_str!("../../../contrib/nspawn/vistafs.nspawn");
 const NSPAWN_UNIT: &str = include_str!("../../../contrib/nspawn/vistafs-views.service");
 
-/// Where pages and files have vistafs mounted and installed.
+/// The mount point in documents and files.
 pub(crate) const PLACE: &str = "/var/lib/vistafs";
 const PROGRAM: &str = "/usr/bin/vistafs";
 
-/// With this mount and this program in the place of those that are written.
+/// Replaces the documented mount point and program with those of the test.
 fn here(text: &str, mounted: &Mounted) -> String {
     let mount = mounted.root();
     text.replace(PLACE, mount.to_str().unwrap())
@@ -53,8 +53,8 @@ fn the_commands_of_the_page_for_cdi() {
     let _ = cdi::Spec::read(&written);
 }
 
-/// As the tools of Podman and CRI-O read it: regular expressions over names and values of annotations.
-/// Ours are plain enough to be told without them.
+/// Matches a hook as Podman and CRI-O do: regular expressions over names and values of annotations. Ours are
+/// simple enough to compare as strings.
 fn is_wanted(hook: &Value, annotation: Option<&str>) -> bool {
     let annotations = hook["when"]["annotations"].as_object().unwrap();
     let (name, values) = annotations.iter().next().unwrap();
@@ -79,7 +79,7 @@ fn the_hook_s_file_is_what_podman_and_cri_o_read() {
     let mounted = Mounted::new();
     let dir = tempfile::tempdir().unwrap();
     let seen = dir.path().join("seen");
-    // Beside the hook itself, what it is run in: its look-ups are to be the container's.
+    // Runs the hook in the container's cgroup: its look-ups must be the container's.
     let script = format!(
         "for n in mnt pid cgroup; do readlink /proc/self/ns/$n; done >{}; exec \"$@\"",
         seen.display()
@@ -129,7 +129,7 @@ fn lxc_with_the_hook() {
     );
 }
 
-/// What is in it; the rest is bound from the usual mount.
+/// Binds files of the page-cache tree; the rest is from the usual mount.
 #[test]
 fn lxc_binds_from_the_page_cache_tree() {
     require_privileged!();
@@ -147,8 +147,8 @@ fn has_lxc() -> bool {
     vistafs_tests::require::program("lxc-execute")
 }
 
-/// What a container of LXC's with 64 MiB finds mounted, what it is of and where, its own limit having been
-/// looked at. `more`: for the hook.
+/// The mounts (source and target) of an LXC container with 64 MiB, after checking its limit. `more`:
+/// arguments of the hook.
 fn executed_by_lxc(mounted: &Mounted, more: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let root = root_directory(dir.path());
@@ -193,7 +193,7 @@ fn executed_by_lxc(mounted: &Mounted, more: &str) -> String {
     text
 }
 
-/// The root file system of a container that has this machine's /usr.
+/// The root file system of a container that uses this machine's /usr.
 pub(crate) fn root_directory(dir: &Path) -> std::path::PathBuf {
     let root = dir.join("root");
     for name in ["usr", "proc", "sys", "dev", "run", "tmp", "etc", "var/lib"] {
@@ -235,7 +235,7 @@ fn nspawn_with_its_file() {
     std::fs::create_dir_all(directory).unwrap();
     let file = directory.join(format!("{name}.nspawn"));
     std::fs::write(&file, settings).unwrap();
-    // What systemd runs in the container, which boots none here.
+    // The program that systemd would run in the container; here the container does not boot.
     let start = NSPAWN_UNIT
         .lines()
         .find_map(|line| line.strip_prefix("ExecStart=/bin/sh -c '"));
@@ -260,7 +260,7 @@ fn nspawn_with_its_file() {
         .output()
         .unwrap();
     std::fs::remove_file(file).unwrap();
-    // It makes these in the cgroup that it is started in, and leaves them.
+    // It creates these in the cgroup in which it is started, and leaves them.
     for below in ["payload", "supervisor"] {
         for dir in cgroup.directories() {
             let _ = std::fs::remove_dir(dir.join(below));
@@ -278,7 +278,7 @@ fn nspawn_with_its_file() {
     }
 }
 
-/// Colours are for terminals, and for those who have not said that they want none.
+/// Colours are used on terminals only, and not with NO_COLOR.
 #[test]
 fn help_is_coloured_on_a_terminal_alone() {
     require!(

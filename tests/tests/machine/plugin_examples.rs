@@ -12,7 +12,7 @@ use vistafs_tests::{require, require_privileged};
 
 const MIB: u64 = 1 << 20;
 
-/// Where the plugins in Rust are: `VISTAFS_PLUGINS`, or where cargo has built them beside the tests.
+/// The directory of the Rust plugins: `VISTAFS_PLUGINS`, or cargo's output beside the tests.
 fn built(file: &str) -> PathBuf {
     if let Some(directory) = std::env::var_os("VISTAFS_PLUGINS") {
         return Path::new(&directory).join(file);
@@ -26,7 +26,7 @@ fn mounted(object: &Path, config: &str) -> (Mounted, Plugins) {
     plugins.put_bytes(&std::fs::read(object).unwrap(), "example.so");
     let mounted = Mounted::with(&MountOptions {
         config: format!(
-            // An emulated processor takes its time.
+            // An emulated processor is slow.
             "{}[plugins]\ntimeout_ms = 20000\n[worker]\nstuck_seconds = 300\n{config}",
             plugins.config()
         ),
@@ -56,7 +56,7 @@ fn a_container_is_told_who_it_is() {
         let paths = json["cgroups"].as_array().unwrap();
         let named = paths.iter().filter(|one| one["path"] == name).count();
         assert_eq!(named, cgroup.directories().len(), "{json}");
-        // In the other hierarchies it is where the test is.
+        // In the other hierarchies the container is in the test's cgroup.
         assert!(paths.len() >= named, "{json}");
         assert!(text.starts_with(&format!("{name}\nage: ")), "{text}");
         assert!(
@@ -69,7 +69,7 @@ fn a_container_is_told_who_it_is() {
     assert_eq!(mounted.read("proc/container.json"), "null\n");
 }
 
-/// The plugin in C: in a guest without a compiler it is built already.
+/// The C plugin; a guest without a compiler has it prebuilt.
 fn entropy(directory: &Path) -> Option<PathBuf> {
     if std::env::var_os("VISTAFS_PLUGINS").is_some() {
         return Some(built("vistafs_entropy.so"));
@@ -77,7 +77,7 @@ fn entropy(directory: &Path) -> Option<PathBuf> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     let object = directory.join("entropy.so");
     let mut cc = Command::new("cc");
-    // As its README says.
+    // The command of its README.
     cc.args("-std=c11 -Wall -Wextra -Werror -O2 -fPIC -shared -o".split(' '))
         .arg(&object)
         .arg("-I")
@@ -106,7 +106,7 @@ fn a_plugin_in_c_counts_who_asks() {
         assert_eq!(lines.next(), Some("state: enough"), "{text}");
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    // Each container by itself.
+    // Each container has its own.
     for _ in 0..2 {
         let cgroup = TestCgroup::new();
         let container = TestContainer::new(&mounted, &cgroup);
@@ -150,14 +150,14 @@ fn a_container_finds_its_own_gpus_alone() {
             std::fs::write(deny, "a").unwrap();
         }
         let allow = own.directory("devices").join("devices.allow");
-        // Beside the GPU, what the shell writes to.
+        // The GPU, and the device that the shell writes to.
         for device in ["c 226:128 rw", "c 1:3 rw"] {
             std::fs::write(&allow, device).unwrap();
         }
         let allow = none.directory("devices").join("devices.allow");
         std::fs::write(&allow, "c 1:3 rw").unwrap();
     }
-    // v1 tells by itself; this is for v2.
+    // v1 shows the devices itself; this is for v2.
     let config = format!(
         "[view.gpu]\nroot = {:?}\nallow = '{} renderD128'\n",
         root.path(),

@@ -15,10 +15,10 @@ use vistafs_tests::plugins::{Odd, Plugins};
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{MountOptions, Mounted, printed, vistafs, wait_for, wait_until};
 
-/// An emulated processor takes that long for a few processes.
+/// An emulated processor takes this long for a few processes.
 const LONG: Duration = Duration::from_secs(120);
 
-/// On an emulated processor a call may take long that is to succeed.
+/// On an emulated processor even a successful call may be slow.
 const PATIENT: &str = "[worker]\nstuck_seconds = 300\n[plugins]\ntimeout_ms = 60000\n";
 
 fn mounted(plugins: &Plugins, config: &str) -> Mounted {
@@ -106,7 +106,7 @@ fn a_file_is_written_and_polled_and_a_tree_is_walked() {
         format!("silence\nloud\nabout:\nagain\ncaller\nmore\n\nabout/more:\nname\n{name}\n0 0\n");
     assert_eq!(containers[0].run(script), expected);
     assert_eq!(containers[1].run("cat $M/proc/echo/said"), "silence\n");
-    // On the host, one waits for the other; and the next worker knows what was written.
+    // On the host, one caller waits for the other, and the next worker knows the written text.
     let path = mounted.path("proc/echo/said");
     let mut file = File::options().read(true).write(true).open(&path).unwrap();
     let polled = |timeout: PollTimeout| {
@@ -144,7 +144,7 @@ fn one_that_does_not_return_holds_nobody_up() {
     let never = path(&cgroups[0], "proc/odd/never");
     std::thread::scope(|scope| {
         let stuck: Vec<_> = (0..6).map(|_| scope.spawn(|| errno(&never))).collect();
-        // Meanwhile, in another container and on the host.
+        // At the same time, in another container and on the host.
         let said = path(&cgroups[1], "proc/echo/said");
         assert_eq!(std::fs::read_to_string(said).unwrap(), "nothing yet\n");
         assert_eq!(mounted.read("proc/echo/about/more/name"), "the host\n");
@@ -152,7 +152,7 @@ fn one_that_does_not_return_holds_nobody_up() {
             assert_eq!(reader.join().unwrap(), Errno::ETIMEDOUT);
         }
     });
-    // No more threads than a few are left behind, whoever asks.
+    // Only a few threads are left behind, whoever the callers are.
     assert_eq!(
         errno(&path(&cgroups[1], "proc/odd/never")),
         Errno::ETIMEDOUT
@@ -174,11 +174,11 @@ fn a_view_that_kills_workers_is_put_aside_alone() {
     let mounted = mounted(&plugins, "");
     let cgroup = TestCgroup::new();
     let path = |name: &str| mounted.path(&cgroup.address(&format!("proc/odd/{name}")));
-    // The kernel sends it again to each next worker, or its reader asks again.
+    // The kernel resends the request to each next worker, or the reader repeats it.
     wait_for(LONG, "it is disabled for the container", || {
         errno(&path("signal")) == Errno::EIO && views(&mounted).contains("disabled for 1")
     });
-    // A tree that nobody comes to look into, as well; on the host it goes on.
+    // The tree is disabled as well, even without a look-up in it; for the host it keeps working.
     wait_for(LONG, "the tree is disabled, too", || {
         let _ = std::fs::metadata(path("tree"));
         views(&mounted).matches("disabled for 1").count() == 2
@@ -259,7 +259,7 @@ fn one_that_ends_the_worker_while_it_is_loaded_is_left_out() {
         let is_it = |line: &&str| line.contains(file) && line.contains("left out: a worker");
         assert_eq!(listed.lines().filter(is_it).count(), 1, "{listed}");
     }
-    // One that comes later is left out as well; one that is mended serves.
+    // A plugin added later is left out as well; a fixed one serves.
     plugins.put_odd(Odd::AbortsInConstructor, "b.so");
     plugins.put("odd", "a.so");
     reload(&mounted);
@@ -273,7 +273,7 @@ fn one_that_ends_the_worker_while_it_is_loaded_is_left_out() {
         let times = messages.lines().filter(is_it).count();
         assert_eq!(times, 1, "{file}: {messages}");
     }
-    // A command has nobody to tell it, and survives all the same.
+    // A command has no supervisor to report the plugin, and survives it as well.
     let config = mounted.root().with_file_name("config.toml");
     let listed = printed(&vistafs(&["views", "--config", config.to_str().unwrap()]));
     let ends = listed.matches("it ends whoever loads it").count();
@@ -311,13 +311,13 @@ fn the_plugin_of_a_built_in_view_shows_the_same() {
     let view = cgroup.address("proc/meminfo");
     assert!(views(&loaded).contains("has view meminfo in its place"));
     let mut shown = String::new();
-    // The host's own use of address space may change in between.
+    // The host's use of address space may change between the two.
     wait_until("they agree", || {
         shown = loaded.read(&view);
         shown == built_in.read(&view)
     });
     assert!(shown.contains("MemTotal:          65536 kB\n"), "{shown}");
-    // In the container, too; and for the host it is the host's.
+    // The same in the container; the host sees its own value.
     let head = TestContainer::new(&loaded, &cgroup).run("head -n 1 /proc/meminfo");
     assert_eq!(head, "MemTotal:          65536 kB\n");
     let host = std::fs::read_to_string("/proc/meminfo").unwrap();

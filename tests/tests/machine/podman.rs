@@ -1,4 +1,4 @@
-//! What the page for container hosts has people type, with Podman.
+//! The commands for users on the container hosts page, with Podman.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,15 +11,15 @@ use vistafs_tests::{require, require_privileged};
 
 use crate::pages::{HOOK, PAGE, PLACE, root_directory};
 
-/// Podman with a storage of its own, in which vistafs is installed and mounted as on the page.
+/// Podman with private storage, in which vistafs is installed and mounted as on the page.
 struct Podman {
     mounted: Mounted,
     directory: tempfile::TempDir,
 }
 
-/// How it is called is the shell's business, so that a line of the page is run as it is written: with runc
-/// (other runtimes want systemd on some layouts), no images, this machine's /usr and network, and limits
-/// that may be set without CAP_SYS_RESOURCE. What is in /run/cdi is for it alone.
+/// A shell function, so that a line of the page runs unchanged: with runc (other runtimes need systemd on
+/// some layouts), no images, this machine's /usr and network, and limits that do not need CAP_SYS_RESOURCE.
+/// /run/cdi is private.
 const SHELL: &str = r#"
 mkdir -p /run/cdi
 mount --bind "$DIRECTORY/cdi" /run/cdi
@@ -56,7 +56,7 @@ impl Podman {
         self.directory.path().join(below)
     }
 
-    /// What a line of the page prints, in a container of 256 MiB.
+    /// Returns the output of a line of the page, in a container of 256 MiB.
     fn types(&self, line: &str) -> String {
         let line = line.trim_start_matches("# ");
         let root = self.path("root");
@@ -74,7 +74,7 @@ impl Podman {
     }
 }
 
-/// The MiB of memory that free(1) tells.
+/// The total memory in the output of free(1), MiB.
 fn memory(text: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("Mem:"));
     let number = line.and_then(|rest| rest.split_whitespace().next());
@@ -130,7 +130,7 @@ fn the_hook_and_its_annotation() {
     std::fs::write(podman.path("hooks/vistafs.json"), hook.to_string()).unwrap();
     let line = block(PAGE, "podman", "hook");
     assert_eq!(memory(&podman.types(line)), 256);
-    // Who does not ask for it sees the host.
+    // A container without the annotation sees the host.
     let without = line.replace("--annotation dev.vistafs=true ", "");
     assert_ne!(line, without);
     let host = std::fs::read_to_string(Path::new("/proc/meminfo")).unwrap();

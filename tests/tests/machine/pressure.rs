@@ -1,6 +1,6 @@
-//! `proc/pressure`: the text, what may be written, and who is let to.
+//! `proc/pressure`: contents, writes and permissions.
 //!
-//! The kernel's own files are the witnesses: the same program asks them and the views.
+//! The same program reads and writes the kernel's files and the views, and the results must agree.
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -21,12 +21,12 @@ pub(crate) fn has_v2() -> bool {
     all.all().iter().any(|h| h.version() == Version::V2)
 }
 
-/// Whether the kernel keeps pressure at all.
+/// Whether the kernel accounts pressure.
 pub(crate) fn is_kept() -> bool {
     Path::new("/proc/pressure/cpu").exists()
 }
 
-/// The command that runs a Python program in a container; `shell` is what comes before.
+/// A command that runs a Python program in a container; `shell` precedes it.
 pub(crate) fn python(container: &TestContainer<'_>, shell: &str, program: &str) -> Command {
     let script = format!("{shell} python3 -c \"$PROGRAM\"");
     let mut command = container.command(&script);
@@ -34,7 +34,7 @@ pub(crate) fn python(container: &TestContainer<'_>, shell: &str, program: &str) 
     command
 }
 
-/// Asserts that a container without a v2 cgroup is told so, in every way of asking.
+/// Asserts that every access fails as unsupported in a container without a v2 cgroup.
 pub(crate) fn assert_not_supported(container: &TestContainer<'_>) {
     let program = r#"
 import os
@@ -48,7 +48,7 @@ for what in "cpu", "memory", "io":
     assert_eq!(text, "Operation not supported\n".repeat(6));
 }
 
-/// Writes each text into a fresh descriptor of `$FILE`, and says what came of it.
+/// Writes each text to a new descriptor of `$FILE`, and prints the result.
 const JUDGE: &str = r#"
 import errno, os, sys
 SOME, FULL = b"some 150000 2000000\n", b"full 150000 2000000\n"
@@ -79,12 +79,12 @@ for text in TEXTS:
     os.close(fd)
 "#;
 
-/// Ways to be more or less capable than the test itself.
+/// Prefixes that change the capabilities of a command.
 const AS_IT_IS: &str = "exec";
 const UNPRIVILEGED: &str = "exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource";
 const IN_USER_NAMESPACE: &str = "exec unshare -U";
 
-/// What the kernel's own file says of each text.
+/// The kernel's result for each text.
 fn kernel_says(shell: &str, file: &Path) -> String {
     let script = format!("{shell} python3 -c \"$PROGRAM\"");
     let mut command = Command::new("sh");
@@ -95,7 +95,7 @@ fn kernel_says(shell: &str, file: &Path) -> String {
     printed(&command.output().unwrap())
 }
 
-/// Whether this process has CAP_SYS_RESOURCE, and so vistafs, its child.
+/// Whether this process, and therefore its child vistafs, has CAP_SYS_RESOURCE.
 fn is_capable() -> bool {
     let sets = rustix::thread::capabilities(None).unwrap();
     let wanted = rustix::thread::CapabilitySet::SYS_RESOURCE;
@@ -128,7 +128,7 @@ fn every_text_is_answered_as_by_the_kernel_s_own_file() {
             continue;
         }
         for shell in [AS_IT_IS, UNPRIVILEGED, IN_USER_NAMESPACE] {
-            // Nobody can be given what vistafs itself lacks.
+            // A caller cannot get a capability that vistafs itself lacks.
             let may = if is_capable() { shell } else { UNPRIVILEGED };
             let expected = kernel_says(may, &of_kernel);
             let mut command = python(&container, shell, JUDGE);
@@ -139,14 +139,14 @@ fn every_text_is_answered_as_by_the_kernel_s_own_file() {
                 &format!("{what} in a container: {shell}"),
             );
         }
-        // A caller on the host writes into the host's.
+        // A caller on the host writes to the host's file.
         let ours = mounted.path("proc/pressure").join(what);
         let expected = kernel_says(UNPRIVILEGED, &of_kernel);
         assert_same(&kernel_says(UNPRIVILEGED, &ours), &expected, what);
     }
 }
 
-/// The privilege is the opener's, as with the kernel's own file, whoever writes later.
+/// The opener's privilege counts, as with the kernel's file, whoever writes later.
 #[test]
 fn privilege_goes_with_the_descriptor() {
     require_privileged!();
@@ -163,12 +163,12 @@ fn privilege_goes_with_the_descriptor() {
         "exec 3<>/proc/pressure/cpu; {less} {write}\n\
          {less} sh -c \"exec 3<>/proc/pressure/cpu; {write}\"\n"
     );
-    // vistafs can give no more than it has itself.
+    // vistafs cannot grant more than it has itself.
     let privileged = if is_capable() { "taken" } else { "refused" };
     assert_eq!(container.run(&script), format!("{privileged}\nrefused\n"));
 }
 
-/// Without a trigger the kernel answers a poll at once, with an error.
+/// Without a trigger the kernel answers poll immediately, with an error.
 #[test]
 fn polls_are_answered_as_by_the_kernel_s_own_file() {
     const PROGRAM: &str = r#"
@@ -226,7 +226,7 @@ fn the_text_is_that_of_the_container_s_cgroup() {
     if !has_v2() {
         return assert_not_supported(&container);
     }
-    // Two that want one CPU for a second; afterwards the totals stand still.
+    // Two threads compete for one CPU for a second; afterwards the totals are constant.
     let program = r#"
 import os, time
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -267,7 +267,7 @@ fn errno<T>(result: std::io::Result<T>) -> Option<Errno> {
     error.raw_os_error().map(Errno::from_raw)
 }
 
-/// Whoever waits learns that there is nothing to wait for any more.
+/// A waiting caller is notified that its trigger is gone.
 #[test]
 fn a_cgroup_that_loses_its_pressure_is_an_error() {
     require_privileged!();

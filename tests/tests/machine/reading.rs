@@ -1,7 +1,6 @@
-//! Ways to read: sizes, offsets, kept and passed descriptors, readers that vanish.
+//! Ways to read: sizes, offsets, kept and passed descriptors, readers that disappear.
 //!
-//! `at/<cgroup>/...` shows a container to this process itself, so that each read(2) can be made
-//! exactly as wanted.
+//! `at/<cgroup>/...` shows a container to this process, so that the test controls each read(2).
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -45,7 +44,7 @@ fn any_offset_and_any_size() {
     let (mounted, cgroup) = limited(64);
     let whole = mounted.read(&cgroup.address("proc/meminfo"));
     let file = File::open(mounted.path(&cgroup.address("proc/meminfo"))).unwrap();
-    // The first read of a descriptor need not be at 0.
+    // The first read of a descriptor may be at any offset.
     let mut piece = [0; 7];
     assert_eq!(file.read_at(&mut piece, 3).unwrap(), 7);
     assert_eq!(&piece, b"Total: ");
@@ -161,7 +160,7 @@ fn readers_that_vanish_leave_nothing() {
     require_privileged!();
     let (mounted, cgroup) = limited(64);
     let container = TestContainer::new(&mounted, &cgroup);
-    // Warm: the host's own files are kept open from now on.
+    // Warm-up: the host's files stay open from now on.
     let _ = container.run("cat /proc/meminfo /proc/stat /proc/cpuinfo");
     std::thread::sleep(std::time::Duration::from_millis(200));
     let before = mounted.descriptors();
@@ -235,7 +234,7 @@ fn a_text_that_is_half_read_stays_as_it_was() {
     );
 }
 
-/// The page cache is one for all containers, so nothing may be served by way of it.
+/// All containers share the page cache, so it may serve nothing.
 #[test]
 fn no_text_goes_by_way_of_the_page_cache() {
     require_privileged!();
@@ -244,7 +243,7 @@ fn no_text_goes_by_way_of_the_page_cache() {
     let (first, second) = (TestCgroup::new(), TestCgroup::new());
     first.limit_memory(96 * MIB);
     second.limit_memory(48 * MIB);
-    // Opens, says so, waits for a line, and then reads by way of the page cache if it can.
+    // Opens, reports it, waits for a line, and then reads through the page cache if possible.
     let script = "python3 -c '
 import os
 fd = os.open(os.environ[\"M\"] + \"/proc/meminfo\", os.O_RDONLY)
@@ -269,7 +268,7 @@ os.write(1, os.pread(fd, 27, 0))'";
             .unwrap();
         child
     };
-    // Both are open before either reads: an open would empty the cache.
+    // Both are open before either reads, because an open would empty the cache.
     let children = [(start(&first), 96 * 1024), (start(&second), 48 * 1024)];
     for (mut child, kib) in children {
         writeln!(child.stdin.take().unwrap()).unwrap();
@@ -279,7 +278,7 @@ os.write(1, os.pread(fd, 27, 0))'";
         assert!(!totals.is_empty(), "{text}");
         assert!(totals.iter().all(|total| *total == kib), "{kib}: {text}");
     }
-    // Programs that try such a way first fall back.
+    // Programs that try such a way first fall back to read(2).
     let copied = TestContainer::new(&mounted, &second).run("cp $M/proc/meminfo /dev/stdout");
     assert_eq!(field(&copied, "MemTotal:"), 48 * 1024);
 }

@@ -1,5 +1,5 @@
-//! A mount whose worker dies with every request: each is answered by the next one, from what was
-//! noted, as on kernels that do not send requests again.
+//! A mount whose worker dies with every request: the next worker answers each from the record, as on kernels
+//! that do not resend requests.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -41,12 +41,12 @@ const INTERRUPT: u32 = 36;
 const DESTROY: u32 = 38;
 const BATCH_FORGET: u32 = 42;
 
-/// What the supervisor has.
+/// State of the test's supervisor.
 struct Supervised {
     dir: TempDir,
-    // Requests that a worker had noted when it died.
+    // Requests that a worker had recorded when it died.
     deaths: Arc<AtomicU64>,
-    // Whether the next worker that reads a look-up dies before it notes it.
+    // Whether the next worker that reads a LOOKUP dies before it records it.
     dies_early: Arc<AtomicBool>,
     serving: Option<JoinHandle<()>>,
 }
@@ -117,11 +117,11 @@ fn short(bytes: &[u8], at: usize) -> u32 {
     u32::try_from(number::<4>(bytes, at)).unwrap()
 }
 
-/// One worker after the other; each reads one request and is gone.
+/// Runs one worker after another; each reads one request and dies.
 fn serve(mut device: File, deaths: &AtomicU64, dies_early: &AtomicBool) {
     let handover = Handover::create().unwrap();
     let mut bytes = vec![0; 1 << 20];
-    // ENODEV: it is unmounted.
+    // ENODEV: unmounted.
     while let Ok(length) = device.read(&mut bytes) {
         let request = &bytes[..length];
         let (opcode, unique) = (short(request, 4), number::<8>(request, 8));
@@ -154,7 +154,7 @@ fn dispatcher(handover: &Arc<Handover>) -> Dispatcher {
     Dispatcher::new(containers, &registry, Policy::default())
 }
 
-/// `struct fuse_in_header` is 40 bytes; what follows depends on the opcode.
+/// `struct fuse_in_header` is 40 bytes; the rest depends on the opcode.
 fn noted(request: &[u8]) -> Request<'_> {
     let rest = &request[40..];
     let plain = Request {
@@ -201,7 +201,7 @@ fn init(unique: u64) -> Vec<u8> {
     reply
 }
 
-/// 100 bytes at a time.
+/// Reads 100 bytes at a time.
 fn read_in_pieces(path: &Path) -> String {
     let (mut file, mut text, mut piece) = (File::open(path).unwrap(), Vec::new(), [0; 100]);
     loop {
@@ -231,7 +231,7 @@ fn a_request_that_a_worker_has_taken_along_is_answered_by_the_next() {
         "look-up, opening, reading and its end: {before}"
     );
 
-    // In pieces, each of another worker: one text of one snapshot.
+    // Each piece comes from another worker, and all are from one snapshot.
     let native = std::fs::read_to_string("/proc/stat").unwrap();
     let text = read_in_pieces(&supervised.path("proc/stat"));
     let keys = |text: &str| -> Vec<String> {
@@ -248,7 +248,7 @@ fn a_request_that_a_worker_has_taken_along_is_answered_by_the_next() {
     assert!(said.contains("No such file"), "{said}");
 }
 
-/// Nothing is known of it, but it ends.
+/// The request was not recorded, and must still fail instead of hang.
 #[test]
 fn a_request_that_was_not_noted_yet_ends_with_eintr() {
     require!(vistafs_tests::require::privileged(), "root and /dev/fuse");
@@ -261,7 +261,7 @@ fn a_request_that_was_not_noted_yet_ends_with_eintr() {
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
-/// What a process of a container reads in a worker that has just begun.
+/// The contents for a process of a container in a new worker.
 fn read_by(dispatcher: &Dispatcher, tid: u32, path: &str) -> String {
     let asker = Asker {
         tid,
@@ -287,7 +287,7 @@ fn read_by(dispatcher: &Dispatcher, tid: u32, path: &str) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// Each number, without the point in hundredths.
+/// All numbers; hundredths without the decimal point.
 fn numbers(text: &str) -> Vec<u64> {
     let words = text.split_whitespace();
     words
@@ -295,7 +295,7 @@ fn numbers(text: &str) -> Vec<u64> {
         .collect()
 }
 
-/// However a container is found, and while what it may use changes.
+/// For every kind of container, and while its limits change.
 #[test]
 fn no_counter_goes_back_from_one_worker_to_the_next() {
     require!(vistafs_tests::require::privileged(), "root and /dev/fuse");

@@ -1,10 +1,9 @@
-//! An upgrade from the release before: the program in front of the one that is tested is played by this
-//! test program, which mounts, keeps what it knows, and hands all of it over in the forms of then.
+//! An upgrade from the previous release. This test program plays that release: it mounts, saves its state,
+//! and hands everything over in the previous formats.
 //!
-//! What an upgrade meets of another release is kept here as it was: the words between supervisor and
-//! worker, the text of the supervisor's state, and layout 1.0 of the memory that workers share. Never
-//! change them: they are in running machines. When a form gets a later version, add a test that
-//! begins with this one's last.
+//! The formats that an upgrade gets from another release are frozen here: messages between supervisor and
+//! worker, the supervisor's state, and layout 1.0 of the shared memory. Never change them: they are in use on
+//! running machines. When a format gets a new version, add a test that starts from the last version here.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -32,16 +31,16 @@ use vistafs_tests::vistafs::{binary, children, copy_program, printed, vistafs, w
 
 use crate::outlives::{Reads, read_for_ever};
 
-/// The directory of a mount: whoever is started with this is the release before.
+/// The directory of a mount: a process with this variable plays the previous release.
 const PLAYS: &str = "VISTAFS_TEST_RELEASE_BEFORE";
 
-/// For how many bytes a record of a container has room, and how long the memory is then.
+/// The bytes of a container's record, and of the memory then.
 const RECORD: u64 = 4096;
 const LENGTH: u64 = 37_270_528 + 4096 * 6 * (16 + 2 * (32 + RECORD));
 /// "vistafsh".
 const MAGIC: u64 = 0x6873_6661_7473_6976;
 
-/// The release before, while it runs.
+/// The previous release, while it runs.
 struct Before {
     dir: PathBuf,
     device: OwnedFd,
@@ -54,7 +53,7 @@ struct Worker {
     link: OwnedFd,
 }
 
-/// It is open in the programs that are started.
+/// Makes the descriptor inheritable.
 fn keep(descriptor: impl AsFd) {
     fcntl_setfd(descriptor, FdFlags::empty()).unwrap();
 }
@@ -129,7 +128,7 @@ impl Before {
         worker
     }
 
-    /// Gives this process to the other program.
+    /// Executes the other program in this process.
     fn become_the_next(self, program: &Path, worker: &Worker) -> ! {
         let device = std::fs::metadata(self.dir.join("m")).unwrap().dev();
         let text = |path: &Path| json!({ "Unix": path.as_os_str().as_bytes() });
@@ -201,7 +200,7 @@ impl Worker {
     }
 }
 
-/// What the release before does, as it is told on standard input.
+/// Plays the previous release, controlled by standard input.
 fn play(dir: PathBuf) -> ! {
     let program = dir.join("vistafs");
     let before = Before::mount(dir);
@@ -227,7 +226,7 @@ fn play(dir: PathBuf) -> ! {
     std::process::exit(0);
 }
 
-/// Its process, and its mount; the test that is to be run again is the one that calls this.
+/// Its process and its mount; the process runs the calling test again.
 struct Played {
     dir: TempDir,
     child: Child,
@@ -261,7 +260,7 @@ impl Played {
         writeln!(self.child.stdin.as_ref().unwrap(), "{line}").unwrap();
     }
 
-    /// The next line with this in it.
+    /// Returns the next line that contains `what`.
     fn hear(&mut self, what: &str) -> String {
         let line = self.says.by_ref().lines().map(Result::unwrap);
         line.into_iter()
@@ -280,14 +279,14 @@ impl Drop for Played {
     }
 }
 
-/// The first line of stat: a container's CPU time, which never goes back.
+/// The first line of stat: a container's CPU time, which never decreases.
 fn cpu_time(path: &Path) -> u64 {
     let text = std::fs::read_to_string(path).unwrap();
     let line = text.lines().next().unwrap().split_whitespace();
     line.filter_map(|n| n.parse::<u64>().ok()).sum()
 }
 
-/// Has readers read while `change` is made.
+/// Runs readers during `change`.
 fn under_load(played: &mut Played, change: impl FnOnce(&mut Played, &dyn Fn())) {
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(64 << 20);
@@ -350,7 +349,7 @@ fn an_upgrade_from_it_is_not_noticed() {
         let program = played.dir.path().join("vistafs");
         let executed = format!("/proc/{pid}/exe");
         wait_until("it is the next program", || {
-            // For an instant the process has none.
+            // For an instant the process has no program.
             std::fs::read_link(&executed).is_ok_and(|executed| executed == program)
         });
         go_on();
@@ -365,7 +364,7 @@ fn an_upgrade_from_it_is_not_noticed() {
         let told = status();
         assert_eq!(told["supervisor"]["pid"], pid, "{told}");
         assert_eq!(told["restarts"], json!({ "killed by SIGSEGV": 1 }));
-        // And it takes care of the mount, with the memory of then.
+        // It supervises the mount, with the previous layout of the memory.
         let worker = children(pid)[0];
         assert_eq!(told["worker"]["pid"], worker, "{told}");
         kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).unwrap();
@@ -383,7 +382,7 @@ fn an_upgrade_from_it_is_not_noticed() {
     assert!(!mounts.contains(&root), "{mounts}");
 }
 
-/// A program that does not know the memory does not take over; an upgrade to it fails.
+/// A program that does not support the memory layout does not take over; an upgrade to it fails.
 #[test]
 fn memory_of_a_layout_that_is_not_known_is_left_to_who_knows_it() {
     if let Some(dir) = std::env::var_os(PLAYS) {

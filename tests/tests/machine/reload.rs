@@ -1,4 +1,4 @@
-//! The configuration is read anew while files are open and read.
+//! Reloading the configuration while files are open and read.
 
 use std::io::{ErrorKind, Read, Seek};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -48,7 +48,7 @@ fn files_go_and_come_with_the_configuration() {
     let mut held = std::fs::File::open(mounted.path("proc/stat")).unwrap();
     let mut text = String::new();
     held.read_to_string(&mut text).unwrap();
-    // Where something was looked for in vain before, too.
+    // Also after a look-up that failed.
     let missing = |below: &str| {
         let found = std::fs::metadata(mounted.path(below));
         found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
@@ -63,11 +63,11 @@ fn files_go_and_come_with_the_configuration() {
     wait_until("the file has come", || {
         mounted.path("proc/softirqs").exists()
     });
-    // Both may answer until the one before has left.
+    // Both workers may answer until the old one has exited.
     wait_until("the worker before has left", || {
         !children(supervisor).contains(&worker)
     });
-    // The kernel keeps attributes for a second, and whoever has looked meanwhile has renewed them.
+    // The kernel caches attributes for a second, and a look-up in the meantime renews them.
     wait_until("the file has gone", || missing("proc/stat"));
     held.rewind().unwrap();
     let error = held.read_to_string(&mut text).unwrap_err();
@@ -112,18 +112,18 @@ fn a_bad_configuration_changes_nothing_not_even_after_a_crash() {
         assert!(message.contains("stays what it was"), "{message}");
         assert_eq!(mounted.pid(), worker);
     }
-    // A worker that has to be replaced goes by what the one before went by.
+    // A replacement after a crash uses the configuration of the crashed worker.
     kill(Pid::from_raw(worker.cast_signed()), Signal::SIGKILL).unwrap();
-    // Not before: it may still take a request, which ends with it where the kernel does not send again.
+    // Wait: the old worker may still read a request, which would be lost if the kernel does not resend.
     wait_until("there is another", || mounted.pid() != worker);
     assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
     assert!(!mounted.path("proc/stat").exists());
-    // Nobody waits for the answer to a signal; it is in the log.
+    // A signal has no reply; the result is in the log.
     let worker = mounted.pid();
     hang_up(&mounted);
     assert!(mounted.read("proc/meminfo").starts_with("MemTotal:"));
     let (status, messages) = {
-        // The next question is heard after the signal.
+        // The next request is handled after the signal.
         let status = vistafs(&[
             "views",
             "--restore",
@@ -171,8 +171,8 @@ fn nobody_notices_a_reload() {
     assert!(reads.iter().all(|reads| *reads > 0), "{reads:?}");
 }
 
-/// A worker that leaves does not wait for ever for what takes long, neither for what it was asked nor for
-/// what the one before has left; the reader does not learn of it.
+/// A draining worker does not wait forever for slow requests, whether its own or left by its predecessor; the
+/// reader does not notice.
 #[test]
 fn what_a_worker_leaves_undone_is_answered_by_the_next() {
     require_privileged!();

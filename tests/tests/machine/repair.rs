@@ -1,7 +1,6 @@
-//! `vistafs repair`: everything has died, and the containers go on.
+//! `vistafs repair`: everything has died, and the containers continue.
 //!
-//! What a container could try to make it mount elsewhere, hang or tell of others is in
-//! `repair_hostile.rs`.
+//! Attacks on it are in `repair_hostile.rs`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,8 +20,8 @@ use vistafs_tests::{require, require_privileged};
 
 const LIMIT: u64 = 64 * 1024;
 
-/// Held by each test whose `vistafs repair` works on the whole machine, or whose container is dead on purpose:
-/// one would repair what the other wants dead. Each test may be a process of its own.
+/// A lock for tests whose `vistafs repair` covers the whole machine, or whose container is dead on purpose:
+/// one would repair the other's. Each test may be a separate process.
 pub(crate) struct WholeMachine {
     _lock: File,
 }
@@ -38,14 +37,14 @@ pub(crate) fn machine() -> WholeMachine {
     WholeMachine { _lock: lock }
 }
 
-/// A container that stays until it is told to go on.
+/// A container that blocks until the test lets it continue.
 pub(crate) struct Resident {
     child: Child,
     out: BufReader<ChildStdout>,
 }
 
 impl Resident {
-    /// Runs `before`, and `after` when it is told to.
+    /// Runs `before`, and `after` on request.
     pub(crate) fn new(command: Command) -> Self {
         let mut command = command;
         let mut child = command
@@ -68,7 +67,7 @@ impl Resident {
         first.unwrap_or(pid)
     }
 
-    /// Tells it to go on until it prints this line, and leaves it there. It ends when it is dropped.
+    /// Lets it continue until it prints this line. It ends on drop.
     pub(crate) fn go_on_until(mut self, line: &str) -> Self {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
         let mut printed = String::new();
@@ -77,7 +76,7 @@ impl Resident {
         self
     }
 
-    /// What it prints from here on.
+    /// Returns the rest of its output.
     pub(crate) fn go_on(mut self) -> String {
         self.child.stdin.take().unwrap().write_all(b"\n").unwrap();
         let mut text = String::new();
@@ -90,7 +89,7 @@ impl Resident {
 
 impl Drop for Resident {
     fn drop(&mut self) {
-        // Whoever waits for standard input sees its end; what is hung is killed.
+        // A reader of standard input sees its end; a hung process is killed.
         self.child.stdin.take();
         if std::thread::panicking() {
             let _ = self.child.kill();
@@ -99,12 +98,12 @@ impl Drop for Resident {
     }
 }
 
-/// `before; wait; after`, to be run in a container.
+/// `before; wait; after`, as a script for a container.
 pub(crate) fn script(before: &str, after: &str) -> String {
     format!("{before}\necho ready\nread go\n{after}\n")
 }
 
-/// A shell in a mount namespace of its own, `$M` being the mount.
+/// A shell in a private mount namespace; `$M` is the mount.
 pub(crate) fn unshared(mounted: &Mounted, flags: &str, script: &str) -> Command {
     let mut command = Command::new("unshare");
     command
@@ -113,8 +112,8 @@ pub(crate) fn unshared(mounted: &Mounted, flags: &str, script: &str) -> Command 
     command
 }
 
-/// Its report, as far as it is about `mounted`, and its exit status by that: containers have copies of
-/// other tests' mounts, dead and stopped ones among them.
+/// The part of the report about `mounted`, and the matching exit status: containers have copies of other
+/// tests' mounts, including dead and stopped ones.
 pub(crate) fn repair(mounted: &Mounted, of: &[&Resident], more: &[&str]) -> (Vec<Value>, i32) {
     let mut rows = repair_all(mounted, of, more);
     let root = mounted.root();
@@ -123,7 +122,7 @@ pub(crate) fn repair(mounted: &Mounted, of: &[&Resident], more: &[&str]) -> (Vec
     (rows, status)
 }
 
-/// All of its report.
+/// The whole report.
 pub(crate) fn repair_all(mounted: &Mounted, of: &[&Resident], more: &[&str]) -> Vec<Value> {
     let root = mounted.root();
     let pids: Vec<String> = of.iter().map(|one| one.pid().to_string()).collect();
@@ -152,7 +151,7 @@ pub(crate) fn outcome<'r>(rows: &'r [Value], path: &str) -> &'r str {
     row["outcome"].as_str().unwrap()
 }
 
-/// Dies, and is mounted again.
+/// Kills the server and mounts again.
 pub(crate) fn die_and_mount(mounted: &mut Mounted) {
     mounted.die();
     mounted.start(&MountOptions::default());
@@ -190,7 +189,7 @@ fn a_container_sees_itself_again() {
         name.contains(rows[0]["container"].as_str().unwrap()),
         "{name}"
     );
-    // There is nothing left to do.
+    // Nothing is left to repair.
     assert_eq!(repair(&mounted, &[&resident], &[]), (vec![], 0));
 
     let text = resident.go_on();
@@ -239,8 +238,7 @@ fn what_is_alive_is_left_alone() {
     assert_eq!(resident.go_on(), "1\n");
 }
 
-/// The file system had forgotten the name of what is bound before it died: nothing can be mounted on
-/// that.
+/// The file system had forgotten the name of the bound file before it died: nothing can be mounted on it.
 #[test]
 fn what_has_lost_its_name_is_replaced() {
     require_privileged!();
@@ -356,8 +354,7 @@ fn without_a_live_mount_the_remedy_is_told() {
     assert!(line.starts_with("vistafs: no process 0"), "{line}");
 }
 
-/// The mount point is dead, and so are the containers: one command mends both.
-/// A thread with a mount namespace of its own, in which a view is bound over /proc/uptime.
+/// A thread with a private mount namespace, in which a view is bound over /proc/uptime.
 struct ThreadWithMounts {
     go_on: Sender<()>,
     thread: JoinHandle<std::io::Result<String>>,
@@ -418,7 +415,7 @@ fn mounting_repairs() {
     });
     assert_eq!(field(&resident.go_on(), "MemTotal:"), LIMIT);
     assert!(thread.reads().contains('.'));
-    // Not one above the other.
+    // The mounts do not pile up.
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let at = format!(" {} ", mounted.root().display());
     assert_eq!(mounts.matches(&at).count(), 1, "{mounts}");
@@ -473,19 +470,19 @@ fn a_container_of_runc() {
     }
     let resident = Resident::new(bundle.command("runc"));
     die_and_mount(&mut mounted);
-    // runc and its container are in different namespaces, and which process is which is its business.
+    // runc and its container are in different namespaces; which process is in which is up to runc.
     let pid = wait_for_init(&resident);
     let root = mounted.root();
     let args = ["repair", "--mount", root.to_str().unwrap(), "--pid", &pid];
     let text = printed(&vistafs(&args));
-    // No others: what runc makes has no copies of the host's mounts.
+    // No others: containers of runc have no copies of the host's mounts.
     assert_eq!(text.matches("repaired").count(), 2, "{text}");
     let text = resident.go_on();
     assert_eq!(field(&text, "MemTotal:"), 128 * 1024, "{text}");
     assert!(text.ends_with("\n0\n"), "{text}");
 }
 
-/// The shell in the container: the youngest below runc.
+/// The shell in the container: the newest process below runc.
 fn wait_for_init(resident: &Resident) -> String {
     let children = |pid: u32| -> Vec<u32> {
         let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();

@@ -1,4 +1,4 @@
-//! What a container could try, to make `vistafs repair` mount elsewhere, hang, or show it others.
+//! Attempts of a container to make `vistafs repair` mount elsewhere, hang, or disclose other containers.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::repair::{
     Resident, die_and_mount, machine, outcome, repair, repair_all, script, unshared,
 };
 
-/// A shell in a mount namespace of its own, with a small file system of its own at `$D`.
+/// A shell in a private mount namespace, with a small private file system at `$D`.
 fn with_own(mounted: &Mounted, before: &str, after: &str) -> (Command, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let before = format!("mount -t tmpfs none \"$D\"; {before}");
@@ -20,8 +20,8 @@ fn with_own(mounted: &Mounted, before: &str, after: &str) -> (Command, tempfile:
     (command, dir)
 }
 
-/// Mounts a file system of the same type, source and options as ours at `$D/own`, opened as `$F`. It
-/// answers the first request, and then takes them all without a word.
+/// Mounts a file system of the same type, source and options as ours at `$D/own`, opened as `$F`. It answers
+/// the first request, and then reads all requests without a reply.
 const NEVER_ANSWERS: &str = r#"
     mkdir "$D/own"
     exec 9<>"$F"
@@ -40,14 +40,14 @@ fn a_file_system_that_never_answers_holds_up_nobody() {
     require_privileged!();
     let _machine = machine();
     let mut mounted = Mounted::new();
-    // Root of the host has mounted it: nothing tells it from ours but the question.
+    // Mounted by root of the host: only a request distinguishes it from ours.
     let before = format!("mount --bind \"$M\"/proc/stat /proc/stat; F=/dev/fuse; {NEVER_ANSWERS}");
     let (command, dir) = with_own(&mounted, &before, "kill $!; head -n 1 /proc/stat");
     let resident = Resident::new(command);
     die_and_mount(&mut mounted);
     let started = Instant::now();
     let (rows, status) = repair(&mounted, &[&resident], &[]);
-    // It waits 10 s for each such file system; others' may be among the mounts.
+    // It waits 10 s for each such file system; there may be some of other tests.
     assert!(started.elapsed() < Duration::from_secs(120));
     assert_eq!((status, outcome(&rows, "/proc/stat")), (0, "repaired"));
     let own = dir.path().join("own");
@@ -61,7 +61,7 @@ fn root_of_a_user_namespace_is_not_root() {
     require_privileged!();
     let _machine = machine();
     let mut mounted = Mounted::new();
-    // As LXC and rootless containers have it: root in there is user 1000 out here.
+    // As in LXC and rootless containers: root in the container is uid 1000 outside.
     let inner = format!(
         "F=\"$D/fuse\"; {NEVER_ANSWERS}\necho ready; read go; kill $!; head -n 1 /proc/stat"
     );
@@ -74,14 +74,14 @@ fn root_of_a_user_namespace_is_not_root() {
     die_and_mount(&mut mounted);
     let (rows, status) = repair(&mounted, &[&resident], &[]);
     assert_eq!((status, outcome(&rows, "/proc/stat")), (0, "repaired"));
-    // Nobody has asked it: it would have been told of.
+    // It received no request; it would have printed one.
     let own = dir.path().join("own");
     let rows = repair_all(&mounted, &[&resident], &[]);
     assert!(
         !rows.iter().any(|row| row["path"] == own.to_str().unwrap()),
         "{rows:?}"
     );
-    // And it does look like ours.
+    // It does look like ours.
     let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", resident.pid())).unwrap();
     let line = mounts
         .lines()
@@ -92,8 +92,7 @@ fn root_of_a_user_namespace_is_not_root() {
     assert!(resident.go_on().starts_with("cpu "));
 }
 
-/// Root of a user namespace could mount a file system that is called like that, if it is root of the
-/// host's there.
+/// A container whose user namespace maps root to the host's root could mount a file system of that name.
 #[test]
 fn what_names_a_container_is_for_the_host() {
     require_privileged!();
@@ -172,7 +171,7 @@ fn what_is_under_another_mount_stays_there() {
     assert_eq!(resident.go_on(), "theirs\ndead\n");
 }
 
-/// The container renames what is above its mount point all the time, and puts links there.
+/// The container keeps renaming the directories above its mount point, and replaces them with links.
 #[test]
 fn renames_and_links_lead_nowhere_else() {
     require_privileged!();
@@ -202,7 +201,7 @@ fn renames_and_links_lead_nowhere_else() {
         if is_done {
             break;
         }
-        // Told as left, or not found just then: never as repaired.
+        // Reported as left, or as not found at that instant: never as repaired.
         assert!(
             started.elapsed() < Duration::from_secs(60),
             "{runs} runs: {rows:?} {status}"
@@ -242,7 +241,7 @@ fn thousands_of_mounts_are_done_in_parts() {
         assert!(rows.iter().any(|row| row["why"] == more), "{rows:?}");
         assert!(run < 10, "{rows:?}");
     }
-    // And the copy of the mount itself, perhaps.
+    // Perhaps also the copy of the mount itself.
     assert!((1024..=1025).contains(&repaired), "{repaired}");
     let text = resident.go_on();
     assert!(
@@ -252,7 +251,7 @@ fn thousands_of_mounts_are_done_in_parts() {
     assert!(text.lines().nth(1).unwrap().starts_with("cpu "), "{text}");
 }
 
-/// What a container mounts over its repaired view is in nobody else's.
+/// A mount over its repaired view is not visible in other containers.
 #[test]
 fn nothing_comes_back_from_a_copy() {
     require_privileged!();

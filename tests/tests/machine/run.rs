@@ -11,7 +11,7 @@ use vistafs_tests::container::field;
 use vistafs_tests::require_privileged;
 use vistafs_tests::vistafs::{binary, printed, vistafs, wait_until};
 
-/// `vistafs run ARGS` with a name of its own, and the assertion that it leaves nothing.
+/// Runs `vistafs run ARGS` with a unique name, and asserts that it leaves nothing behind.
 fn run(name: &str, args: &[&str]) -> Output {
     let mut all = vec!["run", "--name", name];
     all.extend_from_slice(args);
@@ -103,7 +103,7 @@ fn memory_and_swap_have_a_limit_together() {
     let script = "cat /sys/fs/cgroup/memory.swap.max /sys/fs/cgroup/memory/memory.memsw.limit_in_bytes 2>/dev/null; true";
     let output = run("t-swap", &[&args[..], &["sh", "-c", script]].concat());
     let message = String::from_utf8(output.stderr.clone()).unwrap();
-    // A kernel may come without accounting of swap; then it says so.
+    // Without swap accounting in the kernel it reports that.
     if output.status.success() {
         let text = printed(&output);
         let bytes: u64 = text.trim().parse().unwrap();
@@ -207,7 +207,7 @@ fn what_it_leaves_when_killed_the_next_one_clears_away() {
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    // The command dies with it; its cgroup can be used again at once.
+    // The command dies with it; its cgroup can be reused immediately.
     let text = printed(&run(
         "t-killed",
         &["--memory", "64M", "--", "cat", "/proc/meminfo"],

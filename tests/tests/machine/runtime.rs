@@ -49,7 +49,7 @@ fn runc_with_bind_mounts() {
     );
 }
 
-/// Which files of the container are vistafs's, by its own table of mounts.
+/// The container's mounts from vistafs, by its mount table.
 const MOUNTS: &str = "grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 5";
 
 fn hook(bundle: &mut Bundle, mount: &Path, more: &[&str]) {
@@ -60,7 +60,7 @@ fn hook(bundle: &mut Bundle, mount: &Path, more: &[&str]) {
 }
 
 fn runtimes() -> Vec<&'static str> {
-    // crun does not run on every layout without systemd; where it is installed it has to.
+    // crun does not run on every layout without systemd; if it is installed, it must.
     let there = |name: &&str| vistafs_tests::require::program(name);
     ["runc", "crun"].into_iter().filter(there).collect()
 }
@@ -101,12 +101,13 @@ fn the_hook_binds_what_it_is_asked_for() {
     assert_eq!(printed(&bundle.run("runc")), "");
 }
 
-/// A container opens by itself what is bound from the page-cache tree; the rest is bound from the usual mount.
+/// Files bound from the page-cache tree are opened in the container without a request; the rest is bound from
+/// the usual mount.
 #[test]
 fn the_hook_binds_from_the_page_cache_tree() {
     require_runtime!();
     let (mounted, tree) = (Mounted::new(), crate::page_cache_tree::tree(50));
-    // The device of each bind mount, and what it is of.
+    // The device and the source of each bind mount.
     let bound = "grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 3,4,5";
     let mut bundle = Bundle::new(&format!("cat /proc/meminfo; {bound}"));
     let at = tree.root();
@@ -134,7 +135,7 @@ fn the_hook_binds_from_the_page_cache_tree() {
             "{runtime}"
         );
         assert_eq!(root_of("/proc/stat").0, device);
-        // Its own file as well, of the usual mount.
+        // Also the container's own file, of the usual mount.
         let (usual, root) = root_of("/proc/pressure/cpu");
         assert!(
             usual != device && root[13..] == *"/proc/pressure/cpu",
@@ -157,7 +158,7 @@ fn the_hook_binds_from_the_page_cache_tree() {
     assert!(said.contains("vistafs mount --page-cache"), "{said}");
 }
 
-/// A container without the views is better than none, unless somebody says otherwise.
+/// By default, a container starts even without the views.
 #[test]
 fn a_hook_without_a_mount() {
     require_runtime!();
@@ -173,7 +174,7 @@ fn a_hook_without_a_mount() {
     assert!(said.contains("is vistafs mounted at"), "{said}");
 }
 
-/// What the image has in place of the kernel's files is not covered, and nothing outside is.
+/// Replacements of the kernel's files in the image are not covered, and nothing outside is.
 #[test]
 fn a_hook_stays_in_the_container() {
     require_runtime!();
@@ -182,7 +183,7 @@ fn a_hook_stays_in_the_container() {
     let trap = tempfile::tempdir().unwrap();
     std::fs::write(trap.path().join("meminfo"), "trap").unwrap();
     bundle.bind(trap.path(), "/trap", "rw");
-    // /proc is a directory of the container's own.
+    // /proc is a plain directory in the container.
     bundle.config["mounts"][0] = json!({
         "destination": "/proc", "type": "bind", "source": trap.path(), "options": ["bind", "rw"],
     });
@@ -190,7 +191,7 @@ fn a_hook_stays_in_the_container() {
     let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!bundle.run("runc").status.success());
     let after = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    // By its device: other tests mount and unmount meanwhile.
+    // Compared by device: other tests mount and unmount in parallel.
     let device = |line: &str| line.split(' ').nth(2).map(str::to_owned);
     let root = mounted.root().display().to_string();
     let mine = device(before.lines().find(|line| line.contains(&root)).unwrap());
@@ -250,7 +251,7 @@ fn devices_of_cdi() {
         assert_eq!(printed(&output), "");
         std::fs::read_to_string(&path).unwrap()
     };
-    // What a pod writes, whose own program is not on the host.
+    // The output for a pod, whose program is not on the host.
     let without = generate(&["--no-hooks"]);
     assert!(
         !without.contains("hook") && !without.contains("vmstat"),

@@ -1,4 +1,4 @@
-//! One static file: it serves, and runs where there is nothing but a busybox.
+//! The static binary serves, and runs where there is only a busybox.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ fn it_serves_a_container_that_has_a_busybox_alone() {
         "head -n 1 /proc/meminfo; wc -l < /proc/uptime; /bin/vistafs --version; \
          /bin/vistafs views | head -n 2; ls /usr /lib 2>&1 || :",
     );
-    // Neither a C library nor a loader is in it.
+    // It contains neither a C library nor a loader.
     let mounts = bundle.config["mounts"].as_array_mut().unwrap();
     mounts.retain(|mount| mount["destination"] != "/usr");
     bundle.config["process"]["args"][0] = "/bin/sh".into();

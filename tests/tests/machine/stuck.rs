@@ -1,4 +1,4 @@
-//! A worker that hangs in the kernel, where it is told apart from one that waits.
+//! A worker that hangs in the kernel is distinguished from one that waits.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,7 @@ use vistafs_tests::vistafs::{MountOptions, Mounted, thread_states, wait_until};
 
 use crate::outlives::stop_process;
 
-/// Lets a process go on that was stopped, however the test ends.
+/// Continues a stopped process on drop, however the test ends.
 struct GoesOn(Pid);
 
 impl Drop for GoesOn {
@@ -21,14 +21,14 @@ impl Drop for GoesOn {
     }
 }
 
-/// How long the kernel takes the attributes of a directory for what they are.
+/// How long the kernel caches the attributes of a directory.
 const ATTRIBUTES: Duration = Duration::from_secs(1);
-/// Shorter than it takes until the worker is replaced.
+/// Shorter than the time until the worker is replaced.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Has the worker look up the same name in a file system that sleeps, twice. Whoever is the first waits for
-/// the answer, and a signal ends that; the second waits for the first, and no signal does. Unless the
-/// attributes of the way there have become old: then both wait for those.
+/// Makes the worker look up the same name twice in a file system that sleeps. The first thread waits for the
+/// answer, and a signal interrupts it; the second waits for the first, uninterruptibly. If the cached
+/// attributes of the path have expired, both wait for those instead.
 fn hangs_soon(worker: u32, other: &Mounted, asleep: Pid, read: impl FnOnce()) -> Option<GoesOn> {
     std::thread::sleep(ATTRIBUTES + Duration::from_millis(100));
     for directory in [other.root(), other.path("proc")] {
@@ -39,7 +39,7 @@ fn hangs_soon(worker: u32, other: &Mounted, asleep: Pid, read: impl FnOnce()) ->
     read();
     let asked = Instant::now();
     while asked.elapsed() < SOON {
-        // No signal reaches it.
+        // In uninterruptible sleep.
         if thread_states(worker).contains(&'D') {
             return Some(goes_on);
         }
@@ -67,7 +67,7 @@ fn a_worker_that_hangs_in_the_kernel_is_told_apart() {
     });
     let asleep = Pid::from_raw(other.pid().cast_signed());
     let worker = mounted.pid();
-    // What may take long is done by one thread for each container.
+    // Slow requests are served by one thread for each container.
     let cgroup = TestCgroup::new();
     let file = "proc/site/hangs";
     let paths = [file.to_owned(), cgroup.address(file)].map(|path| mounted.path(&path));
@@ -76,7 +76,7 @@ fn a_worker_that_hangs_in_the_kernel_is_told_apart() {
         let read_both = || {
             for file in &files {
                 scope.spawn(move || {
-                    // Asked again by the next worker, they hang until the other file system answers.
+                    // Repeated by the next worker, they hang until the other file system answers.
                     assert!(file.read_at(&mut [0; 16], 0).is_err());
                 });
             }
@@ -86,7 +86,7 @@ fn a_worker_that_hangs_in_the_kernel_is_told_apart() {
         assert!(goes_on.is_some(), "no thread hangs");
         wait_until("the worker is replaced", || mounted.pid() != worker);
         assert!(!mounted.read("proc/uptime").is_empty());
-        // Before the next one is found stuck as well.
+        // Before the next worker is found stuck as well.
         drop(goes_on);
     });
     wait_until("the kernel lets it go", || {

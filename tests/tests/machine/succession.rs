@@ -1,4 +1,4 @@
-//! One supervisor gives the mount to another, in another process: nobody who reads notices.
+//! One supervisor hands the mount over to another process, and no reader notices.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,14 +24,14 @@ fn handing_over() -> MountOptions {
     }
 }
 
-/// The socket at which a supervisor is asked.
+/// The control socket of a supervisor.
 fn socket(mounted: &Mounted) -> String {
     let name = mounted.root().to_str().unwrap()[1..].replace('/', "-");
     format!("/run/vistafs/{name}.sock")
 }
 
-/// The supervisor that is asked there, if it knows that its worker answers: its predecessor knows it
-/// then too.
+/// The supervisor behind that socket, once it knows that its worker answers; then its predecessor knows it
+/// too.
 fn serving(mounted: &Mounted) -> Option<u64> {
     let mut stream = UnixStream::connect(socket(mounted)).ok()?;
     stream.write_all(b"{\"ask\":\"status\"}\n").ok()?;
@@ -50,7 +50,7 @@ fn terminate(mut old: Child) -> (std::process::ExitStatus, String) {
     (old.wait().unwrap(), said)
 }
 
-/// Ends the container's reader, by a panic too.
+/// Ends the container's reader, also on a panic.
 struct EndInside<'a>(&'a Mounted);
 
 impl Drop for EndInside<'_> {
@@ -62,8 +62,8 @@ impl Drop for EndInside<'_> {
     }
 }
 
-/// Runs `act` while a kept descriptor, fresh ones and a container read; its argument waits until all
-/// have read on. Returns how often they read.
+/// Runs `act` while a kept descriptor, new descriptors and a container read; its argument waits until all
+/// have made progress. Returns the number of reads.
 fn under_load(mounted: &Mounted, act: impl FnOnce(&dyn Fn(&str))) -> u64 {
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(64 << 20);
@@ -114,14 +114,14 @@ fn nobody_notices_that_the_mount_is_handed_over() {
     };
     let device = inode(&mounted);
     let times = (rounds(80) / 10).max(3);
-    // What is being changed is the mount's holder; the readers hold the mount.
+    // The holder of the mount is replaced; the readers keep the mount itself.
     let readers = mounted.for_readers();
     let mut longest = Duration::ZERO;
     let reads = under_load(&readers, |go_on| {
         go_on("at first");
         for time in 0..times {
             let options = MountOptions {
-                // As a pod, with mounts of its own; the last one is to unmount for all.
+                // Like a pod, with private mounts; the last one must unmount for all.
                 wrapper: if time % 2 == 0 && time + 1 < times {
                     ["unshare", "-m"].map(Into::into).to_vec()
                 } else {
@@ -136,7 +136,7 @@ fn nobody_notices_that_the_mount_is_handed_over() {
             });
             longest = longest.max(begun.elapsed());
             go_on("after a succession");
-            // It waits for its end, and then leaves the mount alone.
+            // The old supervisor waits for SIGTERM, and then leaves the mount alone.
             let (status, said) = terminate(old);
             assert!(status.success(), "{status}: {said}");
             assert!(said.contains("served by another vistafs now"), "{said}");
@@ -157,7 +157,7 @@ fn a_successor_that_fails_changes_nothing() {
     let supervisor = Some(mounted.supervisor().into());
     let readers = mounted.for_readers();
     let _ = under_load(&readers, |go_on| {
-        // One whose worker cannot serve.
+        // A successor whose worker cannot serve.
         let config = tempfile::tempdir().unwrap();
         let config = config.path().join("not there.toml");
         let root = mounted.root();
@@ -169,7 +169,7 @@ fn a_successor_that_fails_changes_nothing() {
         go_on("after one that cannot serve");
         assert_eq!(serving(&mounted), supervisor);
 
-        // One that ends before it takes, one when it could, one that talks nonsense.
+        // One that exits before it takes over, one that exits when it could, one that sends garbage.
         let socket = socket(&mounted);
         for words in [&[][..], &["take"], &["serving"], &["\0"]] {
             let stream = UnixStream::connect(&socket).unwrap();
@@ -197,7 +197,7 @@ fn who_may_not_be_asked_is_not() {
     require_privileged!();
     let mounted = Mounted::new();
     let root = mounted.root();
-    // Without the option it is the old rule: what is mounted stays as it is.
+    // Without the option, an existing mount is left alone, as before.
     let output = vistafs(&["mount", root.to_str().unwrap()]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("busy"), "{said}");

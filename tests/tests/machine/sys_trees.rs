@@ -1,4 +1,4 @@
-//! `/sys/devices/system/cpu` and `node` in containers, with the tools that read them as witnesses.
+//! `/sys/devices/system/cpu` and `node` in containers, compared with the tools that read them.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ const CPU: &str = "sys/devices/system/cpu";
 const NODE: &str = "sys/devices/system/node";
 const MIB: u64 = 1 << 20;
 
-/// How many CPUs this machine has online.
+/// The number of online CPUs.
 fn cpus() -> usize {
     glob("/sys/devices/system/cpu", "cpu").len()
 }
@@ -39,8 +39,8 @@ fn glob(dir: impl AsRef<Path>, stem: &str) -> Vec<String> {
     names
 }
 
-/// A container of each kind of limit, with the CPUs that are visible in it: none, a quota of one CPU,
-/// a cpuset of CPU 1.
+/// Runs a container with each kind of limit, and its visible CPUs: no limit, a quota of one CPU, a cpuset of
+/// CPU 1.
 fn each_limit(run: impl Fn(&TestContainer<'_>, usize, &str)) {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
@@ -117,7 +117,7 @@ fn numactl_shows_the_share_of_the_nodes() {
     assert!(free <= 256 && free.abs_diff(free_in_all) <= 32, "{text}");
 }
 
-/// A tree, by path: what each entry is, and where links lead.
+/// A tree, by path: the type of each entry, and the target of each link.
 fn walk(top: &Path) -> BTreeMap<PathBuf, (char, Option<OsString>)> {
     let mut found = BTreeMap::new();
     let mut directories = vec![PathBuf::new()];
@@ -147,7 +147,7 @@ fn walk(top: &Path) -> BTreeMap<PathBuf, (char, Option<OsString>)> {
     found
 }
 
-/// Counters move between two readings.
+/// Whether the contents are constant; counters are not.
 fn is_steady(path: &Path) -> bool {
     let moving = [
         "cpuidle",
@@ -162,7 +162,7 @@ fn is_steady(path: &Path) -> bool {
     moving.iter().all(|part| !text.contains(part))
 }
 
-/// A caller on the host finds the host's directories, entry by entry and byte for byte.
+/// A caller on the host sees the host's directories, entry by entry and byte for byte.
 #[test]
 fn on_the_host_the_trees_are_the_host_s() {
     require_privileged!();
@@ -174,7 +174,8 @@ fn on_the_host_the_trees_are_the_host_s() {
         for (path, (kind, _)) in &ours {
             let stat = |top: &Path| std::fs::symlink_metadata(top.join(path)).unwrap();
             let (a, b) = (stat(&mounted.path(tree)), stat(&host));
-            // Nothing can be written, and a file that all may read belongs to nobody, whom no container can be.
+            // Nothing is writable, and a world-readable file belongs to nobody, an owner that no container
+            // can become.
             let (mode, uid) = match kind {
                 'f' if b.mode() & 0o444 == 0o444 => (b.mode() & !0o222, 65_534),
                 'f' => (b.mode() & !0o222, b.uid()),
@@ -182,7 +183,7 @@ fn on_the_host_the_trees_are_the_host_s() {
             };
             assert_eq!((a.mode(), a.uid(), a.gid()), (mode, uid, b.gid()));
             assert_eq!(a.len(), b.len(), "{}", path.display());
-            // A file without a read bit is a trigger; root could open it all the same.
+            // A file without a read bit is a trigger; root could open it nevertheless.
             if *kind == 'f' && is_steady(path) && b.mode() & 0o444 != 0 {
                 let read = |top: &Path| {
                     let text = std::fs::read(top.join(path));
@@ -194,7 +195,7 @@ fn on_the_host_the_trees_are_the_host_s() {
     }
 }
 
-/// In a container all that is left out is hidden CPUs, and all that is changed is said in SEMANTICS.
+/// In a container only hidden CPUs are omitted, and SEMANTICS lists all changes.
 #[test]
 fn in_a_container_the_rest_is_the_host_s() {
     require_privileged!();
@@ -274,7 +275,7 @@ fn glob_matches(name: &str) -> bool {
     digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// find(1) and ls(1) in the container itself, through the bind mounts.
+/// find(1) and ls(1) in the container, through the bind mounts.
 #[test]
 fn listings_agree_with_look_ups_in_a_container() {
     require_privileged!();
@@ -320,7 +321,7 @@ fn nothing_can_be_written_by_anybody() {
     assert!(!text.contains("written"), "{text}");
 }
 
-/// Walking goes on while CPUs come and go; what is not there (any more) is the only error.
+/// Walks while CPUs appear and disappear; missing entries are the only errors.
 #[test]
 fn a_cpuset_that_changes_under_a_walk() {
     require_privileged!();
@@ -365,7 +366,7 @@ fn a_cpuset_that_changes_under_a_walk() {
 fn assert_gone(error: &std::io::Error) {
     let errno = error.raw_os_error();
     assert!(
-        // The last is of a CPU that others see.
+        // The last is the error for a CPU that other callers see.
         [Errno::ENOENT, Errno::ESTALE, Errno::ENOMEM]
             .map(|errno| Some(errno as i32))
             .contains(&errno),
@@ -373,7 +374,7 @@ fn assert_gone(error: &std::io::Error) {
     );
 }
 
-/// A process whose working directory is a CPU's: hidden, it is stale; shown again, it is back.
+/// A process whose working directory is a CPU's: stale while hidden, valid again when shown.
 #[test]
 fn a_directory_that_is_held() {
     require_privileged!();
@@ -406,7 +407,7 @@ fn a_directory_that_is_held() {
     child.wait().unwrap();
 }
 
-/// Puts the machine's CPU 1 back, whatever becomes of the test.
+/// Plugs the machine's CPU 1 in on drop, however the test ends.
 struct Unplugged;
 
 impl Unplugged {
@@ -426,9 +427,9 @@ impl Drop for Unplugged {
     }
 }
 
-/// A CPU of the machine goes while a container polls and walks, and comes back. It is taken from
-/// everybody: so in a virtual machine only, and `cargo xtask test` runs it there when all others are
-/// done.
+/// A CPU of the machine is unplugged while a container polls and walks, and plugged in again. This affects
+/// the whole machine: it runs in a virtual machine only, and `cargo xtask test` runs it there after all other
+/// tests.
 #[test]
 fn a_cpu_is_unplugged_while_mounted() {
     require_privileged!();
@@ -456,8 +457,8 @@ fn a_cpu_is_unplugged_while_mounted() {
     let all = cpus();
     let cpuset = std::fs::read_to_string(format!("/{CPU}/online")).unwrap();
     assert_eq!(count(), vec![all; 6]);
-    // Ends with the number of the rounds in which something else than a CPU was missing. The line that ends
-    // it may be lost in the read that it comes too late for; the end of the input is not.
+    // Prints the number of rounds with an error other than a missing CPU. The terminating line may be lost in
+    // a read that times out; the end of the input is not.
     let poll = "bad=0; while read -t 0.01 x; [ $? -gt 128 ]; do \
                 find /sys/devices/system/cpu /sys/devices/system/node >/dev/null 2>/tmp/vt-errors; \
                 cat /sys/devices/system/cpu/cpu*/topology/core_id /sys/devices/system/cpu/online \
@@ -473,7 +474,7 @@ fn a_cpu_is_unplugged_while_mounted() {
         });
         drop(unplugged);
         if !cgroup.is_v2("cpuset") {
-            // v1 takes it out of what was asked for, for good.
+            // v1 removes it from the requested CPUs permanently.
             cgroup.limit_cpus(&cpuset);
         }
         wait_until("every view has the CPU again", || count() == vec![all; 6]);

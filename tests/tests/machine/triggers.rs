@@ -1,4 +1,4 @@
-//! Triggers of `proc/pressure` under real pressure: who is woken, how often, and what is left.
+//! Triggers of `proc/pressure` under real pressure: wake-ups, their number, and leftovers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -14,7 +14,7 @@ use vistafs_tests::{require, require_privileged};
 use crate::cgroup_tree::mounted_directory;
 use crate::pressure::{assert_not_supported, has_v2, is_kept, python};
 
-/// What the programs in containers have in common.
+/// Common code of the programs in containers.
 const BASE: &str = r#"
 import os, select, signal, sys, threading, time
 PRI = select.POLLPRI
@@ -58,12 +58,12 @@ fn line(output: &mut BufReader<ChildStdout>) -> String {
     line.trim_end().to_owned()
 }
 
-/// Who is refused a CPU by a quota is under pressure as well, and leaves other tests theirs.
+/// Throttling by a quota is pressure as well, and leaves CPU time for other tests.
 fn spare_the_machine(cgroup: &TestCgroup) {
     cgroup.limit_cpu(Some(50));
 }
 
-/// Closing a trigger takes the kernel 10 ms, and more where CPUs are emulated.
+/// Closing a trigger takes the kernel 10 ms, and more on emulated CPUs.
 #[track_caller]
 fn assert_descriptors(mounted: &Mounted, most: usize) {
     let started = Instant::now();
@@ -133,7 +133,7 @@ say(wait(fd, 0))";
     let neighbour = TestContainer::new(&mounted, &other);
     let (mut child, mut says) = start(program(&neighbour, "exec", idle));
     assert_eq!(line(&mut says), "ready");
-    // Page cache beyond the limit, again and again. Who writes it is who it is charged to.
+    // Repeatedly exceeds the limit with page cache. It is charged to the writer.
     let busy = "fd = trigger('memory', 20000)
 def read():
     file = os.open(os.environ['LARGE'], os.O_RDONLY)
@@ -156,14 +156,14 @@ say(wait(fd, 120))";
     child.wait().unwrap();
 }
 
-/// However one waits, each event is told once, as by the kernel's own file.
+/// Each event is reported once, however the program waits, as by the kernel's file.
 #[test]
 fn every_way_to_wait_hears_of_each_event_once() {
     require_privileged!();
     require!(is_kept(), "the kernel keeps no pressure (psi=1)");
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    // The witness cannot be written from a cgroup namespace of its own (nsdelegate).
+    // The kernel's file cannot be written from a private cgroup namespace (nsdelegate).
     let container = TestContainer::with(&mounted, &cgroup, Namespaces::Pid);
     if !has_v2() {
         return assert_not_supported(&container);
@@ -216,7 +216,7 @@ for name in counts: say(name, counts[name])
     assert_eq!(counts.len(), 7, "{text}");
     assert!(*witness >= 3, "{text}");
     for (name, count) in &counts {
-        // The last event may come just at the end.
+        // The last event may happen just at the end.
         assert!(count.abs_diff(*witness) <= 1, "{name}: {text}");
     }
 }
@@ -281,14 +281,14 @@ sys.stdin.readline()
     child.kill().unwrap();
     cgroup.kill();
     child.wait().unwrap();
-    // The kernel takes milliseconds to close each of them, and nobody else waits for that.
+    // The kernel takes milliseconds to close each of them, and no other caller waits for that.
     let mut times = vec![timed()];
     while mounted.descriptors() > before + 100 && times.len() < 51 {
         times.push(timed());
     }
     let closing = median(times);
     assert!(closing < 100 * control, "{closing:?}, {control:?} before");
-    // What vistafs itself keeps, such as the set that it waits with, is few.
+    // vistafs itself keeps few, such as its epoll set.
     assert_descriptors(&mounted, before + 20);
 }
 
@@ -320,7 +320,7 @@ poll.poll()
     let before = mounted.descriptors();
     for _ in 0..4 {
         assert!(round() >= before + 40);
-        // What vistafs itself keeps, such as the set that it waits with, is few.
+        // vistafs itself keeps few, such as its epoll set.
         assert_descriptors(&mounted, before + 20);
     }
 }
@@ -367,15 +367,15 @@ os.waitpid(child, 0)
     );
 }
 
-/// However the worker ends, in poll(2) or between two of them, and whatever it has written: nobody has
-/// to write it again.
+/// However the worker ends, during poll(2) or between two calls, and whatever was written: no caller has to
+/// write its trigger again.
 #[test]
 fn a_trigger_outlives_the_worker() {
     require_privileged!();
     require!(is_kept(), "the kernel keeps no pressure (psi=1)");
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
-    // The tree's file cannot be written from a cgroup namespace of its own (nsdelegate).
+    // The tree's file cannot be written from a private cgroup namespace (nsdelegate).
     let container = TestContainer::with(&mounted, &cgroup, Namespaces::Pid);
     if !has_v2() {
         return assert_not_supported(&container);
@@ -429,7 +429,7 @@ say(wait(again, 100))
     child.wait().unwrap();
 }
 
-/// Who waits when vistafs ends is not left waiting.
+/// A caller that waits when vistafs ends is woken.
 #[test]
 fn the_end_of_vistafs_wakes_everybody() {
     require_privileged!();

@@ -1,4 +1,4 @@
-//! What the views show, with the tools that people use as witnesses.
+//! The contents of the views, compared with common tools.
 
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::{TestContainer, field};
@@ -48,8 +48,8 @@ fn memory_that_is_used_is_seen() {
     assert!(expected.contains(&fallen("MemAvailable:")), "{text}");
 }
 
-/// The first line of vmstat covers the time since boot. The kernel counts interrupts and context switches for the
-/// host alone, so both columns are 0.
+/// The first line of vmstat covers the time since boot. The kernel counts interrupts and context switches for
+/// the host alone, so both columns are 0.
 #[test]
 fn vmstat_shows_no_host_counters_since_boot() {
     require_privileged!();
@@ -145,7 +145,7 @@ fn uptime_is_the_container_s_age() {
     let cgroup = TestCgroup::new();
     let began = std::time::Instant::now();
     let text = TestContainer::new(&mounted, &cgroup).run("sleep 2; cat /proc/uptime; uptime");
-    // A process's start is told in ticks, rounded down.
+    // A process's start time is in ticks, rounded down.
     let most_age = began.elapsed().as_secs_f64() + 0.02;
     let seconds: Vec<f64> = text
         .lines()
@@ -182,7 +182,7 @@ fn vmstat_counts_what_the_cgroup_counts() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     cgroup.limit_memory(256 * MIB);
-    // 64 MiB that are touched are that many faults, or fewer if huge pages serve them.
+    // Touching 64 MiB causes a fault for each page, or fewer with huge pages.
     let script = "cat /proc/vmstat; python3 -c 'x = bytearray(64 << 20)'; sleep 3; cat /proc/vmstat; vmstat -s";
     let text = TestContainer::new(&mounted, &cgroup).run(script);
     let counted = cgroup.read("memory", "memory.stat");

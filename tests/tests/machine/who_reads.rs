@@ -1,5 +1,5 @@
-//! Where programs get the number of CPUs and the size of memory from: the table "Who reads what" in
-//! SEMANTICS.md, row by row, for the programs that are installed.
+//! Where programs read the number of CPUs and the size of memory: checks the table "Who reads what" in
+//! SEMANTICS.md row by row, for the installed programs.
 
 use vistafs_tests::cgroup::TestCgroup;
 use vistafs_tests::container::TestContainer;
@@ -7,10 +7,10 @@ use vistafs_tests::require::program;
 use vistafs_tests::vistafs::{MountOptions, Mounted};
 use vistafs_tests::{require, require_privileged};
 
-/// Where a number is from.
+/// The source of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
-    /// What a view shows as the container's: `online`, `stat`, `cpuinfo`, `meminfo`.
+    /// A view's container value: `online`, `stat`, `cpuinfo`, `meminfo`.
     File,
     /// `possible`, which is the kernel's.
     Possible,
@@ -43,16 +43,16 @@ fn number(container: &TestContainer<'_>, script: &str) -> u64 {
         .unwrap_or_else(|| panic!("{script}: {text:?}"))
 }
 
-/// Less memory than any machine has that these tests run on, bytes.
+/// Less memory than any test machine has, bytes.
 const LIMIT: u64 = 256 << 20;
 
-/// Finds out where a script gets the number of CPUs from. Needs two CPUs.
+/// Finds the source of a script's number of CPUs. Needs two CPUs.
 #[track_caller]
 fn cpus(script: &str) -> From {
     let all = std::thread::available_parallelism().unwrap().get() as u64;
     let cgroup = TestCgroup::new();
     cgroup.limit_cpu(Some(100));
-    // Views that know of no quota beside cgroups that do.
+    // Views that ignore the quota beside cgroups that have it.
     let without = mounted("[cpus]\nquota = false\n");
     let own = format!("{CGROUPS}{script}");
     let by_cgroup = number(&TestContainer::new(&without, &cgroup), &own);
@@ -70,7 +70,7 @@ fn cpus(script: &str) -> From {
     }
 }
 
-/// The same of the size of memory, bytes.
+/// Finds the source of a script's memory size, bytes.
 #[track_caller]
 fn memory(script: &str) -> From {
     let cgroup = TestCgroup::new();
@@ -144,7 +144,7 @@ fn node() {
     assert_eq!(memory(&print("os.totalmem()")), From::File);
 }
 
-/// By default OpenJDK knows of containers; without that it is as any program of libc.
+/// By default OpenJDK detects containers; without that it behaves like any libc program.
 #[test]
 fn java() {
     require_two_cpus!();
@@ -162,12 +162,12 @@ fn java() {
     assert_eq!(cpus(&flag("", "ParallelGCThreads")), From::Cgroup);
     let unaware = "-XX:-UseContainerSupport";
     assert_eq!(cpus(&flag(unaware, "ParallelGCThreads")), From::Kernel);
-    // A part of what it takes for the memory of the machine.
+    // A fraction of the detected memory size.
     assert_eq!(memory(&flag("", "MaxHeapSize")), From::Cgroup);
     assert_eq!(memory(&flag(unaware, "MaxHeapSize")), From::Kernel);
 }
 
-/// Compiles a program and gives the way to it.
+/// Compiles a program and returns its path.
 fn compiled(dir: &tempfile::TempDir, compiler: &[&str], name: &str, source: &str) -> String {
     let (from, to) = (dir.path().join(name), dir.path().join("program"));
     std::fs::write(&from, source).unwrap();
@@ -202,8 +202,8 @@ fn openmp() {
     assert_eq!(cpus(&program), From::Kernel);
 }
 
-/// jemalloc's own guard for arenas by CPU finds that not all possible CPUs are online and leaves them off: so no
-/// thread indexes them by a number beyond their count.
+/// jemalloc disables per-CPU arenas itself if not all possible CPUs are online: so no thread uses an index
+/// beyond their number.
 #[test]
 fn jemalloc() {
     require_two_cpus!();
@@ -218,7 +218,7 @@ fn jemalloc() {
     );
     let library = library.unwrap();
     let preload = format!("LD_PRELOAD={library} /bin/true 2>&1");
-    // Four for each CPU, but for one of them one.
+    // Four for each CPU, but one for a single CPU.
     let arenas = "awk '/opt.narenas/ { print ($2 == 1) ? 1 : $2 / 4 }'";
     let count = format!("MALLOC_CONF=stats_print:true {preload} | {arenas}");
     assert_eq!(cpus(&count), From::Kernel);

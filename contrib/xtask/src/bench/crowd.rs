@@ -6,18 +6,18 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// What one of them takes at most, KiB: measured 135 on Linux 6.18.
+/// Memory of one process, at most, in KiB: measured 135 on Linux 6.18.
 const KIB_EACH: u64 = 256;
 
 const SCRIPT: &str = include_str!("../../../../tests/src/crowd.sh");
 
-/// Processes that do nothing until this is dropped.
+/// Processes that are idle until this is dropped.
 pub(super) struct Crowd {
     shell: Child,
 }
 
 impl Crowd {
-    /// Starts them, if this machine has room for so many; they are there when this returns.
+    /// Starts the processes if the memory suffices; returns when all of them run.
     pub(super) fn new(processes: u64) -> Result<Self> {
         let pids = number("/proc/sys/kernel/pid_max")?;
         if processes + 2000 > pids {
@@ -48,7 +48,7 @@ impl Crowd {
 impl Drop for Crowd {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        // Its exit status tells nothing that anybody would want to know.
+        // Its exit status does not matter.
         let _ = self.shell.wait();
     }
 }

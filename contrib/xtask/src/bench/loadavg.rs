@@ -1,4 +1,4 @@
-//! What sampling a container's load costs, and that processes outside do not add to it.
+//! The cost of sampling a container's load, with and without processes outside.
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +16,7 @@ use crate::program::FAST_DAEMON;
 use crate::work_dir::WorkDir;
 
 const SAMPLER: &str = "load-sampler";
-/// For how long vistafs samples after the last reading, here.
+/// How long vistafs samples after the last reading in this benchmark.
 const IDLE_SECONDS: u64 = 5;
 
 /// One container that reads /proc/loadavg every second, without and with idle processes outside.
@@ -120,12 +120,12 @@ impl Container {
         self.child.id()
     }
 
-    /// The thread that samples, once it does so.
+    /// Returns the sampling thread once it runs.
     fn sampler(&mut self) -> Result<Vec<std::path::PathBuf>> {
         self.wait_for(|found| !found.is_empty())
     }
 
-    /// Returns when the sampler has ended.
+    /// Stops reading; returns when the sampler has ended.
     fn stop_asking(&mut self) -> Result<()> {
         let stdin = self.child.stdin.as_mut().context("no pipe")?;
         stdin.write_all(b"\n")?;

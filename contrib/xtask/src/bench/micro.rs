@@ -1,4 +1,4 @@
-//! What a rendering and a parser take, without a mount: the micro-benchmarks of `tests/bench/benches`.
+//! The time of renderings and parsers without a mount: the micro-benchmarks of `tests/bench/benches`.
 
 use std::process::ExitCode;
 

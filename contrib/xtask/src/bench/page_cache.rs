@@ -1,8 +1,8 @@
-//! What a container pays for its files on vistafs, on its page-cache tree, on lxcfs and on the kernel's /proc, in
-//! one run; and on a file system whose texts are always in the page cache, which is asked OPEN and RELEASE
-//! and nothing else: the least that an open costs where the kernel asks for it.
+//! The cost for a container of reading its files on vistafs, on its page-cache tree, on lxcfs and on the
+//! kernel's /proc, in one run. A fifth file system, whose contents are always in the page cache and which
+//! gets only OPEN and RELEASE, gives the minimum cost of an open that sends a request.
 //!
-//! All of it on one CPU: a round trip to another one tells how long that takes to wake up.
+//! All of it runs on one CPU: a round trip to another CPU would measure the time to wake that one.
 
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -71,7 +71,7 @@ impl PageCacheArgs {
         fs::create_dir_all(texts.join("proc"))?;
         for file in FILES {
             let mut text = fs::read(Path::new("/proc").join(file))?;
-            // As long as one that is kept may be.
+            // At most the size that can be page-cached.
             text.truncate(4096);
             fs::write(texts.join("proc").join(file), text)?;
         }
@@ -247,7 +247,7 @@ impl Row {
     }
 }
 
-/// Nanoseconds of one call.
+/// Nanoseconds per call.
 fn each(slice: Duration, mut call: impl FnMut() -> Result<()>) -> Result<u64> {
     let started = Instant::now();
     let mut calls = 0_u64;
@@ -261,7 +261,7 @@ fn each(slice: Duration, mut call: impl FnMut() -> Result<()>) -> Result<u64> {
     Ok(ns / calls.max(1))
 }
 
-/// A cgroup with a memory limit, for the container.
+/// A cgroup with a memory limit for the container.
 struct Cgroup(PathBuf);
 
 impl Cgroup {
@@ -295,7 +295,7 @@ impl Drop for Cgroup {
     }
 }
 
-/// A file server on the one CPU; ends at drop.
+/// A file server on the same CPU; stopped on drop.
 struct Server {
     child: Child,
     mount_point: PathBuf,
@@ -315,7 +315,7 @@ impl Server {
             .context("running taskset")?;
         let mut server = Self { child, mount_point };
         for _ in 0..500 {
-            // Not a file of it: the container is to be the first that looks one up.
+            // Not one of its files: the container must be the first to look one up.
             let is_there = |name| fs::symlink_metadata(server.mount_point.join(name)).is_ok();
             if is_there("proc") || is_there("self") {
                 return Ok(server);
@@ -331,7 +331,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Both end when they are unmounted.
+        // Both exit when they are unmounted.
         let unmounted = Command::new("umount")
             .arg("-l")
             .arg(&self.mount_point)

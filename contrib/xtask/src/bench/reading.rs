@@ -1,5 +1,5 @@
-//! What a read costs on vistafs, on lxcfs, on a file system that does nothing, and on the kernel's own
-//! files: the program of `tests/bench`, built and run.
+//! The cost of a read on vistafs, on lxcfs, on a file system that does nothing, and on the kernel's own
+//! files: builds and runs the program of `tests/bench`.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};

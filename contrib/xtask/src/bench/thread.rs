@@ -1,4 +1,4 @@
-//! What threads have used, by their directories in `/proc`.
+//! Resource use of threads, from their directories in `/proc`.
 
 use std::fs;
 use std::ops::Sub;
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// CPU time and more, since a thread's start.
+/// CPU time and counters since a thread's start.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Used {
     pub(super) cpu_ns: u64,
-    /// How often it went to sleep or was taken off its CPU.
+    /// Context switches, voluntary and involuntary.
     pub(super) switches: u64,
-    /// Calls of read(2) and its like.
+    /// Calls of read(2) and similar system calls.
     pub(super) reads: u64,
 }
 
@@ -28,12 +28,12 @@ impl Sub for Used {
     }
 }
 
-/// The threads of a process, or those of one name.
+/// The threads of a process, or those with this name.
 pub(super) fn threads(pid: u32, name: Option<&str>) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(format!("/proc/{pid}/task")).context("vistafs has ended")? {
         let dir = entry?.path();
-        // One that ends meanwhile has no name.
+        // A thread that ends in the meantime has no name.
         let comm = fs::read_to_string(dir.join("comm")).unwrap_or_default();
         if name.is_none_or(|name| comm.trim_end() == name) {
             found.push(dir);
@@ -42,7 +42,7 @@ pub(super) fn threads(pid: u32, name: Option<&str>) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// What some threads have used together.
+/// The total of some threads.
 pub(super) fn used(threads: &[PathBuf]) -> Result<Used> {
     let mut sum = Used::default();
     for thread in threads {

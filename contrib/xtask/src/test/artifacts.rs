@@ -1,4 +1,4 @@
-//! What tests start and what guests get: built by one call of cargo, so that each crate is built once.
+//! The programs for tests and guests, built by one call of cargo, so that each crate is built once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,34 +12,34 @@ use crate::plugins::{Profile, examples};
 use crate::program::DAEMON;
 use crate::run;
 
-/// The test programs of guests, as nextest names them.
+/// The test programs of guests, by nextest's names.
 const GUEST_BINARIES: [&str; 3] = [
     "vistafs-tests::machine",
     "vistafs-tests::guest",
     "vistafs-tests::hosts",
 ];
-/// What is in tests/plugins.
+/// The plugins in tests/plugins.
 const TEST_PLUGINS: [&str; 3] = ["echo", "meminfo", "odd"];
 
-/// Files that were built.
+/// The files that were built.
 pub(crate) struct Artifacts {
-    /// vistafs, as developers run it.
+    /// vistafs in the developers' profile.
     pub(crate) daemon: PathBuf,
-    /// The runner of tests.
+    /// The test runner.
     pub(crate) nextest: PathBuf,
     /// The test programs of guests.
     pub(crate) programs: Vec<PathBuf>,
-    /// What nextest wants to know of them, in a machine without cargo.
+    /// nextest's metadata of them, for a machine without cargo.
     pub(crate) binaries_metadata: PathBuf,
     pub(crate) cargo_metadata: PathBuf,
     /// A directory with the plugins of the tests.
     pub(crate) plugins: PathBuf,
-    /// A program that calls musl's sysconf(3), where there is a compiler for it.
+    /// A program that calls musl's sysconf(3), if there is a compiler for it.
     pub(crate) musl_sysconf: Option<PathBuf>,
 }
 
 impl Artifacts {
-    /// Builds all of it.
+    /// Builds all of them.
     pub(crate) fn build() -> Result<Artifacts> {
         let daemon = DAEMON.build()?;
         let nextest = nextest::program()?;
@@ -82,7 +82,7 @@ fn plugins(artifacts: &Path) -> Result<PathBuf> {
     for name in TEST_PLUGINS {
         let file = format!("libvistafs_test_plugin_{name}.so");
         let built = run::workspace().join("target/debug").join(&file);
-        // Each test copies some of them; most of their size is for debuggers.
+        // Each test copies some of them, and most of their size is debug information.
         let mut strip = Command::new("strip");
         strip.arg("--strip-debug").arg("-o");
         run::quiet(strip.arg(directory.join(&file)).arg(built))?;
@@ -94,8 +94,8 @@ fn plugins(artifacts: &Path) -> Result<PathBuf> {
     Ok(directory)
 }
 
-/// A program that calls musl's sysconf(3), for a machine that may have no compiler. `None`: there is
-/// none here either.
+/// A program that calls musl's sysconf(3), for a machine without a compiler. `None`: this machine lacks one
+/// too.
 fn musl_sysconf(artifacts: &Path) -> Result<Option<PathBuf>> {
     if !run::is_there("musl-gcc") {
         return Ok(None);
@@ -111,8 +111,8 @@ fn musl_sysconf(artifacts: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(program))
 }
 
-/// vistafs in one static file, built as INSTALL.md says. The C library is this machine's, so that no
-/// other target has to be installed; procedural macros cannot be static, hence `--target`.
+/// vistafs as one static binary, built as in INSTALL.md. It links this machine's C library, so that no other
+/// target has to be installed; procedural macros cannot be static, hence `--target`.
 pub(crate) fn static_program() -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let flags = format!("target.{target}.rustflags=['-C', 'target-feature=+crt-static']");
@@ -120,7 +120,7 @@ pub(crate) fn static_program() -> Result<PathBuf> {
         "build",
         "--package",
         "vistafs",
-        // A static program cannot load anything.
+        // A static program cannot load shared objects.
         "--no-default-features",
         "--features",
         "all-views",
@@ -128,7 +128,7 @@ pub(crate) fn static_program() -> Result<PathBuf> {
         &target,
         "--config",
         &flags,
-        // The test calls it once: what is built faster is enough.
+        // The test runs it once: a faster build is enough.
         "--config",
         "profile.dev.opt-level=0",
     ];

@@ -15,7 +15,7 @@ use crate::work_dir::WorkDir;
 use crate::{deb, run};
 
 const DAEMON: &str = "/vistafs/vistafs";
-/// Container hosts start the program where a package has it.
+/// Container hosts start the program at the path of the packages.
 const INSTALLED: &str = "/usr/bin/vistafs";
 const NEXTEST: &str = "/vistafs/cargo-nextest";
 const BINARIES: &str = "/vistafs/binaries.json";
@@ -25,16 +25,16 @@ const PLUGINS: &str = "/vistafs/plugins";
 const MUSL_SYSCONF: &str = "/vistafs/sysconf-musl";
 const SKIPPED: &str = "/vistafs/skipped";
 
-/// How long the tests of a guest may take. The longest take 20 minutes with both processors for themselves. nextest
-/// ends each test that hangs long before.
+/// Timeout for the tests of a guest. The longest take 20 minutes with both processors. nextest ends a hanging
+/// test long before.
 const TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// Tests wait most of the time, so more of them than processors run at once.
+/// Tests wait most of the time, so more of them run at once than there are processors.
 const TEST_THREADS: u32 = 4;
 
-/// Cgroups that stay for the life of the guest. The kernel patches its own code when the first quota
-/// or cpuset is made and when the last one goes, which an emulated processor does not always survive
-/// under load (see [`crate::vm`]): so it happens once, before the tests.
+/// Cgroups that exist until the guest ends. The kernel patches its own code when the first quota or cpuset is
+/// created and when the last one is removed, which an emulated processor does not always survive under load
+/// (see [`crate::vm`]). So this happens once, before the tests.
 const HOLD: &str = "\
 for top in /sys/fs/cgroup /sys/fs/cgroup/cpu,cpuacct /sys/fs/cgroup/cpuset; do
     [ -e $top/cgroup.procs ] || continue
@@ -45,7 +45,7 @@ for top in /sys/fs/cgroup /sys/fs/cgroup/cpu,cpuacct /sys/fs/cgroup/cpuset; do
 done
 ";
 
-/// Whether a guest gets the Debian packages: one does, for dpkg and systemd are the same in all.
+/// Whether a guest gets the Debian packages: only one does, since dpkg and systemd are the same in all.
 fn has_packages(layout: Layout) -> bool {
     layout == Layout::V2On612
 }
@@ -57,7 +57,7 @@ fn daemon(layout: Layout) -> &'static str {
     }
 }
 
-/// Boots a guest and runs the tests of a filter in it.
+/// Boots a guest and runs the tests that match a filter.
 pub(crate) fn run_tests(layout: Layout, filter: &str, artifacts: &Artifacts) -> Result<Outcome> {
     let work = WorkDir::new()?;
     let workspace = run::workspace();
@@ -71,7 +71,7 @@ pub(crate) fn run_tests(layout: Layout, filter: &str, artifacts: &Artifacts) -> 
             (artifacts.binaries_metadata.clone(), BINARIES.into()),
             (artifacts.cargo_metadata.clone(), METADATA.into()),
             (artifacts.plugins.clone(), PLUGINS.into()),
-            // Where they are here: the tests have these paths compiled in.
+            // The same paths as here, since the tests have them compiled in.
             same(workspace.join("Cargo.toml")),
             same(workspace.join(".config/nextest.toml")),
             same(workspace.join("tests/fixtures")),
@@ -105,7 +105,7 @@ pub(crate) fn run_tests(layout: Layout, filter: &str, artifacts: &Artifacts) -> 
     Ok(outcome)
 }
 
-/// What cargo would do around the test programs.
+/// Sets the environment that cargo would set for the test programs.
 fn script(layout: Layout, filter: &str, workspace: &Path) -> Result<String> {
     let workspace = workspace
         .to_str()

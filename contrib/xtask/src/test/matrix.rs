@@ -9,13 +9,13 @@ use serde::Deserialize;
 use crate::run;
 use crate::vm::Layout;
 
-/// What the outcome of a module's tests depends on.
+/// Which property of the host the results of a module's tests depend on.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum DependsOn {
-    /// How the host mounts its cgroup hierarchies.
+    /// The layout of the host's cgroup hierarchies.
     Layout,
-    /// The kernel: FUSE, namespaces, how processes end.
+    /// The kernel: FUSE, namespaces, process exit.
     Kernel,
     /// Neither: it runs once.
     Neither,
@@ -46,12 +46,12 @@ impl Matrix {
         toml::from_str(&text).with_context(|| path.display().to_string())
     }
 
-    /// The tests of this machine: all of them but one that takes CPUs offline.
+    /// The tests of this machine: all except one that takes CPUs offline.
     pub(crate) fn here() -> String {
         "binary(machine) & !test(is_unplugged)".into()
     }
 
-    /// The tests of a guest, as a filter of nextest.
+    /// The tests of a guest, as a filter for nextest.
     pub(crate) fn in_guest(&self, layout: Layout) -> Result<String> {
         let machine = match layout {
             Layout::Hybrid => any_of(&self.hybrid.machine),
@@ -107,7 +107,7 @@ impl Matrix {
     }
 }
 
-/// Whether tests that depend on that run in a guest of that layout; hybrid has a list of its own.
+/// Whether tests with that dependency run in a guest of that layout; hybrid has a separate list.
 fn runs_in(layout: Layout, on: DependsOn) -> bool {
     match on {
         DependsOn::Layout => layout != Layout::Hybrid,
@@ -117,12 +117,12 @@ fn runs_in(layout: Layout, on: DependsOn) -> bool {
     }
 }
 
-/// Whether tests of guests that run once run in that one: it has the newest kernel.
+/// Whether guest tests that run once run in this layout: the one with the newest kernel.
 fn runs_once_in(layout: Layout, on: DependsOn) -> bool {
     on == DependsOn::Neither && layout == Layout::V2On612
 }
 
-/// "yes" for a whole module of that list, or how many of its tests.
+/// "yes" for a whole module of that list, or the number of its tests.
 fn hybrid_cell(hybrid: &[String], module: &str) -> String {
     let start = format!("{module}::");
     if hybrid.contains(&start) {
@@ -147,7 +147,7 @@ fn modules(all: &BTreeMap<String, DependsOn>, runs: impl Fn(DependsOn) -> bool) 
     any_of(chosen.map(|(module, _)| format!("{module}::")))
 }
 
-/// Tests whose names begin so.
+/// A filter for tests whose names begin with any of these.
 fn any_of(starts: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let tests = starts
         .into_iter()

@@ -1,4 +1,4 @@
-//! cargo-nextest: installed when it is missing, run, and its report read.
+//! Installs cargo-nextest if it is missing, runs it, and reads its report.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use super::report::tail;
 use crate::outcome::{Failure, Outcome};
 use crate::run;
 
-/// The version that is installed where there is none. Any version from 0.9.100 on will do.
+/// The version to install. Any version from 0.9.100 on works.
 const VERSION: &str = "0.9.143";
-/// How much of a failed test's output is shown.
+/// Lines of a failed test's output in the report.
 const OUTPUT_LINES: usize = 40;
-/// A suite names its slowest tests.
+/// Number of slowest tests that a suite lists.
 const SLOWEST: usize = 10;
 
-/// cargo-nextest, installed below `target` by cargo when it is not on the path.
+/// Returns cargo-nextest, installed below `target` if it is not in PATH.
 pub(crate) fn program() -> Result<PathBuf> {
     if let Some(path) = run::find("cargo-nextest") {
         return Ok(path);
@@ -35,12 +35,12 @@ pub(crate) fn program() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Where nextest writes the report of the workspace's last run.
+/// The path of nextest's report of the workspace's last run.
 pub(crate) fn report_path() -> PathBuf {
     run::workspace().join("target/nextest/default/junit.xml")
 }
 
-/// Runs the tests of a filter on this machine. `repeat` is the command that runs one of them alone,
+/// Runs the tests that match a filter on this machine. `repeat` is the command that runs one of them alone,
 /// without its name.
 pub(crate) fn run_here(
     filter: &str,
@@ -63,7 +63,7 @@ pub(crate) fn run_here(
     if run::is_ci() {
         command.env("VISTAFS_REQUIRE", "1");
     }
-    // nextest prints what it does to the standard error output.
+    // nextest prints its progress to the standard error output.
     let status = run::teed_stderr(&mut command, show_progress)?;
     outcome(
         &report,
@@ -73,7 +73,7 @@ pub(crate) fn run_here(
     )
 }
 
-/// Shows "12/250" of nextest's line for a test that has ended, as the progress of the suite.
+/// Shows "12/250" from nextest's line for a finished test as the progress of the suite.
 pub(crate) fn show_progress(line: &str) {
     if let Some(progress) = progress_of(line) {
         run::set_progress(&progress);
@@ -89,7 +89,7 @@ fn progress_of(line: &str) -> Option<String> {
     Some(format!("{}/{}", number(done)?, number(all)?))
 }
 
-/// What a run came to, from nextest's report and from the log of skips.
+/// The result of a run, from nextest's report and the log of skips.
 pub(crate) fn outcome(
     report: &Path,
     skips: &str,

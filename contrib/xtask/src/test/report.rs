@@ -1,5 +1,5 @@
-//! What a person sees of a run: a line when a suite begins and ends, a line of progress while suites
-//! run, and at the end a table, the failures and the commands that repeat them.
+//! The console output of a run: a line when a suite begins and ends, progress lines in between, and at the
+//! end a table, the failures and the commands that repeat them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,12 +14,12 @@ use anyhow::{Context, Result};
 use crate::outcome::{Counts, Outcome};
 use crate::run::{self, Log};
 
-/// How often a line tells how far the running suites are.
+/// Interval of the progress lines.
 const PROGRESS: Duration = Duration::from_secs(30);
-/// How many of the slowest tests are named.
+/// Number of slowest tests in the report.
 const SLOWEST: usize = 10;
 
-/// The suites of a run. Suites may run beside each other.
+/// The suites of a run. Suites may run in parallel.
 pub(crate) struct Report {
     began: Instant,
     logs: PathBuf,
@@ -53,7 +53,7 @@ impl Report {
         Ok(report)
     }
 
-    /// Runs a suite. An error or a panic is a failure of that suite. Returns whether all of it passed.
+    /// Runs a suite. An error or a panic is a failure of that suite. Returns whether the whole suite passed.
     pub(crate) fn suite(&self, name: &str, suite: impl FnOnce() -> Result<Outcome>) -> bool {
         let path = self
             .logs
@@ -127,7 +127,7 @@ impl Report {
         }
     }
 
-    /// Prints the table, what was skipped and what failed; returns whether nothing failed.
+    /// Prints the table, the skips and the failures; returns whether nothing failed.
     pub(crate) fn end(&self) -> bool {
         let mut state = self.state();
         state.is_over = true;

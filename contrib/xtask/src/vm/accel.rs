@@ -1,9 +1,8 @@
-//! Chooses how guests are executed: by the processor itself (KVM) where that works, by emulation (TCG)
-//! elsewhere.
+//! Chooses the execution of guests: by the processor itself (KVM) where that works, else by emulation (TCG).
 //!
-//! That /dev/kvm opens proves nothing: in some virtual machines it does although the processor cannot
-//! run guests, and every guest then dies of an emulation failure. So KVM is used only after it booted a
-//! kernel.
+//! An existing /dev/kvm is not enough: in some virtual machines it can be opened although the processor
+//! cannot run guests, and every guest then dies of an emulation failure. So KVM is used only after it has
+//! booted a kernel.
 
 use std::fs::{self, File};
 use std::io;
@@ -28,10 +27,10 @@ pub(super) enum Accel {
 /// The choice for this run of the program, `None` until the first guest.
 static CHOSEN: Mutex<Option<Accel>> = Mutex::new(None);
 
-/// How long the kernel of the probe may take to its first process. Usual with KVM is under 1 s.
+/// Timeout until the first process of the probe's kernel. With KVM it usually takes less than 1 s.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The word on the command line upon which guest/init.sh reports and ends, and its report.
+/// The word on the command line that makes guest/init.sh report and exit, and its report.
 const PROBE_WORD: &str = "vistafs.probe";
 const PROBE_ANSWER: &str = "vistafs-probe: alive";
 
@@ -57,7 +56,7 @@ impl Accel {
         })
     }
 
-    /// No further guest of this run uses KVM.
+    /// Disables KVM for the rest of this run.
     pub(super) fn give_up_kvm(reason: &str) {
         run::say(&format!(
             "vm: a guest failed on KVM, guests run on TCG from now on: {reason}"
@@ -103,7 +102,7 @@ fn decide(
     }
 }
 
-/// Whether a processor has instructions for guests: vmx (Intel) or svm (AMD).
+/// Whether a processor has virtualization instructions: vmx (Intel) or svm (AMD).
 fn has_extensions(cpuinfo: &str) -> bool {
     let flags = cpuinfo
         .lines()
@@ -113,7 +112,7 @@ fn has_extensions(cpuinfo: &str) -> bool {
     words.any(|word| word == "vmx" || word == "svm")
 }
 
-/// Boots the kernel up to its first process and returns how long that took.
+/// Boots the kernel up to its first process and returns the duration.
 fn probe(accel: Accel, kernel: &KernelFiles) -> Result<Duration> {
     let work = WorkDir::new()?;
     let console = work.path.join("console.log");
@@ -169,10 +168,10 @@ mod tests {
 
     const INTEL: &str = "processor\t: 0\nflags\t\t: fpu vme vmx avx2\nvmx flags\t: vnmi\n";
     const AMD: &str = "processor\t: 0\nflags\t\t: fpu svm\n";
-    /// "vmx flags" and words that contain a name are not the flag.
+    /// "vmx flags" and words that contain a flag's name do not count.
     const NEITHER: &str = "model name\t: vmx svm\nflags\t\t: fpu svm_lock avx\nvmx flags\t: vmx\n";
 
-    /// The decision, and how many questions were asked after the processor's flags.
+    /// The decision, and the number of checks after the processor's flags.
     fn decided(
         cpuinfo: &str,
         open: io::Result<()>,

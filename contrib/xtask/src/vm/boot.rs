@@ -1,7 +1,7 @@
-//! One run of qemu: its command line, its output, its end.
+//! One run of qemu: its command line, its output, its exit.
 //!
-//! The processor is emulated (TCG) unless KVM works (see [`accel`](super::accel)): that runs on every
-//! machine, also in one that is itself virtual.
+//! The processor is emulated (TCG) unless KVM works (see [`accel`](super::accel)): emulation works on every
+//! machine, even on a virtual one.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -16,33 +16,32 @@ use super::accel::Accel;
 use super::kernel::KernelFiles;
 use crate::run::{self, Tail};
 
-/// How long a guest may take beyond its job, for the files and the results.
+/// Additional time of a guest beyond its job, for the files and the results.
 const GRACE: Duration = Duration::from_secs(120);
 
-/// How long a guest may take until it begins its job. Usual are 7 seconds, and 30 on a busy machine.
+/// Timeout until a guest begins its job. Usually 7 seconds; 30 on a busy machine.
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
 
-/// About one emulated boot in fifty stops for ever in the kernel, long before the job.
+/// About one in fifty emulated boots hangs in the kernel, long before the job.
 const ATTEMPTS: u32 = 3;
 
-/// What guest/job.py writes to the console when it begins.
+/// The line that guest/job.py writes to the console when it begins.
 const STARTED: &str = "vistafs-job: started";
 
-/// The last lines of the console that are shown when a guest fails.
+/// Number of console lines to show when a guest fails.
 const CONSOLE_TAIL: usize = 40;
 
 /// The extension of the file with qemu's own messages.
 const MESSAGES: &str = "qemu";
 
-/// The machine. It restarts on a panic and at the end of its job, and `-no-reboot` makes both the
-/// end of qemu.
+/// The machine. It restarts on a panic and at the end of its job; with `-no-reboot` qemu exits in both cases.
 const MACHINE: &str = "-machine pc -nodefaults -no-user-config -display none -nic none -no-reboot \
     -device virtio-serial-pci";
 
-/// The kernel's command line, without the layout. Without the mitigations, which protect nothing
-/// here, an emulated guest is faster. qemu keeps what it has translated by virtual address: where each
-/// process has its own addresses, all code is translated anew for each, and starting a program takes
-/// five times as long. With AppArmor on but no profiles, LXC starts nothing.
+/// The kernel's command line, without the layout. Without the mitigations, which protect nothing here, an
+/// emulated guest is faster. qemu caches translated code by virtual address: with randomized addresses, it
+/// would translate all code again for each process, and starting a program would take five times as long.
+/// With AppArmor on but no profiles, LXC starts nothing.
 const CMDLINE: &str = "console=ttyS0 rw quiet panic=-1 psi=1 swapaccount=1 mitigations=off norandmaps \
     apparmor=0";
 
@@ -53,8 +52,8 @@ pub(super) struct RunFiles<'a> {
     pub(super) console: &'a Path,
 }
 
-/// Boots with the job on a disk and a disk for its results, and prints what the job prints. Returns
-/// when the guest has ended, with the number of bytes of the output that were printed.
+/// Boots with the job on a disk and a disk for its results, and prints the output of the job. Returns when
+/// the guest has ended, with the number of bytes of the output that were printed.
 pub(super) fn boot(
     vm: &Vm,
     files: &RunFiles,
@@ -67,7 +66,7 @@ pub(super) fn boot(
         match attempt(vm, accel, &kernel, &root, files, on_line)? {
             (Ended::Well, printed) => return Ok(printed),
             (Ended::TooLate, _) => bail!("no end in time: the guest was stopped"),
-            // In the other cases nothing of the job has been done: it can be started again.
+            // The job has not started: it can be run again.
             (Ended::Failed { started: false }, _) if accel == Accel::Kvm => {
                 Accel::give_up_kvm(&messages(files.console));
             }
@@ -111,7 +110,7 @@ fn attempt(
     Ok((ended?, printed))
 }
 
-/// What qemu wrote to its standard error, in a file beside the console's.
+/// qemu's standard error, in a file beside the console's.
 fn messages(console: &Path) -> String {
     fs::read_to_string(console.with_extension(MESSAGES)).unwrap_or_default()
 }
@@ -131,8 +130,8 @@ fn qemu(vm: &Vm, accel: Accel, kernel: &KernelFiles, root: &Path, files: &RunFil
     option("-smp", &vm.cpus.to_string());
     option("-m", &format!("{}M", vm.memory_mib));
     option("-append", &format!("{CMDLINE} {}", vm.layout.cmdline()));
-    // In this order the guest names them vda, vdb, vdc, vdd. What is written to the root disk goes to
-    // a temporary file, so that many guests can share one image.
+    // The guest names them vda, vdb, vdc, vdd in this order. Writes to the root disk go to a temporary file,
+    // so that many guests can share one image.
     for (file, mode) in [
         (root, "snapshot=on,cache=unsafe"),
         (&kernel.modules, "readonly=on"),
@@ -144,7 +143,7 @@ fn qemu(vm: &Vm, accel: Accel, kernel: &KernelFiles, root: &Path, files: &RunFil
             &format!("if=virtio,format=raw,{mode},file={}", escaped(file)),
         );
     }
-    // Not qemu's "stdio": that closes the port for the guest when standard input ends.
+    // Not qemu's "stdio": that closes the guest's port when standard input ends.
     option("-chardev", "file,id=output,path=/dev/stdout");
     option(
         "-device",
@@ -158,7 +157,7 @@ fn qemu(vm: &Vm, accel: Accel, kernel: &KernelFiles, root: &Path, files: &RunFil
     command
 }
 
-/// A path within an option of qemu, where a comma begins the next value.
+/// A path in a qemu option, with commas doubled.
 fn escaped(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
@@ -174,7 +173,7 @@ enum Ended {
     },
 }
 
-/// Waits for the end of qemu, or makes one.
+/// Waits for qemu's exit, or kills it at the limit.
 fn wait(child: &mut Child, console: &Path, limit: Duration) -> Result<Ended> {
     let started = Instant::now();
     let mut alive = false;
@@ -205,8 +204,8 @@ fn contains(text: &[u8], part: &str) -> bool {
         .any(|window| window == part.as_bytes())
 }
 
-/// Whether the guest's kernel died of a breakpoint that it had set for a moment to patch its own code:
-/// with several threads the emulator may execute the old code after the patching is over.
+/// Whether the guest's kernel died of a breakpoint that it had set temporarily to patch its own code: with
+/// several threads the emulator may execute the old code after the patching.
 pub(super) fn is_fault_of_emulator(console: &Path) -> bool {
     fs::read(console).is_ok_and(|log| contains(&log, "Oops: int3"))
 }

@@ -1,8 +1,8 @@
-//! Where built images are kept between runs, and the rule by which they are made anew.
+//! The cache of built images, and when they are rebuilt.
 //!
-//! An image lives in a directory named after the hash of its recipe, so that a changed recipe is
-//! another image and an old checkout still finds its own. Old directories are not removed: another
-//! checkout may be booting from one. The whole cache can be deleted at any time.
+//! An image is in a directory named after the hash of its recipe: a changed recipe is another image, and an
+//! old checkout still finds its own. Old directories are not removed, since another checkout may be booting
+//! from one. The whole cache can be deleted at any time.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -17,8 +17,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::run;
 
-/// `$VISTAFS_VM_CACHE`, or else the user's cache directory: never in the source tree, which `cargo
-/// clean` and `git clean` would empty.
+/// `$VISTAFS_VM_CACHE`, or the user's cache directory: never in the source tree, which `cargo clean` and `git
+/// clean` would empty.
 fn dir() -> Result<PathBuf> {
     if let Some(dir) = env::var_os("VISTAFS_VM_CACHE") {
         return Ok(dir.into());
@@ -33,10 +33,10 @@ fn dir() -> Result<PathBuf> {
     Ok(base.join("vistafs/vm"))
 }
 
-/// The directory that `build` fills from `recipe`, built now if it is not there yet.
+/// The directory that `build` fills from `recipe`; built if it does not exist.
 ///
-/// Two processes may build the same at the same time: each works under a name of its own, and the one
-/// that renames last finds the other's result and takes it. A second thread waits for the first.
+/// Two processes may build the same image at the same time, each under its own name. The last one to rename
+/// finds the other's result and uses that. A second thread waits for the first.
 pub(super) fn built(
     name: &str,
     recipe: &[&str],

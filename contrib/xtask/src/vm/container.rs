@@ -1,8 +1,8 @@
-//! A root file system for containers of the guests: the guest's Debian a second time.
+//! A root file system for containers in the guests: a second copy of the guest's Debian.
 //!
-//! What is below /usr is shared with the guest by hard links, so that it costs no room; all that a
-//! container writes to is its own. Unlike the guest it is not cut down: its systemd starts what
-//! Debian's does, sessions of users included.
+//! /usr is shared with the guest by hard links, so it takes no space; a container writes only to its own
+//! files. Unlike the guest it is complete: its systemd starts Debian's default units, including user
+//! sessions.
 
 use std::fs;
 use std::io::Write;
@@ -14,13 +14,13 @@ use anyhow::{Context, Result};
 
 use crate::run;
 
-/// Where it is in a guest.
+/// Its path in a guest.
 pub(super) const PLACE: &str = "srv/container";
 
-/// What is made anew at each boot, and stays empty here.
+/// Created at each boot, and empty here.
 const EMPTY: &[&str] = &["dev", "proc", "run", "sys", "tmp"];
 
-/// Units that cannot work in a container, whatever its cgroups, or that start containers themselves.
+/// Units that cannot work in any container, or that start containers themselves.
 pub(super) const MASKED: &[&str] = &[
     "e2scrub_reap.service",
     "lxc.service",
@@ -28,11 +28,11 @@ pub(super) const MASKED: &[&str] = &[
     "lxc-net.service",
 ];
 
-/// Somebody who is not root.
+/// An unprivileged user.
 const USER: &str = "ann";
 const USER_ID: u32 = 1000;
 
-/// Lines that are appended, and files that are made.
+/// Lines to append, and files to create.
 pub(super) const LINES: &[(&str, &str)] = &[
     ("etc/passwd", "ann:x:1000:1000::/home/ann:/bin/sh\n"),
     ("etc/group", "ann:x:1000:\n"),
@@ -45,7 +45,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("etc/machine-id", "76697374616673000000000000000002\n"),
 ];
 
-/// Makes it from the tree of a guest that nothing was changed in yet.
+/// Creates it from the unmodified tree of a guest.
 pub(super) fn furnish(tree: &Path) -> Result<()> {
     let place = tree.join(PLACE);
     fs::create_dir_all(&place)?;

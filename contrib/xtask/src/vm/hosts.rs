@@ -17,12 +17,12 @@ use crate::run;
 
 const RELEASE: &str = "trixie";
 
-/// The hosts, and what the tests call beside them.
+/// The container hosts, and the tools that the tests use.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,util-linux,mount,kmod,iproute2,\
     busybox-static,python3-minimal,python3-grpcio,fuse3,libpam-systemd,sysstat,jq,\
     docker.io,docker-cli,containerd,podman,crun,runc,incus-base,incus-client,lxc,uidmap,netavark,iptables";
 
-/// Large files that no test needs; to unpack and copy them would take seconds.
+/// Large files that no test needs; unpacking and copying them would take seconds.
 const LEFT_OUT: &[&str] = &[
     "/usr/bin/containerd-shim",
     "/usr/bin/containerd-shim-runc-v1",
@@ -38,18 +38,18 @@ const LEFT_OUT: &[&str] = &[
 /// Size of the file system. The file is sparse.
 const SIZE: &str = "8G";
 
-/// Makes the images for the hosts in the tree.
+/// Creates the images for the hosts in the tree.
 const IMAGES: &str = include_str!("guest/images.sh");
 
-/// How the hosts are configured, besides [`FILES`].
+/// The configuration of the hosts, besides [`FILES`].
 const MORE_FILES: &[(&str, &str)] = &[
-    // There is no network: setting one up is most of Docker's start on an emulated processor.
+    // No network: setting one up is most of Docker's start time on an emulated processor.
     (
         "etc/docker/daemon.json",
         r#"{"bridge": "none", "iptables": false, "ip6tables": false, "features": {"cdi": true}}"#,
     ),
     ("etc/containerd/config.toml", CONTAINERD),
-    // A collection of garbage costs more here than the memory that it frees.
+    // Garbage collection costs more here than the memory that it frees.
     (
         "etc/systemd/system/docker.service.d/go.conf",
         "[Service]\nEnvironment=GOGC=400\n",
@@ -64,7 +64,7 @@ const MORE_FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// As kubeadm has it configured, with CDI, which containerd has off before 2.0.
+/// As configured by kubeadm, with CDI, which containerd disables before 2.0.
 const CONTAINERD: &str = r#"version = 2
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "localhost/pause:latest"
@@ -76,7 +76,7 @@ runtime_type = "io.containerd.runc.v2"
 SystemdCgroup = true
 "#;
 
-/// The image, built if it does not exist.
+/// Returns the image, built if it does not exist.
 pub(super) fn root() -> Result<PathBuf> {
     let files = format!("{FILES:?}{MORE_FILES:?}{MASKED:?}{LEFT_OUT:?}{SIZE}");
     let recipe = [RELEASE, PACKAGES, &files, IMAGES, JOB_SCRIPT, JOB_UNIT];
@@ -105,7 +105,7 @@ fn build(work: &Path) -> Result<()> {
     fs::remove_dir_all(&tree).context("removing the tree of the image")
 }
 
-/// Removes what Debian's packages had systemd start at boot.
+/// Disables the units that Debian's packages have enabled.
 fn disable_units(tree: &Path) -> Result<()> {
     let units = tree.join("etc/systemd/system");
     for entry in fs::read_dir(&units)? {

@@ -1,7 +1,7 @@
 //! The guests' root file system: one Debian 12 for all cgroup layouts, as an ext4 image.
 //!
-//! systemd is the real one and runs as process 1 with its usual cgroup tree; only what costs time at
-//! each boot and helps no test is masked. There is no udev: device nodes come from the kernel.
+//! The real systemd runs as process 1 with its usual cgroup tree; only units that slow down each boot and
+//! help no test are masked. Without udev, device nodes come from the kernel.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,18 +17,18 @@ use crate::run;
 
 const RELEASE: &str = "bookworm";
 
-/// What the tests call in a guest, beside the essential packages.
+/// Programs that the tests use in a guest, besides the essential packages.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,procps,util-linux,mount,kmod,iproute2,\
     busybox-static,python3-minimal,runc,crun,lxc,fuse3,zstd,libpam-systemd,\
     sysstat,numactl,hwloc-nox,openjdk-17-jre-headless";
 
-/// Size of the file system. The file is sparse: what is not used costs nothing.
+/// Size of the file system. The file is sparse.
 const SIZE: &str = "4G";
 
 pub(super) const JOB_SCRIPT: &str = include_str!("guest/job.py");
 pub(super) const JOB_UNIT: &str = include_str!("guest/job.service");
 
-/// Units that do nothing for a guest that lives for one job.
+/// Units that are useless in a guest that lives for one job.
 pub(super) const MASKED: &[&str] = &[
     "console-getty.service",
     "container-getty@.service",
@@ -58,27 +58,27 @@ pub(super) const MASKED: &[&str] = &[
     "timers.target",
 ];
 
-/// Small files that make the system boot without asking anything.
+/// Small files that let the system boot without questions.
 pub(super) const FILES: &[(&str, &str)] = &[
     ("etc/hostname", "guest\n"),
     ("etc/hosts", "127.0.0.1 localhost guest\n"),
     ("etc/fstab", ""),
-    // An empty one would make each boot a first boot, which presets all units.
+    // An empty file would make each boot a first boot, which presets all units.
     ("etc/machine-id", "76697374616673000000000000000001\n"),
     (
         "etc/modules-load.d/vistafs.conf",
         "fuse\noverlay\nvirtio_console\n",
     ),
-    // What udev's rules would do.
+    // A replacement for udev's rules.
     ("etc/tmpfiles.d/vistafs.conf", "z /dev/fuse 0666\n"),
-    // In memory, and no rate limit: a daemon under test may log much.
+    // In memory, and without rate limit: a daemon under test may log a lot.
     (
         "etc/systemd/journald.conf.d/vistafs.conf",
         "[Journal]\nStorage=volatile\nRateLimitBurst=0\n",
     ),
 ];
 
-/// The image, built when it is not there.
+/// Returns the image, built if it does not exist.
 pub(super) fn root() -> Result<PathBuf> {
     let files = format!("{FILES:?}{MASKED:?}{SIZE}");
     let container = format!(
@@ -101,7 +101,7 @@ fn build(work: &Path) -> Result<()> {
         started,
         mirror
             .mmdebstrap(RELEASE, "minbase", PACKAGES)
-            // Java's packages want to link manual pages there.
+            // Java's packages link manual pages there.
             .arg("--essential-hook=mkdir -p \"$1/usr/share/man/man1\"")
             .arg(&tree)
             .args(mirror.sources(RELEASE)),
@@ -113,7 +113,7 @@ fn build(work: &Path) -> Result<()> {
     fs::remove_dir_all(&tree).context("removing the tree of the image")
 }
 
-/// Adds files, masks units, and has systemd run the job at boot.
+/// Adds files, masks units, and makes systemd run the job at boot.
 pub(super) fn furnish(tree: &Path, files: &[(&str, &str)]) -> Result<()> {
     let write = |path: &str, text: &str| -> Result<PathBuf> {
         let path = tree.join(path);
@@ -145,9 +145,9 @@ pub(super) fn furnish(tree: &Path, files: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// Makes an ext4 image of a directory, owners and modes included.
+/// Makes an ext4 image of a directory, including owners and modes.
 ///
-/// Without a journal: the image is never written to, and the copies are thrown away.
+/// Without a journal: the image is never written to, and the copies are discarded.
 pub(super) fn ext4(tree: &Path, image: &Path, size: &str) -> Result<()> {
     run::quiet(
         Command::new("/sbin/mke2fs")

@@ -1,7 +1,7 @@
-//! What goes into a guest and what comes out: a tar on a disk each.
+//! The input and output of a guest: each a tar on a disk.
 //!
-//! A tar needs no file system on either side, so nothing has to be mounted or unmounted here, and
-//! its end says whether all of it arrived.
+//! A tar needs no file system on either side, so nothing has to be mounted or unmounted here, and its end
+//! marker shows whether it is complete.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::Job;
 use crate::run;
 
-/// More than any result has.
+/// Larger than any result.
 const RESULT_SIZE: u64 = 1 << 30;
 
 /// Writes the job's tar below `work` in the form that guest/job.py reads.
@@ -50,22 +50,22 @@ pub(super) fn pack(job: &Job, timeout_seconds: u64, work: &Path) -> Result<PathB
     Ok(tar)
 }
 
-/// Makes the disk for the results. It takes no room here until it is written.
+/// Makes the disk for the results. The file is sparse.
 pub(super) fn result_disk(work: &Path) -> Result<PathBuf> {
     let path = work.join("result.tar");
     File::create_new(&path)?.set_len(RESULT_SIZE)?;
     Ok(path)
 }
 
-/// What a guest says at its end.
+/// The results of a guest.
 pub(super) struct Results {
     /// Exit status of the command.
     pub(super) status: i32,
-    /// A file with all of its output.
+    /// A file with its whole output.
     pub(super) output: PathBuf,
 }
 
-/// Puts the files where they are wanted; `None` when the guest ended before its job did.
+/// Copies the files to their targets; `None` if the guest ended before its job did.
 pub(super) fn unpack(job: &Job, tar: &Path, work: &Path) -> Result<Option<Results>> {
     // A guest that panicked has written nothing.
     let mut first = [0];

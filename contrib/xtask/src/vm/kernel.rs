@@ -1,7 +1,7 @@
-//! The guests' kernels: Debian's, with an initrd of our own and their modules on a disk.
+//! The guests' kernels: Debian's, with a custom initrd and their modules on a disk.
 //!
-//! The packages are only extracted, not installed: their scripts would make an initrd that searches
-//! for disks of all kinds, which costs more at each boot than the rest of it.
+//! The packages are only extracted, not installed: their scripts would build an initrd that searches for
+//! disks of all kinds, which takes longer at each boot than everything else.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,17 +19,17 @@ use crate::run;
 const PACKAGES: &str = "linux-image-cloud-amd64,busybox-static";
 const INIT: &str = include_str!("guest/init.sh");
 
-/// What must be loaded before the root file system can be mounted.
+/// Modules that must be loaded before the root file system can be mounted.
 const BOOT_MODULES: &[&str] = &["virtio_pci", "virtio_blk", "ext4"];
 
-/// Room for the modules of one kernel, not compressed.
+/// Size of the disk for the uncompressed modules of one kernel.
 const MODULES_SIZE: &str = "256M";
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kernel {
     /// 6.1: v1 and v2.
     Debian12,
-    /// 6.12: v2 only. Built for the next release, it runs below the same Debian 12.
+    /// 6.12: v2 only. Built for the next release, it also runs with Debian 12.
     Debian13,
 }
 
@@ -48,7 +48,7 @@ impl Kernel {
         }
     }
 
-    /// The files, built when they are not there.
+    /// Returns the files, built if they do not exist.
     pub(super) fn files(self) -> Result<KernelFiles> {
         let release = self.release();
         let modules = BOOT_MODULES.join(" ");
@@ -80,9 +80,9 @@ fn build(kernel: Kernel, work: &Path) -> Result<()> {
     let vmlinuz = only_entry(&tree.join("boot"), "vmlinuz-")?;
     fs::rename(&vmlinuz, work.join("vmlinuz"))?;
 
-    // /lib is a link to usr/lib or not, depending on the release; so is /bin.
+    // Depending on the release, /lib is a link to usr/lib or a directory; so is /bin.
     let modules = first_of(&tree, &["usr/lib/modules", "lib/modules"])?;
-    // depmod wants its directory to end in lib/modules.
+    // depmod requires its directory to end in lib/modules.
     let base = work.join("base");
     let of_version = prepare_modules(&modules, &base)?;
     initrd(&of_version, &tree, &work.join("initrd"))?;
@@ -103,7 +103,7 @@ fn prepare_modules(modules: &Path, base: &Path) -> Result<PathBuf> {
     fs::rename(modules, base.join("lib/modules"))?;
     let dir = only_entry(&base.join("lib/modules"), "")?;
     let version = dir.file_name().context("no kernel version")?;
-    // Not compressed, so that busybox's insmod takes them and the slow guest need not unpack.
+    // Uncompressed, for busybox's insmod, and to spare the slow guest the unpacking.
     run::quiet(Command::new("find").arg(&dir).args([
         "-name",
         "*.ko.xz",
@@ -122,7 +122,7 @@ fn prepare_modules(modules: &Path, base: &Path) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// An initrd of busybox, the boot modules in the order of their loading, and guest/init.sh.
+/// An initrd of busybox, the boot modules in loading order, and guest/init.sh.
 fn initrd(modules: &Path, scratch: &Path, initrd: &Path) -> Result<()> {
     let root = scratch.join("initrd");
     for dir in ["bin", "dev", "modules", "proc", "root"] {
@@ -158,8 +158,8 @@ fn initrd(modules: &Path, scratch: &Path, initrd: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The modules of that names and all that they need, what is needed first. A name that is missing is
-/// built into the kernel.
+/// The modules with these names and their dependencies, dependencies first. A missing name is built into the
+/// kernel.
 fn load_order<'a>(modules_dep: &'a str, names: &[&str]) -> Vec<&'a str> {
     let mut order = Vec::new();
     for name in names {
@@ -169,7 +169,7 @@ fn load_order<'a>(modules_dep: &'a str, names: &[&str]) -> Vec<&'a str> {
             .filter_map(|line| line.split_once(':'))
             .find(|(path, _)| path.ends_with(&file));
         let Some((path, needs)) = line else { continue };
-        // modules.dep lists all that a module needs, the deepest need last.
+        // modules.dep lists all dependencies of a module, the deepest last.
         for needed in needs.split_whitespace().rev().chain([path]) {
             if !order.contains(&needed) {
                 order.push(needed);

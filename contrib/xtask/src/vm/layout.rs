@@ -1,4 +1,4 @@
-//! The cgroup layouts that a host can have, and how a kernel is told to make them.
+//! The cgroup layouts of hosts, and the kernel options that select them.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    /// The cgroup layouts: the columns of the matrix. The guest with container hosts has tests of its own.
+    /// The cgroup layouts: the columns of the matrix. The guest with container hosts has separate tests.
     pub(crate) const ALL: [Layout; 4] = [Layout::V1, Layout::Hybrid, Layout::V2, Layout::V2On612];
 
     /// The name on the command line, in file names and before each line of the guest's output.
@@ -39,7 +39,7 @@ impl Layout {
         }
     }
 
-    /// The memory of a machine in MiB: several daemons run at the same time on the container hosts.
+    /// The memory of a machine in MiB: the container hosts run several daemons at the same time.
     pub(super) fn memory_mib(self) -> u32 {
         match self {
             Layout::Hosts => 3072,

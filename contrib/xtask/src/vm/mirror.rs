@@ -1,7 +1,7 @@
-//! Where the guests' packages come from: the mirror that this machine's own apt uses.
+//! The source of the guests' packages: the mirror of this machine's apt.
 //!
-//! No address is written into the project, so that a machine behind a local mirror or an archive
-//! snapshot builds its images from there too.
+//! The project contains no address, so a machine behind a local mirror or an archive snapshot builds its
+//! images from there too.
 
 use std::process::Command;
 
@@ -9,21 +9,21 @@ use anyhow::{Context, Result};
 
 use crate::run;
 
-/// The keys of Debian's archive, of this release and the next.
+/// The keys of Debian's archive, for this release and the next.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Repositories of this machine's Debian, as apt knows them.
+/// This machine's Debian repositories, as apt knows them.
 pub(super) struct Mirror {
     main: String,
     security: Option<String>,
 }
 
 impl Mirror {
-    /// Asks apt where this machine's Debian comes from.
+    /// Reads this machine's Debian sources from apt.
     pub(super) fn of_this_machine() -> Result<Mirror> {
         let mut targets = debian_targets()?;
         if targets.is_empty() {
-            // Before the first update, apt knows of no source whether it is Debian's.
+            // Before the first update, apt does not know which sources are Debian's.
             run::quiet(Command::new("apt-get").arg("update"))?;
             targets = debian_targets()?;
         }
@@ -39,7 +39,7 @@ impl Mirror {
         })
     }
 
-    /// An mmdebstrap for one release of Debian, its packages still to be named.
+    /// An mmdebstrap command for one release of Debian, without packages.
     pub(super) fn mmdebstrap(&self, release: &str, variant: &str, include: &str) -> Command {
         let mut command = Command::new("mmdebstrap");
         command
@@ -48,7 +48,7 @@ impl Mirror {
         for option in inherited_options() {
             command.arg(format!("--aptopt={option}"));
         }
-        // What nobody reads in a guest: half of the files of a small system.
+        // Documentation and locales: half of the files of a small system.
         for path in ["doc/*", "man/*", "locale/*", "info/*", "lintian/*"] {
             command.arg(format!("--dpkgopt=path-exclude=/usr/share/{path}"));
         }
@@ -66,8 +66,8 @@ impl Mirror {
     }
 }
 
-/// A line with label and address for each part of Debian that this machine's apt uses. The label is
-/// "Debian" or "Debian-Security"; the release does not matter, as a mirror has all of them.
+/// A line with label and address for each part of Debian that this machine's apt uses. The label is "Debian"
+/// or "Debian-Security"; the release does not matter, since a mirror has all of them.
 fn debian_targets() -> Result<String> {
     run::quiet(Command::new("apt-get").args([
         "indextargets",
@@ -79,8 +79,8 @@ fn debian_targets() -> Result<String> {
     ]))
 }
 
-/// Options of this machine's apt without which its mirror may not be usable: proxies, and whether
-/// the dates of release files count (for an archive snapshot they do not).
+/// apt options of this machine that its mirror may need: proxies, and whether release files expire (in an
+/// archive snapshot they do not).
 fn inherited_options() -> Vec<String> {
     let Ok(dump) = run::quiet(Command::new("apt-config").arg("dump")) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! A long command with a line for each of its steps, so that a build of minutes is seen to go on.
+//! Prints a line for each step of a long command, so that a build of minutes shows progress.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -16,8 +16,8 @@ pub(super) fn step(name: &str, started: Instant, step: &str) {
     ));
 }
 
-/// Runs a command and prints as a step each line of its standard error that begins with `I: `
-/// (mmdebstrap). The rest is shown if the command fails.
+/// Runs a command and prints each line of its standard error that begins with `I: ` (mmdebstrap) as a step.
+/// The rest is shown if the command fails.
 pub(super) fn follow(name: &str, started: Instant, command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let mut child = command

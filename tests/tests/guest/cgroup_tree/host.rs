@@ -1,4 +1,4 @@
-//! The host's side: the kernel's own cgroup trees around the container.
+//! The host's side: the kernel's cgroup trees around the container.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use vistafs_cgroup::{Hierarchies, Hierarchy, Version};
 use vistafs_tests::cgroup::hierarchies;
 
-/// The container's cgroup, as the page has it.
+/// The container's cgroup, as on the page.
 pub(crate) const CONTAINER: &str = "guests/box";
 
-/// Cgroups that are none of the container's business.
+/// Cgroups that do not belong to the container.
 const BESIDE: &[&str] = &["beside", "guests/beside", "guests/beside/deeper"];
 
-/// The trees, with other cgroups beside the container's until drop.
+/// The hierarchies, with other cgroups beside the container's; removed on drop.
 pub(crate) struct Host {
     hierarchies: Hierarchies,
 }
@@ -40,13 +40,13 @@ impl Host {
             .collect()
     }
 
-    /// Whether the one tree is v2's.
+    /// Whether the only hierarchy is v2.
     pub(crate) fn is_v2(&self) -> bool {
         self.hierarchies()
             .all(|hierarchy| hierarchy.version() == Version::V2)
     }
 
-    /// Where the container sees a hierarchy.
+    /// The path of a hierarchy in the container.
     pub(crate) fn inside(&self, hierarchy: &Hierarchy) -> PathBuf {
         if self.is_v2() {
             return "/sys/fs/cgroup".into();
@@ -61,14 +61,14 @@ impl Host {
         &self.hierarchies.all()[index]
     }
 
-    /// All cgroups of the container in one hierarchy, its own as the empty path.
+    /// All cgroups of the container in one hierarchy; the container's own is the empty path.
     pub(crate) fn cgroups(&self, hierarchy: &Hierarchy) -> BTreeSet<PathBuf> {
         let top = hierarchy.root().path().join(CONTAINER);
         let mut found = BTreeSet::new();
         let mut todo = vec![PathBuf::new()];
         while let Some(path) = todo.pop() {
             let Ok(entries) = std::fs::read_dir(top.join(&path)) else {
-                // Removed meanwhile.
+                // Removed in the meantime.
                 continue;
             };
             let entries = entries.filter_map(Result::ok);
@@ -79,7 +79,7 @@ impl Host {
         found
     }
 
-    /// The container's cgroups of a name, in the kernel's trees.
+    /// The container's cgroups with a matching name, as paths in the kernel's trees.
     pub(crate) fn named(&self, is_it: impl Fn(&str) -> bool) -> Vec<PathBuf> {
         let in_one = |hierarchy| {
             let cgroups = self.cgroups(hierarchy).into_iter();

@@ -1,4 +1,4 @@
-//! What a container does in its tree, and what the kernel's tree shows of it.
+//! Operations of a container in its tree, compared with the kernel's tree.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -13,15 +13,15 @@ use vistafs_tests::vistafs::wait_for;
 use super::host::{CONTAINER, Host};
 use super::lxc::Container;
 
-/// logind waits for 10 seconds after a user's last session.
+/// logind waits 10 seconds after a user's last session.
 const SESSION_END: Duration = Duration::from_secs(120);
 
-/// For what usually takes a second or two.
+/// Timeout of operations that usually take a second or two.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const LIMIT: &str = "52428800";
 
-/// A container in the container, which shares its file systems.
+/// A nested container that shares the file systems of the outer one.
 const INNER: &str = "\
 lxc.uts.name = inner
 lxc.namespace.clone = mnt pid uts ipc
@@ -30,7 +30,7 @@ lxc.cgroup.dir.monitor = inner.monitor
 lxc.console.path = none
 ";
 
-/// Of any container, whatever runs in it.
+/// Checks any container, whatever runs in it.
 pub(crate) fn lives_in_its_tree(host: &Host, container: &Container) {
     shows_the_way_and_nothing_beside(host, container);
     a_group_freezes(host, container);
@@ -38,7 +38,7 @@ pub(crate) fn lives_in_its_tree(host: &Host, container: &Container) {
     shows_the_way_and_nothing_beside(host, container);
 }
 
-/// The directories that a container finds are those down to its own, and all below that.
+/// A container sees the directories down to its own cgroup, and all below that.
 fn shows_the_way_and_nothing_beside(host: &Host, container: &Container) {
     let find = format!("find {} -type d", all_roots(host));
     let (mut seen, mut expected) = (BTreeSet::new(), BTreeSet::new());
@@ -49,13 +49,13 @@ fn shows_the_way_and_nothing_beside(host: &Host, container: &Container) {
         for hierarchy in host.hierarchies() {
             let root = host.inside(hierarchy);
             let own = host.cgroups(hierarchy).into_iter();
-            // Without the slash that an empty path would leave.
+            // Collected from components: an empty path would leave a trailing slash.
             expected.extend(own.map(|path| root.join(CONTAINER).join(path).components().collect()));
             expected.extend([root.clone(), root.join("guests")]);
         }
         seen == expected
     };
-    // systemd may have made or removed some between the two looks.
+    // systemd may create or remove some between the two listings.
     let is_same = (0..5).any(|_| same());
     let (seen, expected): (&BTreeSet<PathBuf>, &BTreeSet<PathBuf>) = (&seen, &expected);
     assert!(
@@ -66,18 +66,18 @@ fn shows_the_way_and_nothing_beside(host: &Host, container: &Container) {
     );
 }
 
-/// The places of all hierarchies in a container, for a shell.
+/// The paths of all hierarchies in a container, for a shell.
 fn all_roots(host: &Host) -> String {
     let roots = host.hierarchies().map(|one| host.inside(one));
     let roots: Vec<String> = roots.map(|root| root.display().to_string()).collect();
     roots.join(" ")
 }
 
-/// A user logs in, has a manager of his own that starts a service, and logs out again. `base`: the
-/// host's number of the container's root.
+/// A user logs in, gets a manager that starts a service, and logs out again. `base`: the uid of the
+/// container's root on the host.
 pub(crate) fn sessions_come_and_go(host: &Host, container: &Container, base: u32) {
-    // From a service, as a login is: v1 has no word of empty groups for a container, and systemd goes by
-    // the end of its own children, which those of lxc-attach are not.
+    // Runs as a service, like a login: v1 does not notify containers of empty groups. systemd relies on the
+    // exit of its own children, and lxc-attach's processes are not its children.
     let script = "exec systemd-run --quiet --pipe --wait --unit=terminal su -l ann -c '\
         systemctl --user is-system-running --wait; \
         systemd-run --quiet --user --unit=mine sleep 1000; \
@@ -121,7 +121,7 @@ pub(crate) fn sessions_come_and_go(host: &Host, container: &Container, base: u32
     });
 }
 
-/// The limit is in the kernel's tree, and the container reads it with its own numbers of tasks.
+/// The limit is in the kernel's tree, and the container reads it with its own process IDs.
 pub(crate) fn a_service_has_its_limit(host: &Host, container: &Container) {
     container.run("systemd-run --quiet --unit=limited -p MemoryMax=50M sleep 1000");
     let memory = host.hierarchy_of("memory");
@@ -133,7 +133,7 @@ pub(crate) fn a_service_has_its_limit(host: &Host, container: &Container) {
     let outside = memory.root().path().join(&below);
     let said = std::fs::read_to_string(outside.join(limit)).unwrap();
     assert_eq!(said.trim(), LIMIT);
-    // The same through the view, with the container's number of the process.
+    // The same through the view, with the container's process ID.
     let inside = host.inside(memory).join(&below);
     let text = container.run(&format!(
         "cd {} && cat {limit} cgroup.procs && systemctl show --property MainPID --value limited",
@@ -154,7 +154,7 @@ pub(crate) fn a_service_has_its_limit(host: &Host, container: &Container) {
     });
 }
 
-/// A child group that the container makes, of a process that counts until it is frozen.
+/// The container creates a child group of a counting process, and freezes it.
 fn a_group_freezes(host: &Host, container: &Container) {
     let freezer = host
         .hierarchies()
@@ -206,10 +206,10 @@ fn a_group_freezes(host: &Host, container: &Container) {
     assert!(host.named(|name| name == "cold").is_empty());
 }
 
-/// LXC in LXC: to the inner container even the outer one's other groups are beside its way.
+/// LXC in LXC: the outer container's other groups are hidden from the inner one.
 ///
-/// LXC takes no FUSE file system for the root of a hierarchy, and leaves its containers in the cgroup
-/// in which it was started.
+/// LXC rejects a FUSE file system for the root of a hierarchy, and leaves its containers in the cgroup in
+/// which it was started.
 fn a_container_in_it_sees_its_own_way(host: &Host, container: &Container) {
     let roots: Vec<PathBuf> = host.hierarchies().map(|one| host.inside(one)).collect();
     let all = all_roots(host);

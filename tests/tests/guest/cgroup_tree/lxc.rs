@@ -1,4 +1,4 @@
-//! A Debian in LXC whose cgroup tree is the view's, configured as CGROUP_TREE.md says.
+//! A Debian in LXC whose cgroup tree is the view `cgroup`, configured as in CGROUP_TREE.md.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -9,10 +9,10 @@ use vistafs_tests::vistafs::printed;
 
 const PAGE: &str = include_str!("../../../../contrib/doc/CGROUP_TREE.md");
 
-/// Where the page has vistafs mounted.
+/// The page's mount point of vistafs.
 pub(crate) const PLACE: &str = "/var/lib/vistafs";
 
-/// The lines that the page does not care for. The image has the root file system.
+/// Settings that are not part of the page. The image contains the root file system.
 const OWN: &str = "\
 lxc.uts.name = box
 lxc.rootfs.path = dir:/srv/container
@@ -23,13 +23,13 @@ lxc.pty.max = 64
 
 const NAME: &str = "box";
 
-/// Usual are 20 seconds, and 90 on a busy machine under emulation.
+/// Usually 20 seconds; 90 on a busy machine under emulation.
 const BOOT_LIMIT: Duration = Duration::from_secs(400);
 
-/// A block of the page, by the comment before it.
+/// Returns a block of the page, by the comment before it.
 #[track_caller]
 pub(crate) fn block(kind: &str, name: &str) -> &'static str {
-    // One in a list is indented.
+    // A block in a list is indented.
     let mark = format!("<!-- {kind}: {name} -->\n");
     let (_, rest) = PAGE
         .split_once(&mark)
@@ -39,13 +39,13 @@ pub(crate) fn block(kind: &str, name: &str) -> &'static str {
     rest.split_once("```").unwrap().0
 }
 
-/// A container that runs; killed at drop.
+/// A running container; killed on drop.
 pub(crate) struct Container {
     dir: TempDir,
 }
 
 impl Container {
-    /// Starts one with those blocks of the page, with `mount` in the place of the page's.
+    /// Starts a container with those blocks of the page; `mount` replaces the page's mount point.
     #[track_caller]
     pub(crate) fn start(blocks: &[&str], more: &str, mount: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -85,13 +85,13 @@ impl Container {
         ["-n", NAME, "-f", &self.config()].map(String::from)
     }
 
-    /// What it has written to its console.
+    /// The output of its console.
     pub(crate) fn console(&self) -> String {
         let bytes = std::fs::read(self.dir.path().join("console")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// A shell script in it, as its root, in its own cgroup.
+    /// A shell script that runs in it as its root, in its cgroup.
     pub(crate) fn command(&self, script: &str) -> Command {
         let mut command = Command::new("lxc-attach");
         command
@@ -105,14 +105,14 @@ impl Container {
         self.command(script).output().unwrap()
     }
 
-    /// What a script prints in it, if it succeeds.
+    /// Returns the output of a script in it; fails if the script does.
     #[track_caller]
     pub(crate) fn run(&self, script: &str) -> String {
         printed(&self.output(script))
     }
 
-    /// Waits until its systemd has started all it wants to, and checks that nothing has failed but
-    /// what cannot work in it.
+    /// Waits until its systemd has finished booting, and checks that the only failed units are those that
+    /// cannot work in the container.
     #[track_caller]
     pub(crate) fn wait_for_systemd(&self, may_fail: &[&str]) {
         let started = Instant::now();
@@ -149,7 +149,7 @@ impl Drop for Container {
         if std::thread::panicking() {
             eprintln!("the container's console:\n{}", self.console());
         }
-        // Its monitor runs the last hooks and removes the cgroups before it is told stopped.
+        // The monitor runs the last hooks and removes the cgroups before it reports STOPPED.
         for command in ["lxc-stop --kill", "lxc-wait --state STOPPED --timeout 60"] {
             let words: Vec<&str> = command.split(' ').collect();
             let _ = Command::new(words[0])

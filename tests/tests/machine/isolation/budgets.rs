@@ -1,4 +1,4 @@
-//! What vistafs keeps for the open files and directories of one container has a bound.
+//! The memory for the open files and directories of one container is bounded.
 
 use vistafs_tests::arena::{Arena, scaled};
 use vistafs_tests::container::Namespaces;
@@ -11,7 +11,7 @@ const FILES: usize = 19_000;
 const DIRECTORIES: usize = 500;
 const ENTRIES: usize = 3000;
 
-/// A file of which a part was read has its contents kept: the rest is to be of the same instant.
+/// A partially read file keeps its contents, because the rest must be of the same snapshot.
 #[test]
 fn files_that_are_half_read_have_a_budget() {
     require_privileged!();

@@ -1,6 +1,6 @@
-//! A container may not make cgroups above its own. The kernel holds the lock of that directory until vistafs has
-//! refused, and every container that looks up a name there waits for the lock. So a refusal must not wait for
-//! what else the container has asked for.
+//! A container may not create cgroups above its own. The kernel holds the lock of that directory until
+//! vistafs has refused, and every container that looks up a name there waits for the lock. So a refusal must
+//! not wait for other requests of the container.
 
 use vistafs_tests::arena::Arena;
 use vistafs_tests::container::Namespaces;
@@ -15,7 +15,7 @@ fn refused_changes_of_a_shared_directory_delay_no_other_container() {
     require_privileged!();
     let arena = Arena::with(&slow_command(300), Namespaces::Both, |slice| {
         let shared = slice.below_mount();
-        // A name that nobody has looked up, and the way to a file that is the victim's own.
+        // A name that was never looked up, and the path to a file of the victim.
         vec![shared.join("probe?"), shared.join("victim/cgroup.procs")]
     });
     let cgroup = arena.attackers("maker");

@@ -1,4 +1,4 @@
-//! What a request in the cgroup tree takes grows with the depth of the cgroup: vistafs walks up to find out
+//! The cost of a request in the cgroup tree grows with the depth of the cgroup: vistafs walks up to check
 //! whether the caller may see it.
 
 use vistafs_tests::arena::{Arena, scaled};
@@ -12,7 +12,7 @@ use super::words;
 const LEVELS: usize = 1000;
 
 const THREADS: usize = 16;
-/// As many as a container may have that has no limit.
+/// The maximum for a container without a limit.
 const CROWD: usize = 1200;
 
 fn attack(arena: &Arena, cgroup: &TestCgroup, threads: usize) -> Running {
@@ -35,8 +35,8 @@ fn requests_a_thousand_levels_deep_delay_no_other_container() {
     arena.withstand(vec![attack]);
 }
 
-/// Their requests are taken in on the serving threads before they wait: that must not walk up to find out whose the
-/// directory is.
+/// The serving threads receive these requests before they are queued: they must not walk up to find the
+/// directory's owner.
 #[test]
 fn a_crowd_a_thousand_levels_deep_delays_no_other_container() {
     require_privileged!();

@@ -1,4 +1,4 @@
-//! A container that leaves its namespaces again and again does not use up the descriptors of the worker.
+//! A container that repeatedly creates namespaces does not exhaust the descriptors of the worker.
 
 use vistafs_tests::arena::{Arena, scaled};
 use vistafs_tests::container::Namespaces;
@@ -7,7 +7,7 @@ use vistafs_tests::role::Start;
 
 use super::words;
 
-/// For each thread; three descriptors were kept for each in the first release.
+/// For each thread; the first release kept three descriptors for each namespace.
 const NAMESPACES: usize = 1000;
 
 fn attack_from(namespaces: Namespaces) {

@@ -1,5 +1,5 @@
-//! A lease on a file of the mount makes every open that conflicts with it wait for 45 s. Root of a container may
-//! take one without any capability, as the files belong to root.
+//! A lease on a file of the mount makes every conflicting open wait for 45 s. Root in a container can take
+//! one without any capability, since the files belong to root.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use vistafs_tests::require_privileged;
 use vistafs_tests::role::{Running, Start};
 use vistafs_tests::vistafs::Mounted;
 
-/// Takes all capabilities away.
+/// Drops all capabilities.
 const SCRIPT: &str =
     "exec setpriv --bounding-set=-all --inh-caps=-all \"$ROLE_PROGRAM\" $ROLE_ARGS";
 
@@ -40,8 +40,8 @@ fn write_leases_delay_no_reader() {
     attack_with("write", Arena::default(), &files);
 }
 
-/// Each file that several containers open, in trees, too. With CAP_LEASE on the host the kernel grants them on files
-/// of trees: contrib/doc/SECURITY.md says so.
+/// Each file that several containers open, including those in trees. With CAP_LEASE on the host the kernel
+/// grants leases on files of trees: see contrib/doc/SECURITY.md.
 #[test]
 fn no_file_of_the_mount_grants_a_write_lease() {
     require_privileged!();
@@ -63,7 +63,7 @@ fn no_file_of_the_mount_grants_a_write_lease() {
     assert!(lines.is_empty(), "of {tried:?} files: {lines:#?}");
 }
 
-/// Files that may be written to: a read lease conflicts with who opens them for that.
+/// Writable files: a read lease conflicts with an open for writing.
 #[test]
 fn read_leases_delay_no_writer() {
     require_privileged!();

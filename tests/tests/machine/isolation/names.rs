@@ -1,5 +1,5 @@
-//! A name that exists, but not for the caller, stays: were it dropped, every mount on it would be gone, in every
-//! mount namespace, and bind mounts that are being made would fail.
+//! A name that exists, but is hidden from the caller, must stay: dropping it would remove every mount on it,
+//! in every mount namespace, and make concurrent bind mounts fail.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ fn lookers(arena: &Arena, cgroup: &TestCgroup, others: &[&TestCgroup]) -> Runnin
     arena.attack(cgroup, Namespaces::Both, "lookers", start)
 }
 
-/// A container that has bound its cgroup somewhere, and mounted something below that.
+/// A container that has bound its cgroup elsewhere, with a mount below it.
 #[test]
 fn mounts_of_a_container_outlast_look_ups_by_another() {
     require_privileged!();
@@ -79,7 +79,7 @@ fn containers_start_while_another_looks_their_names_up() {
     let attack = lookers(&arena, &attackers, &starting.iter().collect::<Vec<_>>());
     let mut failed = Vec::new();
     for cgroup in &starting {
-        // Beside the files of proc and sys its cgroup, as LXC binds it, several times.
+        // The files of proc and sys, and several times its cgroup, bound as in LXC.
         let script = format!(
             "for round in $(seq 20); do mount --bind \"$M/{}\" /mnt || exit 90; umount /mnt; done",
             cgroup.below_mount().display()

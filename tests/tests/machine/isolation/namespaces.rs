@@ -1,5 +1,5 @@
-//! Each new namespace of a container is found out anew. What that takes grows with the container's processes, so
-//! a container that makes namespaces must wait for itself.
+//! Each new namespace of a container is resolved again. The cost grows with the container's processes, so a
+//! container that creates namespaces must delay only itself.
 
 use vistafs_tests::arena::{Arena, scaled};
 use vistafs_tests::container::Namespaces;
@@ -27,14 +27,14 @@ fn new_namespaces_of_a_crowded_container_delay_no_other() {
     attack_from(Namespaces::Both, Arena::default());
 }
 
-/// Without a PID namespace of its own no process stands for the container.
+/// Without a PID namespace, the container has no init.
 #[test]
 fn new_namespaces_of_a_crowded_container_in_the_hosts_pid_namespace_delay_no_other() {
     require_privileged!();
     attack_from(Namespaces::Cgroup, Arena::default());
 }
 
-/// Nor does one stand for the victim: both are in the host's PID namespace, and yet two containers.
+/// The victim has no init either: both share the host's PID namespace, and yet are two containers.
 #[test]
 fn new_namespaces_of_a_crowded_container_delay_no_neighbour_in_the_hosts_pid_namespace() {
     require_privileged!();

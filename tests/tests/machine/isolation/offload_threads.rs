@@ -1,5 +1,5 @@
-//! All containers share the offload threads. One container takes two at most, also while nothing is known of it: when
-//! a worker has begun, all callers that wait ask again at the same instant.
+//! All containers share the offload threads. One container occupies at most two, even before a new worker
+//! knows it: all waiting callers repeat their requests at the same instant.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::words;
 use crate::outlives::kill_worker;
 
 const READERS: usize = 300;
-/// Two of the container, and one of who reads on the host.
+/// Two of the container, and one of the reader on the host.
 const MOST: usize = 3;
 
 #[test]

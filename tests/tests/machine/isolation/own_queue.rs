@@ -1,5 +1,5 @@
-//! The age of a request counts from the start of its service. A container whose requests wait for each other for
-//! longer than `[worker] stuck_seconds` has neither a worker replaced nor a view disabled for everybody.
+//! The age of a request counts from the start of its service. If the requests of a container wait for each
+//! other longer than `[worker] stuck_seconds`, no worker is restarted and no view is disabled.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use vistafs_tests::role::Start;
 use super::slow_files::{slow_plugin, slow_plugin_config};
 use super::words;
 
-/// A tenth of a second for each of them: they are done after 20 s.
+/// A tenth of a second for each: they take 20 s in total.
 const READERS: u32 = 200;
 
 #[test]

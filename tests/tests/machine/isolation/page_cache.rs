@@ -1,7 +1,7 @@
-//! Whatever way a container reads by, it never gets what was rendered for another one.
+//! A container never gets contents rendered for another one, whatever system call it reads with.
 //!
-//! splice(2), sendfile(2) and mmap(2) go through the kernel's page cache, which belongs to an inode, not to the
-//! descriptor that was opened.
+//! splice(2), sendfile(2) and mmap(2) use the kernel's page cache, which belongs to an inode, not to an open
+//! descriptor.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use super::words;
 use crate::outlives::kill_worker;
 
 const MIB: u64 = 1 << 20;
-/// Each shows a container its own files below `self`.
+/// Each must return the container's own files below `self`.
 const WAYS: [&str; 3] = ["pread", "splice", "mmap-shared"];
 const LIMITS: [u64; 4] = [96, 64, 160, 224];
 
-/// Containers that read by all ways, all the time, all started at once.
+/// Containers that read continuously in all ways, started at the same time.
 struct Readers<'a> {
     mounted: &'a Mounted,
     cgroups: Vec<TestCgroup>,
@@ -58,8 +58,8 @@ impl<'a> Readers<'a> {
         }
     }
 
-    /// Lets them read for a while; each has read something by read(2), and nothing that is another's by any way.
-    /// `by`: ways that must have shown something, for otherwise nothing was attacked.
+    /// Runs them for a while. Each must have read with read(2), and never another container's contents. `by`:
+    /// ways that must have returned contents; otherwise the test attacks nothing.
     fn check(mut self, by: &[&str]) {
         let found: Vec<Vec<String>> = self
             .running
@@ -112,7 +112,7 @@ fn no_way_of_reading_shows_another_containers_page_cache() {
     readers.check(&WAYS);
 }
 
-/// They also read by descriptors that they have opened before.
+/// They also read from descriptors that they opened earlier.
 #[test]
 fn descriptors_that_are_older_than_the_worker_show_no_other_containers_page_cache() {
     require_privileged!();

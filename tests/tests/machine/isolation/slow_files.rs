@@ -1,4 +1,4 @@
-//! A file whose contents take long: its readers wait for themselves, however many they are.
+//! A slow file delays only its own readers, whatever their number.
 
 use vistafs_tests::arena::{Arena, scaled};
 use vistafs_tests::container::Namespaces;
@@ -9,7 +9,7 @@ use vistafs_tests::role::Start;
 
 use super::words;
 
-/// More than wait in one queue in the first release: 64.
+/// More than the 64 of one queue in the first release.
 const READERS: usize = 200;
 
 /// A command that takes half a second.
@@ -28,7 +28,7 @@ pub(super) fn slow_plugin() -> Plugins {
     plugins
 }
 
-/// Of its files, the one that is only slow.
+/// Only the slow file of the plugin.
 pub(super) fn slow_plugin_config(plugins: &Plugins, stuck_seconds: u32) -> String {
     let others = [
         "answer", "bytes", "error", "little", "much", "never", "panic", "signal", "tree",

@@ -1,4 +1,4 @@
-//! Counting the threads of a container with very many cgroups takes long.
+//! Counting the threads of a container with very many cgroups is slow.
 
 use vistafs_tests::arena::{Arena, scaled};
 use vistafs_tests::container::Namespaces;
