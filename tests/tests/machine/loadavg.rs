@@ -144,13 +144,15 @@ fn a_new_container_has_no_load() {
     let mounted = Mounted::new();
     let cgroup = TestCgroup::new();
     let container = TestContainer::new(&mounted, &cgroup);
-    let script =
-        format!("{BUSY} & {BUSY} & sleep 1; cat /proc/loadavg /proc/uptime; uptime; kill %1 %2");
+    let script = format!(
+        "{BUSY} & {BUSY} & sleep 1; cat /proc/loadavg; uptime; cat /proc/uptime; kill %1 %2"
+    );
     let text = container.run(&script);
     let mut lines = text.lines().skip_while(|line| !line.contains('/'));
     let load = parse(lines.next().unwrap());
     assert!(load.runnable >= 2, "{text}");
-    let age = lines.next().unwrap().split(' ').next().unwrap();
+    // Asked last: no sample was taken before, if it is younger than one.
+    let age = lines.nth(1).unwrap().split(' ').next().unwrap();
     let age: f64 = age.parse().unwrap();
     if age < PERIOD.as_secs_f64() {
         assert_eq!(load.averages, "0.00 0.00 0.00", "{text}");
