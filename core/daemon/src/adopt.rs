@@ -28,6 +28,8 @@ const OUT_HEADER: usize = 16;
 const NOTIFY_LENGTH: u32 = 16;
 const FUSE_INIT: u32 = 26;
 const FUSE_INIT_EXT: u32 = 1 << 30;
+/// In the second word of flags.
+const FUSE_HAS_RESEND: u32 = 1 << (39 - 32);
 /// A notification by which the kernel sends all unanswered requests again (Linux 6.9).
 const NOTIFY_RESEND: i32 = 7;
 
@@ -121,16 +123,20 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes))
 }
 
-/// Has the kernel send again what was read and not answered; false where it cannot (before 6.9).
-pub(crate) fn resend(device: &OwnedFd) -> rustix::io::Result<bool> {
+/// Returns whether the kernel's FUSE_INIT offers FUSE_NOTIFY_RESEND (Linux 6.9).
+pub(crate) fn offers_resend(init: &[u8]) -> bool {
+    let flags = number(init, IN_HEADER + 12);
+    let more_flags = number(init, IN_HEADER + 16);
+    flags.is_some_and(|flags| flags & FUSE_INIT_EXT != 0)
+        && more_flags.is_some_and(|flags| flags & FUSE_HAS_RESEND != 0)
+}
+
+/// Makes the kernel resend all requests that were read and not answered.
+pub(crate) fn resend(device: &OwnedFd) -> rustix::io::Result<()> {
     let mut message = [0; OUT_HEADER];
     message[..4].copy_from_slice(&NOTIFY_LENGTH.to_ne_bytes());
     message[4..8].copy_from_slice(&NOTIFY_RESEND.to_ne_bytes());
-    match write(device, &message) {
-        Ok(_) => Ok(true),
-        Err(Errno::INVAL) => Ok(false),
-        Err(errno) => Err(errno),
-    }
+    write(device, &message).map(drop)
 }
 
 #[cfg(test)]
@@ -155,6 +161,13 @@ mod tests {
         init[13] = extended | 0b0110;
         init[14] = 0b0010;
         assert_eq!(agreed, words(&init));
+        assert!(!offers_resend(&words(&init)));
+        init[14] |= FUSE_HAS_RESEND;
+        assert!(offers_resend(&words(&init)) && !offers_resend(&words(&init[..14])));
+        // Without FUSE_INIT_EXT the kernel has no second word of flags.
+        init[13] &= !extended;
+        assert!(!offers_resend(&words(&init)));
+        init[13] |= extended;
         // Of an answer that is cut off, what is missing changes nothing.
         assert_eq!(super::agreed(&words(&init), &[]), words(&init));
     }

@@ -111,8 +111,6 @@ struct Supervisor {
     predecessor: Option<Predecessor>,
     backoff: Backoff,
     start_at: Option<Instant>,
-    /// Whether the kernel sends again what a dead worker had read; unknown before it was asked.
-    resends: Option<bool>,
     /// A worker has died since one has begun to answer.
     lost_requests: bool,
     looks: stuck::Looks,

@@ -309,8 +309,10 @@ impl Supervisor {
                     worker.generation = generation;
                 }
                 if !self.state.answered {
-                    let init = self.state.init.take();
-                    self.state.init = init.map(|init| adopt::agreed(&init, &reply));
+                    if let Some(init) = self.state.init.take() {
+                        self.state.resends = adopt::offers_resend(&init);
+                        self.state.init = Some(adopt::agreed(&init, &reply));
+                    }
                     self.state.answered = true;
                     self.save();
                 }

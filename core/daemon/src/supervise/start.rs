@@ -147,9 +147,12 @@ fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
     }
     if state.init.is_none() {
         // It ended between mounting and reading. If it had read, the kernel can send it again.
-        let read = adopt::resend(&device)
-            .context("asking the kernel")
-            .and_then(|_| adopt::read_init(&device));
+        let asked = match adopt::resend(&device) {
+            // Before Linux 6.9.
+            Err(rustix::io::Errno::INVAL) => Ok(()),
+            asked => asked.context("asking the kernel"),
+        };
+        let read = asked.and_then(|()| adopt::read_init(&device));
         match read {
             Ok(init) => state.init = Some(init),
             Err(error) => {
@@ -387,7 +390,6 @@ impl Begun {
             backoff: Backoff::default(),
             start_at: None,
             handover: None,
-            resends: None,
             lost_requests: false,
             looks: super::stuck::Looks::default(),
             progress: super::progress::Progress::default(),

@@ -43,6 +43,9 @@ pub(crate) struct State {
     /// Whether the kernel has its answer; `init` then offers only what was agreed.
     #[serde(default)]
     pub(crate) answered: bool,
+    /// Whether the kernel can resend the requests of a dead worker.
+    #[serde(default)]
+    pub(crate) resends: bool,
     /// How many workers were started.
     #[serde(default)]
     pub(crate) generation: u64,
@@ -151,6 +154,7 @@ impl State {
             since: seconds(),
             init: None,
             answered: false,
+            resends: false,
             generation: 0,
             crashes: 0,
             ends: Vec::new(),

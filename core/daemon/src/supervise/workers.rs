@@ -40,7 +40,7 @@ impl Supervisor {
             // The first one, before there is a mount.
             return;
         };
-        let alone = self.resends == Some(false);
+        let alone = !self.state.resends;
         if alone && self.current.as_ref().is_some_and(|one| one.pid() != pid) {
             if let Some(mut before) = self.current.take() {
                 before.leave(TO_LEAVE);
@@ -81,10 +81,6 @@ impl Supervisor {
         if let Some(configuration) = self.worker(pid).and_then(|one| one.configuration.take()) {
             self.state.configuration = Some(configuration);
             self.save();
-        }
-        if self.resends.is_none() {
-            // While there is nothing that it could send twice to anybody's harm.
-            self.resend();
         }
         if !self.ready_told {
             self.ready_told = true;
@@ -157,13 +153,16 @@ impl Supervisor {
                 self.lost_requests = true;
                 self.resend();
             }
-        } else if self
+        } else if let Some(next) = self
             .exchange
             .as_ref()
-            .and_then(|e| e.worker())
-            .is_some_and(is)
+            .and_then(|exchange| exchange.worker())
+            && is(next)
         {
-            self.resend();
+            if next.stage == Stage::Starting {
+                // It may have read requests.
+                self.resend();
+            }
             self.exchange_failed(status);
         } else if let Some(worker) = self.current.take_if(|worker| worker.pid() == pid) {
             self.lost(&worker, status);
@@ -216,15 +215,17 @@ impl Supervisor {
         }
     }
 
-    /// Has the kernel send again what a dead worker had read.
-    pub(super) fn resend(&mut self) {
+    /// Makes the kernel resend the unanswered requests of a dead worker, if it can.
+    ///
+    /// Only after the end of a worker: a request that is still served would be served twice, and a
+    /// second READ at offset 0 replaces the contents that its reader goes on with.
+    pub(super) fn resend(&self) {
         // Before FUSE_INIT is answered there is nothing else, and it has to keep its number.
-        if !self.state.answered {
+        if !self.state.answered || !self.state.resends {
             return;
         }
-        match adopt::resend(&self.device) {
-            Ok(sent) => self.resends = Some(sent),
-            Err(errno) => log::debug!("asking the kernel to send requests again: {errno}"),
+        if let Err(errno) = adopt::resend(&self.device) {
+            log::warn!("the kernel cannot resend requests: {errno}");
         }
     }
 
