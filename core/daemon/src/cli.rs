@@ -11,6 +11,8 @@ use anyhow::Context as _;
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
 use vistafs_attach::DEFAULT_MOUNT;
 
+use vistafs_supervisor::MountOptions;
+
 use crate::lxcfs;
 use crate::run::{InitArgs, RunArgs};
 
@@ -144,6 +146,20 @@ pub(crate) struct MountArgs {
     /// Serve page-cached files alone, without OPEN: a second mount.
     #[arg(long, alias = "hot")]
     pub(crate) page_cache: bool,
+}
+
+impl MountArgs {
+    /// Returns the options for the supervisor.
+    pub(crate) fn options(&self) -> MountOptions {
+        MountOptions {
+            mount_point: self.mount_point.clone(),
+            stored: self.stored,
+            handover: self.handover,
+            mkdir: self.mkdir,
+            repairs: !self.no_repair,
+            page_cache: self.page_cache,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

@@ -16,18 +16,19 @@ mod upgrade;
 mod views;
 
 use anyhow::bail;
+use vistafs_supervisor::{fuse_mount, hold, supervise};
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::lxcfs::AsLxcfs;
-use crate::{fuse_mount, hold, plugins, run, supervise, worker};
+use crate::{plugins, run, worker};
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
     let configured = || Config::read(cli.config.as_deref());
     match &cli.command {
         // Its workers read the configuration, and say what is wrong with it.
-        Command::Mount(args) => supervise::supervise(args, cli.options(), None),
+        Command::Mount(args) => supervise(&args.options(), cli.options(), None),
         // As the first word it was seen to before.
         Command::Lxcfs(_) => bail!("options go after lxcfs: vistafs lxcfs --help"),
         Command::OciRuntime(_) => bail!("options go after oci-runtime: vistafs oci-runtime --help"),
@@ -53,7 +54,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Config(args) => config::config(args, cli.config.as_deref()),
         Command::Status(args) => status::status(args),
         Command::Repair(args) => repair::repair(args),
-        Command::Hold(args) => hold::hold(args),
+        Command::Hold(args) => hold::hold(&args.mount, args.stay),
         Command::Guard(args) => command_guard::command_guard(args),
         Command::TryPlugin(args) => plugins::try_plugin(&args.file, &configured()?),
         Command::RunInit(args) => run::init(args),

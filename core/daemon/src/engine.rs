@@ -12,10 +12,10 @@ use vistafs_host::Host;
 use vistafs_view::Registry;
 
 use crate::config::Config;
-use crate::link::PutAside;
 use crate::lxcfs::AsLxcfs;
 use crate::outside;
 use crate::plugins::Loader;
+use vistafs_supervisor::link::PutAside;
 
 /// What serves, with or without a mount.
 pub(crate) struct Engine {

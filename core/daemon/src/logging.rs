@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::remedy;
+use vistafs_supervisor::error_text;
 
 struct Logger {
     journal: bool,
@@ -36,7 +36,7 @@ pub(crate) fn report(error: &anyhow::Error, chain: bool) {
     if !line.contains(&cause) {
         line = format!("{line}: {cause}");
     }
-    line = remedy::with_remedy(line, error);
+    line = error_text::with_hint(line, error);
     log::error!("{line}");
     if chain {
         for cause in error.chain().skip(1) {

@@ -21,8 +21,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
-use crate::cli::MountArgs;
-use crate::{logging, supervise};
+use vistafs_supervisor::{MountOptions, supervise};
+
+use crate::logging;
 use args::LxcfsArgs;
 
 pub(crate) use numbers::{AsLxcfs, Word};
@@ -70,13 +71,11 @@ fn run(args: &LxcfsArgs, verbose: u8) -> anyhow::Result<u8> {
     for options in &args.options {
         fuse_options::check(options)?;
     }
-    let mount = MountArgs {
+    let mount = MountOptions {
         mount_point,
         stored: args.stored,
-        no_repair: args.no_repair,
-        handover: false,
-        mkdir: false,
-        page_cache: false,
+        repairs: !args.no_repair,
+        ..MountOptions::default()
     };
     let mut options: Vec<OsString> = Vec::new();
     if let Some(config) = &args.config {
@@ -84,7 +83,7 @@ fn run(args: &LxcfsArgs, verbose: u8) -> anyhow::Result<u8> {
     }
     options.extend((0..verbose).map(|_| "-v".into()));
     options.push(args.numbers().option().into());
-    supervise::supervise(&mount, options, Some(&args.pid_file()))
+    supervise(&mount, options, Some(&args.pid_file()))
 }
 
 /// As lxcfs: to standard error, and a failure.

@@ -28,8 +28,8 @@ use anyhow::{Context as _, bail};
 
 use crate::config::{Config, Runtime};
 use crate::logging;
-use crate::remedy::told;
 use bundle::Changed;
+use vistafs_supervisor::error_text::in_one_line;
 use words::Words;
 
 /// The name of a link to vistafs that is called as a runtime.
@@ -90,12 +90,15 @@ fn run(call: &Call) -> anyhow::Result<std::convert::Infallible> {
             Ok(Changed::InPlace) => {}
             Ok(Changed::Copy(bundle)) => arguments = words.with_bundle(&call.words, &bundle),
             Err(error) if is_required => {
-                let why = told(&error);
+                let why = in_one_line(&error);
                 report(&words, "error", &why);
                 bail!("the container is not created, because [runtime] required is set: {why}");
             }
             Err(error) => {
-                let why = format!("the container sees the host's files: {}", told(&error));
+                let why = format!(
+                    "the container sees the host's files: {}",
+                    in_one_line(&error)
+                );
                 report(&words, "warning", &why);
             }
         }

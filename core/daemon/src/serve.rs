@@ -12,7 +12,8 @@ use vistafs_dispatch::VistaFs;
 use crate::adopt;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::fuse_mount::FuseMount;
+use vistafs_supervisor::fuse_init;
+use vistafs_supervisor::fuse_mount::FuseMount;
 
 /// A served mount. Unmounts at drop; its threads end when the last user of the mount is gone, or
 /// with the process.
@@ -27,7 +28,7 @@ impl Serving {
         raise_open_files_limit();
         let engine = Engine::start(config)?;
         let (mount, device) = FuseMount::new(mount_point)?;
-        let init = adopt::read_init(&device)?;
+        let init = fuse_init::read_init(&device)?;
         let (session, _) = session(&device, &init, &engine, config.threads())?;
         drop(device);
         serve(session, || {})?;

@@ -22,16 +22,12 @@ use vistafs_handover::{Handover, HandoverError};
 use crate::cli::WorkerArgs;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::inherited;
-use crate::link::{Link, Order, Word};
 use crate::lxcfs::AsLxcfs;
 use crate::plugins::Loader;
 use crate::serve;
 use drain::Drain;
-
-/// The exit status of one that was told to leave and has left requests to the next. It is EX_TEMPFAIL of
-/// sysexits.h(3head): what fails by itself ends with 1.
-pub(crate) const UNANSWERED: u8 = 75;
+use vistafs_supervisor::inherited;
+use vistafs_supervisor::link::{Link, Order, UNANSWERED, Word};
 
 /// Serves; the exit status. What keeps it from serving is said to the supervisor.
 pub(crate) fn work(

@@ -80,7 +80,7 @@ impl Attributes {
     /// The owner of a file may delay every other open by 45 seconds (fcntl(2), F_SETLEASE), and
     /// root in a container has the ID of the host's root. This is for trees, which may have any
     /// number of files; other files look like the kernel's own and are held open
-    /// (`core/daemon/src/hold.rs`).
+    /// (`core/supervisor/src/hold.rs`).
     fn without_owner(self) -> Self {
         let is_for_all = self.mode & 0o444 == 0o444 && self.mode & 0o222 == 0;
         if self.kind == NodeKind::File && is_for_all {

@@ -7,9 +7,9 @@ use anyhow::{Context as _, bail};
 use crate::bindings;
 use crate::cli::{HookArgs, OciHookArgs};
 use crate::config::Config;
-use crate::remedy::told;
 use vistafs_attach::Binding;
 use vistafs_attach::oci::{self, Sources, State};
+use vistafs_supervisor::error_text::in_one_line;
 
 /// A state has a few hundred bytes, and annotations.
 const LONGEST_STATE: u64 = 1 << 20;
@@ -41,7 +41,10 @@ impl HookArgs {
     pub(super) fn report(&self, bound: anyhow::Result<()>) -> anyhow::Result<u8> {
         match bound {
             Err(error) if !self.required => {
-                log::warn!("the container sees the host's files: {}", told(&error));
+                log::warn!(
+                    "the container sees the host's files: {}",
+                    in_one_line(&error)
+                );
                 Ok(0)
             }
             bound => bound.map(|()| 0),

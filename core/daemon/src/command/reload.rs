@@ -2,7 +2,7 @@
 
 use crate::cli::ReloadArgs;
 use crate::output;
-use crate::supervise::question::{Question, ask};
+use vistafs_supervisor::question::{Question, ask};
 
 pub(crate) fn reload(args: &ReloadArgs) -> anyhow::Result<u8> {
     let mount = args.mount.path()?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::StatusArgs;
 use crate::output;
 use crate::status::{Status, TenantStatus, ViewStatus};
-use crate::supervise::question::{Question, ask};
+use vistafs_supervisor::question::{Question, ask};
 
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<u8> {
     let mount = args.mount.path()?;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cli::UpgradeArgs;
 use crate::output;
-use crate::supervise::question::{Question, ask};
+use vistafs_supervisor::question::{Question, ask};
 
 pub(crate) fn upgrade(args: &UpgradeArgs) -> anyhow::Result<u8> {
     let mount = args.mount.path()?;

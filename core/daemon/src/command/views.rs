@@ -9,11 +9,12 @@ use vistafs_view::{Origin, Refusal, Registered, Status};
 use crate::cli::ViewsArgs;
 use crate::config::Config;
 use crate::engine;
-use crate::link::{PutAside, Quarantined};
 use crate::output;
 use crate::outside;
-use crate::plugins::{LeftOut, Loader};
-use crate::supervise::question::{Question, ask};
+use crate::plugins::Loader;
+use vistafs_supervisor::link::{PutAside, Quarantined};
+use vistafs_supervisor::plugins::LeftOut;
+use vistafs_supervisor::question::{Question, ask};
 
 #[derive(Serialize)]
 struct Row {

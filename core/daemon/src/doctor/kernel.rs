@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Finding;
-use crate::fuse_mount;
+use vistafs_supervisor::fuse_mount;
 
 /// Everything else wants root, too.
 pub(super) fn user() -> Finding {

@@ -11,9 +11,10 @@ use vistafs_host::{Inherited, spawn};
 use vistafs_plugin_host::{Limits, Rules, Watch, load};
 use vistafs_view::{Origin, OutsideViews, Refusal, Selection};
 
-use super::{LeftOut, Loader, PluginFile};
+use super::Loader;
 use crate::config::{Config, DEFAULT_PLUGINS};
-use crate::link::Word;
+use vistafs_supervisor::link::Word;
+use vistafs_supervisor::plugins::{LeftOut, PluginFile};
 
 /// Who owns plugins.
 const ROOT: u32 = 0;

@@ -27,7 +27,6 @@ use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 use vistafs_host::{Inherited, spawn};
 
-use crate::cli::HoldArgs;
 use crate::fuse_mount::FuseMount;
 
 /// What is shared, but not a file of a view: containers' own directories, trees, what is for root on the host.
@@ -46,14 +45,19 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Holds the files until the supervisor ends, which holds the other end of standard input, or until the mount is
 /// unmounted.
-pub(crate) fn hold(args: &HoldArgs) -> anyhow::Result<u8> {
-    if !args.stay {
+///
+/// `stays`: otherwise starts the process that does.
+///
+/// # Errors
+/// If the mount is missing, or a process or descriptor cannot be had.
+pub fn hold(mount: &Path, stays: bool) -> anyhow::Result<u8> {
+    if !stays {
         // So that the parent of the one that stays is not the supervisor.
         let mut command = Command::new("/proc/self/exe");
         command
             .arg0("vistafs")
             .args(["hold", "--stay", "--mount"])
-            .arg(&args.mount)
+            .arg(mount)
             .stdin(Stdio::inherit())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -61,11 +65,11 @@ pub(crate) fn hold(args: &HoldArgs) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let _ = rustix::thread::set_name(c"vistafs-hold");
-    let Some(mount) = FuseMount::seen_at(&args.mount)? else {
-        bail!("{} is not a mount of vistafs", args.mount.display());
+    let Some(held) = FuseMount::seen_at(mount)? else {
+        bail!("{} is not a mount of vistafs", mount.display());
     };
-    let outcome = Holder::new(&args.mount)?.stay(&mount);
-    mount.leave();
+    let outcome = Holder::new(mount)?.stay(&held);
+    held.leave();
     outcome.map(|()| 0)
 }
 

@@ -5,19 +5,19 @@
 use nix::errno::Errno;
 
 /// The error with its causes in one line, and with what to do about it.
-pub(crate) fn told(error: &anyhow::Error) -> String {
-    with_remedy(format!("{error:#}"), error)
+pub fn in_one_line(error: &anyhow::Error) -> String {
+    with_hint(format!("{error:#}"), error)
 }
 
 /// `line`, which tells of `error`, with what to do about it unless it says so already.
-pub(crate) fn with_remedy(mut line: String, error: &anyhow::Error) -> String {
+pub fn with_hint(mut line: String, error: &anyhow::Error) -> String {
     let Some(errno) = error.chain().filter_map(one_errno).last() else {
         return line;
     };
     // The name that std gives it is enough.
     line = line.replace(&format!(" (os error {})", errno as i32), "");
     if !line.contains(['(', ';']) {
-        line = format!("{line} ({})", remedy(errno));
+        line = format!("{line} ({})", hint(errno));
     }
     line
 }
@@ -30,7 +30,7 @@ fn one_errno(error: &(dyn std::error::Error + 'static)) -> Option<Errno> {
         .or_else(|| error.downcast_ref().map(of_rustix))
 }
 
-fn remedy(errno: Errno) -> &'static str {
+fn hint(errno: Errno) -> &'static str {
     match errno {
         Errno::EMFILE => "raise the limit of open files: LimitNOFILE= of the unit, or ulimit -n",
         Errno::ENFILE => "the host has no open file left: raise fs.file-max",
@@ -56,7 +56,7 @@ mod tests {
         let error = anyhow::Error::from(std::io::Error::from_raw_os_error(libc::EMFILE))
             .context("cannot open /proc/self/ns/mnt");
         assert_eq!(
-            told(&error),
+            in_one_line(&error),
             "cannot open /proc/self/ns/mnt: Too many open files (raise the limit of open files: \
              LimitNOFILE= of the unit, or ulimit -n)"
         );
@@ -66,11 +66,14 @@ mod tests {
     fn a_message_that_has_a_remedy_keeps_it() {
         let failed: Result<(), _> = Err(Errno::EACCES);
         let error = failed.context("cannot open /dev/fuse (load the fuse module)");
-        assert!(!told(&error.unwrap_err()).contains("doctor"));
+        assert!(!in_one_line(&error.unwrap_err()).contains("doctor"));
     }
 
     #[test]
     fn what_is_no_error_of_the_kernel_s_is_left_alone() {
-        assert_eq!(told(&anyhow::anyhow!("no such view")), "no such view");
+        assert_eq!(
+            in_one_line(&anyhow::anyhow!("no such view")),
+            "no such view"
+        );
     }
 }

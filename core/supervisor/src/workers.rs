@@ -14,11 +14,10 @@ use super::stuck::served;
 use super::suspects::is_crash;
 use super::worker_process::{Stage, WorkerProcess, in_words, start_repair};
 use super::{Ending, Supervisor, tell};
-use crate::adopt;
+use crate::error_text::in_one_line;
+use crate::fuse_init;
 use crate::hold;
-use crate::link::Order;
-use crate::remedy::told;
-use crate::worker::UNANSWERED;
+use crate::link::{Order, UNANSWERED};
 
 impl Supervisor {
     pub(super) fn serve_waiting(&mut self) {
@@ -127,7 +126,7 @@ impl Supervisor {
             Err(error) => log::warn!(
                 "{}; containers can delay who opens a shared file that is written to (set \
                  fs.leases-enable=0, or bind from DIR/self)",
-                told(&error)
+                in_one_line(&error)
             ),
         }
     }
@@ -140,7 +139,7 @@ impl Supervisor {
         if let Err(error) = started {
             log::warn!(
                 "dead views of running containers are not repaired: {} (vistafs repair does it)",
-                told(&error)
+                in_one_line(&error)
             );
         }
     }
@@ -224,7 +223,7 @@ impl Supervisor {
         if !self.state.answered || !self.state.resends {
             return;
         }
-        if let Err(errno) = adopt::resend(&self.device) {
+        if let Err(errno) = fuse_init::resend(&self.device) {
             log::warn!("the kernel cannot resend requests: {errno}");
         }
     }
@@ -239,7 +238,7 @@ impl Supervisor {
             Err(error) => {
                 let wait = self.backoff.ended(Duration::ZERO);
                 if self.backoff.bad() <= 2 {
-                    log::error!("{}; trying again", told(&error));
+                    log::error!("{}; trying again", in_one_line(&error));
                 }
                 self.start_at = Some(Instant::now() + wait.max(Duration::from_millis(10)));
             }

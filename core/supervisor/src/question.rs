@@ -22,7 +22,7 @@ const LONGEST: usize = 80;
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
-pub(crate) enum Question {
+pub enum Question {
     /// How it is.
     Status,
     /// To start what is installed now in the place of what runs.
@@ -65,7 +65,7 @@ pub(crate) fn socket_path(mount_point: &Path) -> PathBuf {
 }
 
 /// Asks the supervisor of a mount, and waits for the answer.
-pub(crate) fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Value> {
+pub fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Value> {
     let shown = mount_point.display();
     let path = without_asking(mount_point)?;
     let socket = socket_path(&path);

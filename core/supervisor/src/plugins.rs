@@ -4,12 +4,42 @@
 //! it is known which file it was, at the first time; that is left out from then on, and everything else
 //! serves. It is loaded again when it is another file, or was changed.
 
+use std::fmt;
+
 use nix::sys::wait::WaitStatus;
+use serde::{Deserialize, Serialize};
 
 use super::Supervisor;
 use super::suspects::is_crash;
 use super::worker_process::{WorkerProcess, in_words};
-use crate::plugins::LeftOut;
+
+/// A file of a plugin, as it was when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginFile {
+    /// Its path.
+    pub path: String,
+    /// Another one when the file is another, or was changed.
+    pub mark: String,
+}
+
+/// A file that is not to be loaded as long as it is what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Which.
+    pub file: PluginFile,
+    /// For `vistafs views`.
+    pub why: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = &self.why;
+        write!(
+            f,
+            "left out: {why}; when it is mended or taken away, vistafs reload"
+        )
+    }
+}
 
 impl Supervisor {
     /// A worker has ended. Whether it was loading a plugin that is left out from now on.

@@ -20,17 +20,33 @@ use super::state::{Handed, State, StateFile};
 use super::succession::{self, Offer};
 use super::worker_process::WorkerProcess;
 use super::{RESUME, Supervisor, store};
-use crate::adopt;
-use crate::cli::MountArgs;
+use crate::fuse_init;
 use crate::fuse_mount::{FuseMount, without_asking};
 use crate::inherited;
+
+/// The options of a mount.
+#[derive(Debug, Clone, Default)]
+pub struct MountOptions {
+    /// The mount point, an existing directory unless `mkdir` is set.
+    pub mount_point: PathBuf,
+    /// Keep the mount in the descriptor store of systemd on SIGTERM.
+    pub stored: bool,
+    /// Take the mount over from a running supervisor, and hand it over to the next one.
+    pub handover: bool,
+    /// Create the mount point.
+    pub mkdir: bool,
+    /// Repair dead views of running containers at start.
+    pub repairs: bool,
+    /// Mount the page-cache tree.
+    pub page_cache: bool,
+}
 
 /// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
 ///
 /// `options` are its workers' too; `pid_file` is where its process number is kept, by which a second
 /// one is refused.
-pub(crate) fn supervise(
-    args: &MountArgs,
+pub fn supervise(
+    args: &MountOptions,
     options: Vec<OsString>,
     pid_file: Option<&Path>,
 ) -> anyhow::Result<u8> {
@@ -54,7 +70,7 @@ pub(crate) fn supervise(
         shown: args.mount_point.clone(),
         options,
         stored: args.stored,
-        repairs: !args.no_repair,
+        repairs: args.repairs,
         pid_file: None,
         hands_over: args.handover,
         page_cache: args.page_cache,
@@ -147,12 +163,12 @@ fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
     }
     if state.init.is_none() {
         // It ended between mounting and reading. If it had read, the kernel can send it again.
-        let asked = match adopt::resend(&device) {
+        let asked = match fuse_init::resend(&device) {
             // Before Linux 6.9.
             Err(rustix::io::Errno::INVAL) => Ok(()),
             asked => asked.context("asking the kernel"),
         };
-        let read = asked.and_then(|()| adopt::read_init(&device));
+        let read = asked.and_then(|()| fuse_init::read_init(&device));
         match read {
             Ok(init) => state.init = Some(init),
             Err(error) => {
@@ -224,7 +240,7 @@ impl Begun {
         let mount = FuseMount::on(&shown, &supervisor.device, supervisor.state.page_cache)?;
         supervisor.state.device = Some(mount.device());
         supervisor.mount = Some(mount);
-        supervisor.state.init = Some(adopt::read_init(&supervisor.device)?);
+        supervisor.state.init = Some(fuse_init::read_init(&supervisor.device)?);
         supervisor.save();
         supervisor.listen();
         supervisor.serve_prepared();

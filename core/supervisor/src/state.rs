@@ -44,7 +44,7 @@ pub(crate) struct State {
     #[serde(default)]
     pub(crate) answered: bool,
     /// Whether the kernel can resend the requests of a dead worker.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) resends: bool,
     /// How many workers were started.
     #[serde(default)]

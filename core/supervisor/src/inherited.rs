@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
 /// Takes a descriptor by its number; closed at exec(2) from now on.
-pub(crate) fn take(number: RawFd) -> anyhow::Result<OwnedFd> {
+pub fn take(number: RawFd) -> anyhow::Result<OwnedFd> {
     if number <= 2 {
         anyhow::bail!("descriptor {number} is not one that is handed over");
     }
@@ -32,7 +32,7 @@ pub(crate) fn take(number: RawFd) -> anyhow::Result<OwnedFd> {
 }
 
 /// Whether a descriptor stays open over the next exec(2).
-pub(crate) fn keep(descriptor: &impl AsFd, kept: bool) -> rustix::io::Result<()> {
+pub fn keep(descriptor: &impl AsFd, kept: bool) -> rustix::io::Result<()> {
     let mut flags = fcntl_getfd(descriptor)?;
     flags.set(FdFlags::CLOEXEC, !kept);
     fcntl_setfd(descriptor, flags)
@@ -41,11 +41,11 @@ pub(crate) fn keep(descriptor: &impl AsFd, kept: bool) -> rustix::io::Result<()>
 /// Descriptors that stay open over the next exec(2), until this is dropped: after a failed one they are closed
 /// at exec(2) again, whatever else has failed.
 #[derive(Debug, Default)]
-pub(crate) struct KeptOpen<'d>(Vec<BorrowedFd<'d>>);
+pub struct KeptOpen<'d>(Vec<BorrowedFd<'d>>);
 
 impl<'d> KeptOpen<'d> {
     /// Keeps one open; its number.
-    pub(crate) fn keep(&mut self, descriptor: BorrowedFd<'d>) -> rustix::io::Result<RawFd> {
+    pub fn keep(&mut self, descriptor: BorrowedFd<'d>) -> rustix::io::Result<RawFd> {
         keep(&descriptor, true)?;
         self.0.push(descriptor);
         Ok(descriptor.as_raw_fd())

@@ -21,17 +21,30 @@
 //! | `succession.rs` | giving the mount to another supervisor |
 //! | `store.rs` | the service manager's store of descriptors |
 //! | `pid_file.rs` | the file with the process number, and its lock |
+//! | `link.rs` | the messages between supervisor and worker |
+//! | `fuse_init.rs` | the kernel's FUSE_INIT, and resent requests |
+//! | `fuse_mount.rs` | /dev/fuse, mounting and unmounting |
+//! | `hold.rs` | the process that holds shared files open against leases |
+//! | `inherited.rs` | descriptors across exec(2) |
+//! | `plugins.rs` | plugins that end workers |
+//! | `error_text.rs` | an error in one line, with a hint |
 //! | `control.rs`, `question.rs` | the socket that commands ask by, and what they ask |
 
 mod answers;
 mod backoff;
 mod control;
+pub mod error_text;
 mod exchange;
+pub mod fuse_init;
+pub mod fuse_mount;
+pub mod hold;
+pub mod inherited;
+pub mod link;
 mod pid_file;
-mod plugins;
+pub mod plugins;
 mod program;
 mod progress;
-pub(crate) mod question;
+pub mod question;
 mod run;
 mod start;
 mod state;
@@ -62,7 +75,7 @@ use state::{State, StateFile};
 use succession::{Predecessor, Successor};
 use worker_process::WorkerProcess;
 
-pub(crate) use start::supervise;
+pub use start::{MountOptions, supervise};
 
 /// Number of the process and of the descriptor of a state that was handed over at exec(2).
 const RESUME: &str = "VISTAFS_RESUME";

@@ -16,10 +16,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugins::{LeftOut, PluginFile};
 
+/// The exit status of one that was told to leave and has left requests to the next. It is EX_TEMPFAIL of
+/// sysexits.h(3head): what fails by itself ends with 1.
+pub const UNANSWERED: u8 = 75;
+
 /// A word of the supervisor's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case")]
-pub(crate) enum Order {
+pub enum Order {
     /// Get everything ready but do not serve yet. The first word.
     Prepare {
         /// Which worker of this mount it is, counted from 1.
@@ -66,7 +70,7 @@ pub(crate) enum Order {
 /// A word of the worker's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case")]
-pub(crate) enum Word {
+pub enum Word {
     /// A plugin is going to be loaded, which may be the last that the worker does.
     Loading {
         /// Which; `None`: it was loaded.
@@ -111,72 +115,72 @@ pub(crate) enum Word {
 
 /// A view that is kept from containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PutAside {
+pub struct PutAside {
     /// The view.
-    pub(crate) name: String,
+    pub name: String,
     /// For `vistafs views`.
-    pub(crate) why: String,
+    pub why: String,
 }
 
 /// A view that is kept from one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Quarantined {
+pub struct Quarantined {
     /// The view.
-    pub(crate) view: String,
+    pub view: String,
     /// Short for the container.
-    pub(crate) container: u32,
+    pub container: u32,
 }
 
 /// What a supervisor knows of itself and of its workers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Supervision {
+pub struct Supervision {
     /// Its process.
-    pub(crate) pid: u32,
+    pub pid: u32,
     /// Since when there is the mount, in seconds since 1970.
-    pub(crate) since: u64,
+    pub since: u64,
     /// Why workers were started anew, and how often.
-    pub(crate) restarts: BTreeMap<String, u64>,
+    pub restarts: BTreeMap<String, u64>,
 }
 
 /// One end.
 #[derive(Debug)]
-pub(crate) struct Link(OwnedFd);
+pub struct Link(OwnedFd);
 
 /// Longer than any message, with the longest configuration that there may be in it.
 const MOST: usize = 160 << 10;
 
 impl Link {
     /// Two ends.
-    pub(crate) fn pair() -> rustix::io::Result<(Self, Self)> {
+    pub fn pair() -> rustix::io::Result<(Self, Self)> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         Ok((Self(ours), Self(theirs)))
     }
 
     /// An end that was handed over.
-    pub(crate) fn new(end: OwnedFd) -> Self {
+    pub fn new(end: OwnedFd) -> Self {
         Self(end)
     }
 
     /// The same end once more.
-    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
+    pub fn try_clone(&self) -> std::io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
     /// Sends a message. Never waits: somebody who does not listen is as good as gone.
-    pub(crate) fn say(&self, message: &impl Serialize) -> rustix::io::Result<()> {
+    pub fn say(&self, message: &impl Serialize) -> rustix::io::Result<()> {
         let text = serde_json::to_vec(message).map_err(|_| Errno::INVAL)?;
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         send(&self.0, &text, flags).map(|_| ())
     }
 
     /// Waits for the next message. `None`: the other end is closed.
-    pub(crate) fn hear<T: DeserializeOwned>(&self) -> rustix::io::Result<Option<T>> {
+    pub fn hear<T: DeserializeOwned>(&self) -> rustix::io::Result<Option<T>> {
         self.receive(RecvFlags::empty())
     }
 
     /// The next message, if there is one; else `AGAIN`.
-    pub(crate) fn hear_now<T: DeserializeOwned>(&self) -> rustix::io::Result<Option<T>> {
+    pub fn hear_now<T: DeserializeOwned>(&self) -> rustix::io::Result<Option<T>> {
         self.receive(RecvFlags::DONTWAIT)
     }
 

@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn without_a_descriptor_the_listener_is_left_alone_for_a_while() {
         const ALONE: &str = "VISTAFS_TEST_WITHOUT_DESCRIPTORS";
-        let name = "supervise::control::tests::without_a_descriptor_the_listener_is_left_alone_for_a_while";
+        let name = "control::tests::without_a_descriptor_the_listener_is_left_alone_for_a_while";
         if std::env::var_os(ALONE).is_none() {
             let mut again = std::process::Command::new(std::env::current_exe().unwrap());
             let status = again.args(["--exact", name]).env(ALONE, "1").status();

@@ -40,7 +40,7 @@ use super::question::{Question, socket_path};
 use super::run::{TO_LEAVE, TO_SERVE};
 use super::state::State;
 use super::worker_process::{Stage as WorkerStage, WorkerProcess};
-use crate::remedy::told;
+use crate::error_text::in_one_line;
 
 /// Names of the descriptors, in the order in which they are sent.
 const DEVICE: &str = "device";
@@ -133,7 +133,7 @@ impl Supervisor {
                     return;
                 }
                 Err(error) => {
-                    log::warn!("the mount is not handed over: {}", told(&error));
+                    log::warn!("the mount is not handed over: {}", in_one_line(&error));
                     return;
                 }
             }

@@ -19,8 +19,8 @@ use super::program::Program;
 use super::state::Handed;
 use super::worker_process::{Stage, WorkerProcess, in_words};
 use super::{FOR_US, RESUME, Supervisor};
+use crate::error_text::in_one_line;
 use crate::inherited::KeptOpen;
-use crate::remedy::told;
 
 /// An exchange that is under way.
 #[derive(Debug)]
@@ -197,7 +197,7 @@ impl Supervisor {
         log::error!(
             "the supervisor stays what it was: {} (its workers are exchanged: systemctl restart \
              vistafs exchanges it, too)",
-            told(&error)
+            in_one_line(&error)
         );
         self.state.handed = None;
         self.save();

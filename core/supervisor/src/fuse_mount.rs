@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::remedy::told;
+use crate::error_text::in_one_line;
 use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
 use vistafs_attach::{PAGE_CACHE_SOURCE, SOURCE};
@@ -18,7 +18,7 @@ use vistafs_text::mountinfo;
 
 /// A mount; unmounted at drop, if it is still there.
 #[derive(Debug)]
-pub(crate) struct FuseMount {
+pub struct FuseMount {
     mount_point: PathBuf,
     // Which one it is among those that may come to stand there.
     device: (u32, u32),
@@ -27,14 +27,14 @@ pub(crate) struct FuseMount {
 
 impl FuseMount {
     /// Mounts at an existing directory. The descriptor is for the server.
-    pub(crate) fn new(mount_point: &Path) -> anyhow::Result<(Self, OwnedFd)> {
+    pub fn new(mount_point: &Path) -> anyhow::Result<(Self, OwnedFd)> {
         Self::check(mount_point)?;
         let device = Self::open()?;
         Ok((Self::on(mount_point, &device, false)?, device))
     }
 
     /// Whether somebody like us could mount there.
-    pub(crate) fn check(mount_point: &Path) -> anyhow::Result<()> {
+    pub fn check(mount_point: &Path) -> anyhow::Result<()> {
         if !nix::unistd::geteuid().is_root() {
             bail!("mounting takes root (run it with sudo, or as a systemd service)");
         }
@@ -42,7 +42,7 @@ impl FuseMount {
     }
 
     /// A descriptor to mount with.
-    pub(crate) fn open() -> anyhow::Result<OwnedFd> {
+    pub fn open() -> anyhow::Result<OwnedFd> {
         let device = open_device();
         let device =
             device.map_err(|failure| anyhow::anyhow!("{} ({})", failure.found, failure.remedy))?;
@@ -51,11 +51,7 @@ impl FuseMount {
 
     /// Mounts at a directory that was checked. The page-cache tree, where the kernel opens files for writing
     /// without asking, is mounted read-only.
-    pub(crate) fn on(
-        mount_point: &Path,
-        device: &OwnedFd,
-        page_cache: bool,
-    ) -> anyhow::Result<Self> {
+    pub fn on(mount_point: &Path, device: &OwnedFd, page_cache: bool) -> anyhow::Result<Self> {
         let mount_point = mount_point
             .canonicalize()
             .with_context(|| format!("cannot use {}", mount_point.display()))?;
@@ -94,13 +90,13 @@ impl FuseMount {
     }
 
     /// The one that is seen at a path without links, if one is.
-    pub(crate) fn seen_at(mount_point: &Path) -> anyhow::Result<Option<Self>> {
+    pub fn seen_at(mount_point: &Path) -> anyhow::Result<Option<Self>> {
         let device = vistafs_at(mount_point)?;
         Ok(device.map(|device| Self::again(mount_point.to_owned(), device)))
     }
 
     /// One that was made by an earlier process of ours.
-    pub(crate) fn again(mount_point: PathBuf, device: (u32, u32)) -> Self {
+    pub fn again(mount_point: PathBuf, device: (u32, u32)) -> Self {
         Self {
             mount_point,
             device,
@@ -109,22 +105,22 @@ impl FuseMount {
     }
 
     /// Where it is: a path without links.
-    pub(crate) fn mount_point(&self) -> &Path {
+    pub fn mount_point(&self) -> &Path {
         &self.mount_point
     }
 
     /// Its device number, which no other mount has while it is there.
-    pub(crate) fn device(&self) -> (u32, u32) {
+    pub fn device(&self) -> (u32, u32) {
         self.device
     }
 
     /// Leaves it to who comes after us.
-    pub(crate) fn leave(mut self) {
+    pub fn leave(mut self) {
         self.left = true;
     }
 
     /// What is seen at the mount point is this mount, and not one that was made over it or after it.
-    pub(crate) fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         vistafs_at(&self.mount_point).is_ok_and(|device| device == Some(self.device))
     }
 }
@@ -142,13 +138,13 @@ impl Drop for FuseMount {
             return;
         }
         if let Err(error) = unmount(&self.mount_point) {
-            log::warn!("{}", told(&error));
+            log::warn!("{}", in_one_line(&error));
         }
     }
 }
 
 /// Unmounts what is seen at a path without links, whether or not anybody serves it.
-pub(crate) fn unmount(path: &Path) -> anyhow::Result<()> {
+pub fn unmount(path: &Path) -> anyhow::Result<()> {
     // Detached: whoever still has a file open keeps it until the server is gone.
     nix::mount::umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).with_context(|| {
         format!(
@@ -160,7 +156,7 @@ pub(crate) fn unmount(path: &Path) -> anyhow::Result<()> {
 
 /// The path of a mount point without links, found without a question to what is mounted there, which
 /// may have nobody to answer.
-pub(crate) fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
+pub fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(mount_point)
         .with_context(|| format!("cannot use {}", mount_point.display()))?;
     match (absolute.parent(), absolute.file_name()) {
@@ -173,7 +169,7 @@ pub(crate) fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Unmounts the vistafs at a path, and nothing else that may be there.
-pub(crate) fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
+pub fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
     let path = without_asking(mount_point)?;
     if vistafs_at(&path)?.is_none() {
         bail!("{} is no mount of vistafs", path.display());
@@ -183,12 +179,18 @@ pub(crate) fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
 
 /// Why the device cannot be opened, and what to do about it.
 #[derive(Debug)]
-pub(crate) struct NoDevice {
-    pub(crate) found: String,
-    pub(crate) remedy: &'static str,
+pub struct NoDevice {
+    /// The failed operation and its cause.
+    pub found: String,
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
-pub(crate) fn open_device() -> Result<File, NoDevice> {
+/// Opens /dev/fuse.
+///
+/// # Errors
+/// With a hint for the cause.
+pub fn open_device() -> Result<File, NoDevice> {
     const DEVICE: &str = "/dev/fuse";
     File::options()
         .read(true)

@@ -15,9 +15,9 @@ use super::control::Control;
 use super::succession::Successor;
 use super::worker_process::{Stage, WorkerProcess};
 use super::{Ending, Supervisor, tell};
-use crate::adopt;
+use crate::error_text::in_one_line;
+use crate::fuse_init;
 use crate::link::Word;
-use crate::remedy::told;
 
 /// How long a worker may take from its start until it answers.
 pub(super) const TO_SERVE: Duration = Duration::from_secs(60);
@@ -310,8 +310,8 @@ impl Supervisor {
                 }
                 if !self.state.answered {
                     if let Some(init) = self.state.init.take() {
-                        self.state.resends = adopt::offers_resend(&init);
-                        self.state.init = Some(adopt::agreed(&init, &reply));
+                        self.state.resends = fuse_init::offers_resend(&init);
+                        self.state.init = Some(fuse_init::agreed(&init, &reply));
                     }
                     self.state.answered = true;
                     self.save();
@@ -368,7 +368,7 @@ impl Supervisor {
             Ok(control) => self.control = Some(control),
             Err(error) => log::warn!(
                 "{}; until it is started anew no command reaches this vistafs",
-                told(&error)
+                in_one_line(&error)
             ),
         }
     }
@@ -378,7 +378,7 @@ impl Supervisor {
         if let Err(error) = self.state_file.write(&self.state) {
             log::error!(
                 "the next vistafs will not know all of this one: {}",
-                told(&error)
+                in_one_line(&error)
             );
         }
     }
