@@ -4,8 +4,8 @@ use vistafs_attach::Binding;
 use vistafs_host::Host;
 use vistafs_view::Registered;
 
-use crate::config::Config;
 use crate::outside;
+use vistafs_config::Config;
 
 /// All views that serve by this configuration and have a place in /proc or /sys.
 pub(crate) fn all(config: &Config) -> anyhow::Result<Vec<Binding>> {

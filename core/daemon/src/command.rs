@@ -19,9 +19,9 @@ use anyhow::bail;
 use vistafs_supervisor::{fuse_mount, hold, supervise};
 
 use crate::cli::{Cli, Command};
-use crate::config::Config;
 use crate::lxcfs::AsLxcfs;
 use crate::{plugins, run, worker};
+use vistafs_config::Config;
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {

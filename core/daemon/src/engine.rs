@@ -11,10 +11,10 @@ use vistafs_handover::Handover;
 use vistafs_host::Host;
 use vistafs_view::Registry;
 
-use crate::config::Config;
 use crate::lxcfs::AsLxcfs;
 use crate::outside;
 use crate::plugins::Loader;
+use vistafs_config::Config;
 use vistafs_supervisor::link::PutAside;
 
 /// What serves, with or without a mount.

@@ -4,7 +4,6 @@ mod adopt;
 mod bindings;
 mod cli;
 mod command;
-mod config;
 mod doctor;
 mod engine;
 mod logging;

@@ -26,9 +26,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use crate::config::{Config, Runtime};
 use crate::logging;
 use bundle::Changed;
+use vistafs_config::{Config, Runtime};
 use vistafs_supervisor::error_text::in_one_line;
 use words::Words;
 

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, bail};
 use vistafs_view::{Origin, OutsideViews, Registry, Selection, Status};
 
-use crate::config::Config;
 use crate::plugins::{self, Loader};
+use vistafs_config::Config;
 
 /// The registry of this configuration, on any host, for a command.
 pub(crate) fn registry(config: &Config) -> anyhow::Result<Registry> {
@@ -84,3 +84,6 @@ fn check_files(config: &Config) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,9 +49,9 @@ use cgroups::Cgroups;
 use signals::{Event, Signals};
 use terminal::Terminal;
 
-use crate::config::Config;
 use crate::engine;
 use crate::serve::Serving;
+use vistafs_config::Config;
 
 /// Runs the command and returns its exit status as a shell would: 128 + n for signal n, 126 and
 /// 127 for a command that cannot be executed or found.

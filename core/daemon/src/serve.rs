@@ -10,8 +10,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use vistafs_dispatch::VistaFs;
 
 use crate::adopt;
-use crate::config::Config;
 use crate::engine::Engine;
+use vistafs_config::Config;
 use vistafs_supervisor::fuse_init;
 use vistafs_supervisor::fuse_mount::FuseMount;
 

@@ -20,12 +20,12 @@ use vistafs_dispatch::{Supervision, interrupt_killed, redo_unfinished, wake_poll
 use vistafs_handover::{Handover, HandoverError};
 
 use crate::cli::WorkerArgs;
-use crate::config::Config;
 use crate::engine::Engine;
 use crate::lxcfs::AsLxcfs;
 use crate::plugins::Loader;
 use crate::serve;
 use drain::Drain;
+use vistafs_config::Config;
 use vistafs_supervisor::inherited;
 use vistafs_supervisor::link::{Link, Order, UNANSWERED, Word};
 

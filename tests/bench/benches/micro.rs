@@ -1,14 +1,7 @@
 //! Measures a rendering, a parser and the configuration without a mount.
 
 #![allow(clippy::unwrap_used, reason = "in a benchmark a panic is the report")]
-#![allow(
-    unexpected_cfgs,
-    reason = "features of the program of which config is a part"
-)]
 
-// Through a symbolic link beside this file: a path attribute would not find its submodules.
-#[allow(dead_code, unused_imports, reason = "a part of a program")]
-mod config;
 #[path = "micro/configuration.rs"]
 mod configuration;
 #[path = "micro/parsers.rs"]

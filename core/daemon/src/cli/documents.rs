@@ -161,7 +161,7 @@ fn configuration() -> String {
 /// The configuration with comments, as its own source documents it.
 fn keys() -> String {
     let registry = Registry::collect(&Selection::default()).unwrap();
-    crate::config::example(registry.all())
+    vistafs_config::example(registry.all())
 }
 
 fn completions(shell: Shell) -> String {

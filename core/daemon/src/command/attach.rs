@@ -10,8 +10,8 @@ use vistafs_attach::attach::{self, Outcome, Row, Selector, Wanted};
 
 use crate::bindings;
 use crate::cli::{AttachWorkerArgs, ContainerArgs};
-use crate::config::Config;
 use crate::output;
+use vistafs_config::Config;
 
 /// Some view was not placed or removed.
 const LEFT: u8 = 3;

@@ -13,9 +13,9 @@ use serde::Serialize;
 
 use crate::bindings;
 use crate::cli::{CdiArgs, CdiCommand, CdiGenerateArgs};
-use crate::config::Config;
 use crate::output;
 use vistafs_attach::Binding;
+use vistafs_config::Config;
 
 /// The oldest that has all that is said here; runtimes refuse versions that they do not know.
 const VERSION: &str = "0.5.0";

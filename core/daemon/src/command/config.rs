@@ -5,8 +5,8 @@ use serde::Serialize;
 use vistafs_view::{OptionSpec, Registered};
 
 use crate::cli::{ConfigAction, ConfigArgs};
-use crate::config::{Config, Entry, Origin, example};
 use crate::{output, outside};
+use vistafs_config::{Config, Entry, Origin, example};
 
 pub(crate) fn config(args: &ConfigArgs, asked: Option<&std::path::Path>) -> anyhow::Result<u8> {
     match &args.action {

@@ -6,8 +6,8 @@ use anyhow::bail;
 
 use crate::bindings;
 use crate::cli::DockerArgs;
-use crate::config::Config;
 use crate::output;
+use vistafs_config::Config;
 
 /// One option a line, so that `docker run $(vistafs docker-args) ...` takes them.
 pub(crate) fn docker_args(args: &DockerArgs, config: &Config) -> anyhow::Result<u8> {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::cli::LxcHookArgs;
-use crate::config::Config;
 use vistafs_attach::oci;
+use vistafs_config::Config;
 
 /// Where LXC says the root file system is.
 const ROOT: &str = "LXC_ROOTFS_MOUNT";

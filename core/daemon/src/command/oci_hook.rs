@@ -6,9 +6,9 @@ use anyhow::{Context as _, bail};
 
 use crate::bindings;
 use crate::cli::{HookArgs, OciHookArgs};
-use crate::config::Config;
 use vistafs_attach::Binding;
 use vistafs_attach::oci::{self, Sources, State};
+use vistafs_config::Config;
 use vistafs_supervisor::error_text::in_one_line;
 
 /// A state has a few hundred bytes, and annotations.

@@ -6,9 +6,9 @@ use anyhow::{Context as _, bail};
 use vistafs_container::{Caller, ContainerError};
 
 use crate::cli::ShowArgs;
-use crate::config::Config;
 use crate::engine::Engine;
 use crate::output;
+use vistafs_config::Config;
 
 pub(crate) fn show(args: &ShowArgs, config: &Config) -> anyhow::Result<u8> {
     let engine = Engine::start(config)?;

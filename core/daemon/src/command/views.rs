@@ -7,11 +7,11 @@ use vistafs_host::Host;
 use vistafs_view::{Origin, Refusal, Registered, Status};
 
 use crate::cli::ViewsArgs;
-use crate::config::Config;
 use crate::engine;
 use crate::output;
 use crate::outside;
 use crate::plugins::Loader;
+use vistafs_config::Config;
 use vistafs_supervisor::link::{PutAside, Quarantined};
 use vistafs_supervisor::plugins::LeftOut;
 use vistafs_supervisor::question::{Question, ask};

@@ -6,7 +6,7 @@ use anyhow::bail;
 use vistafs_view::{Origin, OutsideViews, Refusal, Selection};
 
 use super::Loader;
-use crate::config::Config;
+use vistafs_config::Config;
 
 /// None; said of each directory that is there.
 pub(crate) fn views(config: &Config, _: &Selection, _: Loader<'_>) -> OutsideViews {

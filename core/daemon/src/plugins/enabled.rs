@@ -12,7 +12,7 @@ use vistafs_plugin_host::{Limits, Rules, Watch, load};
 use vistafs_view::{Origin, OutsideViews, Refusal, Selection};
 
 use super::Loader;
-use crate::config::{Config, DEFAULT_PLUGINS};
+use vistafs_config::{Config, DEFAULT_PLUGINS};
 use vistafs_supervisor::link::Word;
 use vistafs_supervisor::plugins::{LeftOut, PluginFile};
 

@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput};
 
-use crate::config::Config;
+use vistafs_config::Config;
 
 const EXAMPLE: &str = include_str!("../../../../contrib/vistafs.toml");
 

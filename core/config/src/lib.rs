@@ -28,24 +28,24 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use vistafs_view::{Outside, Policy, RegistryError, Selection};
 
-pub(crate) use example::example;
+pub use example::example;
 use files::Files;
 use reader::Reader;
-pub(crate) use reader::{Entry, Mistake, Origin};
-pub(crate) use sections::Runtime;
+pub use reader::{Entry, Mistake, Origin};
+pub use sections::Runtime;
 use sections::{Fuse, Host, PageCache, Plugins, Worker};
 use views::Views;
 
 /// Where it is looked for.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
 /// Where plugins are looked for when nothing is said.
-pub(crate) const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
+pub const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
 /// It is kept for workers that are started later, and sent to them in one message.
 const LARGEST: usize = 64 << 10;
 
 /// The whole configuration.
 #[derive(Debug)]
-pub(crate) struct Config {
+pub struct Config {
     path: PathBuf,
     text: String,
     plugin_dirs: Vec<PathBuf>,
@@ -63,20 +63,20 @@ pub(crate) struct Config {
 
 impl Config {
     /// Reads the file that was asked for, which must be there, or the default one, which need not.
-    pub(crate) fn read(asked: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn read(asked: Option<&Path>) -> anyhow::Result<Self> {
         let text = text_of(asked)?;
         Self::of_text(asked, text)
     }
 
     /// The same of a text that was read before. What has changed on the machine since then, such as a
     /// user that is gone, concerns the file that needs it and no other.
-    pub(crate) fn of_text(asked: Option<&Path>, text: String) -> anyhow::Result<Self> {
+    pub fn of_text(asked: Option<&Path>, text: String) -> anyhow::Result<Self> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
         Self::one_line(asked, Self::parse(path, text, false))
     }
 
     /// Reads the file for somebody who begins to serve by it: what it names has to be there.
-    pub(crate) fn read_to_serve(asked: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn read_to_serve(asked: Option<&Path>) -> anyhow::Result<Self> {
         Self::one_line(asked, Self::look_at(asked)?)
     }
 
@@ -94,7 +94,7 @@ impl Config {
     }
 
     /// All that is wrong with a file, as far as it can be told without the views.
-    pub(crate) fn look_at(asked: Option<&Path>) -> anyhow::Result<Result<Self, Vec<Mistake>>> {
+    pub fn look_at(asked: Option<&Path>) -> anyhow::Result<Result<Self, Vec<Mistake>>> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
         Ok(Self::parse(path, text_of(asked)?, true))
     }
@@ -143,49 +143,45 @@ impl Config {
     }
 
     /// Where it is looked for when nothing is said.
-    pub(crate) fn default_path() -> String {
+    pub fn default_path() -> String {
         DEFAULT_PATH.to_owned()
     }
 
     /// Where it is read from.
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// What was read.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 
     /// Every key but the views' options.
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// What it says about views.
-    pub(crate) fn selection(&self) -> &Selection {
+    pub fn selection(&self) -> &Selection {
         &self.views.selection
     }
 
     /// What the registry does not like, with the line where it is asked for.
-    pub(crate) fn located(&self, error: &RegistryError) -> anyhow::Error {
+    pub fn located(&self, error: &RegistryError) -> anyhow::Error {
         let line = self.views.line_of(error);
         let why = error.to_string();
         anyhow::anyhow!("{}: {}", self.path.display(), Mistake { line, why })
     }
 
     /// Where plugins are looked for. Only a directory that was named has to be there.
-    pub(crate) fn plugin_dirs(&self) -> &[PathBuf] {
+    pub fn plugin_dirs(&self) -> &[PathBuf] {
         &self.plugin_dirs
     }
 
     /// How long a call of a plugin is waited for: so short that a few of them, one after the other, do not
     /// have the worker taken for stuck.
-    #[cfg_attr(
-        any(not(feature = "plugins"), target_feature = "crt-static"),
-        allow(dead_code, reason = "the file is the same, whatever is built")
-    )]
-    pub(crate) fn plugin_timeout(&self) -> Duration {
+    pub fn plugin_timeout(&self) -> Duration {
         let wanted = Duration::from_millis(self.plugins.timeout_ms.get().into());
         match self.worker.stuck_seconds {
             0 => wanted,
@@ -194,51 +190,47 @@ impl Config {
     }
 
     /// How long a text of a plugin may be, bytes.
-    #[cfg_attr(
-        any(not(feature = "plugins"), target_feature = "crt-static"),
-        allow(dead_code, reason = "the file is the same, whatever is built")
-    )]
-    pub(crate) fn plugin_max_bytes(&self) -> usize {
+    pub fn plugin_max_bytes(&self) -> usize {
         usize::try_from(self.plugins.max_bytes.get()).unwrap_or(usize::MAX)
     }
 
     /// Where an option of a view was set.
-    pub(crate) fn origin_of(&self, view: &str, option: &str) -> Origin {
+    pub fn origin_of(&self, view: &str, option: &str) -> Origin {
         self.views.origin_of(view, option)
     }
 
     /// What `vistafs oci-runtime` executes, and what it requires.
-    pub(crate) fn runtime(&self) -> &Runtime {
+    pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
     /// The files that it describes.
-    pub(crate) fn files(&self) -> &[Outside] {
+    pub fn files(&self) -> &[Outside] {
         &self.files
     }
 
     /// What holds for all views alike.
-    pub(crate) fn policy(&self) -> Policy {
+    pub fn policy(&self) -> Policy {
         self.policy
     }
 
     /// How old a shared text of the host may be.
-    pub(crate) fn epoch(&self) -> Duration {
+    pub fn epoch(&self) -> Duration {
         Duration::from_millis(self.host.epoch_ms)
     }
 
     /// How long the kernel may serve a container's own files from its page cache.
-    pub(crate) fn ttl(&self) -> Duration {
+    pub fn ttl(&self) -> Duration {
         Duration::from_millis(self.page_cache.ttl_ms.get())
     }
 
     /// How old a request may become before its worker is taken for stuck; 0: any age.
-    pub(crate) fn stuck_seconds(&self) -> u64 {
+    pub fn stuck_seconds(&self) -> u64 {
         self.worker.stuck_seconds.into()
     }
 
     /// Serving threads. More than one, so that a container whose files are slow delays no other.
-    pub(crate) fn threads(&self) -> usize {
+    pub fn threads(&self) -> usize {
         match self.fuse.threads {
             Some(threads) => usize::from(threads.get()),
             None => std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8)),

@@ -1,4 +1,4 @@
-use vistafs_view::{OptionValue, Registry};
+use vistafs_view::OptionValue;
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn example_in(document: &str) -> String {
 
 #[test]
 fn the_readme_shows_the_defaults() {
-    let config = parse(&example_in(include_str!("../../../../README.md"))).unwrap();
+    let config = parse(&example_in(include_str!("../../../README.md"))).unwrap();
     let default = parse("").unwrap();
     assert!(config.selection().disable.is_empty());
     assert_eq!(
@@ -32,34 +32,6 @@ fn the_readme_shows_the_defaults() {
     assert_eq!(config.stuck_seconds(), default.stuck_seconds());
     assert_eq!(config.threads(), 4);
     assert_eq!(config.plugin_dirs(), default.plugin_dirs());
-}
-
-#[test]
-fn the_example_is_current_and_can_be_used() {
-    let registry = Registry::collect(&Selection::default()).unwrap();
-    let example = example(registry.all());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/vistafs.toml");
-    if std::env::var_os("VISTAFS_ACCEPT").is_some() {
-        std::fs::write(&path, &example).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap();
-    assert_eq!(committed, example, "VISTAFS_ACCEPT=1 writes it");
-    crate::outside::registry(&parse(&example).unwrap()).unwrap();
-    // Each key may be uncommented as it stands.
-    let is_key =
-        |line: &str| line.starts_with("# ") && (line.contains(" = ") || line == "# [[file]]");
-    let uncommented: Vec<&str> = example
-        .lines()
-        .map(|line| if is_key(line) { &line[2..] } else { line })
-        .collect();
-    let config = parse(&uncommented.join("\n")).unwrap();
-    crate::outside::registry(&config).unwrap();
-    assert_eq!(config.policy(), Policy::default());
-    let set = config
-        .entries()
-        .iter()
-        .filter(|entry| entry.origin == Origin::Default);
-    assert_eq!(set.count(), 0);
 }
 
 #[test]
@@ -122,29 +94,6 @@ fn all_mistakes_are_told_in_order() {
 }
 
 #[test]
-fn what_the_registry_refuses_is_told_with_its_line() {
-    for (text, expected) in [
-        (
-            "\n[views]\ndisable = [\"memifo\"]\n",
-            "c.toml: line 3: unknown view \"memifo\"",
-        ),
-        (
-            "[view.stat]\n\nsteel = true\n",
-            "c.toml: line 3: view stat has no option steel",
-        ),
-        (
-            "[view.stat]\nsteal = 3\n",
-            "c.toml: line 2: option steal of view stat takes",
-        ),
-        ("[view.stta]\n", "c.toml: line 1: unknown view \"stta\""),
-    ] {
-        let error = crate::outside::registry(&parse(text).unwrap()).unwrap_err();
-        let error = format!("{error:#}");
-        assert!(error.contains(expected), "{text:?}: {error}");
-    }
-}
-
-#[test]
 fn every_value_tells_where_it_is_from() {
     let config = parse("[cpus]\n\nrenumber = true\n[view.stat]\nsteal = false\n").unwrap();
     let origin = |key: &str| {
@@ -190,7 +139,6 @@ user = "nobody"
         .map(|file| file.origin.to_string())
         .collect();
     assert_eq!(lines, ["c.toml:2", "c.toml:9"]);
-    crate::outside::registry(&config).unwrap();
 }
 
 #[test]
@@ -316,33 +264,6 @@ fn bad_files_are_refused_with_their_line() {
         assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
         assert!(mistakes[0].starts_with(expected), "{text}: {mistakes:?}");
     }
-}
-
-#[test]
-fn files_in_the_way_are_refused_with_their_line() {
-    let file = |path: &str| format!("[[file]]\npath = \"{path}\"\ntext = \"\"\n");
-    for (text, expected) in [
-        (
-            file("proc/meminfo"),
-            "c.toml: line 1: [[file]] proc/meminfo: ",
-        ),
-        (file("proc/meminfo"), "[views] replace = [\"proc/meminfo\"]"),
-        (file("proc/meminfo/x"), "line 1: [[file]] proc/meminfo/x"),
-        (file("sys/devices"), "[views] disable"),
-        (file("proc/x") + &file("proc/x"), "take one of them away"),
-        (file("proc/x") + &file("proc/x/y"), "[views] disable"),
-    ] {
-        let error = crate::outside::registry(&parse(&text).unwrap()).unwrap_err();
-        let error = format!("{error:#}");
-        assert!(error.contains(expected), "{text}: {error}");
-    }
-    let replaced = format!(
-        "[views]\nreplace = [\"proc/meminfo\"]\n{}",
-        file("proc/meminfo")
-    );
-    crate::outside::registry(&parse(&replaced).unwrap()).unwrap();
-    let disabled = format!("[views]\ndisable = [\"x\"]\n{}", file("proc/x"));
-    crate::outside::registry(&parse(&disabled).unwrap()).unwrap();
 }
 
 /// What the program was started with holds for its workers, whatever happens to the machine.

@@ -146,10 +146,13 @@ impl Plugins {
 
 /// `[runtime]`: for `vistafs oci-runtime`.
 #[derive(Debug)]
-pub(crate) struct Runtime {
-    pub(crate) path: Option<PathBuf>,
-    pub(crate) mount: PathBuf,
-    pub(crate) required: bool,
+pub struct Runtime {
+    /// The OCI runtime to execute; `None`: runc, else crun, in PATH.
+    pub path: Option<PathBuf>,
+    /// The mount point of vistafs.
+    pub mount: PathBuf,
+    /// Whether a container must not start without views.
+    pub required: bool,
 }
 
 impl Runtime {

@@ -12,7 +12,7 @@ use super::setting::Setting;
 
 /// Where a value is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub enum Origin {
     /// Nobody has set it.
     Default,
     /// This line of the file.
@@ -21,28 +21,28 @@ pub(crate) enum Origin {
 
 /// A key, with what holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The table that it is in: `cpus`; empty: none.
-    pub(crate) section: String,
+    pub section: String,
     /// Its name: `quota`.
-    pub(crate) key: String,
+    pub key: String,
     /// For people.
-    pub(crate) summary: String,
+    pub summary: String,
     /// The value, as the file has it; `None`: it is left out, which has a meaning of its own.
-    pub(crate) value: Option<String>,
+    pub value: Option<String>,
     /// A value for an example of a key that has none by default.
-    pub(crate) sample: Option<String>,
+    pub sample: Option<String>,
     /// Where the value is from.
-    pub(crate) origin: Origin,
+    pub origin: Origin,
 }
 
 /// What cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub struct Mistake {
     /// Of the file, from 1; `None`: of no line in particular.
-    pub(crate) line: Option<usize>,
+    pub line: Option<usize>,
     /// Which key, why not, and what would do.
-    pub(crate) why: String,
+    pub why: String,
 }
 
 impl std::fmt::Display for Mistake {

@@ -16,7 +16,7 @@ const HEAD: &str = "\
 ";
 
 /// The text of the example, for these views.
-pub(crate) fn example(views: &[Registered]) -> String {
+pub fn example(views: &[Registered]) -> String {
     let mut out = HEAD.to_owned();
     let Ok(config) = Config::parse(Path::new(""), String::new(), false) else {
         return out;

@@ -1,1 +1,0 @@
-../../../core/daemon/src/config.rs
