@@ -7,7 +7,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -16,16 +16,23 @@ use anyhow::{Context, Result, bail};
 /// The log of a suite, and its progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
+    path: Arc<PathBuf>,
     file: Arc<File>,
     progress: Arc<Mutex<String>>,
 }
 
 impl Log {
-    pub(crate) fn new(file: File) -> Log {
-        Log {
-            file: Arc::new(file),
+    pub(crate) fn create(path: PathBuf) -> std::io::Result<Log> {
+        Ok(Log {
+            file: Arc::new(File::create(&path)?),
+            path: Arc::new(path),
             progress: Arc::default(),
-        }
+        })
+    }
+
+    /// Copies a report of the tests beside the log, with the extension `xml`.
+    pub(crate) fn keep_report(&self, report: &Path) -> std::io::Result<()> {
+        std::fs::copy(report, self.path.with_extension("xml")).map(drop)
     }
 
     /// The last line passed to [`progress`].

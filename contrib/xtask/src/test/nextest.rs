@@ -103,6 +103,9 @@ pub(crate) fn outcome(
         }
         return Ok(Outcome::of(false));
     };
+    if let Some(log) = run::log() {
+        log.keep_report(report)?;
+    }
     let mut outcome =
         read_report(&text, repeat).with_context(|| format!("reading {}", report.display()))?;
     outcome.read_skips(skips);

@@ -2,7 +2,7 @@
 //! end a table, the failures and the commands that repeat them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -58,8 +58,7 @@ impl Report {
         let path = self
             .logs
             .join(format!("{}.log", name.replace([' ', '/'], "-")));
-        let outcome = File::create(&path).map(|file| {
-            let log = Log::new(file);
+        let outcome = Log::create(path.clone()).map(|log| {
             self.state().running.insert(name.to_owned(), log.clone());
             self.print(&format!("{name}: started"));
             let started = Instant::now();
