@@ -98,6 +98,14 @@ impl Container {
         Self { account, ..self }
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_clock(self, clock: vistafs_host::Clock) -> Self {
+        Self {
+            counted: CountedTasks::with_clock(clock),
+            ..self
+        }
+    }
+
     /// Returns the account that it is charged to.
     #[must_use]
     pub fn account(&self) -> &Arc<Account> {

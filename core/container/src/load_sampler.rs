@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustix::time::ClockId;
-use vistafs_host::{Host, HostError};
+use vistafs_host::{Clock, Host, HostError};
 
 use crate::load::{self, Load, Now, Rules, Sampled, Series};
 use crate::{Container, thread_time};
@@ -34,6 +34,7 @@ struct Shared {
     rules: Rules,
     /// Time of tick 0, the same in every process, so that a successor continues the series.
     origin: Instant,
+    clock: Clock,
     joining: Mutex<Joining>,
 }
 
@@ -48,14 +49,15 @@ impl LoadSampler {
     /// Creates a sampler that forgets a container whose load was not read for `idle`.
     #[must_use]
     pub fn new(idle: Duration) -> Self {
-        Self::with_period(idle, PERIOD)
+        Self::with_period(idle, PERIOD, Clock::default())
     }
 
-    fn with_period(idle: Duration, period: Duration) -> Self {
+    fn with_period(idle: Duration, period: Duration, clock: Clock) -> Self {
         Self {
             shared: Arc::new(Shared {
                 rules: Rules { period, idle },
                 origin: start_of_clock(),
+                clock,
                 joining: Mutex::default(),
             }),
         }
@@ -123,7 +125,7 @@ impl LoadSampler {
 
 impl Shared {
     fn now(&self) -> Now {
-        let instant = Instant::now();
+        let instant = self.clock.now();
         let since = instant.saturating_duration_since(self.origin);
         let tick = since.as_nanos() / self.rules.period.as_nanos().max(1);
         Now {
@@ -167,8 +169,9 @@ fn run(shared: &Weak<Shared>, host: &Host) {
             .saturating_sub(before)
             .saturating_mul(10);
         let next = shared.after(now.tick).max(now.instant + pause);
+        let pause = next.saturating_duration_since(shared.clock.now());
         drop(shared);
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        std::thread::sleep(pause);
     }
 }
 

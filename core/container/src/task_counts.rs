@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use vistafs_cgroup::{Tasks, ThreadStates};
-use vistafs_host::{Host, HostError, Process};
+use vistafs_host::{Clock, Host, HostError, Process};
 use vistafs_text::pid_stat;
 
 use crate::thread_time;
@@ -41,15 +41,24 @@ pub(crate) struct CountedTasks {
     last: Mutex<Option<Counted>>,
     // Held while one reader counts; other readers of the container get the last count.
     counting: Mutex<()>,
+    clock: Clock,
 }
 
 impl CountedTasks {
+    #[cfg(test)]
+    pub(crate) fn with_clock(clock: Clock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
+    }
+
     /// Returns the last count while it is valid; otherwise calls `count`.
     pub(crate) fn get(
         &self,
         count: impl FnOnce() -> Result<TaskCounts, HostError>,
     ) -> Result<TaskCounts, HostError> {
-        let started = Instant::now();
+        let started = self.clock.now();
         let fresh = || {
             let fresh = self.last.lock().filter(|last| started < last.valid_until);
             fresh.map(|last| last.counts)
@@ -73,7 +82,7 @@ impl CountedTasks {
     /// Returns whether [`get`](Self::get) would serve the last count.
     pub(crate) fn is_fresh(&self) -> bool {
         let last = self.last.lock();
-        last.is_some_and(|last| Instant::now() < last.valid_until)
+        last.is_some_and(|last| self.clock.now() < last.valid_until)
     }
 
     /// Returns the last count, however old.
@@ -86,7 +95,7 @@ impl CountedTasks {
         &self,
         count: impl FnOnce() -> Result<TaskCounts, HostError>,
     ) -> Result<TaskCounts, HostError> {
-        let (started, before) = (Instant::now(), thread_time::used());
+        let (started, before) = (self.clock.now(), thread_time::used());
         // After an error the old count must not be served.
         let counts = count().inspect_err(|_| *self.last.lock() = None)?;
         let took = thread_time::used().saturating_sub(before);
@@ -219,39 +228,36 @@ mod tests {
 
     #[test]
     fn a_count_is_served_until_it_is_old() {
-        let counted = CountedTasks::default();
+        let clock = Clock::manual();
+        let counted = CountedTasks::with_clock(clock.clone());
         assert_eq!(counted.last(), None);
         let of = |total| TaskCounts {
             total,
             ..TaskCounts::default()
         };
         let get = |total| counted.get(|| Ok(of(total))).unwrap().total;
-        let is_old = |since: Instant| since.elapsed() >= FRESH_AT_LEAST;
-        let began = Instant::now();
-        assert_eq!(get(1), 1);
-        assert!(get(2) == 1 || is_old(began));
-        std::thread::sleep(FRESH_AT_LEAST);
-        assert_eq!(get(3), 3);
-        let began = Instant::now();
-        assert_eq!(counted.refresh(|| Ok(of(4))).unwrap().total, 4);
-        let later = get(5);
-        assert!(later == 4 || is_old(began));
-        assert_eq!(counted.last(), Some(of(later)));
+        assert!(!counted.is_fresh());
+        assert_eq!((get(1), get(2)), (1, 1));
+        clock.advance(FRESH_AT_LEAST - Duration::from_nanos(1));
+        assert!(counted.is_fresh());
+        assert_eq!(get(3), 1);
+        // Counting takes some CPU time, for 100 times of which the count is valid.
+        clock.advance(Duration::from_secs(60));
+        assert!(!counted.is_fresh());
+        assert_eq!(get(4), 4);
+        assert_eq!(counted.refresh(|| Ok(of(5))).unwrap().total, 5);
+        assert_eq!((get(6), counted.last()), (5, Some(of(5))));
     }
 
     #[test]
     fn a_count_that_waited_for_a_cpu_is_not_served_longer() {
-        let counted = CountedTasks::default();
+        let clock = Clock::manual();
+        let counted = CountedTasks::with_clock(clock.clone());
         let waits = || {
-            std::thread::sleep(FRESH_AT_LEAST);
+            clock.advance(Duration::from_secs(3600));
             Ok(TaskCounts::default())
         };
         counted.refresh(waits).unwrap();
-        let mut counts_again = false;
-        let seen = counted.get(|| {
-            counts_again = true;
-            Ok(TaskCounts::default())
-        });
-        assert!(seen.is_ok() && counts_again);
+        assert!(!counted.is_fresh());
     }
 }

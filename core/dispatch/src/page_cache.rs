@@ -60,18 +60,18 @@ pub(crate) struct Told {
 
 impl Told {
     /// Returns how long the kernel may cache it, unless it is too old.
-    pub(crate) fn freshness(&self, ttl: Duration) -> Option<Duration> {
+    pub(crate) fn freshness(&self, ttl: Duration, now: Instant) -> Option<Duration> {
         let (taken, _) = self.taken.filter(|_| !self.is_outdated)?;
         // A quarter is reserved for the kernel's clock (ticks of up to 10 ms) and the reply.
-        let left = (ttl - ttl / 4).checked_sub(taken.elapsed())?;
+        let left = (ttl - ttl / 4).checked_sub(now.saturating_duration_since(taken))?;
         (!left.is_zero()).then_some(left)
     }
 
     /// Returns whether it may still be served, or the kernel may consider it fresh: the kernel's
     /// TTL starts at the reply, slightly later.
-    pub(crate) fn is_within(&self, ttl: Duration) -> bool {
+    pub(crate) fn is_within(&self, ttl: Duration, now: Instant) -> bool {
         let taken = self.taken.filter(|_| !self.is_outdated);
-        taken.is_some_and(|(taken, _)| taken.elapsed() < ttl)
+        taken.is_some_and(|(taken, _)| now.saturating_duration_since(taken) < ttl)
     }
 
     /// Returns the same length marked as outdated: the kernel drops the cached pages.
@@ -100,11 +100,11 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     /// Replaces the snapshot.
-    pub(crate) fn renew(&mut self, mut text: Vec<u8>, is_steady: bool) {
+    pub(crate) fn renew(&mut self, mut text: Vec<u8>, is_steady: bool, now: Instant) {
         let length = frame(text.len(), self.told.length, is_steady);
         fill(&mut text, length);
         self.told = Told {
-            taken: Some((Instant::now(), SystemTime::now())),
+            taken: Some((now, SystemTime::now())),
             length,
             is_outdated: false,
         };
@@ -112,12 +112,13 @@ impl Snapshot {
     }
 
     /// Takes the contents; more than a page stays, as it is read in pieces.
-    pub(crate) fn take(&mut self, ttl: Duration) -> Option<Vec<u8>> {
+    pub(crate) fn take(&mut self, ttl: Duration, now: Instant) -> Option<Vec<u8>> {
         let (taken, _) = self.told.taken?;
         if self.told.length > PAGE {
             return self.text.clone();
         }
-        self.text.take().filter(|_| taken.elapsed() < ttl + LATE)
+        let age = now.saturating_duration_since(taken);
+        self.text.take().filter(|_| age < ttl + LATE)
     }
 }
 
@@ -312,20 +313,42 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_given_out_once() {
-        let hour = Duration::from_secs(3600);
+        let (hour, now) = (Duration::from_secs(3600), Instant::now());
         let mut snapshot = Snapshot::default();
         assert_eq!(
-            (snapshot.told.freshness(hour), snapshot.take(hour)),
+            (snapshot.told.freshness(hour, now), snapshot.take(hour, now)),
             (None, None)
         );
-        snapshot.renew(b"text\n".to_vec(), true);
-        let fresh = snapshot.told.freshness(hour).unwrap();
-        assert!(fresh <= hour - hour / 4 && fresh > hour / 2);
-        assert_eq!(snapshot.told.freshness(Duration::ZERO), None);
-        assert_eq!(snapshot.take(hour), Some(b"text\n".to_vec()));
-        assert_eq!(snapshot.take(hour), None);
-        snapshot.renew(vec![b'x'; PAGE + 1], true);
-        assert!(snapshot.take(hour).is_some() && snapshot.take(hour).is_some());
+        snapshot.renew(b"text\n".to_vec(), true, now);
+        assert_eq!(snapshot.take(hour, now), Some(b"text\n".to_vec()));
+        assert_eq!(snapshot.take(hour, now), None);
+        snapshot.renew(vec![b'x'; PAGE + 1], true, now);
+        assert!(snapshot.take(hour, now).is_some() && snapshot.take(hour, now).is_some());
+    }
+
+    #[test]
+    fn a_snapshot_expires() {
+        let (hour, taken) = (Duration::from_secs(3600), Instant::now());
+        let mut snapshot = Snapshot::default();
+        snapshot.renew(b"text\n".to_vec(), true, taken);
+        let told = snapshot.told;
+        // A quarter of the TTL is reserved for the kernel.
+        assert_eq!(told.freshness(hour, taken), Some(hour - hour / 4));
+        assert_eq!(told.freshness(hour, taken + hour / 2), Some(hour / 4));
+        assert_eq!(told.freshness(hour, taken + hour - hour / 4), None);
+        assert_eq!(told.freshness(Duration::ZERO, taken), None);
+        assert!(told.is_within(hour, taken + hour - hour / 8));
+        assert!(!told.is_within(hour, taken + hour));
+        assert!(!told.over().is_within(hour, taken));
+        // The kernel may read the page late.
+        let late = taken + hour + LATE;
+        assert!(
+            snapshot
+                .take(hour, late - Duration::from_nanos(1))
+                .is_some()
+        );
+        snapshot.renew(b"text\n".to_vec(), true, taken);
+        assert_eq!(snapshot.take(hour, late), None);
     }
 
     proptest! {

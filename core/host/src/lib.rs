@@ -10,7 +10,8 @@
 //! | `kept_file.rs` | a kernel file whose descriptor is cached |
 //! | `kept_files.rs` | several files of one directory |
 //! | `host_text.rs` | contents of one host file, read at most once an epoch |
-//! | `host.rs` | the host: its files, page size, tick and clock |
+//! | `host.rs` | the host: its files, page size and tick |
+//! | `clock.rs` | the monotonic clock, or a test's |
 //! | `process.rs` | facts about one process |
 //! | `namespace.rs` | the namespaces of a task |
 //! | `held_task.rs` | the namespaces of a task with frequent requests |
@@ -24,6 +25,7 @@
 //! | `descriptors.rs` | number of free descriptors |
 
 mod capability;
+mod clock;
 mod credentials;
 pub mod descriptors;
 mod dir;
@@ -42,6 +44,7 @@ mod process;
 mod spawn;
 
 pub use capability::without_sys_resource;
+pub use clock::Clock;
 pub use credentials::{Credentials, Owner};
 pub use dir::{Dir, DirEntry, FileKind, FileStat};
 pub use error::{HostError, last_errno};

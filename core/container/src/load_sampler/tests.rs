@@ -74,14 +74,14 @@ impl Small {
     }
 
     fn container(&self) -> Arc<Container> {
+        self.container_with(Clock::default())
+    }
+
+    fn container_with(&self, clock: Clock) -> Arc<Container> {
         let located = self.hierarchies.locate_path(Path::new("/box")).unwrap();
         let offset = Offset::default();
-        Arc::new(Container::new(
-            &self.hierarchies,
-            located,
-            Duration::ZERO,
-            offset,
-        ))
+        let container = Container::new(&self.hierarchies, located, Duration::ZERO, offset);
+        Arc::new(container.with_clock(clock))
     }
 }
 
@@ -164,17 +164,20 @@ fn who_asks_is_about_to_wait() {
 fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
     let small = Small::of_age(Duration::from_secs(86_400));
     small.set_threads("S");
-    let sampler = LoadSampler::with_period(Duration::from_secs(5), Duration::from_millis(10));
-    let container = small.container();
+    let (idle, period, clock) = (NEVER, Duration::from_millis(10), Clock::manual());
+    let sampler = LoadSampler::with_period(idle, period, clock.clone());
+    let container = small.container_with(clock.clone());
     let load = || small.load(&sampler, &container);
     assert_eq!(load().averages, Averages::steady(0));
     assert!(is_running(&sampler));
     small.set_threads("RR");
     // A sample may read half-written files.
     wait_until("it has risen", || {
+        clock.advance(period);
         let load = load();
         load.averages != Averages::steady(0) && load.counts.running == 2
     });
+    clock.advance(idle + period);
     wait_until("the thread has ended", || !is_running(&sampler));
     // A new read restarts the series.
     assert_eq!(load().averages, Averages::steady(2));
@@ -185,13 +188,15 @@ fn it_is_sampled_while_it_is_asked_for_and_then_no_more() {
 fn a_reader_is_served_the_last_sample() {
     let small = Small::new();
     small.set_threads("R");
+    let clock = Clock::manual();
     // Every process samples at the same instants; none may fall between the two reads.
-    let sampler = LoadSampler::with_period(NEVER, NEVER);
-    let container = small.container();
+    let sampler = LoadSampler::with_period(NEVER, NEVER, clock.clone());
+    let container = small.container_with(clock.clone());
     let load = || small.load(&sampler, &container);
     let first = load();
     small.set_threads("RRRR");
-    std::thread::sleep(Duration::from_millis(250));
+    clock.advance(Duration::from_secs(60));
+    assert!(container.must_count_tasks());
     assert_eq!(load(), first, "nothing is counted for it");
 }
 
@@ -258,7 +263,7 @@ fn where_counting_is_dear_the_last_count_stands() {
 fn one_that_has_ended_leaves() {
     let small = Small::new();
     small.set_threads("R");
-    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
+    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10), Clock::default());
     let (one, other) = (small.container(), small.container());
     sampler.load(&one, &small.host, None).unwrap();
     sampler.load(&other, &small.host, None).unwrap();
@@ -275,7 +280,7 @@ fn one_that_has_ended_leaves() {
 fn one_that_moves_keeps_its_averages() {
     let small = Small::of_age(Duration::from_secs(86_400));
     small.set_threads("RR");
-    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
+    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10), Clock::default());
     let container = small.container();
     sampler.load(&container, &small.host, None).unwrap();
     small.set_threads("S");
@@ -297,7 +302,7 @@ fn one_that_moves_keeps_its_averages() {
 #[test]
 fn its_thread_ends_with_it() {
     let small = Small::new();
-    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10));
+    let sampler = LoadSampler::with_period(NEVER, Duration::from_millis(10), Clock::default());
     let container = small.container();
     sampler.load(&container, &small.host, None).unwrap();
     let shared = Arc::downgrade(&sampler.shared);

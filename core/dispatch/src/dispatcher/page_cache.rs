@@ -106,7 +106,10 @@ impl Dispatcher {
             return self.attributes_told(number, view, told.unwrap_or_default().over());
         };
         let mut snapshot = node.snapshot.lock();
-        if snapshot.told.freshness(self.page_cache.ttl()).is_none()
+        if snapshot
+            .told
+            .freshness(self.page_cache.ttl(), Instant::now())
+            .is_none()
             && let Err(error) = self.renew(&node, &mut snapshot, view, &container)
         {
             // Attributes are returned nevertheless; the reader gets the error at READ.
@@ -126,7 +129,7 @@ impl Dispatcher {
                 (length as u64, SystemTime::now())
             }
         };
-        let fresh = told.freshness(self.page_cache.ttl());
+        let fresh = told.freshness(self.page_cache.ttl(), Instant::now());
         Attributes {
             number,
             kind: NodeKind::File,
@@ -150,7 +153,7 @@ impl Dispatcher {
         container: &Arc<Container>,
     ) -> Result<(), DispatchError> {
         let text = self.text_of(view, container)?;
-        snapshot.renew(text, self.views[view].is_steady);
+        snapshot.renew(text, self.views[view].is_steady, Instant::now());
         node.tell(snapshot);
         Ok(())
     }
@@ -169,7 +172,9 @@ impl Dispatcher {
         let mut snapshot = node.snapshot.lock();
         // Not before the kernel's GETATTR: an earlier drop would fill the page with new contents
         // under the old length, which may be too short.
-        let was_fresh = snapshot.told.is_within(self.page_cache.ttl());
+        let was_fresh = snapshot
+            .told
+            .is_within(self.page_cache.ttl(), Instant::now());
         if snapshot.told.modified().is_none()
             && self
                 .renew(&node, &mut snapshot, file.view, container)
@@ -281,7 +286,7 @@ impl Dispatcher {
             // A reader would get parts of two renderings.
             return Err(DispatchError::NotCacheable);
         }
-        let mut text = match snapshot.take(self.page_cache.ttl()) {
+        let mut text = match snapshot.take(self.page_cache.ttl(), Instant::now()) {
             Some(text) => text,
             // It was returned before, and the kernel has dropped the page.
             None => {
