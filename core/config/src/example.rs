@@ -1,4 +1,4 @@
-//! The example with every key: `contrib/vistafs.toml`.
+//! Generates the example with every key: `contrib/vistafs.toml`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,13 +9,13 @@ use super::files::EXAMPLE;
 use super::{Config, Entry};
 
 const HEAD: &str = "\
-# The configuration of vistafs, with every key there is. Installed as /etc/vistafs/config.toml.
-# What is commented out is the default, or an example where there is none by default.
-# `vistafs config check FILE` finds mistakes, `vistafs config show` prints what holds and why.
-# A running vistafs reads it anew at `vistafs reload` or SIGHUP; nobody who reads there notices.
+# The configuration of vistafs with all keys, installed as /etc/vistafs/config.toml. Each commented line
+# is the default, or an example if there is no default value.
+# `vistafs config check FILE` validates a file, `vistafs config show` prints all values and their sources.
+# `vistafs reload` or SIGHUP applies changes to a running vistafs without interrupting readers.
 ";
 
-/// The text of the example, for these views.
+/// Returns the text of the example, with the options of these views.
 pub fn example(views: &[Registered]) -> String {
     let mut out = HEAD.to_owned();
     let Ok(config) = Config::parse(Path::new(""), String::new(), false) else {

@@ -1,4 +1,4 @@
-//! `[[file]]`: files without code.
+//! `[[file]]`: custom files.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,25 +11,25 @@ use vistafs_view::{Origin as ViewOrigin, Outside};
 use super::reader::{Found, Origin, Reader, Section};
 use super::setting::{Setting, whole};
 
-/// What a file shows; each table has one of them.
+/// The kinds of contents; each table has exactly one.
 const CONTENTS: [&str; 4] = ["text", "source", "cgroup", "command"];
-/// The most bytes that a file may be said to have.
+/// Upper limit of `max_bytes`.
 const LARGEST: u64 = 16 << 20;
 
-/// For the example with every key.
+/// The part of the example about custom files.
 pub(super) const EXAMPLE: &str = "
-# Files without code, one table for each: contrib/doc/CUSTOM_FILES.md. Each has a path below proc/ or
-# sys/ and one of text, source, cgroup, command.
+# Custom files, one table for each (contrib/doc/CUSTOM_FILES.md): a path below proc/ or sys/, and one of
+# text, source, cgroup, command.
 # [[file]]
 # path = \"proc/site/limits\"
-# name = \"site-limits\"     # as a view; by default made of the path
-# mode = 0o444             # who may read it
+# name = \"site-limits\"     # name of the view; default: derived from the path
+# mode = 0o444             # permissions
 # text = \"memory {{ memory.limit | mib }} MiB, {{ cpu.count }} CPUs\\n\"
 
 # [[file]]
 # path = \"proc/site/interrupts\"
 # source = \"/proc/interrupts\"
-# cpus = true              # containers see only their own CPUs; default: false
+# cpus = true              # show containers only their own CPUs; default: false
 # max_bytes = 1048576      # a larger file is an error
 
 # [[file]]
@@ -40,20 +40,20 @@ pub(super) const EXAMPLE: &str = "
 # [[file]]
 # path = \"proc/site/report\"
 # command = [\"/bin/echo\", \"hello\"]
-# user = \"nobody\"          # who runs it; never root
-# timeout_ms = 1000        # it is killed then, with its process group
-# max_bytes = 65536        # and if it prints more
-# cache_ms = 5000          # for how long what it printed is shown
+# user = \"nobody\"          # the user that runs it; never root
+# timeout_ms = 1000        # then its process group is killed
+# max_bytes = 65536        # also if it prints more than this
+# cache_ms = 5000          # TTL of its output
 ";
 
-/// All files, and the commands among them.
+/// All custom files, and the commands among them.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     pub(super) views: Vec<Outside>,
     commands: Vec<Named>,
 }
 
-/// A command, and where it stands.
+/// A command and its line.
 #[derive(Debug)]
 struct Named {
     line: usize,
@@ -73,7 +73,8 @@ impl Files {
         files
     }
 
-    /// Who reads waits for commands, one after the other, and must not be taken for stuck.
+    /// Checks the sum of all timeouts: a reader may wait for the commands one after the other, which
+    /// must not get the worker restarted.
     pub(super) fn check_times(&self, reader: &mut Reader<'_>, stuck_seconds: u32) {
         let all: u64 = self.commands.iter().map(|one| one.timeout_ms).sum();
         let most = u64::from(stuck_seconds) * 500;
@@ -85,20 +86,20 @@ impl Files {
                 "`file.timeout_ms` of all commands together is {all} ms; it may be {most}, half of \
                  `worker.stuck_seconds`"
             );
-            reader.mistake(last.line, why);
+            reader.problem(last.line, why);
         }
     }
 
-    /// Whether users and programs are there.
+    /// Checks that users and programs exist.
     pub(super) fn check_here(&self, reader: &mut Reader<'_>) {
         for one in &self.commands {
             if let Err(why) = vistafs_custom::check_command(&one.user, &one.program) {
-                reader.mistake(one.line, format!("`file.command`: {why}"));
+                reader.problem(one.line, format!("`file.command`: {why}"));
             }
         }
     }
 
-    /// `None`: mistakes are noted.
+    /// `None`: errors were recorded.
     fn file(&mut self, mut section: Section<'_, '_>, file: &std::path::Path) -> Option<Outside> {
         let line = section.line;
         let (path, path_origin) = section.set::<String>("path");
@@ -111,8 +112,8 @@ impl Files {
             Some((key, found)) => self.content(&mut section, key, found),
             None => {
                 let why = "a [[file]] has one of `text`, `source`, `cgroup`, `command`".to_owned();
-                section.reader.mistake(line, why);
-                // What the others need is not unknown for want of one.
+                section.reader.problem(line, why);
+                // These keys are valid with one kind of contents: do not report them as unknown.
                 for key in ["cpus", "user", "timeout_ms", "max_bytes", "cache_ms"] {
                     let _ = section.found(key);
                 }
@@ -121,7 +122,7 @@ impl Files {
         };
         if path.is_none() && path_origin == Origin::Default {
             let why = "a [[file]] has a `path`, such as \"proc/site\"".to_owned();
-            section.reader.mistake(line, why);
+            section.reader.problem(line, why);
         }
         let origin = ViewOrigin::Configuration {
             file: file.to_owned(),
@@ -129,7 +130,7 @@ impl Files {
         };
         let view = path.zip(content).and_then(|(path, content)| {
             let made = CustomFile::view(name, &path, mode, content, origin);
-            made.map_err(|refusal| section.reader.mistake(line, format!("[[file]] {refusal}")))
+            made.map_err(|refusal| section.reader.problem(line, format!("[[file]] {refusal}")))
                 .ok()
         });
         section.end();
@@ -150,7 +151,7 @@ impl Files {
             _ => self.command(section, &found).map(Content::Command),
         };
         content
-            .map_err(|(at, why)| section.reader.mistake(at.unwrap_or(line), why))
+            .map_err(|(at, why)| section.reader.problem(at.unwrap_or(line), why))
             .ok()
     }
 
@@ -171,13 +172,13 @@ impl Files {
             return Err((None, "`file.command` has a zero byte".into()));
         }
         let told = |line| {
-            let why = "a command has a `user` who runs it, such as \"nobody\"; never root";
+            let why = "a command has a `user` that runs it, such as \"nobody\"; never root";
             (line, why.to_owned())
         };
         let user = match (user, user_origin) {
             (Some(user), Origin::Line(line)) if user == "root" => return Err(told(Some(line))),
             (Some(user), _) => user,
-            // Of another type, which is told already.
+            // A wrong type, which was reported already.
             (None, Origin::Line(line)) => return Err(told(Some(line))),
             (None, Origin::Default) => return Err(told(None)),
         };
@@ -200,7 +201,7 @@ impl Files {
     }
 }
 
-/// `0o444`, or `"0444"` as chmod(1) has it.
+/// Reads permissions: `0o444`, or `"0444"` as in chmod(1).
 fn mode(section: &mut Section<'_, '_>) -> u16 {
     const DEFAULT: u16 = 0o444;
     let Some(found) = section.found("mode") else {
@@ -213,7 +214,7 @@ fn mode(section: &mut Section<'_, '_>) -> u16 {
     };
     mode.unwrap_or_else(|| {
         let why = "`file.mode` takes permissions, such as 0o444 or \"0444\"".to_owned();
-        section.reader.mistake(found.line, why);
+        section.reader.problem(found.line, why);
         DEFAULT
     })
 }
@@ -228,7 +229,7 @@ fn number(
     let value = set.unwrap_or(default);
     if let (Origin::Line(line), false) = (origin, range.contains(&value)) {
         let why = format!("`file.{key}` takes {} to {}", range.start(), range.end());
-        section.reader.mistake(line, why);
+        section.reader.problem(line, why);
     }
     value
 }
@@ -240,7 +241,7 @@ fn text(section: &Section<'_, '_>, found: &Found<'_>) -> Result<Template, Refuse
         return Err((None, format!("`file.text` takes {}", String::TAKES)));
     };
     Template::parse(&text).map_err(|error| {
-        // The text of a long string begins behind its quotes, on the next line if they end one.
+        // A multi-line string begins after its quotes, or on the next line if they end a line.
         let start = section.reader.text_from(found.at);
         let is_below = ["\"\"\"\n", "'''\n", "\"\"\"\r\n", "'''\r\n"]
             .iter()

@@ -1,12 +1,12 @@
 //! The configuration file.
 //!
-//! What can be in it is in `contrib/vistafs.toml`, which is made from the code here: a section asks
-//! the [`reader`] for its keys, each with its default and a line for people. Every mistake is told
-//! with its line; the default file need not exist.
+//! `contrib/vistafs.toml` lists all keys. It is generated from this code: each section requests its
+//! keys from the [`reader`], with a default and a one-line summary. Every error is reported with its
+//! line. The default file is optional.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `reader.rs` | reading key by key: values, origins, mistakes |
+//! | `reader.rs` | reads key by key: values, origins, errors |
 //! | `setting.rs` | the types of values |
 //! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]`, `[runtime]` |
 //! | `views.rs` | `[views]`, `[view.NAME]` |
@@ -31,19 +31,19 @@ use vistafs_view::{Outside, Policy, RegistryError, Selection};
 pub use example::example;
 use files::Files;
 use reader::Reader;
-pub use reader::{Entry, Mistake, Origin};
+pub use reader::{Entry, Origin, Problem};
 pub use sections::Runtime;
 use sections::{Fuse, Host, PageCache, Plugins, Worker};
 use views::Views;
 
-/// Where it is looked for.
+/// The path without `--config`.
 const DEFAULT_PATH: &str = "/etc/vistafs/config.toml";
-/// Where plugins are looked for when nothing is said.
+/// The default of `plugin_dirs`.
 pub const DEFAULT_PLUGINS: &str = "/usr/lib/vistafs/plugins";
-/// It is kept for workers that are started later, and sent to them in one message.
+/// Maximum length in bytes. The supervisor sends the text to each new worker in one message.
 const LARGEST: usize = 64 << 10;
 
-/// The whole configuration.
+/// A parsed configuration.
 #[derive(Debug)]
 pub struct Config {
     path: PathBuf,
@@ -62,50 +62,62 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the file that was asked for, which must be there, or the default one, which need not.
+    /// Reads the file `asked`, which must exist, or the default file, which is optional.
+    ///
+    /// # Errors
+    /// The first problem, with its line; or the file cannot be read or trusted.
     pub fn read(asked: Option<&Path>) -> anyhow::Result<Self> {
         let text = text_of(asked)?;
         Self::of_text(asked, text)
     }
 
-    /// The same of a text that was read before. What has changed on the machine since then, such as a
-    /// user that is gone, concerns the file that needs it and no other.
+    /// Parses a text that was read from the file `asked` earlier. Users and programs that have been
+    /// removed since then are no error here: only the custom file that needs them fails.
+    ///
+    /// # Errors
+    /// The first problem, with its line.
     pub fn of_text(asked: Option<&Path>, text: String) -> anyhow::Result<Self> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
         Self::one_line(asked, Self::parse(path, text, false))
     }
 
-    /// Reads the file for somebody who begins to serve by it: what it names has to be there.
+    /// Reads the file before serving. The users and programs that it names must exist.
+    ///
+    /// # Errors
+    /// Like [`read`](Self::read).
     pub fn read_to_serve(asked: Option<&Path>) -> anyhow::Result<Self> {
         Self::one_line(asked, Self::look_at(asked)?)
     }
 
-    fn one_line(asked: Option<&Path>, read: Result<Self, Vec<Mistake>>) -> anyhow::Result<Self> {
+    fn one_line(asked: Option<&Path>, read: Result<Self, Vec<Problem>>) -> anyhow::Result<Self> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
-        read.map_err(|mistakes| {
-            let first = mistakes.first().map(Mistake::to_string);
+        read.map_err(|problems| {
+            let first = problems.first().map(Problem::to_string);
             let mut why = format!("{}: {}", path.display(), first.unwrap_or_default());
-            if mistakes.len() > 1 {
-                let others = mistakes.len() - 1;
+            if problems.len() > 1 {
+                let others = problems.len() - 1;
                 why += &format!("; and {others} more (vistafs config check lists them)");
             }
             anyhow::anyhow!(why)
         })
     }
 
-    /// All that is wrong with a file, as far as it can be told without the views.
-    pub fn look_at(asked: Option<&Path>) -> anyhow::Result<Result<Self, Vec<Mistake>>> {
+    /// Returns all problems of a file that can be found without the views.
+    ///
+    /// # Errors
+    /// If the file cannot be read or trusted.
+    pub fn look_at(asked: Option<&Path>) -> anyhow::Result<Result<Self, Vec<Problem>>> {
         let path = asked.unwrap_or(Path::new(DEFAULT_PATH));
         Ok(Self::parse(path, text_of(asked)?, true))
     }
 
-    /// `here`: what is named has to be on this machine.
-    fn parse(path: &Path, text: String, here: bool) -> Result<Self, Vec<Mistake>> {
+    /// `here`: the users and programs that it names must exist on this machine.
+    fn parse(path: &Path, text: String, here: bool) -> Result<Self, Vec<Problem>> {
         let mut reader = Reader::new(&text);
         let plugin_dirs = reader.get(
             "plugin_dirs",
             vec![PathBuf::from(DEFAULT_PLUGINS)],
-            "where plugins are looked for",
+            "directories with plugins",
         );
         let views = Views::read(&mut reader);
         let policy = sections::policy(&mut reader);
@@ -121,9 +133,9 @@ impl Config {
             files.check_here(&mut reader);
         }
         reader.end();
-        let (entries, mistakes) = (reader.entries, reader.mistakes);
-        if !mistakes.is_empty() {
-            return Err(mistakes);
+        let (entries, problems) = (reader.entries, reader.problems);
+        if !problems.is_empty() {
+            return Err(problems);
         }
         Ok(Self {
             path: path.to_owned(),
@@ -142,45 +154,45 @@ impl Config {
         })
     }
 
-    /// Where it is looked for when nothing is said.
+    /// Returns the path without `--config`.
     pub fn default_path() -> String {
         DEFAULT_PATH.to_owned()
     }
 
-    /// Where it is read from.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was read.
+    /// Returns the text of the file.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Every key but the views' options.
+    /// Returns every key except the options of views.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// What it says about views.
+    /// Returns the sections `[views]` and `[view.NAME]`.
     pub fn selection(&self) -> &Selection {
         &self.views.selection
     }
 
-    /// What the registry does not like, with the line where it is asked for.
+    /// Converts an error of the registry; adds the line that caused it.
     pub fn located(&self, error: &RegistryError) -> anyhow::Error {
         let line = self.views.line_of(error);
         let why = error.to_string();
-        anyhow::anyhow!("{}: {}", self.path.display(), Mistake { line, why })
+        anyhow::anyhow!("{}: {}", self.path.display(), Problem { line, why })
     }
 
-    /// Where plugins are looked for. Only a directory that was named has to be there.
+    /// Returns the directories with plugins. Only directories named in the file must exist.
     pub fn plugin_dirs(&self) -> &[PathBuf] {
         &self.plugin_dirs
     }
 
-    /// How long a call of a plugin is waited for: so short that a few of them, one after the other, do not
-    /// have the worker taken for stuck.
+    /// Returns the timeout of a plugin's call: at most a quarter of `stuck_seconds`, so that a few
+    /// calls in a row do not get the worker restarted.
     pub fn plugin_timeout(&self) -> Duration {
         let wanted = Duration::from_millis(self.plugins.timeout_ms.get().into());
         match self.worker.stuck_seconds {
@@ -189,47 +201,48 @@ impl Config {
         }
     }
 
-    /// How long a text of a plugin may be, bytes.
+    /// Returns the maximum length of the contents that a plugin renders, in bytes.
     pub fn plugin_max_bytes(&self) -> usize {
         usize::try_from(self.plugins.max_bytes.get()).unwrap_or(usize::MAX)
     }
 
-    /// Where an option of a view was set.
+    /// Returns where an option of a view was set.
     pub fn origin_of(&self, view: &str, option: &str) -> Origin {
         self.views.origin_of(view, option)
     }
 
-    /// What `vistafs oci-runtime` executes, and what it requires.
+    /// Returns the section `[runtime]`.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// The files that it describes.
+    /// Returns the custom files.
     pub fn files(&self) -> &[Outside] {
         &self.files
     }
 
-    /// What holds for all views alike.
+    /// Returns the settings of all views.
     pub fn policy(&self) -> Policy {
         self.policy
     }
 
-    /// How old a shared text of the host may be.
-    pub fn epoch(&self) -> Duration {
-        Duration::from_millis(self.host.epoch_ms)
+    /// Returns the TTL of host files that containers share.
+    pub fn host_ttl(&self) -> Duration {
+        Duration::from_millis(self.host.ttl_ms)
     }
 
-    /// How long the kernel may serve a container's own files from its page cache.
-    pub fn ttl(&self) -> Duration {
+    /// Returns the TTL of a container's own files in the page cache; zero disables page caching.
+    pub fn page_cache_ttl(&self) -> Duration {
         Duration::from_millis(self.page_cache.ttl_ms.get())
     }
 
-    /// How old a request may become before its worker is taken for stuck; 0: any age.
+    /// Returns after how many seconds without progress of a request the worker is restarted; 0: never.
     pub fn stuck_seconds(&self) -> u64 {
         self.worker.stuck_seconds.into()
     }
 
-    /// Serving threads. More than one, so that a container whose files are slow delays no other.
+    /// Returns the number of serving threads: at least two by default, so that one slow read does not
+    /// block all other containers.
     pub fn threads(&self) -> usize {
         match self.fuse.threads {
             Some(threads) => usize::from(threads.get()),
@@ -238,8 +251,8 @@ impl Config {
     }
 }
 
-/// Reads the configuration, if nobody but root and whoever runs us can change it: what it says is done with the
-/// rights of vistafs.
+/// Reads the file. It must be writable only by root or the user that runs vistafs, as its commands and
+/// plugins run with the rights of vistafs.
 fn read(path: &Path) -> std::io::Result<String> {
     let mut file = std::fs::File::open(path)?;
     let found = file.metadata()?;
@@ -251,7 +264,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     }
     if found.is_file() && found.mode() & 0o022 != 0 {
         return refused(format!(
-            "others than its owner may write to it (chmod go-w {shown})"
+            "it is writable by group or others (chmod go-w {shown})"
         ));
     }
     let mut text = String::new();

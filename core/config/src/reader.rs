@@ -1,8 +1,8 @@
-//! Reading of the file, key by key.
+//! Reads the file key by key.
 //!
-//! A section asks for each of its keys with a default and a line for people. So what it asks for of
-//! an empty file is the list of all keys, from which the example and `vistafs config show` are made,
-//! and what is left over is a mistake. Reading goes on after a mistake, to tell all of them.
+//! A section requests each of its keys with a default and a summary. The requests on an empty file
+//! are the list of all keys: the example and `vistafs config show` are generated from them. Keys that
+//! no section has requested are errors. Reading continues after an error, so that all are reported.
 
 use std::fmt::Write as _;
 
@@ -10,47 +10,47 @@ use toml::de::{DeTable, DeValue};
 
 use super::setting::Setting;
 
-/// Where a value is from.
+/// The source of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody has set it.
+    /// It is the default.
     Default,
-    /// This line of the file.
+    /// A line of the file, counted from 1.
     Line(usize),
 }
 
-/// A key, with what holds.
+/// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The table that it is in: `cpus`; empty: none.
+    /// Its table, such as `cpus`; empty at the top level.
     pub section: String,
-    /// Its name: `quota`.
+    /// Its name, such as `quota`.
     pub key: String,
-    /// For people.
+    /// What it does, in one line.
     pub summary: String,
-    /// The value, as the file has it; `None`: it is left out, which has a meaning of its own.
+    /// The value in TOML; `None`: it is not set and has no default value.
     pub value: Option<String>,
-    /// A value for an example of a key that has none by default.
+    /// A value for the example, if there is no default value.
     pub sample: Option<String>,
-    /// Where the value is from.
+    /// The source of the value.
     pub origin: Origin,
 }
 
-/// What cannot be used.
+/// An error in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// Of the file, from 1; `None`: of no line in particular.
+pub struct Problem {
+    /// The line, counted from 1, if it is known.
     pub line: Option<usize>,
-    /// Which key, why not, and what would do.
+    /// The key, the cause and a hint.
     pub why: String,
 }
 
-impl std::fmt::Display for Mistake {
+impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
         }
-        // A key may have any letters; a mistake is one line.
+        // A key may contain any characters, but an error is one line.
         for letter in self.why.chars() {
             if letter.is_control() {
                 write!(f, "{}", letter.escape_debug())?;
@@ -68,18 +68,18 @@ pub(super) struct Reader<'t> {
     text: &'t str,
     root: DeTable<'t>,
     pub(super) entries: Vec<Entry>,
-    pub(super) mistakes: Vec<Mistake>,
+    pub(super) problems: Vec<Problem>,
     known: Vec<&'static str>,
 }
 
 impl<'t> Reader<'t> {
-    /// Of a text that need not be TOML.
+    /// Creates a reader of any text, which may be invalid TOML.
     pub(super) fn new(text: &'t str) -> Self {
         let mut reader = Self {
             text,
             root: DeTable::new(),
             entries: Vec::new(),
-            mistakes: Vec::new(),
+            problems: Vec::new(),
             known: Vec::new(),
         };
         match DeTable::parse(text) {
@@ -87,38 +87,38 @@ impl<'t> Reader<'t> {
             Err(error) => {
                 let why = error.message().lines().collect::<Vec<_>>().join("; ");
                 let line = error.span().map(|span| reader.line(span.start));
-                reader.mistakes.push(Mistake { line, why });
+                reader.problems.push(Problem { line, why });
             }
         }
         reader
     }
 
-    /// The line that a byte is in, from 1.
+    /// Returns the line of a byte, counted from 1.
     pub(super) fn line(&self, at: usize) -> usize {
         let before = self.text.as_bytes().get(..at);
         let before = before.unwrap_or(self.text.as_bytes());
         before.iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
-    /// What the file has from a byte on.
+    /// Returns the text from a byte on.
     pub(super) fn text_from(&self, at: usize) -> &'t str {
         self.text.get(at..).unwrap_or_default()
     }
 
-    /// Notes a mistake.
-    pub(super) fn mistake(&mut self, line: usize, why: String) {
+    /// Records an error.
+    pub(super) fn problem(&mut self, line: usize, why: String) {
         let line = Some(line);
-        self.mistakes.push(Mistake { line, why });
+        self.problems.push(Problem { line, why });
     }
 
-    /// The value of a key that is in no table, or else its default.
+    /// Returns the value of a top-level key, or its default.
     pub(super) fn get<T: Setting>(&mut self, key: &'static str, default: T, summary: &str) -> T {
         let (mut value, mut origin) = (default, Origin::Default);
         if let Some((set, line)) = self.take(key) {
             origin = Origin::Line(line);
             match T::read(&set) {
                 Some(set) => value = set,
-                None => self.mistake(line, format!("`{key}` takes {}", T::TAKES)),
+                None => self.problem(line, format!("`{key}` takes {}", T::TAKES)),
             }
         }
         self.entries.push(Entry {
@@ -132,12 +132,12 @@ impl<'t> Reader<'t> {
         value
     }
 
-    /// A table of the file, `[name]`; nothing where there is none.
+    /// Returns the table `[name]`; empty if it is missing.
     pub(super) fn section(&mut self, name: &'static str) -> Section<'_, 't> {
         let (table, line) = match self.take(name) {
             Some((DeValue::Table(table), line)) => (table, line),
             Some((_, line)) => {
-                self.mistake(line, format!("`{name}` is a table: [{name}]"));
+                self.problem(line, format!("`{name}` is a table: [{name}]"));
                 (DeTable::new(), line)
             }
             None => (DeTable::new(), 1),
@@ -145,20 +145,20 @@ impl<'t> Reader<'t> {
         Section::new(self, name.to_owned(), table, line)
     }
 
-    /// A table that has another name now.
+    /// Reports a table under its former name.
     pub(super) fn renamed(&mut self, old: &'static str, now: &str) {
         if let Some((key, _)) = self.root.remove_entry(old) {
             let line = self.line(key.span().start);
-            self.mistake(line, format!("`{old}` has another name: {now}"));
+            self.problem(line, format!("`{old}` was renamed: {now}"));
         }
     }
 
-    /// The tables below a table of the file, `[name.x]`, with their names.
+    /// Returns the tables `[name.x]` with their names and lines.
     pub(super) fn sections(&mut self, name: &'static str) -> Vec<(String, DeTable<'t>, usize)> {
         let tables = match self.take(name) {
             Some((DeValue::Table(tables), _)) => tables,
             Some((_, line)) => {
-                self.mistake(line, format!("`{name}` has tables: [{name}.NAME]"));
+                self.problem(line, format!("`{name}` has tables: [{name}.NAME]"));
                 return Vec::new();
             }
             None => return Vec::new(),
@@ -168,18 +168,18 @@ impl<'t> Reader<'t> {
             let line = self.line(key.span().start);
             match value.into_inner() {
                 DeValue::Table(table) => found.push((key.into_inner().into_owned(), table, line)),
-                _ => self.mistake(line, format!("`{name}` has tables: [{name}.NAME]")),
+                _ => self.problem(line, format!("`{name}` has tables: [{name}.NAME]")),
             }
         }
         found
     }
 
-    /// The tables of a list, `[[name]]`.
+    /// Returns the tables `[[name]]` with their lines.
     pub(super) fn list(&mut self, name: &'static str) -> Vec<(DeTable<'t>, usize)> {
         let tables = match self.take(name) {
             Some((DeValue::Array(tables), _)) => tables,
             Some((_, line)) => {
-                self.mistake(line, format!("`{name}` is a list of tables: [[{name}]]"));
+                self.problem(line, format!("`{name}` is a list of tables: [[{name}]]"));
                 return Vec::new();
             }
             None => return Vec::new(),
@@ -189,7 +189,7 @@ impl<'t> Reader<'t> {
             let line = self.line(value.span().start);
             match value.into_inner() {
                 DeValue::Table(table) => found.push((table, line)),
-                _ => self.mistake(line, format!("`{name}` is a list of tables: [[{name}]]")),
+                _ => self.problem(line, format!("`{name}` is a list of tables: [[{name}]]")),
             }
         }
         found
@@ -202,15 +202,15 @@ impl<'t> Reader<'t> {
         Some((value.into_inner(), line))
     }
 
-    /// What nobody has asked for is a mistake.
+    /// Reports the remaining tables as unknown.
     pub(super) fn end(&mut self) {
         let root = std::mem::take(&mut self.root);
         for (key, _) in root {
             let line = self.line(key.span().start);
             let hint = did_you_mean(key.get_ref(), &self.known);
-            self.mistake(line, format!("unknown key `{}`{hint}", key.get_ref()));
+            self.problem(line, format!("unknown key `{}`{hint}", key.get_ref()));
         }
-        self.mistakes.sort_by_key(|mistake| mistake.line);
+        self.problems.sort_by_key(|problem| problem.line);
     }
 }
 
@@ -219,18 +219,18 @@ impl<'t> Reader<'t> {
 pub(super) struct Section<'r, 't> {
     pub(super) reader: &'r mut Reader<'t>,
     pub(super) name: String,
-    /// Where it begins.
+    /// Its first line.
     pub(super) line: usize,
     table: DeTable<'t>,
     known: Vec<&'static str>,
 }
 
-/// A value that the file has.
+/// A value in the file.
 pub(super) struct Found<'t> {
     pub(super) value: DeValue<'t>,
-    /// Of its key.
+    /// The line of its key.
     pub(super) line: usize,
-    /// Where the value begins, in bytes of the file.
+    /// The offset of the value in the file, in bytes.
     pub(super) at: usize,
 }
 
@@ -250,7 +250,7 @@ impl<'r, 't> Section<'r, 't> {
         }
     }
 
-    /// The value of a key, or else its default.
+    /// Returns the value of a key, or its default.
     pub(super) fn get<T: Setting>(&mut self, key: &'static str, default: T, summary: &str) -> T {
         let (set, origin) = self.set(key);
         let value = set.unwrap_or(default);
@@ -258,7 +258,7 @@ impl<'r, 't> Section<'r, 't> {
         value
     }
 
-    /// The value of a key that may be left out. `sample`: a value for an example.
+    /// Returns the value of a key without a default. `sample`: a value for the example.
     pub(super) fn optional<T: Setting>(
         &mut self,
         key: &'static str,
@@ -271,7 +271,7 @@ impl<'r, 't> Section<'r, 't> {
         set
     }
 
-    /// The value of a key as the file has it.
+    /// Returns the unparsed value of a key.
     pub(super) fn found(&mut self, key: &'static str) -> Option<Found<'t>> {
         self.known.push(key);
         let (key, value) = self.table.remove_entry(key)?;
@@ -281,7 +281,7 @@ impl<'r, 't> Section<'r, 't> {
         Some(Found { value, line, at })
     }
 
-    /// The value of a key that the file may have, and its line.
+    /// Returns the value of a key and its line, if the file has it.
     pub(super) fn set<T: Setting>(&mut self, key: &'static str) -> (Option<T>, Origin) {
         let Some(found) = self.found(key) else {
             return (None, Origin::Default);
@@ -290,12 +290,12 @@ impl<'r, 't> Section<'r, 't> {
         if value.is_none() {
             let name = &self.name;
             let why = format!("`{name}.{key}` takes {}", T::TAKES);
-            self.reader.mistake(found.line, why);
+            self.reader.problem(found.line, why);
         }
         (value, Origin::Line(found.line))
     }
 
-    /// Which keys the file has that were not asked for yet.
+    /// Returns the keys that were not requested yet.
     pub(super) fn rest(&mut self) -> Vec<(String, Found<'t>)> {
         let table = std::mem::take(&mut self.table);
         let found = table.into_iter().map(|(key, value)| {
@@ -325,12 +325,21 @@ impl<'r, 't> Section<'r, 't> {
         });
     }
 
-    /// What nobody has asked for is a mistake.
+    /// Reports a key under its former name.
+    pub(super) fn renamed(&mut self, old: &'static str, now: &str) {
+        if let Some((key, _)) = self.table.remove_entry(old) {
+            let line = self.reader.line(key.span().start);
+            let why = format!("`{}.{old}` was renamed: `{now}`", self.name);
+            self.reader.problem(line, why);
+        }
+    }
+
+    /// Reports the remaining keys as unknown.
     pub(super) fn end(mut self) {
         for (key, found) in self.rest() {
             let hint = did_you_mean(&key, &self.known);
             let why = format!("unknown key `{}.{key}`{hint}", self.name);
-            self.reader.mistake(found.line, why);
+            self.reader.problem(found.line, why);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The sections that hold for the whole of vistafs: their keys, defaults and meaning.
+//! The general sections: their keys, defaults and meaning.
 
 use std::num::NonZeroU8;
 use std::path::PathBuf;
@@ -10,26 +10,26 @@ use vistafs_view::Policy;
 use super::reader::Reader;
 use super::setting::{TextSize, Timeout, Ttl};
 
-/// `[cpus]` and `[memory]`: what holds for all views alike.
+/// `[cpus]` and `[memory]`: settings of all views.
 pub(super) fn policy(reader: &mut Reader<'_>) -> Policy {
     let default = Policy::default();
     let mut memory = reader.section("memory");
     let swap = memory.get(
         "swap",
         default.swap,
-        "show containers their swap, in every view",
+        "show swap to containers, in every view",
     );
     memory.end();
     let mut cpus = reader.section("cpus");
     let quota = cpus.get(
         "quota",
         default.cpus.quota,
-        "a CPU quota cuts the list of visible CPUs",
+        "a CPU quota reduces the number of visible CPUs",
     );
     let renumber = cpus.get(
         "renumber",
         default.cpus.renumber,
-        "show them as 0, 1, 2, ...",
+        "show the visible CPUs as 0, 1, 2, ...",
     );
     cpus.end();
     Policy {
@@ -41,19 +41,20 @@ pub(super) fn policy(reader: &mut Reader<'_>) -> Policy {
 /// `[host]`.
 #[derive(Debug)]
 pub(super) struct Host {
-    pub(super) epoch_ms: u64,
+    pub(super) ttl_ms: u64,
 }
 
 impl Host {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let mut section = reader.section("host");
-        let epoch_ms = section.get(
-            "epoch_ms",
+        section.renamed("epoch_ms", "ttl_ms");
+        let ttl_ms = section.get(
+            "ttl_ms",
             20,
-            "how old a text of the host may be that containers share; 0: all is read anew",
+            "how long containers share the contents of a host file; 0: read it at every request",
         );
         section.end();
-        Self { epoch_ms }
+        Self { ttl_ms }
     }
 }
 
@@ -129,12 +130,12 @@ impl Plugins {
         let timeout_ms = section.get(
             "timeout_ms",
             Timeout::new(1000),
-            "a view of a plugin that takes longer fails; at most a quarter of stuck_seconds",
+            "a plugin's view fails after this time; at most a quarter of stuck_seconds",
         );
         let max_bytes = section.get(
             "max_bytes",
             TextSize::new(1 << 20),
-            "a view of a plugin that shows more fails",
+            "a plugin's view with longer contents fails",
         );
         section.end();
         Self {
@@ -161,17 +162,17 @@ impl Runtime {
         let path = section.optional(
             "path",
             &PathBuf::from("/usr/sbin/runc"),
-            "what vistafs oci-runtime executes; absent: runc or crun, the first on PATH",
+            "the runtime that vistafs oci-runtime executes; absent: runc or crun, the first in PATH",
         );
         let mount = section.get(
             "mount",
             PathBuf::from(DEFAULT_MOUNT),
-            "where vistafs is mounted",
+            "the mount point of vistafs",
         );
         let required = section.get(
             "required",
             false,
-            "create no container while vistafs is not serving",
+            "refuse to create containers while vistafs is not serving",
         );
         section.end();
         Self {

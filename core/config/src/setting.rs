@@ -1,19 +1,19 @@
-//! Values of keys: from the file, and as the file has them.
+//! Types of values, and their conversion from and to TOML.
 
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use toml::de::{DeInteger, DeValue};
 
-/// What a key can have for a value.
+/// A type of values.
 pub(super) trait Setting: Sized {
-    /// For people: what it takes.
+    /// The valid values, for error messages.
     const TAKES: &'static str;
 
-    /// `None`: it is of another type, or out of range.
+    /// Converts a value of the file. `None`: wrong type, or out of range.
     fn read(value: &DeValue<'_>) -> Option<Self>;
 
-    /// As it is written in the file.
+    /// Returns the value in TOML.
     fn toml(&self) -> String;
 }
 
@@ -32,7 +32,7 @@ impl Setting for bool {
     }
 }
 
-/// A whole number of the file.
+/// Parses an integer.
 pub(super) fn whole(value: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(value.as_str(), value.radix()).ok()
 }
@@ -59,8 +59,8 @@ macro_rules! number {
 number!(u32, "a whole number, 0 to 4294967295");
 number!(u64, "a whole number, not below 0");
 
-/// Milliseconds that contents may stay in the page cache, whose clock ticks every 10 ms at worst; 0: they may
-/// not.
+/// A TTL of the page cache in milliseconds; 0 disables it. The minimum of 20 is twice the longest tick of
+/// the kernel's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ttl(u32);
 
@@ -90,7 +90,7 @@ macro_rules! bounded {
         pub(super) struct $type(u32);
 
         impl $type {
-            /// One that is in its range.
+            /// Creates a value, which must be in range.
             pub(super) const fn new(number: u32) -> Self {
                 assert!(number >= $least && number <= $most);
                 Self(number)
@@ -117,11 +117,11 @@ macro_rules! bounded {
 }
 
 bounded!(
-    /// Milliseconds that somebody may be waited for.
+    /// A timeout in milliseconds.
     Timeout, 1, 60000
 );
 bounded!(
-    /// Bytes of one text.
+    /// A maximum length of contents, in bytes.
     TextSize, 4096, 67108864
 );
 
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_value_is_read_again() {
         for text in ["", "a \"b\"\\\n\u{1}", "ä"] {
             let text = text.to_owned();
             assert_eq!(read::<String>(&text.toml()), Some(text));

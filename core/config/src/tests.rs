@@ -4,7 +4,7 @@ use super::*;
 
 fn parse(text: &str) -> Result<Config, Vec<String>> {
     let parsed = Config::parse(Path::new("c.toml"), text.to_owned(), true);
-    parsed.map_err(|mistakes| mistakes.iter().map(Mistake::to_string).collect())
+    parsed.map_err(|problems| problems.iter().map(Problem::to_string).collect())
 }
 
 /// The block of TOML in a document of Markdown that begins with some line.
@@ -28,7 +28,7 @@ fn the_readme_shows_the_defaults() {
     );
     assert_eq!(config.policy(), Policy::default());
     assert_eq!(config.policy(), default.policy());
-    assert_eq!(config.epoch(), default.epoch());
+    assert_eq!(config.host_ttl(), default.host_ttl());
     assert_eq!(config.stuck_seconds(), default.stuck_seconds());
     assert_eq!(config.threads(), 4);
     assert_eq!(config.plugin_dirs(), default.plugin_dirs());
@@ -57,6 +57,10 @@ fn mistakes_are_told_with_line_key_and_remedy() {
             "[fuse]\nthreads = 0\n",
             "line 2: `fuse.threads` takes a whole number, 1 to 255",
         ),
+        (
+            "[host]\nepoch_ms = 3\n",
+            "line 2: `host.epoch_ms` was renamed: `ttl_ms`",
+        ),
         ("\"a\\nb\" = 1\n", "line 1: unknown key `a\\nb`"),
         ("[cpus\n", "line 1: "),
         ("cpus = 1\n", "line 1: `cpus` is a table: [cpus]"),
@@ -67,26 +71,23 @@ fn mistakes_are_told_with_line_key_and_remedy() {
             "line 2: `views.enable` takes a list in brackets",
         ),
         (
-            "[host]\nepoch_ms = -1\n",
-            "line 2: `host.epoch_ms` takes a whole number, not below 0",
+            "[host]\nttl_ms = -1\n",
+            "line 2: `host.ttl_ms` takes a whole number, not below 0",
         ),
-        (
-            "[host]\nepoch_ms = 1\nepoch_ms = 2\n",
-            "line 3: duplicate key",
-        ),
+        ("[host]\nttl_ms = 1\nttl_ms = 2\n", "line 3: duplicate key"),
     ] {
-        let mistakes = parse(text).unwrap_err();
-        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
-        assert!(mistakes[0].starts_with(expected), "{text:?}: {mistakes:?}");
-        assert!(!mistakes[0].contains('\n'), "{mistakes:?}");
+        let problems = parse(text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(expected), "{text:?}: {problems:?}");
+        assert!(!problems[0].contains('\n'), "{problems:?}");
     }
 }
 
 #[test]
 fn all_mistakes_are_told_in_order() {
     let text = "[worker]\nx = 1\n[cpus]\nquota = 1\ny = 2\n[z]\n";
-    let mistakes = parse(text).unwrap_err();
-    let lines: Vec<_> = mistakes.iter().map(|m| &m[..7]).collect();
+    let problems = parse(text).unwrap_err();
+    let lines: Vec<_> = problems.iter().map(|m| &m[..7]).collect();
     assert_eq!(lines, ["line 2:", "line 4:", "line 5:", "line 6:"]);
     let error = Config::of_text(Some(Path::new("c.toml")), text.into()).unwrap_err();
     assert!(error.to_string().contains("c.toml: line 2: "), "{error}");
@@ -260,22 +261,22 @@ fn bad_files_are_refused_with_their_line() {
             "line 3: `file.timeout_ms` of all commands together is 5001 ms; it may be 5000",
         ),
     ] {
-        let mistakes = parse(&text).unwrap_err();
-        assert_eq!(mistakes.len(), 1, "{text}: {mistakes:?}");
-        assert!(mistakes[0].starts_with(expected), "{text}: {mistakes:?}");
+        let problems = parse(&text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+        assert!(problems[0].starts_with(expected), "{text}: {problems:?}");
     }
 }
 
-/// What the program was started with holds for its workers, whatever happens to the machine.
+/// Workers that start later use the same text, whatever has changed on the machine.
 #[test]
-fn a_user_who_has_gone_since_does_not_matter() {
+fn a_user_that_was_removed_later_is_no_error() {
     let text = "[[file]]\npath = \"proc/x\"\ncommand = [\"/no/such\"]\nuser = \"no-such-user\"\n";
     assert!(parse(text).is_err());
     assert!(Config::of_text(None, text.to_owned()).is_ok());
 }
 
 #[test]
-fn a_file_that_was_asked_for_must_be_there() {
+fn a_named_file_must_exist() {
     let error = Config::read(Some(Path::new("/no/such/file.toml"))).unwrap_err();
     assert!(error.to_string().contains("/no/such/file.toml"), "{error}");
     let config = parse("").unwrap();
@@ -304,9 +305,9 @@ mod any_text {
             ]),
             0..40,
         )) {
-            if let Err(mistakes) = parse(&words.join(" ")) {
-                prop_assert!(!mistakes.is_empty());
-                prop_assert!(mistakes.iter().all(|one| !one.contains('\n')), "{mistakes:?}");
+            if let Err(problems) = parse(&words.join(" ")) {
+                prop_assert!(!problems.is_empty());
+                prop_assert!(problems.iter().all(|one| !one.contains('\n')), "{problems:?}");
             }
         }
     }

@@ -6,8 +6,8 @@ use vistafs_view::{OptionError, OptionValue, RegistryError, Selection};
 use super::reader::{Origin, Reader, Section};
 use super::setting::{Setting, whole};
 
-/// What the file says about views. Names are the registry's business, which is asked later; so the
-/// lines are kept.
+/// The selection and the options of views. The registry checks the names later; the lines are kept for
+/// its errors.
 #[derive(Debug, Default)]
 pub(super) struct Views {
     pub(super) selection: Selection,
@@ -33,7 +33,7 @@ impl Views {
         views.selection.disable = views.names(
             &mut section,
             "disable",
-            "names of views to leave out, such as \"stat\"",
+            "names of views to disable, such as \"stat\"",
         );
         let (replace, origin) = section.set::<Vec<String>>("replace");
         let replace = replace.unwrap_or_default();
@@ -57,7 +57,7 @@ impl Views {
                 let Some(value) = value else {
                     let why =
                         format!("`view.{name}.{key}` takes true, false, a whole number or a text");
-                    section.reader.mistake(found.line, why);
+                    section.reader.problem(found.line, why);
                     continue;
                 };
                 let mention = Mention::Option(name.clone(), key.clone());
@@ -65,7 +65,7 @@ impl Views {
                 let options = views.selection.options.entry(name.clone()).or_default();
                 options.insert(key, value);
             }
-            // A table without options names its view all the same.
+            // The registry checks the name of a table without options, too.
             views.selection.options.entry(name).or_default();
         }
         views
@@ -87,7 +87,7 @@ impl Views {
         names
     }
 
-    /// The line that the registry does not like.
+    /// Returns the line that caused an error of the registry.
     pub(super) fn line_of(&self, error: &RegistryError) -> Option<usize> {
         let wanted = match error {
             RegistryError::Unknown { name, .. } => Mention::View(name.clone()),
@@ -103,7 +103,7 @@ impl Views {
         found.map(|(_, line)| *line)
     }
 
-    /// Where an option was set.
+    /// Returns where an option was set.
     pub(super) fn origin_of(&self, view: &str, option: &str) -> Origin {
         let wanted = Mention::Option(view.to_owned(), option.to_owned());
         let found = self.lines.iter().find(|(mention, _)| *mention == wanted);

@@ -49,7 +49,7 @@ pub struct Container {
 
 /// Returns how long a usage counts as of one instant: at most a tick of most kernels.
 fn instant(host: &Host) -> Duration {
-    host.epoch().min(Duration::from_millis(4))
+    host.ttl().min(Duration::from_millis(4))
 }
 
 impl Container {

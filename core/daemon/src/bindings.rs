@@ -10,7 +10,7 @@ use vistafs_config::Config;
 /// All views that serve by this configuration and have a place in /proc or /sys.
 pub(crate) fn all(config: &Config) -> anyhow::Result<Vec<Binding>> {
     let registry = outside::registry(config)?;
-    let host = Host::running(config.epoch())?;
+    let host = Host::running(config.host_ttl())?;
     let registry = registry.on(&host);
     let binding = |view: &Registered| Binding {
         name: view.spec.name,

@@ -43,7 +43,7 @@ impl Engine {
         let (mut selection, mut policy) = (config.selection().clone(), config.policy());
         as_lxcfs.lay_over(&mut selection, &mut policy);
         let registry = outside::registry_with(config, &selection, loader)?;
-        let host = Arc::new(Host::running(config.epoch())?);
+        let host = Arc::new(Host::running(config.host_ttl())?);
         let mut registry = registry.on(&host);
         for view in put_aside {
             registry.put_aside(&view.name, &view.why);
@@ -55,8 +55,8 @@ impl Engine {
             );
         }
         let containers = Containers::with_handover(host, Arc::new(hierarchies), handover)?;
-        let dispatcher =
-            Dispatcher::new(Arc::clone(&containers), &registry, policy).with_ttl(config.ttl());
+        let dispatcher = Dispatcher::new(Arc::clone(&containers), &registry, policy)
+            .with_ttl(config.page_cache_ttl());
         let dispatcher = if page_cache {
             dispatcher.without_open()
         } else {

@@ -86,7 +86,7 @@ fn prepare_and_serve(
         bail!("started without a word: vistafs mount starts it");
     };
     let config = config(configuration)?;
-    if page_cache && config.ttl().is_zero() {
+    if page_cache && config.page_cache_ttl().is_zero() {
         bail!(
             "--page-cache has the kernel serve files from its page cache, and [page_cache] ttl_ms is 0: it \
              never does (set it, to 50 for example)"

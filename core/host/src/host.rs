@@ -30,7 +30,7 @@ pub struct FixedFacts {
 pub struct Host {
     root: Arc<Dir>,
     proc: Arc<Dir>,
-    epoch: Duration,
+    ttl: Duration,
     // Filled at the first use of each path; the views determine the set of paths.
     texts: RcuMap<&'static str, Arc<HostText>, 1>,
     page_size: u64,
@@ -39,16 +39,16 @@ pub struct Host {
 }
 
 impl Host {
-    /// The running machine. `epoch`: maximum age of shared host contents.
+    /// The running machine. `ttl`: maximum age of shared host contents.
     ///
     /// # Errors
     /// When `/` or `/proc` cannot be opened.
-    pub fn running(epoch: Duration) -> Result<Self, HostError> {
+    pub fn running(ttl: Duration) -> Result<Self, HostError> {
         let root = Dir::open(Path::new("/"))?;
         Ok(Self {
             proc: Arc::new(Dir::open(Path::new("/proc"))?),
             root: Arc::new(root),
-            epoch,
+            ttl,
             texts: RcuMap::default(),
             page_size: rustix::param::page_size() as u64,
             clk_tck: rustix::param::clock_ticks_per_second(),
@@ -65,7 +65,7 @@ impl Host {
         Ok(Self {
             proc: Arc::new(root.subdir(Path::new("proc"))?),
             root: Arc::new(root),
-            epoch: Duration::ZERO,
+            ttl: Duration::ZERO,
             texts: RcuMap::default(),
             page_size: facts.page_size,
             clk_tck: facts.clk_tck.max(1),
@@ -75,8 +75,8 @@ impl Host {
 
     /// Sets the maximum age of shared contents.
     #[must_use]
-    pub fn with_epoch(self, epoch: Duration) -> Self {
-        Self { epoch, ..self }
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        Self { ttl, ..self }
     }
 
     /// `/proc` of this host.
@@ -93,8 +93,8 @@ impl Host {
 
     /// Maximum age of contents shared by several readings; zero: nothing is shared.
     #[must_use]
-    pub fn epoch(&self) -> Duration {
-        self.epoch
+    pub fn ttl(&self) -> Duration {
+        self.ttl
     }
 
     /// Whether it is a captured host.
@@ -137,7 +137,7 @@ impl Host {
         })
     }
 
-    /// Returns the contents of a host file such as `proc/meminfo`, no older than the epoch.
+    /// Returns the contents of a host file such as `proc/meminfo`, no older than the TTL.
     ///
     /// # Errors
     /// `NotFound`, `Denied` or `Io`.
@@ -146,7 +146,7 @@ impl Host {
             let file = KeptFile::new(Arc::clone(&self.root), path, Shape::Records);
             Arc::new(HostText::new(file))
         });
-        text.get(self.epoch)
+        text.get(self.ttl)
     }
 
     /// Drops all cached contents; the next reader reads the file.
@@ -186,7 +186,7 @@ impl Host {
         self.root.has(Path::new(path))
     }
 
-    /// The task ID assigned last, no older than the epoch.
+    /// The task ID assigned last, no older than the TTL.
     ///
     /// # Errors
     /// When /proc/loadavg cannot be read or parsed.
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn within_an_epoch_the_text_is_shared() {
+    fn within_the_ttl_the_contents_are_shared() {
         let host = Host::running(Duration::from_secs(3600)).unwrap();
         let first = host.text("proc/uptime").unwrap();
         assert!(Arc::ptr_eq(&first, &host.text("proc/uptime").unwrap()));

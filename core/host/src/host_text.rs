@@ -1,6 +1,6 @@
-//! Contents of one host file, read at most once an epoch.
+//! Contents of one host file, read at most once per TTL.
 //!
-//! Many containers start from the same host file (`/proc/meminfo`); within an epoch they share one
+//! Many containers start from the same host file (`/proc/meminfo`); within the TTL they share one
 //! reading. Readers never wait for each other: two concurrent readers both read.
 
 use std::ops::Deref;
@@ -41,17 +41,17 @@ impl HostText {
         }
     }
 
-    /// Returns a reading no older than `epoch`; zero always reads.
-    pub(crate) fn get(&self, epoch: Duration) -> Result<Arc<Reading>, HostError> {
+    /// Returns a reading no older than `ttl`; zero always reads.
+    pub(crate) fn get(&self, ttl: Duration) -> Result<Arc<Reading>, HostError> {
         let taken = Instant::now();
-        let is_new = |latest: &Arc<Reading>| taken.saturating_duration_since(latest.taken) < epoch;
+        let is_new = |latest: &Arc<Reading>| taken.saturating_duration_since(latest.taken) < ttl;
         if let Some(latest) = self.latest.load().as_ref().filter(|latest| is_new(latest)) {
             return Ok(Arc::clone(latest));
         }
         let mut text = Vec::new();
         self.file.file().read_required(&mut text)?;
         let reading = Arc::new(Reading { taken, text });
-        if !epoch.is_zero() {
+        if !ttl.is_zero() {
             self.latest.store(Some(Arc::clone(&reading)));
         }
         Ok(reading)

@@ -9,7 +9,7 @@
 //! | `dir.rs` | an open directory, and files below it, without following links or `..` |
 //! | `kept_file.rs` | a kernel file whose descriptor is cached |
 //! | `kept_files.rs` | several files of one directory |
-//! | `host_text.rs` | contents of one host file, read at most once an epoch |
+//! | `host_text.rs` | contents of one host file, read at most once per TTL |
 //! | `host.rs` | the host: its files, page size and tick |
 //! | `clock.rs` | the monotonic clock, or a test's |
 //! | `process.rs` | facts about one process |

@@ -513,9 +513,9 @@ struct vistafs_host_facts {
    */
   uint64_t boottime;
   /*
-   ns for which containers may share a text of the host.
+   TTL of host files that containers share, in ns.
    */
-  uint64_t epoch;
+  uint64_t ttl;
   /*
    Bytes of memory; 0: unknown.
    */

@@ -141,8 +141,8 @@ pub struct HostFacts {
     pub clock_ticks: u64,
     /// ns since boot, suspend included.
     pub boottime: u64,
-    /// ns for which containers may share a text of the host.
-    pub epoch: u64,
+    /// TTL of host files that containers share, in ns.
+    pub ttl: u64,
     /// Bytes of memory; 0: unknown.
     pub memory_total: u64,
     /// CPUs that are online.

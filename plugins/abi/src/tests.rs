@@ -51,7 +51,7 @@ fn fields_are_where_they_were() {
         Cpu { size 0, user 8, system 16, throttled 24, quota 32, period 40, visible 48 }
         Tasks { size 0, total 8, running 16, blocked 24 }
         HostFacts {
-            size 0, flags 8, root 12, page_size 16, clock_ticks 24, boottime 32, epoch 40,
+            size 0, flags 8, root 12, page_size 16, clock_ticks 24, boottime 32, ttl 40,
             memory_total 48, online_cpus 56,
         }
         Host {

@@ -269,7 +269,7 @@ pub(crate) unsafe extern "C" fn host(
             page_size: host.page_size(),
             clock_ticks: host.clk_tck(),
             boottime: nanoseconds(host.boottime()),
-            epoch: nanoseconds(host.epoch()),
+            ttl: nanoseconds(host.ttl()),
             memory_total: if wants_more {
                 memory_total(scene).map_err(told)?
             } else {

@@ -92,7 +92,7 @@ fn facts(host: &abi::Host, context: *const abi::Context) -> Result<abi::HostFact
         page_size: 0,
         clock_ticks: 0,
         boottime: 0,
-        epoch: 0,
+        ttl: 0,
         memory_total: 0,
         online_cpus: 0,
     };
@@ -123,7 +123,7 @@ fn machine(facts: &abi::HostFacts) -> Result<Machine, ViewError> {
         };
         Host::captured(&root, facts)?
     } else {
-        Host::running(Duration::from_nanos(facts.epoch))?
+        Host::running(Duration::from_nanos(facts.ttl))?
     };
     let mounts = root.join("proc/self/mountinfo");
     let text = std::fs::read(&mounts).map_err(|error| io(&mounts, error))?;

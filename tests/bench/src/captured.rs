@@ -15,14 +15,14 @@ use vistafs_views as _;
 /// The state of the caches that a measurement uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Warmth {
-    /// Each file is read and parsed again, as for a view's first reader in an epoch.
+    /// Each file is read and parsed again, as for a view's first reader within a TTL.
     Cold,
     /// Host files and memory usage are cached, as for later readers.
     Warm,
 }
 
 impl Warmth {
-    fn epoch(self) -> Duration {
+    fn ttl(self) -> Duration {
         match self {
             Self::Cold => Duration::ZERO,
             // Longer than any measurement.
@@ -69,7 +69,7 @@ impl Captured {
             clk_tck: facts.clk_tck,
             page_size: facts.page_size,
         };
-        let host = Arc::new(Host::captured(root, fixed)?.with_epoch(warmth.epoch()));
+        let host = Arc::new(Host::captured(root, fixed)?.with_ttl(warmth.ttl()));
         let mountinfo = std::fs::read(root.join("proc/self/mountinfo"))?;
         let hierarchies = Hierarchies::discover(&mountinfo, root)?;
         let located = hierarchies.locate_path(&facts.cgroup)?;

@@ -55,7 +55,7 @@ const TUNABLES: &str = "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX2_Usable,-
 /// More instructions than any rendering has.
 const MOST: u64 = 50_000_000;
 
-/// Longer than v1's samples of CPU time, one tick each, are served again without an epoch.
+/// Longer than v1's samples of CPU time, one tick each, are served again without a TTL.
 const TICK: Duration = Duration::from_millis(20);
 
 /// Counts of one rendering.

@@ -162,7 +162,7 @@ fn nobody_notices_a_reload() {
     let reads = std::thread::scope(|scope| {
         let readers = [(); 3].map(|()| scope.spawn(|| read(&path)));
         for round in 0..4 {
-            write(&mounted, &format!("[host]\nepoch_ms = {round}\n"));
+            write(&mounted, &format!("[host]\nttl_ms = {round}\n"));
             let _ = printed(&reload(&mounted));
         }
         ended.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! `vistafs config`: is it right, and what holds?
+//! `vistafs config`: validates the configuration, and prints its values.
 
 use anyhow::bail;
 use serde::Serialize;
@@ -13,7 +13,7 @@ pub(crate) fn config(args: &ConfigArgs, asked: Option<&std::path::Path>) -> anyh
         ConfigAction::Check { file } => check(file.as_deref().or(asked)),
         ConfigAction::Show { json } => show(&Config::read(asked)?, *json),
         ConfigAction::Example => {
-            // Of the views that are there, whatever is configured.
+            // Of all available views, whatever is configured.
             let registry = outside::registry(&Config::of_text(None, String::new())?)?;
             output::print(example(registry.all()).as_bytes())?;
             Ok(0)
@@ -21,28 +21,28 @@ pub(crate) fn config(args: &ConfigArgs, asked: Option<&std::path::Path>) -> anyh
     }
 }
 
-/// Tells each mistake in a line.
+/// Prints one line per error.
 fn check(asked: Option<&std::path::Path>) -> anyhow::Result<u8> {
     let config = match Config::look_at(asked)? {
         Ok(config) => config,
-        Err(mistakes) => {
+        Err(problems) => {
             let shown =
                 asked.map_or_else(Config::default_path, |asked| asked.display().to_string());
-            let lines: String = mistakes.iter().map(|m| format!("{shown}: {m}\n")).collect();
+            let lines: String = problems.iter().map(|m| format!("{shown}: {m}\n")).collect();
             output::print(lines.as_bytes())?;
-            bail!("{shown}: {} to mend", counted(mistakes.len()));
+            bail!("{shown}: {}", counted(problems.len()));
         }
     };
     outside::registry(&config)?;
-    let told = format!("{}: nothing to mend\n", config.path().display());
+    let told = format!("{}: no errors\n", config.path().display());
     output::print(told.as_bytes())?;
     Ok(0)
 }
 
-fn counted(mistakes: usize) -> String {
-    match mistakes {
-        1 => "1 mistake".to_owned(),
-        more => format!("{more} mistakes"),
+fn counted(problems: usize) -> String {
+    match problems {
+        1 => "1 error".to_owned(),
+        more => format!("{more} errors"),
     }
 }
 
@@ -55,7 +55,7 @@ struct Row {
     summary: String,
 }
 
-/// Every key with what holds and where that is from.
+/// Prints each key with its value and the source of the value.
 fn show(config: &Config, json: bool) -> anyhow::Result<u8> {
     let registry = outside::registry(config)?;
     let mut rows: Vec<Row> = config

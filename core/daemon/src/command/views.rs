@@ -52,7 +52,7 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
         left_out: &left_out,
     };
     let registry = outside::registry_with(config, config.selection(), loader)?;
-    let mut registry = registry.on(&Host::running(config.epoch())?);
+    let mut registry = registry.on(&Host::running(config.host_ttl())?);
     for view in put_aside {
         registry.put_aside(&view.name, &view.why);
     }

@@ -1,4 +1,4 @@
-//! Renders each file view from captured hosts: cold, as for the first reader in an epoch, and warm,
+//! Renders each file view from captured hosts: cold, as for the first reader within a TTL, and warm,
 //! as for later readers. This includes reading the captured files, which is cheaper than reading
 //! the kernel's.
 
