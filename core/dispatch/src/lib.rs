@@ -6,10 +6,15 @@
 //! |---|---|
 //! | `fuse.rs` | converts requests and replies |
 //! | `fuse/guard.rs` | the scope of a request: its record, its queue, its cost, its panics |
-//! | `dispatcher.rs` | the operations |
+//! | `fuse/reply.rs` | converts results to replies, errors to errno |
+//! | `dispatcher.rs` | the state that all requests share |
+//! | `dispatcher/names.rs` | look-ups and listings of directories; the node of each inode |
+//! | `dispatcher/attributes.rs` | the attributes of nodes |
 //! | `tree.rs` | the fixed tree below the mount, from the registry |
-//! | `dispatcher/files.rs` | operations on open files: read, write, poll |
+//! | `dispatcher/files.rs` | operations on open files: open and read |
+//! | `dispatcher/channels.rs` | operations on open files: write, poll, close |
 //! | `dispatcher/trees.rs` | operations on tree views |
+//! | `dispatcher/schedule/target.rs` | which container a request depends on, and what it may cost |
 //! | `dispatcher/schedule.rs` | where a request runs: at once, or in its container's queue |
 //! | `dispatcher/whom.rs` | the cached caller of a request |
 //! | `dispatcher/own.rs` | operations on containers' own directories |
