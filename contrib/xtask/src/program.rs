@@ -42,13 +42,7 @@ pub(crate) const FAST_BENCH: Program = Program {
 
 /// The program that attacks vistafs.
 pub(crate) const SOAK: Program = Program {
-    cargo: &[
-        "build",
-        "--package",
-        "vistafs-tests",
-        "--bin",
-        "vistafs-soak",
-    ],
+    cargo: EVERYTHING,
     name: "vistafs-soak",
 };
 

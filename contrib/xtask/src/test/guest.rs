@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::artifacts::Artifacts;
-use super::nextest;
+use super::nextest::{self, TEST_THREADS};
 use crate::outcome::Outcome;
 use crate::plugins::Profile;
 use crate::vm::{Job, Layout, Vm, quote};
@@ -28,9 +28,6 @@ const SKIPPED: &str = "/vistafs/skipped";
 /// Timeout for the tests of a guest. The longest take 20 minutes with both processors. nextest ends a hanging
 /// test long before.
 const TIMEOUT: Duration = Duration::from_secs(60 * 60);
-
-/// Tests wait most of the time, so more of them run at once than there are processors.
-const TEST_THREADS: u32 = 4;
 
 /// Cgroups that exist until the guest ends. The kernel patches its own code when the first quota or cpuset is
 /// created and when the last one is removed, which an emulated processor does not always survive under load

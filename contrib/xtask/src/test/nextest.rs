@@ -12,6 +12,8 @@ use crate::run;
 
 /// The version to install. Any version from 0.9.100 on works.
 const VERSION: &str = "0.9.143";
+/// Tests wait most of the time, so more of them run at once than there are processors: here and in guests.
+pub(crate) const TEST_THREADS: u32 = 4;
 /// Lines of a failed test's output in the report.
 const OUTPUT_LINES: usize = 40;
 /// Number of slowest tests that a suite lists.
@@ -55,6 +57,7 @@ pub(crate) fn run_here(
     command
         .args(["nextest", "run", "--workspace", "--color", "never"])
         .args(["--no-tests", "pass", "-E", filter])
+        .args(["--test-threads", &TEST_THREADS.to_string()])
         .current_dir(run::workspace());
     environment(&mut command);
     let skips = run::workspace().join("target/test/skipped");
