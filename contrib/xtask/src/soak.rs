@@ -5,7 +5,6 @@ use std::process::{Command, ExitCode};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::outcome::Outcome;
 use crate::program::{DAEMON, SOAK};
 use crate::run;
 
@@ -21,15 +20,6 @@ pub(crate) struct SoakArgs {
     /// The seed of the random numbers; absent: another one each time.
     #[arg(long)]
     seed: Option<u64>,
-}
-
-/// A short run, as a suite of `cargo xtask test`.
-pub(crate) fn quick() -> Result<Outcome> {
-    let args = SoakArgs {
-        seconds: QUICK_SECONDS,
-        seed: None,
-    };
-    Ok(Outcome::of(run::loud(&mut args.command()?)?.success()))
 }
 
 impl SoakArgs {

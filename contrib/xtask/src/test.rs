@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 
 use crate::outcome::Outcome;
 use crate::vm::{self, Layout};
-use crate::{bench, check, packages, run, soak};
+use crate::{bench, check, packages, run};
 use artifacts::Artifacts;
 use matrix::Matrix;
 pub(crate) use report::Report;
@@ -181,7 +181,6 @@ impl TestArgs {
         });
         if self.filter.is_none() {
             report.suite("a quick bench", bench::quick);
-            report.suite("a short soak", soak::quick);
         }
     }
 

@@ -2,17 +2,50 @@
 
 use std::path::{Path, PathBuf};
 
+use vistafs_text::mountinfo::Mount;
+
 /// Where vistafs is mounted on container hosts.
 pub const DEFAULT_MOUNT: &str = "/var/lib/vistafs";
 
 /// The link in a mount to the directory of the caller's own files.
 pub const OWN: &str = "self";
 
-/// The mount's source in mountinfo, which tells the usual tree from the page-cache tree.
-pub const SOURCE: &str = "vistafs";
+/// The source and the type of a mount in /proc/mounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MountName {
+    /// The source: the first column.
+    pub source: &'static str,
+    /// The type: the third column.
+    pub fs_type: &'static str,
+}
 
-/// The source of a mount of the page-cache tree.
-pub const PAGE_CACHE_SOURCE: &str = "vistafs-page-cache";
+impl MountName {
+    /// A mount of the usual tree.
+    pub const USUAL: Self = Self {
+        source: "vistafs",
+        fs_type: "fuse.vistafs",
+    };
+    /// A mount of the page-cache tree.
+    pub const PAGE_CACHE: Self = Self {
+        source: "vistafs-page-cache",
+        fs_type: "fuse.vistafs",
+    };
+    /// A mount of `vistafs lxcfs`. Other programs look for this name: htop to find out that it runs in
+    /// a container, node_exporter to leave the mount out.
+    pub const LXCFS: Self = Self {
+        source: "lxcfs",
+        fs_type: "fuse.lxcfs",
+    };
+
+    const ALL: [Self; 3] = [Self::USUAL, Self::PAGE_CACHE, Self::LXCFS];
+
+    /// Returns the name of a mount, if it is one of these.
+    pub(crate) fn of(mount: &Mount<'_>) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| {
+            mount.source == name.source.as_bytes() && mount.fs_type == name.fs_type.as_bytes()
+        })
+    }
+}
 
 /// The files below /proc that runc and crun accept as the destination of a configured mount. They
 /// refuse to start a container that mounts on any other.

@@ -43,6 +43,7 @@ mod walk;
 mod work;
 mod worker;
 
-pub use binding::{Binding, DEFAULT_MOUNT, OWN, PAGE_CACHE_SOURCE, SOURCE};
+pub use binding::{Binding, DEFAULT_MOUNT, MountName, OWN};
 pub use error::{Error, Result};
 pub use mount_point::clear_dead_mount;
+pub use table::looks_like_ours;

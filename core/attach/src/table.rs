@@ -10,7 +10,7 @@ use std::path::Path;
 use vistafs_text::ParseError;
 use vistafs_text::mountinfo::{self, Mount};
 
-use crate::binding::{PAGE_CACHE_SOURCE, SOURCE};
+use crate::binding::MountName;
 
 /// The options that vistafs mounts with, as the kernel shows them.
 const OURS: [&[u8]; 4] = [
@@ -74,17 +74,20 @@ impl<'t> Table<'t> {
     }
 }
 
-/// Anybody who may mount can make it look so; whose it is, the kernel tells (`connections.rs`).
-pub(crate) fn looks_like_ours(mount: &Mount<'_>) -> bool {
-    mount.fs_type == b"fuse.vistafs"
-        && (mount.source == SOURCE.as_bytes() || is_page_cache(mount))
+/// Returns whether a mount has the name and the options of vistafs.
+///
+/// Every user that may mount can imitate them; the kernel knows which user mounted it
+/// (`connections.rs`). lxcfs itself does not mount with `default_permissions`.
+#[must_use]
+pub fn looks_like_ours(mount: &Mount<'_>) -> bool {
+    MountName::of(mount).is_some()
         && mount.device.major == 0
         && OURS.iter().all(|option| mount.has_option(option))
 }
 
 /// A mount of the page-cache tree.
 pub(crate) fn is_page_cache(mount: &Mount<'_>) -> bool {
-    mount.source == PAGE_CACHE_SOURCE.as_bytes()
+    MountName::of(mount) == Some(MountName::PAGE_CACHE)
 }
 
 /// The path below the mount of vistafs that is mounted there; empty for all of it.
@@ -131,7 +134,9 @@ mod tests {
     #[test]
     fn look_alikes_are_told_apart_where_they_can_be() {
         for other in [
-            "3 2 0:50 / /m rw - fuse.lxcfs lxcfs OPTIONS",
+            "3 2 0:50 / /m rw - fuse.lxcfs lxcfs rw,user_id=0,group_id=0,allow_other",
+            "3 2 0:50 / /m rw - fuse.lxcfs vistafs OPTIONS",
+            "3 2 0:50 / /m rw - fuse.vistafs lxcfs OPTIONS",
             "3 2 0:50 / /m rw - fuse.vistafs other OPTIONS",
             "3 2 0:50 / /m rw - fuse.vistafs vistafs-hotter OPTIONS",
             "3 2 8:50 / /m rw - fuse.vistafs vistafs OPTIONS",

@@ -158,6 +158,7 @@ impl MountArgs {
             mkdir: self.mkdir,
             repairs: !self.no_repair,
             page_cache: self.page_cache,
+            as_lxcfs: false,
         }
     }
 }

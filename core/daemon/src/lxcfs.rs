@@ -75,6 +75,7 @@ fn run(args: &LxcfsArgs, verbose: u8) -> anyhow::Result<u8> {
         mount_point,
         stored: args.stored,
         repairs: !args.no_repair,
+        as_lxcfs: true,
         ..MountOptions::default()
     };
     let mut options: Vec<OsString> = Vec::new();

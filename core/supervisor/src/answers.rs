@@ -49,9 +49,10 @@ impl Supervisor {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "mount_point": self.state.mount_point.to_string_lossy(),
+            "mounted_since": self.state.since,
             "supervisor": {
                 "pid": std::process::id(),
-                "since": self.state.since,
+                "since": self.started,
                 "program": self.program.path().to_string_lossy(),
             },
             "worker": worker,
@@ -69,7 +70,7 @@ impl Supervisor {
     pub(super) fn supervision(&self) -> Supervision {
         Supervision {
             pid: std::process::id(),
-            since: self.state.since,
+            since: self.started,
             restarts: self.state.reasons.clone(),
         }
     }

@@ -18,7 +18,7 @@ use super::pid_file::PidFile;
 use super::program::Program;
 use super::state::Handed;
 use super::worker_process::{Stage, WorkerProcess, in_words};
-use super::{FOR_US, RESUME, Supervisor};
+use super::{FOR_US, RESUME, Readiness, Supervisor};
 use crate::error_text::in_one_line;
 use crate::inherited::KeptOpen;
 
@@ -212,6 +212,10 @@ impl Supervisor {
         program: &Program,
         asker: Option<Asker>,
     ) -> anyhow::Result<std::convert::Infallible> {
+        if self.readiness != Readiness::Ready {
+            // The next program does not know whether it was reported.
+            self.ready();
+        }
         // Whatever fails below, they are not open in programs that are started later.
         let mut kept = KeptOpen::default();
         let worker = self.current.as_ref().context("no worker serves")?;

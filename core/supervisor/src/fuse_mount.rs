@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::error_text::in_one_line;
 use anyhow::{Context as _, bail};
 use nix::mount::{MntFlags, MsFlags};
-use vistafs_attach::{PAGE_CACHE_SOURCE, SOURCE};
+use vistafs_attach::{MountName, looks_like_ours};
 use vistafs_text::mountinfo;
 
 /// A mount; unmounted at drop, if it is still there.
@@ -30,7 +30,7 @@ impl FuseMount {
     pub fn new(mount_point: &Path) -> anyhow::Result<(Self, OwnedFd)> {
         Self::check(mount_point)?;
         let device = Self::open()?;
-        Ok((Self::on(mount_point, &device, false)?, device))
+        Ok((Self::on(mount_point, &device, MountName::USUAL)?, device))
     }
 
     /// Whether somebody like us could mount there.
@@ -51,7 +51,7 @@ impl FuseMount {
 
     /// Mounts at a directory that was checked. The page-cache tree, where the kernel opens files for writing
     /// without asking, is mounted read-only.
-    pub fn on(mount_point: &Path, device: &OwnedFd, page_cache: bool) -> anyhow::Result<Self> {
+    pub fn on(mount_point: &Path, device: &OwnedFd, name: MountName) -> anyhow::Result<Self> {
         let mount_point = mount_point
             .canonicalize()
             .with_context(|| format!("cannot use {}", mount_point.display()))?;
@@ -62,15 +62,11 @@ impl FuseMount {
             device.as_raw_fd()
         );
         let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        flags.set(MsFlags::MS_RDONLY, page_cache);
+        flags.set(MsFlags::MS_RDONLY, name == MountName::PAGE_CACHE);
         nix::mount::mount(
-            Some(if page_cache {
-                PAGE_CACHE_SOURCE
-            } else {
-                SOURCE
-            }),
+            Some(name.source),
             &mount_point,
-            Some("fuse.vistafs"),
+            Some(name.fs_type),
             flags,
             Some(options.as_str()),
         )
@@ -239,8 +235,7 @@ fn vistafs_at(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
     for mount in mountinfo::mounts(&text).flatten() {
         // Of several at one place, the one that is mounted upon the others.
         if *mount.mount_point == *path.as_os_str().as_bytes() {
-            let ours = mount.fs_type == b"fuse.vistafs";
-            seen = ours.then_some((mount.device.major, mount.device.minor));
+            seen = looks_like_ours(&mount).then_some((mount.device.major, mount.device.minor));
         }
     }
     Ok(seen)

@@ -62,6 +62,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
 use sd_notify::NotifyState;
 use vistafs_handover::Handover;
 
@@ -104,6 +105,8 @@ struct Supervisor {
     device: OwnedFd,
     state: State,
     state_file: StateFile,
+    /// When this program started to supervise, in seconds since 1970.
+    started: u64,
     /// What one worker leaves to the next; without it they do as well as they can.
     handover: Option<Arc<Handover>>,
     program: Program,
@@ -128,12 +131,23 @@ struct Supervisor {
     lost_requests: bool,
     looks: stuck::Looks,
     progress: progress::Progress,
-    ready_told: bool,
+    readiness: Readiness,
     /// The next worker reads the configuration, whatever the one before went by.
     reads_anew: bool,
     /// A signal asked for the configuration to be read anew.
     reload_wanted: bool,
     ending: Option<Ending>,
+}
+
+/// What the service manager knows of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    /// Nothing serves yet.
+    Starting,
+    /// Dead views of running containers are being replaced by this process, until the deadline.
+    Repairing(Pid, Instant),
+    /// READY=1 was sent.
+    Ready,
 }
 
 /// Why it ends.

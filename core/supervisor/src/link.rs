@@ -136,7 +136,7 @@ pub struct Quarantined {
 pub struct Supervision {
     /// Its process.
     pub pid: u32,
-    /// Since when there is the mount, in seconds since 1970.
+    /// When it started, in seconds since 1970.
     pub since: u64,
     /// Why workers were started anew, and how often.
     pub restarts: BTreeMap<String, u64>,

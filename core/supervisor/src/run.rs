@@ -14,11 +14,14 @@ use sd_notify::NotifyState;
 use super::control::Control;
 use super::succession::Successor;
 use super::worker_process::{Stage, WorkerProcess};
-use super::{Ending, Supervisor, tell};
+use super::{Ending, Readiness, Supervisor, tell};
 use crate::error_text::in_one_line;
 use crate::fuse_init;
 use crate::link::Word;
 
+/// Timeout of the repair at start, after which READY is reported all the same: units that are ordered
+/// after this one, such as docker.service, wait for it.
+pub(super) const REPAIR_LIMIT: Duration = Duration::from_secs(10);
 /// How long a worker may take from its start until it answers.
 pub(super) const TO_SERVE: Duration = Duration::from_secs(60);
 /// How long it may take to finish what it has begun.
@@ -173,7 +176,12 @@ impl Supervisor {
         let going = |worker: &WorkerProcess| worker.is_killed() && !worker.is_beyond_reach();
         let gone = self.leaving.iter().any(going);
         let gone = gone.then(|| Instant::now() + Duration::from_millis(100));
+        let repaired = match self.readiness {
+            Readiness::Repairing(_, at) => Some(at),
+            Readiness::Starting | Readiness::Ready => None,
+        };
         deadlines
+            .chain(repaired)
             .chain(self.start_at)
             .chain(self.next_look())
             .chain(gone)
@@ -199,6 +207,14 @@ impl Supervisor {
         if self.start_at.is_some_and(|at| at <= now) {
             self.start_at = None;
             self.start_next_worker();
+        }
+        if matches!(self.readiness, Readiness::Repairing(_, at) if at <= now) {
+            log::warn!(
+                "replacing dead views of running containers takes longer than {} s: reporting READY \
+                 before its end",
+                REPAIR_LIMIT.as_secs()
+            );
+            self.ready();
         }
         // What waits for the end of others.
         self.serve_waiting();
@@ -310,7 +326,7 @@ impl Supervisor {
                 }
                 if !self.state.answered {
                     if let Some(init) = self.state.init.take() {
-                        self.state.resends = fuse_init::offers_resend(&init);
+                        self.state.resends = Some(fuse_init::offers_resend(&init));
                         self.state.init = Some(fuse_init::agreed(&init, &reply));
                     }
                     self.state.answered = true;

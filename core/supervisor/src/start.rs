@@ -10,16 +10,17 @@ use anyhow::{Context as _, bail};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use vistafs_attach::MountName;
 use vistafs_handover::Handover;
 
 use super::backoff::Backoff;
 use super::control::Control;
 use super::pid_file::PidFile;
 use super::program::Program;
-use super::state::{Handed, State, StateFile};
+use super::state::{Handed, State, StateFile, seconds};
 use super::succession::{self, Offer};
 use super::worker_process::WorkerProcess;
-use super::{RESUME, Supervisor, store};
+use super::{RESUME, Readiness, Supervisor, store};
 use crate::fuse_init;
 use crate::fuse_mount::{FuseMount, without_asking};
 use crate::inherited;
@@ -39,6 +40,8 @@ pub struct MountOptions {
     pub repairs: bool,
     /// Mount the page-cache tree.
     pub page_cache: bool,
+    /// Mount with the source and the type of lxcfs.
+    pub as_lxcfs: bool,
 }
 
 /// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
@@ -74,6 +77,7 @@ pub fn supervise(
         pid_file: None,
         hands_over: args.handover,
         page_cache: args.page_cache,
+        as_lxcfs: args.as_lxcfs,
         signals,
     };
     if let Some(state) = handed_over()? {
@@ -209,6 +213,7 @@ struct Begun {
     pid_file: Option<PidFile>,
     hands_over: bool,
     page_cache: bool,
+    as_lxcfs: bool,
     signals: SignalFd,
 }
 
@@ -227,6 +232,11 @@ impl Begun {
         state_file.write(&state)?;
         let shown = self.shown.clone();
         let stored = self.stored;
+        let name = match (self.page_cache, self.as_lxcfs) {
+            (true, _) => MountName::PAGE_CACHE,
+            (false, true) => MountName::LXCFS,
+            (false, false) => MountName::USUAL,
+        };
         let mut supervisor = self.supervisor(None, device, state, state_file, program);
         supervisor.handover = handover(None);
         supervisor.first_worker()?;
@@ -237,7 +247,7 @@ impl Begun {
             store::put(&supervisor.device, &supervisor.state_file, handover)
                 .context("cannot store descriptors with the service manager")?;
         }
-        let mount = FuseMount::on(&shown, &supervisor.device, supervisor.state.page_cache)?;
+        let mount = FuseMount::on(&shown, &supervisor.device, name)?;
         supervisor.state.device = Some(mount.device());
         supervisor.mount = Some(mount);
         supervisor.state.init = Some(fuse_init::read_init(&supervisor.device)?);
@@ -357,7 +367,11 @@ impl Begun {
         supervisor.handover = handover(memory.map(inherited::take).transpose()?);
         supervisor.holder = holder.map(inherited::take).transpose()?;
         supervisor.hold_files();
-        supervisor.ready_told = true;
+        supervisor.readiness = Readiness::Ready;
+        if supervisor.state.resends.is_none() {
+            // Finds out whether the kernel can.
+            supervisor.resend();
+        }
         supervisor.reads_anew = false;
         supervisor.reload_wanted = reload;
         match control {
@@ -392,6 +406,7 @@ impl Begun {
             device,
             state,
             state_file,
+            started: seconds(),
             program,
             pid_file: self.pid_file,
             signals: self.signals,
@@ -409,7 +424,7 @@ impl Begun {
             lost_requests: false,
             looks: super::stuck::Looks::default(),
             progress: super::progress::Progress::default(),
-            ready_told: false,
+            readiness: Readiness::Starting,
             reads_anew: true,
             reload_wanted: false,
             ending: None,

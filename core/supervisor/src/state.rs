@@ -43,9 +43,10 @@ pub(crate) struct State {
     /// Whether the kernel has its answer; `init` then offers only what was agreed.
     #[serde(default)]
     pub(crate) answered: bool,
-    /// Whether the kernel can resend the requests of a dead worker.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) resends: bool,
+    /// Whether the kernel can resend the requests of a dead worker; `None`: an earlier version has
+    /// mounted, and did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resends: Option<bool>,
     /// How many workers were started.
     #[serde(default)]
     pub(crate) generation: u64,
@@ -154,7 +155,7 @@ impl State {
             since: seconds(),
             init: None,
             answered: false,
-            resends: false,
+            resends: None,
             generation: 0,
             crashes: 0,
             ends: Vec::new(),

@@ -63,13 +63,13 @@ pub(crate) struct WorkerProcess {
     killed: Cell<Option<Instant>>,
 }
 
-/// Brings views back that an earlier mount has left dead in running containers: a process of its own,
-/// which may take its time and which nobody waits for. Whoever asks the mount must not serve it.
+/// Starts the process that replaces dead views of running containers, and returns its ID. The
+/// supervisor cannot do it: a process that uses the mount must not serve it.
 pub(crate) fn start_repair(
     program: &Program,
     options: &[OsString],
     mount_point: &Path,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Pid> {
     let mut command = Command::new(program.held());
     command
         .arg0("vistafs")
@@ -87,9 +87,9 @@ pub(crate) fn start_repair(
         lives_on: true,
         ..Inherited::default()
     };
-    // It is waited for with all others.
-    drop(spawn(command, inherited).context("cannot start vistafs repair")?);
-    Ok(())
+    // The supervisor waits for all of its children.
+    let child = spawn(command, inherited).context("cannot start vistafs repair")?;
+    Ok(Pid::from_raw(child.id().cast_signed()))
 }
 
 /// Settings of glibc's, for a program that it starts; other C libraries do not know them.

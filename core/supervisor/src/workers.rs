@@ -8,12 +8,12 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use sd_notify::NotifyState;
 
-use super::run::TO_LEAVE;
+use super::run::{REPAIR_LIMIT, TO_LEAVE};
 use super::start::is_closed;
 use super::stuck::served;
 use super::suspects::is_crash;
 use super::worker_process::{Stage, WorkerProcess, in_words, start_repair};
-use super::{Ending, Supervisor, tell};
+use super::{Ending, Readiness, Supervisor, tell};
 use crate::error_text::in_one_line;
 use crate::fuse_init;
 use crate::hold;
@@ -39,7 +39,7 @@ impl Supervisor {
             // The first one, before there is a mount.
             return;
         };
-        let alone = !self.state.resends;
+        let alone = self.state.resends == Some(false);
         if alone && self.current.as_ref().is_some_and(|one| one.pid() != pid) {
             if let Some(mut before) = self.current.take() {
                 before.leave(TO_LEAVE);
@@ -81,11 +81,14 @@ impl Supervisor {
             self.state.configuration = Some(configuration);
             self.save();
         }
-        if !self.ready_told {
-            self.ready_told = true;
+        if self.readiness == Readiness::Starting {
             log::info!("serving at {}", self.shown.display());
-            tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
-            self.repair();
+            match self.repair() {
+                Some(pid) => {
+                    self.readiness = Readiness::Repairing(pid, Instant::now() + REPAIR_LIMIT);
+                }
+                None => self.ready(),
+            }
         }
     }
 
@@ -131,20 +134,30 @@ impl Supervisor {
         }
     }
 
-    fn repair(&self) {
-        let Some(mount) = self.mount.as_ref().filter(|_| self.repairs) else {
-            return;
-        };
+    /// Reports READY to the service manager.
+    pub(super) fn ready(&mut self) {
+        self.readiness = Readiness::Ready;
+        tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    }
+
+    /// Starts to replace dead views of running containers.
+    fn repair(&self) -> Option<Pid> {
+        let mount = self.mount.as_ref().filter(|_| self.repairs)?;
         let started = start_repair(&self.program, &self.options, mount.mount_point());
-        if let Err(error) = started {
+        let failed = |error| {
             log::warn!(
                 "dead views of running containers are not repaired: {} (vistafs repair does it)",
                 in_one_line(&error)
             );
-        }
+        };
+        started.map_err(failed).ok()
     }
 
     pub(super) fn ended(&mut self, pid: Pid, status: WaitStatus) {
+        if matches!(self.readiness, Readiness::Repairing(repair, _) if repair == pid) {
+            self.ready();
+            return;
+        }
         let is = |worker: &WorkerProcess| worker.pid() == pid;
         if let Some(at) = self.leaving.iter().position(is) {
             self.leaving.swap_remove(at);
@@ -218,13 +231,15 @@ impl Supervisor {
     ///
     /// Only after the end of a worker: a request that is still served would be served twice, and a
     /// second READ at offset 0 replaces the contents that its reader goes on with.
-    pub(super) fn resend(&self) {
+    pub(super) fn resend(&mut self) {
         // Before FUSE_INIT is answered there is nothing else, and it has to keep its number.
-        if !self.state.answered || !self.state.resends {
+        if !self.state.answered || self.state.resends == Some(false) {
             return;
         }
-        if let Err(errno) = fuse_init::resend(&self.device) {
-            log::warn!("the kernel cannot resend requests: {errno}");
+        match fuse_init::resend(&self.device) {
+            Ok(()) => self.state.resends = Some(true),
+            Err(rustix::io::Errno::INVAL) => self.state.resends = Some(false),
+            Err(errno) => log::warn!("the kernel cannot resend requests: {errno}"),
         }
     }
 

@@ -312,7 +312,7 @@ fn lxc_containers_get_the_views_by_the_hook() {
             until [ -e /var/lib/lxcfs/proc/meminfo ]; do kill -0 $!; sleep 0.1; done\n\
             status=0\n\
             lxc-execute -n \"vistafs-$$\" -P . -f config -o log -l WARN -- /bin/sh -c 'head -n 1 \
-            /proc/meminfo; grep -c fuse.vistafs /proc/mounts; ls /var/lib/lxcfs' || status=$?\n\
+            /proc/meminfo; grep -c \"^lxcfs .* fuse.lxcfs \" /proc/mounts; ls /var/lib/lxcfs' || status=$?\n\
             kill \"$(cat pid)\"\nwait\nexit $status";
         let output = Command::new("unshare")
             .args(["-m", "sh", "-c", script])

@@ -201,6 +201,32 @@ fn a_container_sees_itself_again() {
     }
 }
 
+/// A reader that starts after `systemctl start` must not get ENOTCONN.
+#[test]
+fn a_start_is_reported_when_running_containers_are_repaired() {
+    require_privileged!();
+    let _machine = machine();
+    let mut mounted = Mounted::new();
+    let script = script(
+        "mount --bind $M/proc/stat /proc/stat",
+        "head -n 1 /proc/stat",
+    );
+    let resident = Resident::new(unshared(&mounted, "-m", &script));
+    mounted.die();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    mounted.start(&MountOptions {
+        env: vec![("NOTIFY_SOCKET".into(), path.to_str().unwrap().into())],
+        repairs: true,
+        ..MountOptions::default()
+    });
+    let mut message = [0; 256];
+    let got = socket.recv(&mut message).unwrap();
+    assert!(message[..got].starts_with(b"READY=1"));
+    assert!(resident.go_on().starts_with("cpu "));
+}
+
 #[test]
 fn as_often_as_it_dies() {
     require_privileged!();

@@ -30,14 +30,19 @@ fn socket(mounted: &Mounted) -> String {
     format!("/run/vistafs/{name}.sock")
 }
 
-/// The supervisor behind that socket, once it knows that its worker answers; then its predecessor knows it
-/// too.
-fn serving(mounted: &Mounted) -> Option<u64> {
+/// The answer to `status` at that socket.
+fn status_of(mounted: &Mounted) -> Option<serde_json::Value> {
     let mut stream = UnixStream::connect(socket(mounted)).ok()?;
     stream.write_all(b"{\"ask\":\"status\"}\n").ok()?;
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).ok()?;
-    let status: serde_json::Value = serde_json::from_str(&line).ok()?;
+    serde_json::from_str(&line).ok()
+}
+
+/// The supervisor behind that socket, once it knows that its worker answers; then its predecessor knows it
+/// too.
+fn serving(mounted: &Mounted) -> Option<u64> {
+    let status = status_of(mounted)?;
     let serves = status["worker"]["serving"] == true;
     serves.then(|| status["supervisor"]["pid"].as_u64())?
 }
@@ -148,6 +153,36 @@ fn nobody_notices_that_the_mount_is_handed_over() {
     let (status, said) = mounted.end(Signal::SIGTERM);
     assert!(status.success(), "{said}");
     assert!(!mounted.path("proc").exists());
+}
+
+#[test]
+fn status_shows_when_the_new_supervisor_started() {
+    require_privileged!();
+    let mut mounted = Mounted::with(&handing_over());
+    let seconds = |status: &serde_json::Value| {
+        let since = |value: &serde_json::Value| value.as_u64().unwrap();
+        (
+            since(&status["mounted_since"]),
+            since(&status["supervisor"]["since"]),
+        )
+    };
+    let (mounted_since, first) = seconds(&status_of(&mounted).unwrap());
+    let now = || {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.unwrap().as_secs()
+    };
+    // The times are in seconds.
+    wait_until("the clock has moved on", || now() > first);
+    let old = mounted.succeed(&handing_over());
+    wait_until("the new one serves", || {
+        serving(&mounted) == Some(mounted.supervisor().into())
+    });
+    let (still_since, second) = seconds(&status_of(&mounted).unwrap());
+    assert_eq!(still_since, mounted_since);
+    assert!(second > first && second <= now());
+    let metric = format!("vistafs_supervisor_start_time_seconds {second}");
+    assert!(mounted.read("metrics").contains(&metric));
+    assert!(terminate(old).0.success());
 }
 
 #[test]

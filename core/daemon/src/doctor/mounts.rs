@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::io::Errno;
+use vistafs_attach::{DEFAULT_MOUNT, looks_like_ours};
 use vistafs_text::mountinfo;
 
 use super::Finding;
-use vistafs_attach::DEFAULT_MOUNT;
 
 /// A server that lives has answered by then.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -36,7 +36,7 @@ fn examine_with(root: &Path, ask: impl Fn(PathBuf) -> Answer) -> anyhow::Result<
     let mut findings = Vec::new();
     for mount in mountinfo::mounts(&text).flatten() {
         let program = match mount.fs_type {
-            b"fuse.vistafs" => "vistafs",
+            _ if looks_like_ours(&mount) => "vistafs",
             b"fuse.lxcfs" => "lxcfs",
             _ => continue,
         };
@@ -126,7 +126,7 @@ mod tests {
         let host = host(
             "20 1 0:50 / /var/lib/lxcfs rw - fuse.lxcfs lxcfs rw\n\
              21 1 0:50 /proc/stat /proc/stat rw - fuse.lxcfs lxcfs rw\n\
-             22 1 0:51 / /run/v\\040f rw - fuse.vistafs vistafs rw\n",
+             22 1 0:51 / /run/v\\040f rw - fuse.vistafs vistafs rw,user_id=0,group_id=0,default_permissions,allow_other\n",
         );
         // A file that is not there is no dead mount.
         let found = examine(host.path()).unwrap();
@@ -140,9 +140,9 @@ mod tests {
     #[test]
     fn what_is_dead_or_silent_is_told_with_its_remedy() {
         let host = host(
-            "20 1 0:50 / /var/lib/vistafs rw - fuse.vistafs vistafs rw\n\
-             21 1 0:50 /proc/stat /srv/stat rw - fuse.vistafs vistafs rw\n\
-             22 1 0:51 / /m rw - fuse.vistafs vistafs rw\n\
+            "20 1 0:50 / /var/lib/vistafs rw - fuse.vistafs vistafs rw,user_id=0,group_id=0,default_permissions,allow_other\n\
+             21 1 0:50 /proc/stat /srv/stat rw - fuse.vistafs vistafs rw,user_id=0,group_id=0,default_permissions,allow_other\n\
+             22 1 0:51 / /m rw - fuse.vistafs vistafs rw,user_id=0,group_id=0,default_permissions,allow_other\n\
              23 1 0:52 / /var/lib/lxcfs rw - fuse.lxcfs lxcfs rw\n",
         );
         let with = |answer| examine_with(host.path(), |_| answer).unwrap();
