@@ -214,10 +214,11 @@ fn options_for_docker() {
     let mut bundle = Bundle::new(&format!("cat /proc/meminfo; {MOUNTS}"));
     let mut options = 0;
     for line in text.lines() {
-        let option = line.strip_prefix("-v ").unwrap();
-        let parts: Vec<&str> = option.split(':').collect();
-        let [source, target, access] = parts[..] else {
-            panic!("{line}");
+        let fields = line.strip_prefix("--mount type=bind,src=").unwrap();
+        let (source, rest) = fields.split_once(",dst=").unwrap();
+        let (target, access) = match rest.strip_suffix(",readonly") {
+            Some(target) => (target, "ro"),
+            None => (rest, "rw"),
         };
         bundle.bind(Path::new(source), target, access);
         options += 1;
@@ -227,8 +228,10 @@ fn options_for_docker() {
     let bound = text.lines().filter(|line| line.starts_with('/')).count();
     assert_eq!((bound, options > 8), (options, true), "{text}");
 
-    let odd = vistafs(&["docker-args", "--mount", "/a b"]);
-    assert!(!odd.status.success() && odd.stdout.is_empty());
+    for odd in ["/a b", "/a,b", "/a\"b"] {
+        let odd = vistafs(&["docker-args", "--mount", odd]);
+        assert!(!odd.status.success() && odd.stdout.is_empty());
+    }
 }
 
 #[test]

@@ -1,44 +1,49 @@
-//! `vistafs docker-args`: the options that bind the views into a container of Docker or Podman.
+//! `vistafs docker-args`: prints the options that bind the views into a container of Docker or Podman.
 
 use std::fmt::Write as _;
 
 use anyhow::bail;
+use vistafs_config::Config;
 
 use crate::bindings;
 use crate::cli::DockerArgs;
 use crate::output;
-use vistafs_config::Config;
 
-/// One option a line, so that `docker run $(vistafs docker-args) ...` takes them.
+/// Prints one option per line, for `docker run $(vistafs docker-args) ...`.
 pub(crate) fn docker_args(args: &DockerArgs, config: &Config) -> anyhow::Result<u8> {
     let mount = args.mount.path()?;
     let Some(mount) = mount.to_str().filter(|path| !path.contains(is_special)) else {
         bail!(
-            "{} cannot be said in an option of Docker (mount vistafs where the path has no blank and no colon)",
+            "{} cannot be part of a Docker option (mount vistafs at a path without blanks, commas and quotes)",
             mount.display()
         );
     };
     let mut text = String::new();
-    let (let_by, others): (Vec<_>, Vec<_>) = bindings::all(config)?
+    let (accepted, others): (Vec<_>, Vec<_>) = bindings::all(config)?
         .into_iter()
         .partition(|binding| binding.is_accepted_by_runtimes());
-    for binding in let_by {
-        let access = if binding.is_writable { "rw" } else { "ro" };
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "-v {mount}/{0}:/{0}:{access}", binding.path);
+    for binding in accepted {
+        let access = if binding.is_writable { "" } else { ",readonly" };
+        let path = binding.path;
+        // Not -v, which creates a missing source: while vistafs is not serving, that would be
+        // directories in its mount point. Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "--mount type=bind,src={mount}/{path},dst=/{path}{access}"
+        );
     }
     output::print(text.as_bytes())?;
     if !others.is_empty() {
         let names: Vec<&str> = others.iter().map(|binding| binding.name).collect();
         log::info!(
-            "left out, as runtimes refuse mounts there: {} (vistafs oci-hook binds them, too)",
+            "omitted, because runtimes refuse mounts there: {} (vistafs oci-hook binds them, too)",
             names.join(", ")
         );
     }
     Ok(0)
 }
 
-/// What ends an option for the shell or for Docker.
+/// Whether a character ends a word of the shell, or a field of `--mount`, which is CSV.
 fn is_special(c: char) -> bool {
-    c.is_whitespace() || c == ':' || c == ','
+    c.is_whitespace() || matches!(c, ',' | '"')
 }
