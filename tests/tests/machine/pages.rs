@@ -17,6 +17,7 @@ pub(crate) const PAGE: &str = include_str!("../../../contrib/doc/CONTAINER_HOSTS
 pub(crate) const HOOK: &str = include_str!("../../../contrib/oci/vistafs.json");
 const LXC: &str = include_str!("../../../contrib/lxc/10-vistafs.conf");
 const NSPAWN: &str = include_str!("../../../contrib/nspawn/vistafs.nspawn");
+const NSPAWN_DROP_IN: &str = include_str!("../../../contrib/nspawn/vistafs-views.conf");
 const NSPAWN_UNIT: &str = include_str!("../../../contrib/nspawn/vistafs-views.service");
 
 /// The mount point in documents and files.
@@ -220,6 +221,8 @@ fn nspawn_with_its_file() {
     let root = root_directory(dir.path());
     let unit = dir.path().join("vistafs-views.service");
     std::fs::write(&unit, NSPAWN_UNIT).unwrap();
+    let drop_in = dir.path().join("vistafs-views.conf");
+    std::fs::write(&drop_in, NSPAWN_DROP_IN).unwrap();
     let mount = mounted.root();
     let settings = NSPAWN
         .replace(
@@ -229,6 +232,10 @@ fn nspawn_with_its_file() {
         .replace(
             "/usr/share/vistafs/vistafs-views.service:",
             &format!("{}:", unit.display()),
+        )
+        .replace(
+            "/usr/share/vistafs/vistafs-views.conf:",
+            &format!("{}:", drop_in.display()),
         );
     let name = format!("vt-nspawn-{}", std::process::id());
     let directory = Path::new("/run/systemd/nspawn");
@@ -240,8 +247,13 @@ fn nspawn_with_its_file() {
         .lines()
         .find_map(|line| line.strip_prefix("ExecStart=/bin/sh -c '"));
     let start = start.unwrap().strip_suffix('\'').unwrap();
+    // systemd prints what it would start at boot; not as root.
+    let would_start = "setpriv --reuid 65534 --regid 65534 --clear-groups \
+         env SYSTEMD_UNIT_PATH=/run/systemd/system:/usr/lib/systemd/system XDG_RUNTIME_DIR=/tmp \
+         /usr/lib/systemd/systemd --test --system --unit=sysinit.target 2>&1 | \
+         grep -ao 'Wants: vistafs-views.service'";
     let script = format!(
-        "{start}; head -1 /proc/meminfo; ls /run/systemd/system/sysinit.target.wants; \
+        "{start}; head -1 /proc/meminfo; {would_start}; \
          grep ' fuse.vistafs ' /proc/self/mountinfo | cut -d ' ' -f 5"
     );
     let mut outer = cgroup.join_script();
@@ -269,7 +281,7 @@ fn nspawn_with_its_file() {
     let text = printed(&output);
     assert_eq!(field(&text, "MemTotal:"), 64 * 1024, "{text}");
     for line in [
-        "vistafs-views.service",
+        "Wants: vistafs-views.service",
         "/proc/stat",
         "/proc/vmstat",
         "/sys/devices/system/cpu",
