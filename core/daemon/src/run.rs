@@ -39,7 +39,9 @@ use std::process::{Child, Command, ExitStatus};
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit};
 use rustix::process::Pid;
+use vistafs_attach::Binding;
 use vistafs_cgroup::Hierarchies;
+use vistafs_config::Config;
 use vistafs_host::{Inherited, spawn};
 
 pub(crate) use args::{InitArgs, RunArgs};
@@ -49,9 +51,8 @@ use cgroups::Cgroups;
 use signals::{Event, Signals};
 use terminal::Terminal;
 
-use crate::engine;
 use crate::serve::Serving;
-use vistafs_config::Config;
+use crate::{bindings, engine};
 
 /// Runs the command and returns its exit status as a shell would: 128 + n for signal n, 126 and
 /// 127 for a command that cannot be executed or found.
@@ -75,7 +76,8 @@ pub(crate) fn run(args: &RunArgs, config: &Config) -> Result<u8> {
     // The server raises it for itself; the command is to have what `run` was given.
     let (open_files, _) = getrlimit(Resource::RLIMIT_NOFILE).context("asking for a limit")?;
     let _serving = Serving::start(Path::new(stage::VIEWS), config)?;
-    let mut container = Container::start(&name, open_files, args)?;
+    let views = bindings::all(config)?;
+    let mut container = Container::start(&name, open_files, &views, args)?;
     let status = container.wait(&signals)?;
     Ok(shell_status(status.code(), status.signal()))
 }
@@ -107,7 +109,7 @@ struct Container {
 }
 
 impl Container {
-    fn start(name: &str, open_files: u64, args: &RunArgs) -> Result<Self> {
+    fn start(name: &str, open_files: u64, views: &[Binding], args: &RunArgs) -> Result<Self> {
         let mut command = Command::new("/proc/self/exe");
         // What `ps` shows in the container.
         command.arg0("vistafs").arg("run-init");
@@ -115,6 +117,9 @@ impl Container {
         command.arg("--name").arg(name);
         let soft = open_files.to_string();
         command.arg("--open-files").arg(soft);
+        for view in views {
+            command.arg("--view").arg(view.path);
+        }
         command.arg("--").args(&args.command);
         let inherited = Inherited {
             ignored_signals: true,

@@ -59,6 +59,32 @@ fn the_readme_s_first_command_shows_a_small_machine() {
     assert!(text.contains("up 0 min"), "{text}");
 }
 
+/// What the configuration adds arrives in the container like a built-in view.
+#[test]
+fn a_custom_file_is_bound() {
+    require_privileged!();
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let text = "[views]\ndisable = [\"uptime\"]\n[[file]]\npath = \"proc/version\"\n\
+                text = \"{{ memory.limit | mib }} MiB\\n\"\n\
+                [[file]]\npath = \"proc/vistafs-test\"\ntext = \"x\"\n";
+    std::fs::write(config.path(), text).unwrap();
+    let output = vistafs(&[
+        "--config",
+        config.path().to_str().unwrap(),
+        "run",
+        "--memory",
+        "256M",
+        "--",
+        "sh",
+        "-c",
+        "cat /proc/version; grep -c ' /proc/uptime ' /proc/self/mountinfo; ls /proc/vistafs-test",
+    ]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // The kernel has no place for the other file.
+    assert_eq!(text, "256 MiB\n0\n", "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
 #[test]
 fn tools_show_the_limits() {
     require_privileged!();

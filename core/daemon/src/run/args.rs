@@ -1,6 +1,7 @@
 //! The command lines of `run` and of its hidden helper `run-init`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use vistafs_text::CpuSet;
@@ -48,6 +49,9 @@ pub(super) struct Limits {
 /// `vistafs run-init`: what `vistafs run` starts in the new pid namespace; not for people.
 #[derive(clap::Args, Debug)]
 pub(crate) struct InitArgs {
+    /// Path of a view to bind, below the mount and below /
+    #[arg(long = "view")]
+    pub(super) views: Vec<PathBuf>,
     /// Process id of the `vistafs run` that started this, in the pid namespace of /proc
     #[arg(long)]
     pub(super) parent: u32,

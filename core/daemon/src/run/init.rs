@@ -26,7 +26,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<u8> {
     die_with(args.parent)?;
     // `top` would call it `exe`, after the link that it was started by.
     nix::sys::prctl::set_name(c"vistafs-init").context("setting the process name")?;
-    stage::enter(&args.name)?;
+    stage::enter(&args.name, &args.views)?;
     restore_open_files(args.open_files)?;
     let command = match start(&args.command) {
         Ok(child) => Pid::from_child(&child),

@@ -20,7 +20,6 @@ use nix::sched::{CloneFlags, setns, unshare};
 use vistafs_attach::OWN;
 use vistafs_cgroup::v1_options;
 use vistafs_text::mountinfo;
-use vistafs_view::{Registry, Selection};
 
 use super::cgroups;
 
@@ -30,9 +29,6 @@ const COVERED: &str = "/run";
 
 /// Where the views are served, for `run` and its init only.
 pub(super) const VIEWS: &str = "/run/vistafs";
-
-/// The parts of the served tree that belong over the host's files of the same path.
-const VIEW_TREES: [&str; 2] = ["proc", "sys"];
 
 const KERNEL_FS: MsFlags = MsFlags::MS_NOSUID
     .union(MsFlags::MS_NODEV)
@@ -65,8 +61,9 @@ pub(super) fn in_new_pid_namespace<T>(spawn: impl FnOnce() -> T) -> Result<T> {
     Ok(outcome)
 }
 
-/// Makes the container around this process, which is the first of its pid namespace.
-pub(super) fn enter(name: &str) -> Result<()> {
+/// Makes the container around this process, which is the first of its pid namespace. `views`: paths below
+/// the mount and below `/`.
+pub(super) fn enter(name: &str, views: &[PathBuf]) -> Result<()> {
     cgroups::join(&super::hierarchies()?, name)?;
     // After the joining: what is now its cgroup becomes the root of the namespace.
     unshare(CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)
@@ -75,7 +72,7 @@ pub(super) fn enter(name: &str) -> Result<()> {
     hide_mounts_from_host()?;
     replace_mount(Path::new("/proc"), "proc", None)?;
     // From here on the kernel, and the server, see us as a member of the container.
-    bind_views()?;
+    bind_views(views)?;
     replace_cgroup_mounts()?;
     umount2(COVERED, MntFlags::MNT_DETACH).with_context(|| format!("uncovering {COVERED}"))
 }
@@ -107,21 +104,15 @@ fn uncover(point: &Path) {
     while umount2(point, MntFlags::MNT_DETACH).is_ok() {}
 }
 
-/// Binds each view that is served over the host's file or directory of the same path.
-fn bind_views() -> Result<()> {
-    let registry = Registry::collect(&Selection::default())?;
-    let paths = registry.all().iter().map(|view| view.spec.path);
-    for path in paths.filter(|path| {
-        VIEW_TREES
-            .iter()
-            .any(|tree| Path::new(path).starts_with(tree))
-    }) {
+/// Binds each view over the host's file or directory of the same path.
+fn bind_views(views: &[PathBuf]) -> Result<()> {
+    for path in views {
         let target = Path::new("/").join(path);
         // The container's own file, or the one that containers share.
         let places = [Path::new(VIEWS).join(OWN), PathBuf::from(VIEWS)];
         let mut sources = places.iter().map(|place| place.join(path));
         let Some(source) = sources.find(|source| source.exists()) else {
-            // The configuration leaves it out.
+            // It has no file for this container.
             continue;
         };
         uncover(&target);
