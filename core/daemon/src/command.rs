@@ -17,10 +17,12 @@ mod views;
 
 use anyhow::bail;
 
+pub(crate) use command_guard::GuardArgs;
+
 use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::lxcfs::AsLxcfs;
-use crate::{fuse_mount, hold, plugins, run, supervise, worker};
+use crate::{fuse_mount, hold, nri, plugins, run, supervise, worker};
 
 /// Executes the command; the program's exit status.
 pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
@@ -48,6 +50,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Cdi(args) => cdi::cdi(args, &configured()?),
         Command::OciHook(args) => oci_hook::oci_hook(args, &configured()?),
         Command::LxcHook(args) => lxc_hook::lxc_hook(args, &configured()?),
+        Command::Nri(args) => nri::nri(args, &configured()?, cli.config.as_deref()),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
         Command::Config(args) => config::config(args, cli.config.as_deref()),

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `reader.rs` | reading key by key: values, origins, mistakes |
 //! | `setting.rs` | the types of values |
-//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]`, `[runtime]` |
+//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]`, `[runtime]`, `[nri]` |
 //! | `views.rs` | `[views]`, `[view.NAME]` |
 //! | `files.rs` | `[[file]]` |
 //! | `example.rs` | the example with every key |
@@ -32,8 +32,8 @@ pub(crate) use example::example;
 use files::Files;
 use reader::Reader;
 pub(crate) use reader::{Entry, Mistake, Origin};
-pub(crate) use sections::Runtime;
 use sections::{Fuse, Host, PageCache, Plugins, Worker};
+pub(crate) use sections::{Nri, Runtime};
 use views::Views;
 
 /// Where it is looked for.
@@ -57,6 +57,7 @@ pub(crate) struct Config {
     worker: Worker,
     plugins: Plugins,
     runtime: Runtime,
+    nri: Nri,
     files: Vec<Outside>,
     entries: Vec<Entry>,
 }
@@ -115,6 +116,7 @@ impl Config {
         let worker = Worker::read(&mut reader);
         let plugins = Plugins::read(&mut reader);
         let runtime = Runtime::read(&mut reader);
+        let nri = Nri::read(&mut reader);
         let files = Files::read(&mut reader, path);
         files.check_times(&mut reader, worker.stuck_seconds);
         if here {
@@ -136,6 +138,7 @@ impl Config {
             worker,
             plugins,
             runtime,
+            nri,
             files: files.views,
             entries,
             text,
@@ -210,6 +213,11 @@ impl Config {
     /// What `vistafs oci-runtime` executes, and what it requires.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    /// Which pods `vistafs nri` gives the views to.
+    pub(crate) fn nri(&self) -> &Nri {
+        &self.nri
     }
 
     /// The files that it describes.

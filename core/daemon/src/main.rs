@@ -13,6 +13,7 @@ mod inherited;
 mod link;
 mod logging;
 mod lxcfs;
+mod nri;
 mod oci_runtime;
 mod output;
 mod outside;

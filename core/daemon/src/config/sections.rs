@@ -178,3 +178,22 @@ impl Runtime {
         }
     }
 }
+
+/// `[nri]`: for `vistafs nri`.
+#[derive(Debug)]
+pub(crate) struct Nri {
+    pub(crate) namespaces: Vec<String>,
+}
+
+impl Nri {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("nri");
+        let namespaces = section.get(
+            "namespaces",
+            Vec::new(),
+            "Kubernetes namespaces whose pods vistafs nri gives the views; empty: all",
+        );
+        section.end();
+        Self { namespaces }
+    }
+}
