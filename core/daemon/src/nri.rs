@@ -63,7 +63,7 @@ pub(crate) fn nri(
             wait = FIRST;
             reported.clear();
         }
-        // The same cause again is no news.
+        // A cause that repeats is logged once.
         if reported != ended {
             let socket = args.socket.display();
             log::warn!("no connection to the runtime at {socket}: {ended}; retrying");

@@ -63,7 +63,7 @@ pub enum Error {
         /// The stream in the message's header.
         stream: u32,
     },
-    /// Bytes that are no message of the expected type.
+    /// Bytes that do not decode as the expected message.
     #[error("cannot decode {what}")]
     Decode {
         /// The type of the message.

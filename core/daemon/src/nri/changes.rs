@@ -1,4 +1,4 @@
-//! What is added to a container's specification.
+//! Changes to a container's specification.
 //!
 //! The hook binds every view, and a container starts without views if vistafs is down by then. Bind mounts
 //! are for nodes where the runtime cannot execute the program. A runtime starts no container whose mounts

@@ -80,6 +80,7 @@ impl Plugin for Views {
 
     fn synchronize(&mut self, containers: Vec<(Option<PodSandbox>, Container)>) {
         self.waiting.clear();
+        let count = containers.len();
         let mut targets = Vec::new();
         for (pod, container) in containers {
             let pod = pod.unwrap_or_default();
@@ -94,6 +95,10 @@ impl Plugin for Views {
                 _ => self.wait(&container),
             }
         }
+        log::info!(
+            "the runtime has {count} containers; {} of them run and get the views",
+            targets.len()
+        );
         if !targets.is_empty() {
             self.running.attach(targets);
         }

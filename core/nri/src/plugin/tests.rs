@@ -267,7 +267,7 @@ fn a_response_that_was_not_asked_for_ends_the_connection() {
     );
 }
 
-/// What a runtime sends, for a plugin that is not connected to one.
+/// Recorded bytes of a runtime, for a plugin without a connection.
 struct Recorded<'b>(&'b [u8]);
 
 impl Read for Recorded<'_> {
