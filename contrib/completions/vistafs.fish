@@ -54,7 +54,7 @@ complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "docker-args" -d 'Pr
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "cdi" -d 'The views as devices of the Container Device Interface'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-hook" -d 'Bind the views into a container, as a createContainer hook'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-runtime" -d 'Run an OCI runtime whose containers get the views'
-complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "nri" -d 'Give the views to every container of containerd or CRI-O, as an NRI plugin'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "nri" -d 'Give all pods the views, as an NRI plugin of containerd or CRI-O'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxc-hook" -d 'Bind the views into a container, as LXC\'s hook.mount'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'What a worker starts for a file that shows what a command prints'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "try-plugin" -d 'What a command starts for a file of a plugin, to see whether that ends whoever loads it'

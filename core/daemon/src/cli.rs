@@ -108,7 +108,7 @@ pub(crate) enum Command {
     // Never parsed: its options are those of the runtime.
     #[command(disable_help_flag = true)]
     OciRuntime(OciRuntimeWords),
-    /// Give the views to every container of containerd or CRI-O, as an NRI plugin.
+    /// Give all pods the views, as an NRI plugin of containerd or CRI-O.
     Nri(NriArgs),
     /// Bind the views into a container, as LXC's hook.mount.
     LxcHook(LxcHookArgs),

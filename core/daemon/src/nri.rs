@@ -5,7 +5,8 @@
 //! `vistafs attach` places them: at each connection, and when they start.
 //!
 //! A lost connection is made again, so the runtime and vistafs may restart in any order. While vistafs does
-//! not answer, containers are created without views: a hook that waits for it would keep them from starting.
+//! not answer, containers are created without views, and get them when it answers: a hook that waits for it would
+//! keep them from starting.
 //!
 //! | file | owns |
 //! |---|---|

@@ -71,6 +71,8 @@ impl Node {
             ]);
         }
         let _ = run(&["systemctl", "stop", PLUGIN]);
+        // What a test that failed has left.
+        let _ = run(&["systemctl", "revert", PLUGIN]);
         Node {
             service,
             _alone: alone,
@@ -87,6 +89,15 @@ impl Node {
     /// Waits for one more registration than `before`.
     fn registers(&self, before: usize) {
         wait_until("the plugin registers", || self.registrations() > before);
+    }
+
+    /// Changes the command of the plugin, until the next [`Node::start`].
+    fn command(&self, command: &str) {
+        let dir = format!("/etc/systemd/system/{PLUGIN}.service.d");
+        std::fs::create_dir_all(&dir).unwrap();
+        let text = format!("[Service]\nExecStart=\nExecStart={command}\n");
+        std::fs::write(format!("{dir}/command.conf"), text).unwrap();
+        let _ = run(&["systemctl", "daemon-reload"]);
     }
 
     fn start_plugin(&self) {
@@ -112,6 +123,19 @@ fn pods_get_the_views_by_nri() {
     let mounts = container.description();
     assert!(mounts.is_empty(), "{mounts:?}");
     container.end();
+}
+
+#[test]
+fn pods_of_containerd_get_bind_mounts_without_hooks() {
+    require_hosts!();
+    let node = Node::start();
+    node.command("/usr/bin/vistafs nri --no-hooks");
+    node.start_plugin();
+    check(
+        "containerd, NRI without hooks",
+        &node.service,
+        &mut with(SCRIPT, &[]),
+    );
 }
 
 #[test]

@@ -274,9 +274,13 @@ fn new_containers_get_the_hook_unless_vistafs_is_down() {
     let log = node.log();
     let wanted = "container web/late/box is created without views: vistafs does not answer";
     assert!(log.contains(wanted), "{log}");
-    // It starts when vistafs serves again.
-    mounted.start(&MountOptions::default());
     runtime.started(&late, &container(&late, Some(resident.pid())));
+    wait_until("the container waits for vistafs", || {
+        node.log()
+            .contains("running containers without views: 1; vistafs does not answer")
+    });
+    assert!(!has_views(&resident));
+    mounted.start(&MountOptions::default());
     wait_until("the late container has views", || has_views(&resident));
     assert_eq!(field(&resident.go_on(), "MemTotal:"), LIMIT);
 }

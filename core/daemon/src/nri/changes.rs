@@ -1,8 +1,8 @@
 //! Changes to a container's specification.
 //!
 //! The hook binds every view, and a container starts without views if vistafs is down by then. Bind mounts
-//! are for nodes where the runtime cannot execute the program. A runtime starts no container whose mounts
-//! have no source, and refuses mounts on some files of /proc.
+//! are for nodes where the runtime cannot execute the program. A container whose mounts
+//! have lost their source fails to start, and runtimes refuse mounts on some files of /proc.
 
 use std::path::{Path, PathBuf};
 

@@ -89,7 +89,7 @@ impl Plugin for Views {
             }
             match container.state() {
                 ContainerState::Running | ContainerState::Paused if container.pid != 0 => {
-                    targets.push(target(&pod, &container));
+                    targets.extend(target(&pod, &container));
                 }
                 ContainerState::Stopped => {}
                 _ => self.wait(&container),
@@ -99,9 +99,7 @@ impl Plugin for Views {
             "the runtime has {count} containers; {} of them run and get the views",
             targets.len()
         );
-        if !targets.is_empty() {
-            self.running.attach(targets);
-        }
+        self.running.attach(targets);
     }
 
     fn create(&mut self, pod: &PodSandbox, container: &Container) -> ContainerAdjustment {
@@ -125,16 +123,14 @@ impl Plugin for Views {
 
     fn started(&mut self, pod: &PodSandbox, container: &Container) {
         if self.waiting.remove(&container.id) && container.pid != 0 {
-            self.running.attach(vec![target(pod, container)]);
+            self.running
+                .attach(target(pod, container).into_iter().collect());
         }
     }
 }
 
-fn target(pod: &PodSandbox, container: &Container) -> Target {
-    Target {
-        pid: container.pid,
-        name: name(pod, container),
-    }
+fn target(pod: &PodSandbox, container: &Container) -> Option<Target> {
+    Target::new(container.pid, name(pod, container))
 }
 
 fn name(pod: &PodSandbox, container: &Container) -> String {
