@@ -52,6 +52,9 @@ _vistafs() {
             vistafs,mount)
                 cmd="vistafs__subcmd__mount"
                 ;;
+            vistafs,nri)
+                cmd="vistafs__subcmd__nri"
+                ;;
             vistafs,oci-hook)
                 cmd="vistafs__subcmd__oci__subcmd__hook"
                 ;;
@@ -113,7 +116,7 @@ _vistafs() {
 
     case "${cmd}" in
         vistafs)
-            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair attach detach docker-args cdi oci-hook oci-runtime lxc-hook command-guard try-plugin run-init hold worker repair-worker attach-worker"
+            opts="-v -h -V --config --verbose --as-lxcfs --help --version mount lxcfs unmount reload upgrade run show views config doctor status repair attach detach docker-args cdi oci-hook oci-runtime nri lxc-hook command-guard try-plugin run-init hold worker repair-worker attach-worker"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -558,6 +561,48 @@ _vistafs() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        vistafs__subcmd__nri)
+            opts="-v -h --mount --socket --name --index --hook --no-hooks --config --verbose --as-lxcfs --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --mount)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hook)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --as-lxcfs)
+                    COMPREPLY=($(compgen -W "plain cfs loadavg psi-poll cgroup no-swap no-zswap strict" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         vistafs__subcmd__oci__subcmd__hook)
             opts="-v -h --mount --page-cache --only --required --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -739,12 +784,16 @@ _vistafs() {
             return 0
             ;;
         vistafs__subcmd__run__subcmd__init)
-            opts="-v -h --parent --name --open-files --config --verbose --as-lxcfs --help"
+            opts="-v -h --view --parent --name --open-files --config --verbose --as-lxcfs --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --view)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --parent)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

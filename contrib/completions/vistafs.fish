@@ -54,6 +54,7 @@ complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "docker-args" -d 'Pr
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "cdi" -d 'The views as devices of the Container Device Interface'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-hook" -d 'Bind the views into a container, as a createContainer hook'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-runtime" -d 'Run an OCI runtime whose containers get the views'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "nri" -d 'Give all pods the views, as an NRI plugin of containerd or CRI-O'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxc-hook" -d 'Bind the views into a container, as LXC\'s hook.mount'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'What a worker starts for a file that shows what a command prints'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "try-plugin" -d 'What a command starts for a file of a plugin, to see whether that ends whoever loads it'
@@ -355,6 +356,23 @@ no-swap\t'`--disable-swap`'
 no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-runtime" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l mount -d 'Where vistafs is mounted' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l socket -d 'Socket of the runtime' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l name -d 'Name of the plugin' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l index -d 'Two digits; the runtime calls its plugins in this order' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l hook -d 'Path of vistafs where the runtime executes hooks [default: this program]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'
+cfs\t'`--enable-cfs`'
+loadavg\t'`--enable-loadavg`'
+psi-poll\t'`--enable-psi-poll`'
+cgroup\t'`--enable-cgroup`'
+no-swap\t'`--disable-swap`'
+no-zswap\t'`--disable-zswap`'
+strict\t'`--strict-lxcfs`'"
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l no-hooks -d 'Use bind mounts; views that runtimes refuse as a mount are left out'
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l mount -d 'Where vistafs is mounted' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l page-cache -d 'Bind from a mount of the page-cache tree what is in it, and only the rest from the usual mount' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l only -d 'Only these views, by name' -r
@@ -393,6 +411,7 @@ no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -s h -l help -d 'Print help'
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l view -d 'Path of a view to bind, below the mount and below /' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l parent -d 'Process id of the `vistafs run` that started this, in the pid namespace of /proc' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l name -d 'Name of the container' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l open-files -d 'How many files the command may have open (RLIMIT_NOFILE, soft)' -r

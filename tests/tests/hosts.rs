@@ -35,6 +35,9 @@ mod incus;
 /// LXC, with its hook.
 #[path = "hosts/lxc.rs"]
 mod lxc;
+/// containerd's pods, with `vistafs nri`.
+#[path = "hosts/nri.rs"]
+mod nri;
 /// Podman, with its hook.
 #[path = "hosts/podman.rs"]
 mod podman;

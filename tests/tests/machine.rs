@@ -27,6 +27,10 @@ mod stuck;
 #[path = "machine/oci_runtime.rs"]
 mod oci_runtime;
 
+/// vistafs as an NRI plugin of a made-up runtime.
+#[path = "machine/nri.rs"]
+mod nri;
+
 /// Views in running containers.
 #[path = "machine/attach.rs"]
 mod attach;

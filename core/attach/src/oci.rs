@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::binding::{Binding, OWN};
 
 /// Says whether a container wants the views, where the hook is for all of them.
-const ANNOTATION: &str = "dev.vistafs";
+pub const ANNOTATION: &str = "dev.vistafs";
 
 /// What a runtime tells its hooks on standard input.
 #[derive(Debug, Deserialize)]

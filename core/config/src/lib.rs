@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `reader.rs` | reads key by key: values, origins, errors |
 //! | `setting.rs` | the types of values |
-//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]`, `[runtime]` |
+//! | `sections.rs` | `[memory]`, `[cpus]`, `[host]`, `[fuse]`, `[worker]`, `[plugins]`, `[runtime]`, `[nri]` |
 //! | `views.rs` | `[views]`, `[view.NAME]` |
 //! | `files.rs` | `[[file]]` |
 //! | `example.rs` | the example with every key |
@@ -32,8 +32,8 @@ pub use example::example;
 use files::Files;
 use reader::Reader;
 pub use reader::{Entry, Origin, Problem};
-pub use sections::Runtime;
 use sections::{Fuse, Host, PageCache, Plugins, Worker};
+pub use sections::{Nri, Runtime};
 use views::Views;
 
 /// The path without `--config`.
@@ -57,6 +57,7 @@ pub struct Config {
     worker: Worker,
     plugins: Plugins,
     runtime: Runtime,
+    nri: Nri,
     files: Vec<Outside>,
     entries: Vec<Entry>,
 }
@@ -127,6 +128,7 @@ impl Config {
         let worker = Worker::read(&mut reader);
         let plugins = Plugins::read(&mut reader);
         let runtime = Runtime::read(&mut reader);
+        let nri = Nri::read(&mut reader);
         let files = Files::read(&mut reader, path);
         files.check_times(&mut reader, worker.stuck_seconds);
         if here {
@@ -148,6 +150,7 @@ impl Config {
             worker,
             plugins,
             runtime,
+            nri,
             files: files.views,
             entries,
             text,
@@ -214,6 +217,11 @@ impl Config {
     /// Returns the section `[runtime]`.
     pub fn runtime(&self) -> &Runtime {
         &self.runtime
+    }
+
+    /// Returns which pods `vistafs nri` adds the views to.
+    pub fn nri(&self) -> &Nri {
+        &self.nri
     }
 
     /// Returns the custom files.

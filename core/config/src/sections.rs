@@ -182,3 +182,23 @@ impl Runtime {
         }
     }
 }
+
+/// `[nri]`: for `vistafs nri`.
+#[derive(Debug)]
+pub struct Nri {
+    /// Kubernetes namespaces; empty: all.
+    pub namespaces: Vec<String>,
+}
+
+impl Nri {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut section = reader.section("nri");
+        let namespaces = section.get(
+            "namespaces",
+            Vec::new(),
+            "Kubernetes namespaces to whose pods vistafs nri adds the views; empty: all",
+        );
+        section.end();
+        Self { namespaces }
+    }
+}

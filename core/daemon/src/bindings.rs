@@ -7,6 +7,12 @@ use vistafs_view::Registered;
 use crate::outside;
 use vistafs_config::Config;
 
+/// The options of a configured bind mount of a view.
+pub(crate) fn options(binding: Binding) -> [&'static str; 5] {
+    let access = if binding.is_writable { "rw" } else { "ro" };
+    [access, "bind", "nosuid", "nodev", "noexec"]
+}
+
 /// All views that serve by this configuration and have a place in /proc or /sys.
 pub(crate) fn all(config: &Config) -> anyhow::Result<Vec<Binding>> {
     let registry = outside::registry(config)?;

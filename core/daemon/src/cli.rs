@@ -13,10 +13,16 @@ use vistafs_attach::DEFAULT_MOUNT;
 
 use vistafs_supervisor::MountOptions;
 
+use crate::command::GuardArgs;
 use crate::lxcfs;
+use crate::nri::NriArgs;
 use crate::run::{InitArgs, RunArgs};
 
-const EXAMPLES: &str = "\
+/// Not an `after_help`, before which clap prints an empty line: the page has the 24 lines of a terminal.
+const HELP: &str = "\
+{about}
+Usage: {usage}
+{subcommands}
 Of every command: --config FILE, -v or -vv to hear more, -h; vistafs --version
 Example: vistafs run --memory 256M --cpus 1 -- free -m";
 
@@ -29,8 +35,7 @@ Example: vistafs run --memory 256M --cpus 1 -- free -m";
     disable_help_subcommand = true,
     // What a terminal shows without scrolling, whatever it is.
     term_width = 80,
-    help_template = "{about}\nUsage: {usage}\n{subcommands}{after-help}",
-    after_help = EXAMPLES
+    help_template = HELP
 )]
 pub(crate) struct Cli {
     /// Configuration [default: /etc/vistafs/config.toml]
@@ -105,6 +110,8 @@ pub(crate) enum Command {
     // Never parsed: its options are those of the runtime.
     #[command(disable_help_flag = true)]
     OciRuntime(OciRuntimeWords),
+    /// Give all pods the views, as an NRI plugin of containerd or CRI-O.
+    Nri(NriArgs),
     /// Bind the views into a container, as LXC's hook.mount.
     LxcHook(LxcHookArgs),
     #[command(hide = true, name = "command-guard")]
@@ -223,17 +230,6 @@ pub(crate) struct WorkerArgs {
     /// Descriptor of memory that one worker hands over to the next.
     #[arg(long)]
     pub(crate) handover: Option<RawFd>,
-}
-
-/// What a worker starts for a file that shows what a command prints.
-#[derive(Args, Debug)]
-pub(crate) struct GuardArgs {
-    /// Who runs it.
-    #[arg(long)]
-    pub(crate) user: String,
-    /// The command.
-    #[arg(last = true, required = true)]
-    pub(crate) argv: Vec<OsString>,
 }
 
 /// What a supervisor starts to hold shared files open.

@@ -18,9 +18,11 @@ mod views;
 use anyhow::bail;
 use vistafs_supervisor::{fuse_mount, hold, supervise};
 
+pub(crate) use command_guard::GuardArgs;
+
 use crate::cli::{Cli, Command};
 use crate::lxcfs::AsLxcfs;
-use crate::{plugins, run, worker};
+use crate::{nri, plugins, run, worker};
 use vistafs_config::Config;
 
 /// Executes the command; the program's exit status.
@@ -49,6 +51,7 @@ pub(crate) fn execute(cli: &Cli) -> anyhow::Result<u8> {
         Command::Cdi(args) => cdi::cdi(args, &configured()?),
         Command::OciHook(args) => oci_hook::oci_hook(args, &configured()?),
         Command::LxcHook(args) => lxc_hook::lxc_hook(args, &configured()?),
+        Command::Nri(args) => nri::nri(args, &configured()?, cli.config.as_deref()),
         // Where the configuration is broken, too.
         Command::Doctor(args) => doctor::doctor(args),
         Command::Config(args) => config::config(args, cli.config.as_deref()),

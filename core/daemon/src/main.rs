@@ -8,6 +8,7 @@ mod doctor;
 mod engine;
 mod logging;
 mod lxcfs;
+mod nri;
 mod oci_runtime;
 mod output;
 mod outside;

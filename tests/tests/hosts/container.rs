@@ -43,7 +43,7 @@ const KILLS: u32 = 2;
 const ROUNDS: u32 = 3;
 
 /// A container with piped standard streams.
-struct Container {
+pub(crate) struct Container {
     child: Child,
     lines: Receiver<String>,
     /// A file: processes of the host may keep it open after the command exits.
@@ -51,7 +51,7 @@ struct Container {
 }
 
 impl Container {
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let stderr = NamedTempFile::new().unwrap();
         let mut child = command
             .stdin(Stdio::piped())
@@ -88,7 +88,7 @@ impl Container {
 
     /// The lines before `ready`.
     #[track_caller]
-    fn description(&self) -> Vec<String> {
+    pub(crate) fn description(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             match self.line("the container starts", START) {
@@ -99,9 +99,18 @@ impl Container {
         }
     }
 
+    /// Waits for a round of [`SCRIPT`] that shows the container its own limits; those before show the host's.
+    #[track_caller]
+    pub(crate) fn becomes_ok(&self, what: &str) {
+        let started = Instant::now();
+        while self.line(what, START).expect(what) != "ok" {
+            assert!(started.elapsed() < START, "{what}: {}", self.messages());
+        }
+    }
+
     /// Waits for [`ROUNDS`] rounds that start after this call.
     #[track_caller]
-    fn rounds(&self, what: &str) {
+    pub(crate) fn rounds(&self, what: &str) {
         while let Ok(line) = self.lines.try_recv() {
             assert_eq!(line, "ok", "{what}");
         }
@@ -114,7 +123,7 @@ impl Container {
 
     /// Ends the script and the container.
     #[track_caller]
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         self.child
             .stdin
             .take()

@@ -1,3 +1,5 @@
+//! Pods that containerd's CRI creates, as the kubelet calls it.
+
 use std::process::Command;
 
 use crate::container::{SCRIPT, check};
@@ -7,6 +9,17 @@ use crate::{ARCHIVE, IMAGE, make_cdi_devices, require_hosts, run};
 /// Creates a pod of one container, like a kubelet.
 const POD: &str = include_str!("pod.py");
 
+const SOCKET: &str = "/run/containerd/containerd.sock";
+
+/// The command that creates a pod with a script as its container's command, at a containerd.
+pub(crate) fn pod(socket: &str, device: &str, script: &str, annotations: &[&str]) -> Command {
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", POD, socket, IMAGE, device, script])
+        .args(annotations);
+    command
+}
+
 #[test]
 fn containerd_s_cri_with_cdi() {
     require_hosts!();
@@ -14,7 +27,6 @@ fn containerd_s_cri_with_cdi() {
     start("containerd");
     let _ = run(&["ctr", "--namespace", "k8s.io", "images", "import", ARCHIVE]);
     make_cdi_devices();
-    let mut command = Command::new("python3");
-    command.args(["-c", POD, IMAGE, "vistafs.dev/view=all", SCRIPT]);
+    let mut command = pod(SOCKET, "vistafs.dev/view=all", SCRIPT, &[]);
     check("containerd", &service, &mut command);
 }

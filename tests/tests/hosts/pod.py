@@ -1,4 +1,5 @@
-"""pod.py IMAGE CDI_DEVICE SCRIPT: a pod with one container of 256 MiB and CPU 1, as a kubelet makes it.
+"""pod.py SOCKET IMAGE CDI_DEVICE SCRIPT [ANNOTATION=VALUE ...]: a pod with one container of 256 MiB and CPU 1, as a
+kubelet makes it. An empty CDI_DEVICE is none; the annotations are the pod's.
 
 Calls containerd's CRI, prints what the container writes, and removes the pod upon a line of input. The messages are encoded here, as Debian has no package of the CRI's definitions."""
 
@@ -11,7 +12,7 @@ import uuid
 
 import grpc
 
-IMAGE, DEVICE, SCRIPT = sys.argv[1:]
+SOCKET, IMAGE, DEVICE, SCRIPT, *ANNOTATIONS = sys.argv[1:]
 
 
 def message(*fields):
@@ -42,7 +43,7 @@ def first_field(data):
 
 
 def call(method, *fields):
-    channel = grpc.insecure_channel("unix:///run/containerd/containerd.sock")
+    channel = grpc.insecure_channel("unix://" + SOCKET)
     method = channel.unary_unary("/runtime.v1.RuntimeService/" + method)
     return method(message(*fields), timeout=300, wait_for_ready=True)
 
@@ -68,6 +69,8 @@ NODE = 2
 config = message(
     (1, message((1, "pod"), (2, uid), (3, "default"))),
     (3, logs),
+    # A map is a list of pairs.
+    (7, [message(*enumerate(pair.split("=", 1), 1)) for pair in ANNOTATIONS]),
     (
         8,
         message(
@@ -93,7 +96,7 @@ try:
                 # Its standard input stays open and empty.
                 (12, 1),
                 (15, message((1, message((4, 256 << 20), (6, "1"))))),
-                (17, message((1, DEVICE))),
+                (17, [message((1, DEVICE))] if DEVICE else []),
             ),
         ),
         (3, config),

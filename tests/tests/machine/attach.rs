@@ -15,7 +15,7 @@ use crate::repair::{Resident, outcome, script};
 const LIMIT: u64 = 64 * 1024;
 
 /// A container without views, in a cgroup: runs `prepare` after mounting its own /proc.
-fn bare(cgroup: &TestCgroup, prepare: &str, after: &str) -> Resident {
+pub(crate) fn bare(cgroup: &TestCgroup, prepare: &str, after: &str) -> Resident {
     let inner = script(
         &format!("mount -t proc -o nosuid,nodev,noexec proc /proc\n{prepare}"),
         after,

@@ -142,13 +142,7 @@ fn edits(bindings: &[Binding], mount: &Path, program: &Path) -> anyhow::Result<E
         mounts.push(Mount {
             host_path: text(&binding.source(mount))?,
             container_path: text(&binding.target())?,
-            options: vec![
-                if binding.is_writable { "rw" } else { "ro" },
-                "bind",
-                "nosuid",
-                "nodev",
-                "noexec",
-            ],
+            options: bindings::options(*binding).to_vec(),
         });
     }
     let mut hooks = Vec::new();

@@ -1,12 +1,21 @@
 //! Between a worker and a command that it shows the output of.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context as _, bail};
 use vistafs_custom::guard;
 
-use crate::cli::GuardArgs;
+/// What a worker starts for a file that shows what a command prints.
+#[derive(clap::Args, Debug)]
+pub(crate) struct GuardArgs {
+    /// Who runs it.
+    #[arg(long)]
+    pub(crate) user: String,
+    /// The command.
+    #[arg(last = true, required = true)]
+    pub(crate) argv: Vec<OsString>,
+}
 
 pub(crate) fn command_guard(args: &GuardArgs) -> anyhow::Result<u8> {
     let words = args.argv.iter().map(|word| CString::new(word.as_bytes()));
