@@ -153,7 +153,7 @@ no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand show" -s v -l verbose -d 'Tell more; -vv: each request of FUSE'
 complete -c vistafs -n "__fish_vistafs_using_subcommand show" -s h -l help -d 'Print help'
-complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l restore -d 'Serve a view again that was put aside because workers crashed while they served it' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l restore -d 'Enable a view again that was disabled because workers crashed while serving it' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l mount -d 'Where vistafs is mounted' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l as-lxcfs -d 'What a supervisor in the place of lxcfs was started with; not for people' -r -f -a "plain\t'It was given at all: lxcfs without options'

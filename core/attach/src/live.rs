@@ -25,7 +25,7 @@ impl Live {
     /// Opens it, in the mount namespace in which it is.
     pub(crate) fn open(mount: &Path) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
-            bail!("repairing takes root (run it with sudo)");
+            bail!("repairing needs root (run it with sudo)");
         }
         let shown = mount.display();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;

@@ -370,7 +370,7 @@ pub(crate) struct ViewsArgs {
     /// JSON, for machines.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Serve a view again that was put aside because workers crashed while they served it.
+    /// Enable a view again that was disabled because workers crashed while serving it
     #[arg(long, value_name = "VIEW", conflicts_with = "json")]
     pub(crate) restore: Option<String>,
     #[command(flatten)]

@@ -50,8 +50,7 @@ pub fn redo_unfinished(
     let interrupted = interrupt_unknown(handover, &taken, device);
     if !taken.is_empty() || interrupted > 0 {
         log::info!(
-            "a worker has left {} requests: they are done anew; {interrupted} that were not noted \
-             end with EINTR",
+            "replaying {} requests of the dead worker; {interrupted} unrecorded ones fail with EINTR",
             taken.len()
         );
     }

@@ -82,7 +82,7 @@ impl Supervisor {
         state.put_aside.retain(|one| one.name != view);
         state.quarantined.retain(|one| one.view != view);
         if kept_back(state) == before {
-            let why = format!("view {view} is not put aside");
+            let why = format!("view {view} is not disabled");
             self.answer(Some(asker), &json!({ "error": why }));
             return;
         }

@@ -154,10 +154,10 @@ impl Supervisor {
 
     fn not_exchanged(&mut self, asker: Option<Asker>, kind: Kind, why: &str) {
         let why = match kind {
-            Kind::Reload => format!("not reloaded: {why}; the configuration stays what it was"),
+            Kind::Reload => format!("not reloaded: {why}; the configuration is unchanged"),
             Kind::Upgrade | Kind::Restart => {
                 let path = self.program.path().display();
-                format!("{path} cannot take over: {why}; what ran before goes on")
+                format!("{path} cannot take over: {why}; the running version keeps serving")
             }
         };
         if asker.is_some() {
@@ -187,7 +187,7 @@ impl Supervisor {
         let asker = exchange.asker;
         if exchange.kind != Kind::Upgrade {
             if exchange.kind == Kind::Reload {
-                log::info!("serving by the configuration as it is now");
+                log::info!("the new configuration is in effect");
             }
             let pid = self.current.as_ref().map(|worker| worker.pid().as_raw());
             self.answer(asker, &json!({ "worker": pid }));
@@ -195,15 +195,15 @@ impl Supervisor {
         }
         let Err(error) = self.execute(&exchange.program, asker);
         log::error!(
-            "the supervisor stays what it was: {} (its workers are exchanged: systemctl restart \
-             vistafs exchanges it, too)",
+            "the supervisor was not replaced: {} (the worker was; systemctl restart vistafs replaces the \
+             supervisor, too)",
             in_one_line(&error)
         );
         self.state.handed = None;
         self.save();
         // Its workers are of the new program from now on all the same.
         self.program = exchange.program;
-        let why = format!("the worker was exchanged, the supervisor not: {error:#}");
+        let why = format!("the worker was replaced, the supervisor was not: {error:#}");
         self.answer(asker, &json!({ "error": why }));
     }
 
@@ -262,7 +262,7 @@ impl Supervisor {
     /// This is the new program.
     pub(super) fn exchanged(&mut self, asker: Option<Asker>) {
         let version = env!("CARGO_PKG_VERSION");
-        log::info!("supervisor and worker are vistafs {version} now");
+        log::info!("supervisor and worker now run vistafs {version}");
         let pid = self.current.as_ref().map(|worker| worker.pid().as_raw());
         self.answer(asker, &json!({ "version": version, "worker": pid }));
     }

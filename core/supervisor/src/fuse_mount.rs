@@ -36,7 +36,7 @@ impl FuseMount {
     /// Whether somebody like us could mount there.
     pub fn check(mount_point: &Path) -> anyhow::Result<()> {
         if !nix::unistd::geteuid().is_root() {
-            bail!("mounting takes root (run it with sudo, or as a systemd service)");
+            bail!("mounting needs root (run it with sudo, or as a systemd service)");
         }
         check_mount_point(mount_point)
     }
@@ -128,7 +128,7 @@ impl Drop for FuseMount {
         }
         if !self.is_there() {
             log::warn!(
-                "what is mounted at {} is not ours any more: left as it is (umount it if nobody wants it)",
+                "{}: another file system is mounted there now; leaving it (umount it if it is not needed)",
                 self.mount_point.display()
             );
             return;

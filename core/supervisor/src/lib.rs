@@ -162,6 +162,6 @@ enum Ending {
 /// Tells systemd, if it is there.
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::warn!("cannot tell systemd: {error} (the unit needs NotifyAccess=main)");
+        log::warn!("cannot notify systemd: {error} (the unit needs NotifyAccess=main)");
     }
 }

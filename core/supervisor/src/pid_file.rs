@@ -67,7 +67,7 @@ impl Drop for PidFile {
             && let Err(error) = std::fs::remove_file(&self.path)
         {
             log::warn!(
-                "cannot remove {}: {error} (nothing runs by it any more: rm it)",
+                "cannot remove {}: {error} (no process uses it: rm it)",
                 self.path.display()
             );
         }

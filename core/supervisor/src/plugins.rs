@@ -36,7 +36,7 @@ impl fmt::Display for LeftOut {
         let why = &self.why;
         write!(
             f,
-            "left out: {why}; when it is mended or taken away, vistafs reload"
+            "not loaded: {why} (replace or remove the file, then vistafs reload)"
         )
     }
 }

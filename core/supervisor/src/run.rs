@@ -66,7 +66,10 @@ impl Supervisor {
 
     /// A successor serves: nothing of the mount is ours any more.
     fn retire(mut self) -> anyhow::Result<u8> {
-        log::info!("{} is served by another vistafs now", self.shown.display());
+        log::info!(
+            "{}: handed over; another vistafs serves it",
+            self.shown.display()
+        );
         if let Some(mount) = self.mount.take() {
             mount.leave();
         }
@@ -196,8 +199,8 @@ impl Supervisor {
             if worker.deadline().is_some_and(|at| at <= now) {
                 if !matches!(worker.stage, Stage::Leaving(_)) {
                     log::warn!(
-                        "worker {} does not come to serve: killing it (what it is at is in the \
-                         lines above, or in vistafs -v)",
+                        "worker {}: not ready in time; killing it (the lines above, or vistafs -v, show what it \
+                         was doing)",
                         worker.pid()
                     );
                 }
@@ -224,7 +227,7 @@ impl Supervisor {
             .as_ref()
             .map_or(Duration::ZERO, WorkerProcess::served);
         if self.backoff.serves(served) {
-            log::info!("serving well again at {}", self.shown.display());
+            log::info!("{}: workers are stable again", self.shown.display());
         }
     }
 
@@ -253,7 +256,10 @@ impl Supervisor {
         tell(&[NotifyState::Stopping]);
         let most = match self.mount.take() {
             Some(mount) if self.stored || self.is_shared() => {
-                log::info!("{signal}: leaving {} to the next", self.shown.display());
+                log::info!(
+                    "{signal}: leaving {} mounted for the next supervisor",
+                    self.shown.display()
+                );
                 mount.leave();
                 TO_LEAVE
             }
@@ -287,7 +293,7 @@ impl Supervisor {
                     Err(rustix::io::Errno::AGAIN) => break,
                     Err(errno) => {
                         log::warn!(
-                            "worker {pid} cannot be heard any more: {errno} (vistafs upgrade exchanges it)"
+                            "worker {pid}: cannot read its messages: {errno} (vistafs upgrade replaces it)"
                         );
                         worker.silent = true;
                         self.looks.wake();
@@ -367,7 +373,7 @@ impl Supervisor {
                 Err(Errno::EINTR) => {}
                 Err(errno) => {
                     log::warn!(
-                        "cannot wait for workers: {errno} (systemctl restart vistafs starts anew)"
+                        "cannot wait for workers: {errno} (restart the service: systemctl restart vistafs)"
                     );
                     return;
                 }
@@ -383,7 +389,7 @@ impl Supervisor {
         match Control::listen(mount.mount_point()) {
             Ok(control) => self.control = Some(control),
             Err(error) => log::warn!(
-                "{}; until it is started anew no command reaches this vistafs",
+                "{}; commands cannot reach this vistafs until it is restarted",
                 in_one_line(&error)
             ),
         }
@@ -393,7 +399,7 @@ impl Supervisor {
     pub(super) fn save(&mut self) {
         if let Err(error) = self.state_file.write(&self.state) {
             log::error!(
-                "the next vistafs will not know all of this one: {}",
+                "cannot save the state for the next supervisor: {}",
                 in_one_line(&error)
             );
         }

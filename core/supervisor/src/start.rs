@@ -148,8 +148,8 @@ fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
         Ok(opened) => opened?,
         Err(error) => {
             log::warn!(
-                "what the service manager has stored cannot be used, mounting anew: {error:#} \
-                 (vistafs repair gives running containers the new mount)"
+                "cannot use the descriptors stored by the service manager; mounting again: {error:#} \
+                 (vistafs repair replaces the views of running containers)"
             );
             return None;
         }
@@ -177,7 +177,7 @@ fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
             Ok(init) => state.init = Some(init),
             Err(error) => {
                 log::warn!(
-                    "mounting anew: {error:#} (vistafs repair gives running containers the new mount)"
+                    "mounting again: {error:#} (vistafs repair replaces the views of running containers)"
                 );
                 return None;
             }
@@ -381,7 +381,7 @@ impl Begun {
             }
             Ok(None) => supervisor.listen(),
             Err(error) => {
-                log::warn!("a command waits in vain, give it again: {error:#}");
+                log::warn!("a waiting command gets no answer; repeat it: {error:#}");
                 supervisor.listen();
             }
         }

@@ -30,7 +30,7 @@ pub(crate) fn take() -> anyhow::Result<Stored> {
             STATE => stored.state = Some(inherited::take(number)?),
             HANDOVER => stored.handover = Some(inherited::take(number)?),
             other => log::warn!(
-                "closing a stored descriptor {other:?} that is not ours (is another FDSTORE= used in this unit?)"
+                "closing the unknown stored descriptor {other:?} (does another program of this unit use FDSTORE=?)"
             ),
         }
     }

@@ -129,8 +129,8 @@ impl Supervisor {
             name => name,
         };
         log::error!(
-            "worker {pid} has had a request of thread {} for {age} s (operation {}, {view}): \
-             replacing it{}",
+            "worker {pid}: a request of thread {} has been in service for {age} s (operation {}, {view}); \
+             replacing the worker{}",
             oldest.tid,
             oldest.opcode,
             in_kernel(pid)
@@ -190,7 +190,7 @@ impl Supervisor {
             "Containers"
         };
         log::error!(
-            "view {name} is put aside: {why}. {who} get EIO from it; vistafs views --restore {name} brings it back"
+            "view {name} is disabled: {why}; {who} get EIO (vistafs views --restore {name} enables it again)"
         );
         self.state
             .put_aside

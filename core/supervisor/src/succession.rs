@@ -223,7 +223,7 @@ impl Supervisor {
 
     /// The successor has given up.
     fn go_on(&mut self, stage: Option<Stage>) {
-        log::warn!("who was to take over has ended: what ran before goes on");
+        log::warn!("takeover aborted: the new supervisor exited; continuing to serve");
         if stage != Some(Stage::Offered) {
             self.lost_requests = true;
             self.resend();

@@ -210,10 +210,10 @@ impl Supervisor {
         self.save();
         let wait = self.backoff.ended(worker.served());
         match self.backoff.bad() {
-            0 | 1 => log::warn!("worker {pid}: {why}; starting another"),
+            0 | 1 => log::warn!("worker {pid}: {why}; starting a new one"),
             2 => log::warn!(
-                "worker {pid}: {why}; workers end again and again, trying on at ever longer \
-                 intervals, at last every 5 s (vistafs status lists why each has ended)"
+                "worker {pid}: {why}; workers keep exiting; retrying with backoff, at most every 5 s (vistafs \
+                 status lists the causes)"
             ),
             _ => log::debug!("worker {pid}: {why}"),
         }
@@ -328,7 +328,7 @@ impl Supervisor {
             match waitpid(pid, Some(WaitPidFlag::WNOHANG)).context("cannot wait")? {
                 WaitStatus::StillAlive if !late => {}
                 WaitStatus::StillAlive if worker.loading.is_some() => worker.kill(),
-                WaitStatus::StillAlive => bail!("the worker does not come to serve"),
+                WaitStatus::StillAlive => bail!("the worker was not ready in time"),
                 status => {
                     // What it said last.
                     self.hear_workers();

@@ -95,7 +95,7 @@ fn not_root_is_told() {
         .output()
         .unwrap();
     let line = failure(&output);
-    assert!(line.contains("takes root"), "{line}");
+    assert!(line.contains("needs root"), "{line}");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn unmounted_from_outside_it_ends_and_leaves_others_alone() {
     std::fs::write(root.join("theirs"), "x").unwrap();
     let (status, messages) = mounted.end(Signal::SIGTERM);
     assert!(
-        status.success() && messages.contains("is not ours any more"),
+        status.success() && messages.contains("another file system is mounted there now"),
         "{messages}"
     );
     assert!(root.join("theirs").exists());

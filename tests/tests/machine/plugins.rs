@@ -256,7 +256,7 @@ fn one_that_ends_the_worker_while_it_is_loaded_is_left_out() {
     assert_eq!(mounted.read(&said), "nothing yet\n");
     let listed = views(&mounted);
     for file in ["a.so", "z.so"] {
-        let is_it = |line: &&str| line.contains(file) && line.contains("left out: a worker");
+        let is_it = |line: &&str| line.contains(file) && line.contains("not loaded: a worker");
         assert_eq!(listed.lines().filter(is_it).count(), 1, "{listed}");
     }
     // A plugin added later is left out as well; a fixed one serves.
@@ -265,11 +265,11 @@ fn one_that_ends_the_worker_while_it_is_loaded_is_left_out() {
     reload(&mounted);
     assert_eq!(mounted.read(&cgroup.address("proc/odd/slow")), "slow\n");
     assert_eq!(mounted.read(&said), "nothing yet\n");
-    assert!(views(&mounted).contains("left out"));
+    assert!(views(&mounted).contains("not loaded"));
     let (status, messages) = mounted.end(Signal::SIGTERM);
     assert!(status.success(), "{messages}");
     for file in ["a.so", "b.so", "z.so"] {
-        let is_it = |line: &&str| line.contains(file) && line.contains("left out");
+        let is_it = |line: &&str| line.contains(file) && line.contains("not loaded");
         let times = messages.lines().filter(is_it).count();
         assert_eq!(times, 1, "{file}: {messages}");
     }

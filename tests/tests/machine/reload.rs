@@ -80,7 +80,10 @@ fn files_go_and_come_with_the_configuration() {
 
     write(&mounted, "");
     let told = printed(&reload(&mounted));
-    assert!(told.contains("as it is now"), "{told}");
+    assert!(
+        told.contains("the new configuration is in effect"),
+        "{told}"
+    );
     assert!(mounted.read("proc/stat").starts_with("cpu "));
     held.rewind().unwrap();
     text.clear();
@@ -109,7 +112,7 @@ fn a_bad_configuration_changes_nothing_not_even_after_a_crash() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{message}");
         assert!(message.contains(expected), "{message}");
-        assert!(message.contains("stays what it was"), "{message}");
+        assert!(message.contains("is unchanged"), "{message}");
         assert_eq!(mounted.pid(), worker);
     }
     // A replacement after a crash uses the configuration of the crashed worker.

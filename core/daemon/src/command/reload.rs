@@ -7,10 +7,7 @@ use vistafs_supervisor::question::{Question, ask};
 pub(crate) fn reload(args: &ReloadArgs) -> anyhow::Result<u8> {
     let mount = args.mount.path()?;
     ask(&mount, &Question::Reload)?;
-    let told = format!(
-        "{}: serves by the configuration as it is now\n",
-        mount.display()
-    );
+    let told = format!("{}: the new configuration is in effect\n", mount.display());
     output::print(told.as_bytes())?;
     Ok(0)
 }

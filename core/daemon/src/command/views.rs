@@ -117,7 +117,7 @@ fn row(view: &Registered, hierarchies: &Hierarchies) -> Row {
             Status::OffByDefault => "by default".to_owned(),
             Status::Disabled => "disabled in the configuration".to_owned(),
             Status::NotOnHost => "the host has no such file".to_owned(),
-            Status::PutAside(why) => format!("put aside: {why}"),
+            Status::PutAside(why) => format!("disabled after crashes: {why}"),
             Status::Refused(why) => format!("refused: {why}"),
             Status::Replaced(name) => format!("the configuration has view {name} in its place"),
         },
