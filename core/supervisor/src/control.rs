@@ -1,7 +1,7 @@
-//! The socket that commands ask the supervisor by.
+//! The control socket of the supervisor.
 //!
-//! One for each mount, below /run/vistafs, for root alone. A question is one line of JSON, and so is
-//! its answer. Who asks can be slow, silent or gone: nothing here waits.
+//! There is one per mount, below /run/vistafs, for root only. A question is one line of JSON, and so is its answer. A
+//! client may be slow, silent or gone: the supervisor never waits for it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -16,45 +16,45 @@ use serde_json::{Value, json};
 use super::question::{Question, socket_path};
 use crate::inherited::{self, KeptOpen};
 
-/// Who asks is rarely more than one.
+/// Maximum number of connections.
 const MOST_CONNECTIONS: usize = 16;
 const LONGEST_QUESTION: usize = 4096;
-/// How long a question may take to come.
+/// Timeout for the question.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a connection may wait for its answer. An exchange takes less.
+/// Timeout for the answer. A replacement takes less.
 const ANSWERED_AFTER: Duration = Duration::from_secs(300);
-/// How long nobody is accepted after that has failed. Whoever connects is still there then, and the listener,
-/// which stays readable meanwhile, does not keep the supervisor awake.
+/// Pause after a failed accept(2). The listener stays readable meanwhile; without the pause the supervisor would
+/// spin. Clients stay in the backlog.
 const ACCEPTED_AGAIN: Duration = Duration::from_secs(1);
 
-/// The socket, and who is connected.
+/// The listener and its connections.
 #[derive(Debug)]
 pub(crate) struct Control {
     listener: UnixListener,
     path: PathBuf,
     connections: Vec<Connection>,
     next: u64,
-    // After a failure.
+    // After a failed accept(2).
     accepts_at: Option<Instant>,
 }
 
-/// Somebody who asks.
+/// A connection.
 #[derive(Debug)]
 struct Connection {
     number: u64,
     stream: UnixStream,
     question: Vec<u8>,
     since: Instant,
-    // It has asked, and waits.
+    // It has sent its question and waits.
     asked: bool,
 }
 
-/// Who asks, to be answered later.
+/// A client that waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Asker(u64);
 
 impl Control {
-    /// Listens for the mount at a path without links.
+    /// Listens for the mount at a path without symbolic links.
     pub(crate) fn listen(mount_point: &Path) -> anyhow::Result<Self> {
         let path = socket_path(mount_point);
         if let Some(dir) = path.parent() {
@@ -64,14 +64,14 @@ impl Control {
                 .create(dir)
                 .with_context(|| format!("cannot make {}", dir.display()))?;
         }
-        // Of a supervisor that was killed: nobody else serves this mount point.
+        // The socket of a killed supervisor: no other process serves this mount point.
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)
             .with_context(|| format!("cannot listen at {}", path.display()))?;
         Self::with(listener, path)
     }
 
-    /// Goes on where the program before us listened, and with who waits there.
+    /// Continues with the listener and the waiting client of the previous program.
     pub(crate) fn again(
         mount_point: &Path,
         listener: RawFd,
@@ -102,7 +102,7 @@ impl Control {
         })
     }
 
-    /// For the program after us: the listener and who waits.
+    /// Passes the listener and the waiting client to the next program.
     pub(crate) fn hand<'c>(
         &'c self,
         asker: Option<Asker>,
@@ -117,24 +117,24 @@ impl Control {
         Ok((Some(listener), waiting))
     }
 
-    /// Goes on where another supervisor listened.
+    /// Continues with the listener of another supervisor.
     pub(crate) fn of(mount_point: &Path, listener: OwnedFd) -> anyhow::Result<Self> {
         Self::with(UnixListener::from(listener), socket_path(mount_point))
     }
 
-    /// Where it listens.
+    /// Returns the path of the socket.
     pub(crate) fn listener(&self) -> BorrowedFd<'_> {
         self.listener.as_fd()
     }
 
-    /// Who has asked something that takes more than an answer.
+    /// Returns the client that waits for the end of a replacement.
     pub(crate) fn give(&mut self, asker: Asker) -> Option<UnixStream> {
         let is = |one: &Connection| one.number == asker.0;
         let at = self.connections.iter().position(is)?;
         Some(self.connections.swap_remove(at).stream)
     }
 
-    /// What to wait for input of.
+    /// Returns the descriptors to poll.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let asking = self.connections.iter().filter(|one| !one.asked);
         let listener = self.accepts_at.is_none().then(|| self.listener.as_fd());
@@ -143,15 +143,15 @@ impl Control {
             .chain(asking.map(|one| one.stream.as_fd()))
     }
 
-    /// Whether time brings something: a connection may become too old, or be accepted after a failure.
+    /// Returns whether a timer runs: a connection may expire, or accept(2) be tried again.
     pub(crate) fn is_busy(&self) -> bool {
         !self.connections.is_empty() || self.accepts_at.is_some()
     }
 
-    /// Takes what has come; the questions that are whole.
+    /// Reads the input of all connections; returns the complete questions.
     pub(crate) fn questions(&mut self) -> Vec<(Asker, Question)> {
         self.accept();
-        // Whatever it waits for does not come; it may ask again.
+        // The client can ask again.
         let is_late = |one: &Connection| one.asked && one.since.elapsed() > ANSWERED_AFTER;
         self.connections.retain(|one| !is_late(one));
         let mut whole = Vec::new();
@@ -170,7 +170,7 @@ impl Control {
         whole
     }
 
-    /// Answers, and is done with the asker.
+    /// Answers a client and closes its connection.
     pub(crate) fn answer(&mut self, asker: Asker, answer: &Value) {
         let Some(at) = self
             .connections
@@ -180,7 +180,7 @@ impl Control {
             return;
         };
         let mut connection = self.connections.swap_remove(at);
-        // An answer fits in a socket's buffer; who has gone does not want it.
+        // An answer fits in the socket's buffer; a client that has gone does not need it.
         if let Err(error) = connection
             .stream
             .write_all(format!("{answer}\n").as_bytes())
@@ -189,7 +189,7 @@ impl Control {
         }
     }
 
-    /// The socket's path goes.
+    /// Removes the socket.
     pub(crate) fn close(self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -231,7 +231,7 @@ impl Control {
             return None;
         }
         if self.connections.len() >= MOST_CONNECTIONS {
-            // Not who waits for an answer of ours.
+            // Except clients that wait for an answer.
             let idle = self.connections.iter().position(|one| !one.asked)?;
             self.connections.swap_remove(idle);
         }
@@ -306,7 +306,7 @@ mod tests {
         control.inputs().any(|one| one.as_raw_fd() == listener)
     }
 
-    /// The limit belongs to the process: this test runs in one of its own.
+    /// The limit applies to the whole process, so this test runs in a separate one.
     #[test]
     fn without_a_descriptor_the_listener_is_left_alone_for_a_while() {
         const ALONE: &str = "VISTAFS_TEST_WITHOUT_DESCRIPTORS";

@@ -1,8 +1,8 @@
-//! Starting another program in the place of the running one.
+//! Replaces the running program.
 //!
-//! First a worker of it: only when that one serves, the one before leaves. Then the supervisor gives
-//! its process to the new program with execve(2), which keeps descriptors and children. A program
-//! that does not start, or whose worker does not come to serve, changes nothing.
+//! First, a worker of the new program starts; when it serves, the old worker exits. Then the supervisor executes the new
+//! program in its own process with execve(2), which keeps descriptors and children. If the new program does not start or
+//! its worker does not serve, nothing changes.
 
 use std::ffi::{CString, OsString};
 use std::os::fd::AsFd;
@@ -22,69 +22,69 @@ use super::{FOR_US, RESUME, Readiness, Supervisor};
 use crate::error_text::in_one_line;
 use crate::inherited::KeptOpen;
 
-/// An exchange that is under way.
+/// A replacement in progress.
 #[derive(Debug)]
 pub(super) struct Exchange {
     program: Program,
-    // Until it serves.
+    // `None` once it serves.
     worker: Option<WorkerProcess>,
     asker: Option<Asker>,
     kind: Kind,
 }
 
-/// What is exchanged, and what for.
+/// The kind of a replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Supervisor and worker, for the program that is installed now.
+    /// Supervisor and worker, by the installed program.
     Upgrade,
-    /// The worker alone, which serves what the one before did not.
+    /// The worker only, which then serves a view that was disabled.
     Restart,
-    /// The worker alone, which reads the configuration anew.
+    /// The worker only, which reloads the configuration.
     Reload,
 }
 
 impl Exchange {
-    /// The next worker, until it serves.
+    /// Returns the new worker until it serves.
     pub(super) fn worker(&self) -> Option<&WorkerProcess> {
         self.worker.as_ref()
     }
 
-    /// The same, to be changed.
+    /// Returns the new worker for changes.
     pub(super) fn worker_mut(&mut self) -> Option<&mut WorkerProcess> {
         self.worker.as_mut()
     }
 
-    /// The next worker, which serves now.
+    /// Takes the new worker, which serves now.
     pub(super) fn take_worker(&mut self) -> Option<WorkerProcess> {
         self.worker.take()
     }
 
-    /// It is broken off.
+    /// Ends the replacement, and returns the new worker.
     pub(super) fn into_worker(self) -> Option<WorkerProcess> {
         self.worker
     }
 }
 
 impl Supervisor {
-    /// Starts a worker of the program that is installed now.
+    /// Starts a worker of the installed program.
     pub(super) fn begin_exchange(&mut self, asker: Option<Asker>) {
         let program = self.program.installed();
         self.begin(program, asker, Kind::Upgrade);
     }
 
-    /// Starts another worker of the running program.
+    /// Starts a new worker of the running program.
     pub(super) fn begin_restart(&mut self, asker: Asker) {
         let program = self.program.same();
         self.begin(program, Some(asker), Kind::Restart);
     }
 
-    /// Starts another worker of the running program, which reads the configuration anew.
+    /// Starts a new worker of the running program, which reloads the configuration.
     pub(super) fn begin_reload(&mut self, asker: Option<Asker>) {
         let program = self.program.same();
         self.begin(program, asker, Kind::Reload);
     }
 
-    /// What a signal has asked for, as soon as somebody serves whose place can be taken.
+    /// Starts the replacement that a signal requested, as soon as a worker serves.
     pub(super) fn reload_when_due(&mut self) {
         let serves = |worker: &WorkerProcess| matches!(worker.stage, Stage::Serving(_));
         let is_due = self.reload_wanted
@@ -134,7 +134,7 @@ impl Supervisor {
         }
     }
 
-    /// The next worker has ended before it served.
+    /// Handles the exit of the new worker before it served.
     pub(super) fn exchange_failed(&mut self, status: WaitStatus) {
         let Some(exchange) = self.exchange.take() else {
             return;
@@ -142,7 +142,7 @@ impl Supervisor {
         if let Some(worker) = &exchange.worker
             && self.leave_out(worker, status)
         {
-            // Without that plugin it may come to serve.
+            // Without that plugin it may be able to serve.
             self.begin(Ok(exchange.program), exchange.asker, exchange.kind);
             return;
         }
@@ -168,7 +168,7 @@ impl Supervisor {
         self.answer(asker, &json!({ "error": why }));
     }
 
-    /// Gives this process to the new program, when its worker serves and no other is left.
+    /// Executes the new program in this process, once its worker serves and no other worker is left.
     pub(super) fn exchange_when_due(&mut self) {
         let is_due = self.ending.is_none()
             && self.leaving.iter().all(WorkerProcess::is_beyond_reach)
@@ -176,7 +176,7 @@ impl Supervisor {
         if !is_due {
             return;
         }
-        // One that has crashed meanwhile must be up again: the state holds a worker that serves.
+        // If it has crashed meanwhile, wait for the next one: the state contains the serving worker.
         let serves = |worker: &WorkerProcess| matches!(worker.stage, Stage::Serving(_));
         if !self.current.as_ref().is_some_and(serves) {
             return;
@@ -201,7 +201,7 @@ impl Supervisor {
         );
         self.state.handed = None;
         self.save();
-        // Its workers are of the new program from now on all the same.
+        // Later workers run the new program all the same.
         self.program = exchange.program;
         let why = format!("the worker was replaced, the supervisor was not: {error:#}");
         self.answer(asker, &json!({ "error": why }));
@@ -213,10 +213,10 @@ impl Supervisor {
         asker: Option<Asker>,
     ) -> anyhow::Result<std::convert::Infallible> {
         if self.readiness != Readiness::Ready {
-            // The next program does not know whether it was reported.
+            // The new program does not know whether READY was reported.
             self.ready();
         }
-        // Whatever fails below, they are not open in programs that are started later.
+        // On any failure below they are closed on exec again, so no later child inherits them.
         let mut kept = KeptOpen::default();
         let worker = self.current.as_ref().context("no worker serves")?;
         let worker = worker.hand(&mut kept)?;
@@ -242,7 +242,7 @@ impl Supervisor {
         let resume = format!("{RESUME}={}:{number}", std::process::id());
         let text = |bytes: OsString| CString::new(bytes.into_vec()).context("an argument");
         let arguments: Vec<CString> = std::env::args_os().map(text).collect::<Result<_, _>>()?;
-        // The socket of the service manager is still ours; what it had stored is taken.
+        // The service manager's socket is inherited; its stored descriptors were taken already.
         let kept =
             |name: &OsString| name == "NOTIFY_SOCKET" || FOR_US.iter().all(|ours| name != ours);
         let mut environment: Vec<CString> = std::env::vars_os()
@@ -259,7 +259,7 @@ impl Supervisor {
         failure.with_context(|| format!("cannot execute {}", program.path().display()))
     }
 
-    /// This is the new program.
+    /// Reports the end of the upgrade, in the new program.
     pub(super) fn exchanged(&mut self, asker: Option<Asker>) {
         let version = env!("CARGO_PKG_VERSION");
         log::info!("supervisor and worker now run vistafs {version}");

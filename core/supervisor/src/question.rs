@@ -1,4 +1,4 @@
-//! Asking a supervisor: what commands say to its control socket, and where that is.
+//! The questions that commands send to the control socket, and its path.
 
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
@@ -14,38 +14,38 @@ use siphasher::sip::SipHasher13;
 
 use crate::fuse_mount::without_asking;
 
-/// Where the sockets are.
+/// The directory of the sockets.
 const DIRECTORY: &str = "/run/vistafs";
-/// The longest name that is left as it is: the path of a socket has 107 bytes at most.
+/// Longer names are hashed: the path of a socket has at most 107 bytes.
 const LONGEST: usize = 80;
 
-/// What can be asked.
+/// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
 pub enum Question {
-    /// How it is.
+    /// Requests the status.
     Status,
-    /// To start what is installed now in the place of what runs.
+    /// Replaces the running program by the installed one.
     Upgrade,
-    /// To read the configuration anew.
+    /// Reloads the configuration.
     Reload,
-    /// To give the mount to who asks: `succession.rs`.
+    /// Hands the mount over to the client: `succession.rs`.
     HandOver,
-    /// To serve a view again that was put aside.
+    /// Enables a disabled view again.
     Restore {
-        /// Its name.
+        /// The name of the view.
         view: String,
     },
-    /// Something of a later version's.
+    /// A question of a later version.
     #[serde(other)]
     Unknown,
 }
 
-/// The socket of the mount at a path without links. Different paths have different sockets.
+/// Returns the socket of the mount at a path without symbolic links. Different paths have different sockets.
 pub(crate) fn socket_path(mount_point: &Path) -> PathBuf {
     let bytes = mount_point.as_os_str().as_bytes();
     let mut name = String::new();
-    // As systemd names units after paths, which administrators know.
+    // Escaped as systemd escapes paths in unit names, which admins know.
     for byte in bytes.strip_prefix(b"/").unwrap_or(bytes) {
         match byte {
             b'/' => name.push('-'),
@@ -64,7 +64,7 @@ pub(crate) fn socket_path(mount_point: &Path) -> PathBuf {
     Path::new(DIRECTORY).join(format!("{name}.sock"))
 }
 
-/// Asks the supervisor of a mount, and waits for the answer.
+/// Sends a question to the supervisor of a mount, and waits for the answer.
 pub fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Value> {
     let shown = mount_point.display();
     let path = without_asking(mount_point)?;

@@ -1,4 +1,4 @@
-//! The loop: signals, what workers say, when they end.
+//! The event loop: signals, messages of workers, exits.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -22,15 +22,15 @@ use crate::link::Word;
 /// Timeout of the repair at start, after which READY is reported all the same: units that are ordered
 /// after this one, such as docker.service, wait for it.
 pub(super) const REPAIR_LIMIT: Duration = Duration::from_secs(10);
-/// How long a worker may take from its start until it answers.
+/// Timeout of a worker from its start until it serves.
 pub(super) const TO_SERVE: Duration = Duration::from_secs(60);
-/// How long it may take to finish what it has begun.
+/// Timeout to finish its requests.
 pub(super) const TO_LEAVE: Duration = Duration::from_secs(5);
-/// The same when nobody needs what it has begun.
+/// The same if no caller needs the results.
 const TO_END: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// Keeps the mount served until the end; the exit status.
+    /// Keeps the mount served until the end; returns the exit status.
     pub(super) fn run(mut self) -> anyhow::Result<u8> {
         loop {
             self.keep_time();
@@ -46,7 +46,7 @@ impl Supervisor {
             self.hear_signals()?;
             self.hear_workers();
             self.reap();
-            // Before questions: the next successor may ask in the moment in which one has given up.
+            // Before the questions: a new successor may ask at the moment when one has given up.
             if self.hear_successor() {
                 return self.retire();
             }
@@ -54,17 +54,17 @@ impl Supervisor {
         }
     }
 
-    /// A successor is taking the mount over.
+    /// Returns whether a successor is taking the mount over.
     pub(super) fn is_taken(&self) -> bool {
         self.successor.as_ref().is_some_and(Successor::is_taking)
     }
 
-    /// Whether another supervisor has the mount too: it serves next, or goes on.
+    /// Returns whether another supervisor shares the mount: it serves next, or continues to.
     fn is_shared(&self) -> bool {
         self.is_taken() || self.predecessor.is_some()
     }
 
-    /// A successor serves: nothing of the mount is ours any more.
+    /// Handles a successor that serves: this supervisor no longer owns the mount.
     fn retire(mut self) -> anyhow::Result<u8> {
         log::info!(
             "{}: handed over; another vistafs serves it",
@@ -73,13 +73,13 @@ impl Supervisor {
         if let Some(mount) = self.mount.take() {
             mount.leave();
         }
-        // One that was told to end meanwhile is not told again.
+        // A worker that was ordered to leave gets no second order.
         let stays = self.hands_over && self.ending.is_none();
         let signals = self.signals;
         drop((self.device, self.handover, self.control, self.successor));
         drop(self.holder);
         if stays {
-            // Whoever started us would start us again, and that one take the mount back.
+            // If this process exited, the service manager would restart it, and it would take the mount back.
             let ends = |signal: u32| {
                 let signal = i32::try_from(signal).map(Signal::try_from);
                 matches!(
@@ -103,7 +103,7 @@ impl Supervisor {
     }
 
     fn end(self, ending: Ending) -> anyhow::Result<u8> {
-        // The socket of that name is the other's.
+        // The socket of that name belongs to the successor.
         let shared = self.is_shared();
         if let Some(control) = self.control.filter(|_| !shared) {
             control.close();
@@ -114,7 +114,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits for whatever comes next.
+    /// Waits for the next event.
     pub(super) fn wait(&self) -> rustix::io::Result<()> {
         let mut fds = vec![PollFd::from_borrowed_fd(
             self.signals.as_fd(),
@@ -135,7 +135,7 @@ impl Supervisor {
             let left = at.saturating_duration_since(Instant::now());
             Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                // Rounded up, not to wake just before.
+                // Rounded up, so that it does not wake too early.
                 tv_nsec: i64::from(left.subsec_millis() + 1) * 1_000_000 - 1,
             }
         });
@@ -165,17 +165,17 @@ impl Supervisor {
             .find(|worker| worker.pid() == pid)
     }
 
-    /// When something is due by itself.
+    /// Returns the time of the next timer.
     fn next_time(&self) -> Option<Instant> {
         let deadlines = self.workers().filter_map(WorkerProcess::deadline);
         let well = self.backoff.well().and_then(|well| {
             let served = self.current.as_ref()?.served();
-            // Only one that serves can do it well.
+            // Only a serving worker becomes stable.
             (served > Duration::ZERO).then(|| Instant::now() + well.saturating_sub(served))
         });
         let patience = self.control.as_ref().is_some_and(Control::is_busy);
         let patience = patience.then(|| Instant::now() + Duration::from_secs(1));
-        // A worker that was killed is gone soon, or never.
+        // A killed worker is gone soon, or never.
         let going = |worker: &WorkerProcess| worker.is_killed() && !worker.is_beyond_reach();
         let gone = self.leaving.iter().any(going);
         let gone = gone.then(|| Instant::now() + Duration::from_millis(100));
@@ -219,7 +219,7 @@ impl Supervisor {
             );
             self.ready();
         }
-        // What waits for the end of others.
+        // Replacements that waited for the exit of a worker.
         self.serve_waiting();
         self.look_for_stuck();
         let served = self
@@ -286,7 +286,7 @@ impl Supervisor {
                     Ok(Some(word)) => self.heard(pid, word),
                     Ok(None) => {
                         worker.silent = true;
-                        // It does not wake us any more.
+                        // It can no longer wake the supervisor.
                         self.looks.wake();
                     }
                     Err(rustix::io::Errno::BADMSG) => {}
@@ -353,19 +353,19 @@ impl Supervisor {
                     worker.failure = Some(why);
                 }
             }
-            // Its end, which follows, is looked into.
+            // Its exit follows and is handled there.
             Word::Unmounted | Word::Unknown => {}
         }
     }
 
-    /// Learns which processes have ended.
+    /// Reaps ended children.
     fn reap(&mut self) {
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
                 Ok(status) => {
                     if let Some(pid) = status.pid() {
-                        // What it said last.
+                        // Read its last messages first.
                         self.hear_workers();
                         self.ended(pid, status);
                     }
@@ -381,7 +381,7 @@ impl Supervisor {
         }
     }
 
-    /// Opens the socket for commands. Without it the mount still serves.
+    /// Opens the control socket. Without it the mount is still served.
     pub(super) fn listen(&mut self) {
         let Some(mount) = &self.mount else {
             return;
@@ -395,7 +395,7 @@ impl Supervisor {
         }
     }
 
-    /// Writes down what the next program must know.
+    /// Saves the state for the next program.
     pub(super) fn save(&mut self) {
         if let Err(error) = self.state_file.write(&self.state) {
             log::error!(

@@ -1,4 +1,4 @@
-//! How a supervisor begins.
+//! The start of a supervisor.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -44,16 +44,16 @@ pub struct MountOptions {
     pub as_lxcfs: bool,
 }
 
-/// Mounts, or takes a mount over, and keeps it served until it is told to end; the exit status.
+/// Mounts, or takes a mount over, and keeps it served until a signal ends it. Returns the exit status.
 ///
-/// `options` are its workers' too; `pid_file` is where its process number is kept, by which a second
-/// one is refused.
+/// `options` are also the options of its workers. `pid_file` is locked: a second supervisor with the same file is
+/// refused.
 pub fn supervise(
     args: &MountOptions,
     options: Vec<OsString>,
     pid_file: Option<&Path>,
 ) -> anyhow::Result<u8> {
-    // Before anything is started that they could end.
+    // Before the first child, whose exit they report.
     let signals: SigSet = [
         Signal::SIGINT,
         Signal::SIGTERM,
@@ -65,7 +65,7 @@ pub fn supervise(
     .into_iter()
     .collect();
     signals.thread_block().context("cannot block signals")?;
-    // In the place of another program it was executed by the number of a descriptor.
+    // After execve(2) through a descriptor, the kernel has set another name.
     let _ = rustix::thread::set_name(c"vistafs");
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(&signals, flags).context("cannot wait for signals")?;
@@ -100,7 +100,7 @@ pub fn supervise(
     begun.anew()?.run()
 }
 
-/// Makes a mount point. What is mounted there, and may have nobody to answer, is not asked.
+/// Creates a mount point without accessing a mount on it, whose server may be dead.
 fn make_directory(path: &Path) -> anyhow::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)
@@ -112,7 +112,7 @@ fn make_directory(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// The state that the program before us left, if there was one.
+/// Returns the state that the previous program in this process has passed on.
 fn handed_over() -> anyhow::Result<Option<OwnedFd>> {
     let Ok(value) = std::env::var(RESUME) else {
         return Ok(None);
@@ -122,13 +122,13 @@ fn handed_over() -> anyhow::Result<Option<OwnedFd>> {
         .and_then(|(pid, number)| Some((pid.parse::<u32>().ok()?, number.parse::<RawFd>().ok()?)));
     match numbers {
         Some((pid, number)) if pid == std::process::id() => Ok(Some(inherited::take(number)?)),
-        // Of a process that has started us; it was not said to us.
+        // Set for the parent process, and inherited.
         Some(_) => Ok(None),
         None => bail!("{RESUME} is not for you to set"),
     }
 }
 
-/// What a supervisor that has ended has left.
+/// What an ended supervisor has left.
 struct Taken {
     mount: FuseMount,
     device: OwnedFd,
@@ -137,7 +137,7 @@ struct Taken {
     handover: Option<OwnedFd>,
 }
 
-/// A mount that the service manager has kept for us, if it is there and the one that is asked for.
+/// Returns the mount stored by the service manager, if it exists and is the requested one.
 fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
     let opened = store::take().and_then(|stored| {
         let opened = stored.state.map(StateFile::open).transpose()?;
@@ -166,7 +166,7 @@ fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
         return None;
     }
     if state.init.is_none() {
-        // It ended between mounting and reading. If it had read, the kernel can send it again.
+        // The supervisor ended before it read FUSE_INIT. If it had read it, the kernel can resend it.
         let asked = match fuse_init::resend(&device) {
             // Before Linux 6.9.
             Err(rustix::io::Errno::INVAL) => Ok(()),
@@ -192,7 +192,7 @@ fn from_store(mount_point: &Path, page_cache: bool) -> Option<Taken> {
     })
 }
 
-/// Memory that was kept, or new one.
+/// Returns the stored shared memory, or a new one.
 fn handover(kept: Option<OwnedFd>) -> Option<Arc<Handover>> {
     let adopted = kept.map(Handover::adopt).transpose();
     let memory = adopted.and_then(|adopted| adopted.map_or_else(Handover::create, Ok));
@@ -218,8 +218,8 @@ struct Begun {
 }
 
 impl Begun {
-    /// With a first worker that is ready before anything is mounted, so that what it lacks is told
-    /// by the command.
+    /// Mounts. A first worker is ready before that, so that its errors are reported by the
+    /// command.
     fn anew(self) -> anyhow::Result<Supervisor> {
         vistafs_attach::clear_dead_mount(&self.shown)?;
         FuseMount::check(&self.shown)?;
@@ -242,7 +242,7 @@ impl Begun {
         supervisor.first_worker()?;
         if stored {
             store::clear();
-            // Before anybody could rely on it.
+            // Before another process can rely on the store.
             let handover = supervisor.handover.as_ref().map(|memory| memory.as_fd());
             store::put(&supervisor.device, &supervisor.state_file, handover)
                 .context("cannot store descriptors with the service manager")?;
@@ -257,7 +257,7 @@ impl Begun {
         Ok(supervisor)
     }
 
-    /// With the mount of a supervisor that has ended.
+    /// Continues with the mount of an ended supervisor.
     fn take_over(self, taken: Taken) -> anyhow::Result<Supervisor> {
         let Taken {
             mount,
@@ -270,7 +270,7 @@ impl Begun {
         let program = Program::running()?;
         let mut supervisor = self.supervisor(Some(mount), device, state, state_file, program);
         supervisor.handover = handover(memory);
-        // Perhaps it was killed, and its worker with it.
+        // It may have been killed together with its worker.
         supervisor.lost_requests = true;
         supervisor.resend();
         supervisor.save();
@@ -279,7 +279,7 @@ impl Begun {
         Ok(supervisor)
     }
 
-    /// With the mount of a supervisor that serves it. Until our worker is ready nothing changes there.
+    /// Takes the mount over from a running supervisor. Nothing changes there until the new worker is ready.
     fn succeed(self, offer: Offer) -> anyhow::Result<Supervisor> {
         let shown = self.shown.display().to_string();
         let mount_point = without_asking(&self.shown)?;
@@ -318,23 +318,23 @@ impl Begun {
         let copy = device.try_clone().context("no descriptor left")?;
         let mut supervisor = self.supervisor(None, copy, state, state_file, program);
         supervisor.handover = handover(memory);
-        // Without FUSE_INIT it waits for its word.
+        // Without FUSE_INIT the worker waits for the order to serve.
         let pid = supervisor.first_worker()?;
         log::info!("taking over {shown}");
         supervisor.lost_requests = predecessor.take()?;
-        // The predecessor may have been told to end meanwhile, and have unmounted.
+        // The predecessor may have been terminated meanwhile, and have unmounted.
         supervisor.mount = Some(there()?);
         supervisor.state.init = Some(init);
         supervisor.predecessor = Some(predecessor);
         supervisor.control = Some(Control::of(&mount_point, control)?);
-        // Nobody serves: what is sent again now was left undone.
+        // No worker serves now: resent requests are unfinished ones.
         supervisor.resend();
         supervisor.save();
         supervisor.prepared(pid);
         Ok(supervisor)
     }
 
-    /// In the place of the program before us, in the same process.
+    /// Continues in the process of the previous program.
     fn resume(mut self, state: OwnedFd, pid_file: Option<&Path>) -> anyhow::Result<Supervisor> {
         let (state_file, mut state) = StateFile::open(state)?;
         let Some(handed) = state.handed.take() else {
@@ -369,7 +369,7 @@ impl Begun {
         supervisor.hold_files();
         supervisor.readiness = Readiness::Ready;
         if supervisor.state.resends.is_none() {
-            // Finds out whether the kernel can.
+            // Tests whether the kernel can resend.
             supervisor.resend();
         }
         supervisor.reads_anew = false;
@@ -432,7 +432,7 @@ impl Begun {
     }
 }
 
-/// Whether the connection is gone: unmounted everywhere, or aborted.
+/// Returns whether the connection has ended: unmounted everywhere, or aborted.
 pub(super) fn is_closed(device: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(device, PollFlags::empty())];
     poll(&mut fds, Some(&Timespec::default())).is_ok() && fds[0].revents().contains(PollFlags::ERR)

@@ -1,9 +1,9 @@
-//! What the supervisor knows, as a text that outlives it.
+//! The supervisor's state, as text that outlives the process.
 //!
-//! It is kept in a memory file ([`SlotFile`]) and written at each change. A supervisor that replaces itself hands
-//! the file to the program that takes its place; the service manager keeps it for the supervisor that
-//! is started after a crash. So this text is read by later versions of vistafs: fields are added,
-//! with a default, and never changed or taken away. The oldest form is in the tests.
+//! It is stored in a memory file ([`SlotFile`]) and written at each change. A supervisor that replaces itself passes the
+//! file to the new program; the service manager keeps it for the supervisor that starts after a crash. Later versions of
+//! vistafs read this text: fields are added with a default, and never changed or removed. The tests contain the oldest
+//! form.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,110 +17,110 @@ use super::suspects::Suspects;
 use crate::link::{PutAside, Quarantined};
 use crate::plugins::LeftOut;
 
-/// The form that is written here.
+/// The version of the format.
 const VERSION: u32 = 1;
-/// How many ends of workers are remembered.
+/// Maximum number of recorded exits of workers.
 const REMEMBERED: usize = 16;
 
-/// How many bytes of a reason are remembered.
+/// Maximum length of a recorded cause, in bytes.
 const LONGEST_REASON: usize = 1024;
 
-/// All of it.
+/// The whole state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     version: u32,
-    /// A path without links.
+    /// The mount point, without symbolic links.
     pub(crate) mount_point: OsString,
-    /// Device number of the mount, once there is one.
+    /// Device number of the mount, once it exists.
     #[serde(default)]
     pub(crate) device: Option<(u32, u32)>,
     /// When it was mounted, in seconds since 1970.
     #[serde(default)]
     pub(crate) since: u64,
-    /// The kernel's FUSE_INIT.
+    /// The kernel's FUSE_INIT request.
     #[serde(default)]
     pub(crate) init: Option<Vec<u8>>,
-    /// Whether the kernel has its answer; `init` then offers only what was agreed.
+    /// Whether FUSE_INIT was answered; `init` then offers only the negotiated features.
     #[serde(default)]
     pub(crate) answered: bool,
     /// Whether the kernel can resend the requests of a dead worker; `None`: an earlier version has
     /// mounted, and did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resends: Option<bool>,
-    /// How many workers were started.
+    /// Number of workers started.
     #[serde(default)]
     pub(crate) generation: u64,
-    /// How many of them ended without being told to.
+    /// Number of workers that exited without an order.
     #[serde(default)]
     pub(crate) crashes: u64,
-    /// The last of those.
+    /// The last of these exits.
     #[serde(default)]
     pub(crate) ends: Vec<End>,
-    /// How often they ended for which reason.
+    /// Number of these exits by cause.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) reasons: BTreeMap<String, u64>,
-    /// Views that are kept from containers.
+    /// Views that are disabled for all containers.
     #[serde(default)]
     pub(crate) put_aside: Vec<PutAside>,
-    /// Views that are kept from single containers.
+    /// Views that are disabled for single containers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) quarantined: Vec<Quarantined>,
     /// Plugins that are not loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) left_out: Vec<LeftOut>,
-    /// The text of the configuration that was last served by.
+    /// The text of the configuration in effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configuration: Option<String>,
-    /// Whether containers are passed the host's files.
+    /// Whether passthrough is enabled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) passing: bool,
     /// Whether it is a mount of the page-cache tree.
     #[serde(default, alias = "hot", skip_serializing_if = "std::ops::Not::not")]
     pub(crate) page_cache: bool,
-    /// What was served at the last crashes.
+    /// The requests in service at the last crashes.
     #[serde(default)]
     pub(crate) suspects: Suspects,
-    /// What a supervisor that replaces itself leaves to the next one.
+    /// What a supervisor that replaces itself passes to the new program.
     #[serde(default)]
     pub(crate) handed: Option<Handed>,
 }
 
-/// The end of a worker that was not told to.
+/// An exit of a worker without an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct End {
     /// Seconds since 1970.
     pub(crate) at: u64,
-    /// Its process.
+    /// Process ID.
     pub(crate) pid: i32,
-    /// In words.
+    /// The cause.
     pub(crate) why: String,
 }
 
-/// Open descriptors and running processes, from one program to the next in the same process.
+/// Open descriptors and running processes, passed to the new program in the same process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Handed {
-    /// The program's path.
+    /// Path of the program.
     pub(crate) program: OsString,
-    /// The device.
+    /// The /dev/fuse descriptor.
     pub(crate) device: RawFd,
-    /// The worker that serves.
+    /// The serving worker.
     pub(crate) worker: HandedWorker,
-    /// The memory that workers hand over.
+    /// The shared memory of workers.
     #[serde(default)]
     pub(crate) handover: Option<RawFd>,
-    /// The socket that commands connect to.
+    /// The control socket.
     #[serde(default)]
     pub(crate) control: Option<RawFd>,
-    /// Who waits to hear that the exchange is done.
+    /// The connection of the command that waits for the end of the upgrade.
     #[serde(default)]
     pub(crate) waiting: Option<RawFd>,
-    /// Whether the configuration is still to be read anew.
+    /// Whether the configuration must still be reloaded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reload: bool,
-    /// The file with the process number, locked.
+    /// The locked pid file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pid_file: Option<RawFd>,
-    /// Of the process that holds shared files open.
+    /// The pipe to the process that holds shared files open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) holder: Option<RawFd>,
 }
@@ -128,25 +128,25 @@ pub(crate) struct Handed {
 /// A running worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HandedWorker {
-    /// Its process.
+    /// Process ID.
     pub(crate) pid: i32,
-    /// Our end of the link.
+    /// The supervisor's end of the link.
     pub(crate) link: RawFd,
     /// When it was started, in seconds since 1970.
     pub(crate) since: u64,
-    /// Its number in the memory that is handed over; 0: unknown.
+    /// Its generation in the shared memory; 0: unknown.
     #[serde(default)]
     pub(crate) generation: u32,
-    /// How old a request of it may become; 0: any age.
+    /// Maximum age of a request without progress, in seconds; 0: unlimited.
     #[serde(default)]
     pub(crate) stuck_seconds: u64,
-    /// Whether it wakes a supervisor that sleeps.
+    /// Whether it wakes a sleeping supervisor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) wakes: bool,
 }
 
 impl State {
-    /// Of a mount that is about to be made.
+    /// Creates the state of a mount that does not exist yet.
     pub(crate) fn new(mount_point: OsString) -> Self {
         Self {
             version: VERSION,
@@ -179,9 +179,9 @@ impl State {
         Ok(state)
     }
 
-    /// Remembers that a worker ended.
+    /// Records the exit of a worker.
     pub(crate) fn ended(&mut self, pid: i32, mut why: String) {
-        // A worker may have said anything; the state has a bound, and holds many of these.
+        // The cause is the worker's own text: its length is bounded, because the state holds many.
         let ends = (0..=LONGEST_REASON.min(why.len())).rev();
         why.truncate(
             ends.into_iter()
@@ -200,34 +200,34 @@ impl State {
     }
 }
 
-/// The time, in seconds since 1970.
+/// Returns the time, in seconds since 1970.
 pub(crate) fn seconds() -> u64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
 
-/// The file that the state is kept in.
+/// The file that contains the state.
 #[derive(Debug)]
 pub(crate) struct StateFile(SlotFile);
 
 impl StateFile {
-    /// Creates an empty one.
+    /// Creates an empty file.
     pub(crate) fn create() -> anyhow::Result<Self> {
         let file = SlotFile::create("vistafs-state").context("the state of the supervisor")?;
         Ok(Self(file))
     }
 
-    /// Opens one that was handed over, and returns the last state that was written as a whole.
+    /// Opens a file that was passed on, and returns the last complete state.
     pub(crate) fn open(file: OwnedFd) -> anyhow::Result<(Self, State)> {
         let (file, text) = SlotFile::open(file).context("the state of the supervisor")?;
-        // A text of a version before slots may end in a longer one's rest, behind a NUL.
+        // A text written before slots existed may end in the rest of a longer one, after a NUL.
         let text = text.split(|byte| *byte == 0).next();
         let state = State::parse(text.unwrap_or_default())?;
         Ok((Self(file), state))
     }
 
-    /// Writes it. A process that is killed meanwhile leaves this state or the one before.
+    /// Writes the state. A process that is killed meanwhile leaves this state or the previous one.
     pub(crate) fn write(&mut self, state: &State) -> anyhow::Result<()> {
         let text = serde_json::to_vec(state).context("cannot write the state")?;
         self.0.write(&text).context("the state of the supervisor")
@@ -244,8 +244,8 @@ impl AsFd for StateFile {
 mod tests {
     use super::*;
 
-    /// What the first version wrote. Never change this text: it is in memory files of running
-    /// supervisors.
+    /// The text of the first version. Never change it: running supervisors have it in their memory
+    /// files.
     const FIRST: &str = r#"{"version":1,"mount_point":{"Unix":[47,109]},"device":[0,77],"since":1700000000,"init":[1,2,3],"answered":true,"generation":3,"crashes":1,"ends":[{"at":1700000009,"pid":12,"why":"killed by SIGSEGV"}],"put_aside":[{"name":"stat","why":"crashed"}],"suspects":{"views":["stat"],"times":2,"at":1700000009},"handed":{"program":{"Unix":[47,98]},"device":5,"worker":{"pid":14,"link":6,"since":1700000010,"generation":4,"stuck_seconds":10},"handover":9,"control":7,"waiting":8}}"#;
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!((handed.handover, handed.waiting), (Some(9), Some(8)));
         assert_eq!(handed.program, "/b");
         assert_eq!(handed.worker.link, 6);
-        // And no version that can be installed over a later one drops what it must know.
+        // No later version may drop a field that this text contains.
         assert_eq!(serde_json::to_string(&state).unwrap(), FIRST);
     }
 

@@ -1,7 +1,7 @@
-//! Giving the mount to another supervisor, in another process and perhaps in another container.
+//! Hands the mount over to another supervisor, in another process and perhaps in another container.
 //!
-//! Who comes asks at the control socket, and is given the descriptors there. Until the successor
-//! serves, the predecessor can go on, and does when the successor ends or leaves:
+//! The successor connects to the control socket and receives the descriptors. Until it serves, the predecessor can
+//! continue, and does so if the successor exits or closes the connection:
 //!
 //! ```text
 //! successor                          predecessor
@@ -16,7 +16,7 @@
 //!                                    (is done)
 //! ```
 //!
-//! While nobody serves, requests wait in the kernel. Words and fields are added and never changed.
+//! While no worker serves, requests wait in the kernel. Messages and fields are added and never changed.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
@@ -42,33 +42,33 @@ use super::state::State;
 use super::worker_process::{Stage as WorkerStage, WorkerProcess};
 use crate::error_text::in_one_line;
 
-/// Names of the descriptors, in the order in which they are sent.
+/// Names of the descriptors, in the order of sending.
 const DEVICE: &str = "device";
 const CONTROL: &str = "control";
 const HANDOVER: &str = "handover";
 const MOST_DESCRIPTORS: usize = 8;
-/// A state has some thousand bytes.
+/// Maximum length of a message in bytes; a state has some thousand.
 const LONGEST: usize = 1 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case")]
 enum Word {
-    /// Of the successor: its worker is ready.
+    /// From the successor: its worker is ready.
     Take,
-    /// Of the predecessor: nobody serves.
+    /// From the predecessor: no worker serves.
     Yours {
-        /// Its worker has left something undone.
+        /// Whether its worker left unfinished requests.
         #[serde(default)]
         lost: bool,
     },
-    /// Of the successor: its worker answers.
+    /// From the successor: its worker serves.
     Serving,
-    /// Something of a later version's.
+    /// A message of a later version.
     #[serde(other)]
     Unknown,
 }
 
-/// Who comes after us.
+/// The successor, as the predecessor sees it.
 #[derive(Debug)]
 pub(super) struct Successor {
     stream: UnixStream,
@@ -78,26 +78,26 @@ pub(super) struct Successor {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// It has the descriptors, and we serve.
+    /// It has the descriptors; the predecessor serves.
     Offered,
-    /// Our worker leaves.
+    /// The predecessor's worker finishes its requests.
     Leaving,
-    /// It is the successor's turn.
+    /// The successor may serve.
     Given,
 }
 
 impl Successor {
-    /// Where it speaks.
+    /// Returns the descriptor to poll.
     pub(super) fn input(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
 
-    /// We do not serve any more, unless it gives up.
+    /// Returns whether the predecessor has stopped serving, unless the successor gives up.
     pub(super) fn is_taking(&self) -> bool {
         self.stage != Stage::Offered
     }
 
-    /// Its next word, if there is one; `None` inside: it is gone.
+    /// Returns its next message, if there is one; `None` inside: the connection is closed.
     fn hear(&mut self) -> Option<Option<Word>> {
         let mut buffer = [0; 256];
         while !self.heard.contains(&b'\n') {
@@ -117,7 +117,7 @@ impl Successor {
 }
 
 impl Supervisor {
-    /// Somebody wants the mount.
+    /// Sends state and descriptors to a successor.
     pub(super) fn offer(&mut self, asker: Asker) {
         let serves = |worker: &WorkerProcess| matches!(worker.stage, WorkerStage::Serving(_));
         let why = if self.stored {
@@ -176,7 +176,7 @@ impl Supervisor {
         })
     }
 
-    /// What the successor says; true when it serves and we are done.
+    /// Handles a message of the successor. Returns true when it serves.
     pub(super) fn hear_successor(&mut self) -> bool {
         while let Some(word) = self.successor.as_mut().and_then(Successor::hear) {
             let stage = self.successor.as_ref().map(|successor| successor.stage);
@@ -205,7 +205,7 @@ impl Supervisor {
         }
     }
 
-    /// When our worker has left.
+    /// Continues when the worker has exited.
     fn give_when_due(&mut self) {
         let gone = self.leaving.iter().all(WorkerProcess::is_beyond_reach);
         let lost = self.lost_requests;
@@ -214,14 +214,14 @@ impl Supervisor {
             && gone
         {
             successor.stage = Stage::Given;
-            // One that does not listen has ended, which we will hear of.
+            // A successor that does not read has exited, which is noticed later.
             if let Err(error) = say(&successor.stream, Word::Yours { lost }) {
                 log::debug!("the successor: {error}");
             }
         }
     }
 
-    /// The successor has given up.
+    /// Handles a successor that has given up.
     fn go_on(&mut self, stage: Option<Stage>) {
         log::warn!("takeover aborted: the new supervisor exited; continuing to serve");
         if stage != Some(Stage::Offered) {
@@ -238,13 +238,13 @@ fn say(mut stream: &UnixStream, word: Word) -> std::io::Result<()> {
     stream.write_all(&line)
 }
 
-/// Who was there before us.
+/// The predecessor, as the successor sees it.
 #[derive(Debug)]
 pub(super) struct Predecessor {
     stream: UnixStream,
 }
 
-/// What it gives.
+/// What the predecessor sends.
 #[derive(Debug)]
 pub(super) struct Offer {
     pub(super) predecessor: Predecessor,
@@ -262,7 +262,7 @@ struct Answer {
     descriptors: Vec<String>,
 }
 
-/// Asks for the mount at a path without links. `None`: there is nobody to ask.
+/// Asks the supervisor of a mount at a path without symbolic links. `None`: there is none.
 pub(super) fn ask(mount_point: &Path) -> anyhow::Result<Option<Offer>> {
     let socket = socket_path(mount_point);
     let stream = match UnixStream::connect(&socket) {
@@ -316,7 +316,7 @@ pub(super) fn ask(mount_point: &Path) -> anyhow::Result<Option<Offer>> {
     }))
 }
 
-/// One line, and the descriptors that came with it.
+/// Receives one line, and the descriptors sent with it.
 fn receive(stream: &UnixStream) -> anyhow::Result<(Vec<u8>, Vec<Option<OwnedFd>>)> {
     let (mut line, mut descriptors) = (Vec::new(), Vec::new());
     let mut buffer = vec![0; 64 << 10];
@@ -341,14 +341,14 @@ fn receive(stream: &UnixStream) -> anyhow::Result<(Vec<u8>, Vec<Option<OwnedFd>>
 }
 
 impl Predecessor {
-    /// Our worker is ready; waits until the predecessor's has left. True: it left something undone.
+    /// Reports that the worker is ready; waits until the predecessor's has exited. True: it left unfinished requests.
     pub(super) fn take(&self) -> anyhow::Result<bool> {
         say(&self.stream, Word::Take).context("the vistafs that serves now is gone")?;
         let mut line = Vec::new();
         let mut byte = [0];
         loop {
             match (&self.stream).read(&mut byte) {
-                // It has ended meanwhile, and what it held is ours alone.
+                // The predecessor has exited meanwhile: this supervisor is the only owner.
                 Ok(0) => return Ok(true),
                 Ok(_) if byte[0] == b'\n' => break,
                 Ok(_) => line.push(byte[0]),
@@ -365,7 +365,7 @@ impl Predecessor {
         }
     }
 
-    /// We serve.
+    /// Reports that the worker serves.
     pub(super) fn release(self) {
         if let Err(error) = say(&self.stream, Word::Serving) {
             log::debug!("the vistafs that served before: {error}");

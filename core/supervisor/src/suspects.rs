@@ -1,10 +1,10 @@
-//! Views that were being served at every one of the last crashes, and for which container.
+//! Views that were in service at each of the last crashes, and their containers.
 //!
-//! A crash kills the worker and not the view that has caused it, and the next worker is sent the same
-//! request. So what was in service at a crash is suspect. If it is the same view for the same container alone at
-//! some crashes in a row, that container does not get that view any more: it may have made what the view
-//! fails at. All other containers have it until several of them have lost it. A view that is served
-//! for different containers at the crashes is suspect by itself. A worker that somebody kills is no crash.
+//! A crash kills the worker, not the view that caused it, and the next worker receives the same request. So the views in
+//! service at a crash are suspects. If only one pair of view and container was in service at several crashes in a row,
+//! the view is disabled for that container, which may have caused the failure. The other containers keep the view until
+//! it is disabled for several of them. A view that was in service for different containers is a suspect on its own. A
+//! worker that another process killed is not a crash.
 
 use std::collections::BTreeSet;
 
@@ -12,37 +12,37 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use serde::{Deserialize, Serialize};
 
-/// So many crashes in a row are no chance.
+/// Crashes in a row that are no coincidence.
 const ENOUGH: u32 = 3;
-/// Crashes further apart than this, in seconds, are not in a row.
+/// Maximum time between two crashes in a row, in seconds.
 const ROW: u64 = 600;
 
-/// What a worker was serving.
+/// A view in service, and its container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Suspect {
-    /// The view; empty: none.
+    /// The name of the view; empty: none.
     pub(crate) view: String,
-    /// Short for the container that it was served for; 0: for none, or for several.
+    /// The tag of the container; 0: none, or several.
     pub(crate) container: u32,
 }
 
-/// What is known of the last crashes.
+/// The record of the last crashes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Suspects {
-    /// The views that were served at each of them.
+    /// The views in service at each of them.
     views: BTreeSet<String>,
-    /// The same with their containers, if they were the same at each of them.
+    /// The same with their containers, if they were the same at each crash.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pairs: BTreeSet<Suspect>,
-    /// How many there were.
+    /// Number of crashes.
     times: u32,
-    /// The last of them, in seconds since 1970.
+    /// Time of the last crash, in seconds since 1970.
     at: u64,
 }
 
 impl Suspects {
-    /// A worker has crashed while it served these; the one that is to be kept from its container, or from all of
-    /// them, and how often it was served at a crash.
+    /// Records a crash with the requests in service. Returns the suspect to disable, if there is one, and
+    /// the number of crashes at which it was in service.
     pub(crate) fn crashed(
         &mut self,
         mut served: BTreeSet<Suspect>,
@@ -70,14 +70,14 @@ impl Suspects {
         let mut pairs = std::mem::take(&mut self.pairs).into_iter();
         let container = match (pairs.find(|one| one.view == view), pairs.next()) {
             (Some(one), None) => one.container,
-            // For different ones.
+            // For different containers.
             _ => 0,
         };
         Some((Suspect { view, container }, times))
     }
 }
 
-/// Whether a process ended by its own fault.
+/// Returns whether a process ended by its own fault.
 pub(crate) fn is_crash(status: WaitStatus) -> bool {
     match status {
         WaitStatus::Exited(_, code) => code != 0,
@@ -117,18 +117,18 @@ mod tests {
         let mut suspects = Suspects::default();
         assert_eq!(suspects.crashed(of(0, &["stat", "meminfo"]), 100), None);
         assert_eq!(suspects.crashed(of(0, &["stat", "meminfo"]), 101), None);
-        // Two of them still.
+        // Two suspects are left.
         assert_eq!(suspects.crashed(of(0, &["stat", "meminfo"]), 102), None);
         let last = suspects.crashed(of(0, &["uptime", "stat"]), 103);
         assert_eq!(last, found("stat", 0, 4));
-        // It begins anew.
+        // The count starts again.
         assert_eq!(suspects.crashed(of(0, &["stat"]), 104), None);
     }
 
     #[test]
     fn a_container_that_crashes_workers_alone_loses_the_view_alone() {
         let mut suspects = Suspects::default();
-        // Another container was served at the same time, but not at each crash.
+        // Another container was in service too, but not at each crash.
         let both = &of(7, &["stat"]) | &of(8, &["stat", "uptime"]);
         assert_eq!(suspects.crashed(both.clone(), 100), None);
         assert_eq!(suspects.crashed(of(7, &["stat"]), 101), None);
@@ -151,7 +151,7 @@ mod tests {
             assert_eq!(suspects.crashed(of(7, &[view]), at), None);
             assert_eq!(suspects.crashed(of(0, &[""]), at), None);
         }
-        // Nor those that are far apart.
+        // Nor are crashes that are far apart.
         for at in 1..100 {
             assert_eq!(suspects.crashed(of(7, &["stat"]), at * (ROW + 1)), None);
         }
