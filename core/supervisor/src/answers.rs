@@ -1,4 +1,4 @@
-//! What commands ask, and what they are answered.
+//! The answers to the questions of commands.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::link::Supervision;
 
 impl Supervisor {
     pub(super) fn hear_questions(&mut self) {
-        // They are the successor's to answer.
+        // The successor answers them.
         let taken = self.is_taken();
         let Some(control) = self.control.as_mut().filter(|_| !taken) else {
             return;
@@ -37,7 +37,7 @@ impl Supervisor {
         }
     }
 
-    /// What there is to know, for `vistafs status`.
+    /// Returns the status, for `vistafs status`.
     fn status(&self) -> Value {
         let worker = self.current.as_ref().map(|worker| {
             json!({
@@ -66,7 +66,7 @@ impl Supervisor {
         })
     }
 
-    /// What a worker tells in `metrics`. It changes only when there is another worker.
+    /// Returns the facts for the worker's `metrics`. They change only with the worker.
     pub(super) fn supervision(&self) -> Supervision {
         Supervision {
             pid: std::process::id(),

@@ -1,20 +1,20 @@
-//! How long to wait before the next worker is started.
+//! The delay before the next worker.
 
 use std::time::Duration;
 
-/// A worker that served as long as this served well.
+/// A worker that served for this long was stable.
 const WELL: Duration = Duration::from_millis(250);
 const FIRST: Duration = Duration::from_millis(10);
 const MOST: Duration = Duration::from_secs(5);
 
-/// Counts the workers that did not serve well, one after another.
+/// Counts unstable workers in a row.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     bad: u32,
 }
 
 impl Backoff {
-    /// A worker ended after serving that long; how long to wait.
+    /// Records the exit of a worker after this time of service; returns the delay.
     pub(crate) fn ended(&mut self, served: Duration) -> Duration {
         if served >= WELL {
             self.bad = 0;
@@ -28,17 +28,17 @@ impl Backoff {
         }
     }
 
-    /// A worker has served that long. True when one does well after some that did not.
+    /// Records the time of service. True if a worker is stable again after unstable ones.
     pub(crate) fn serves(&mut self, served: Duration) -> bool {
         served >= WELL && std::mem::take(&mut self.bad) > 1
     }
 
-    /// How many did not serve well.
+    /// Returns the number of unstable workers in a row.
     pub(crate) fn bad(&self) -> u32 {
         self.bad
     }
 
-    /// When to ask again whether one serves well.
+    /// Returns the time of service after which a worker is stable, if there were unstable ones.
     pub(crate) fn well(&self) -> Option<Duration> {
         (self.bad > 0).then_some(WELL)
     }

@@ -1,20 +1,20 @@
-//! What to do about an error of the kernel's that no message has a remedy for: one table, by errno.
+//! Errors in one line, with a hint for kernel errors whose message has none: one table, by errno.
 //!
-//! A message that knows better says it itself, in brackets at its end; that one is left alone.
+//! A message that ends with a hint in parentheses is left as it is.
 
 use nix::errno::Errno;
 
-/// The error with its causes in one line, and with what to do about it.
+/// Returns the error and its causes in one line, with a hint.
 pub fn in_one_line(error: &anyhow::Error) -> String {
     with_hint(format!("{error:#}"), error)
 }
 
-/// `line`, which tells of `error`, with what to do about it unless it says so already.
+/// Appends the hint for `error` to `line`, unless it has one.
 pub fn with_hint(mut line: String, error: &anyhow::Error) -> String {
     let Some(errno) = error.chain().filter_map(one_errno).last() else {
         return line;
     };
-    // The name that std gives it is enough.
+    // The name of the error is enough.
     line = line.replace(&format!(" (os error {})", errno as i32), "");
     if !line.contains(['(', ';']) {
         line = format!("{line} ({})", hint(errno));

@@ -1,8 +1,8 @@
-//! Opening /dev/fuse, mounting, unmounting.
+//! Opens /dev/fuse, mounts and unmounts.
 //!
-//! Done here and not by fuser: the supervisor opens the descriptor and mounts, and holds both while
-//! workers come and go. Nothing here asks the mounted file system anything: there may be nobody to
-//! answer.
+//! fuser is not used for this, because the supervisor holds the descriptor and the mount while workers come
+//! and go. Nothing here accesses the mounted file system, which may have no server at the
+//! moment.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,11 +16,11 @@ use nix::mount::{MntFlags, MsFlags};
 use vistafs_attach::{MountName, looks_like_ours};
 use vistafs_text::mountinfo;
 
-/// A mount; unmounted at drop, if it is still there.
+/// A mount; unmounted on drop, if it still exists.
 #[derive(Debug)]
 pub struct FuseMount {
     mount_point: PathBuf,
-    // Which one it is among those that may come to stand there.
+    // Distinguishes it from later mounts at the same place.
     device: (u32, u32),
     left: bool,
 }
@@ -33,7 +33,7 @@ impl FuseMount {
         Ok((Self::on(mount_point, &device, MountName::USUAL)?, device))
     }
 
-    /// Whether somebody like us could mount there.
+    /// Checks whether this process can mount there.
     pub fn check(mount_point: &Path) -> anyhow::Result<()> {
         if !nix::unistd::geteuid().is_root() {
             bail!("mounting needs root (run it with sudo, or as a systemd service)");
@@ -41,7 +41,7 @@ impl FuseMount {
         check_mount_point(mount_point)
     }
 
-    /// A descriptor to mount with.
+    /// Opens a descriptor to mount with.
     pub fn open() -> anyhow::Result<OwnedFd> {
         let device = open_device();
         let device =
@@ -49,14 +49,14 @@ impl FuseMount {
         Ok(device.into())
     }
 
-    /// Mounts at a directory that was checked. The page-cache tree, where the kernel opens files for writing
-    /// without asking, is mounted read-only.
+    /// Mounts at a directory that was checked. The page-cache tree is mounted read-only, because the kernel opens its files
+    /// for writing without a request.
     pub fn on(mount_point: &Path, device: &OwnedFd, name: MountName) -> anyhow::Result<Self> {
         let mount_point = mount_point
             .canonicalize()
             .with_context(|| format!("cannot use {}", mount_point.display()))?;
         let mode = std::fs::metadata(&mount_point)?.mode() & 0o170_000;
-        // Everybody may read; the kernel itself checks permission bits.
+        // All users may read; the kernel checks the permission bits.
         let options = format!(
             "fd={},rootmode={mode:o},user_id=0,group_id=0,allow_other,default_permissions",
             device.as_raw_fd()
@@ -85,13 +85,13 @@ impl FuseMount {
         Ok(Self::again(mount_point, device))
     }
 
-    /// The one that is seen at a path without links, if one is.
+    /// Returns the mount that is visible at a path without symbolic links, if there is one.
     pub fn seen_at(mount_point: &Path) -> anyhow::Result<Option<Self>> {
         let device = vistafs_at(mount_point)?;
         Ok(device.map(|device| Self::again(mount_point.to_owned(), device)))
     }
 
-    /// One that was made by an earlier process of ours.
+    /// Returns a mount that an earlier process made.
     pub fn again(mount_point: PathBuf, device: (u32, u32)) -> Self {
         Self {
             mount_point,
@@ -100,22 +100,22 @@ impl FuseMount {
         }
     }
 
-    /// Where it is: a path without links.
+    /// Returns the mount point, without symbolic links.
     pub fn mount_point(&self) -> &Path {
         &self.mount_point
     }
 
-    /// Its device number, which no other mount has while it is there.
+    /// Returns the device number, unique while the mount exists.
     pub fn device(&self) -> (u32, u32) {
         self.device
     }
 
-    /// Leaves it to who comes after us.
+    /// Leaves the mount to the next process.
     pub fn leave(mut self) {
         self.left = true;
     }
 
-    /// What is seen at the mount point is this mount, and not one that was made over it or after it.
+    /// Returns whether this mount is visible at the mount point, not a later one.
     pub fn is_there(&self) -> bool {
         vistafs_at(&self.mount_point).is_ok_and(|device| device == Some(self.device))
     }
@@ -139,9 +139,9 @@ impl Drop for FuseMount {
     }
 }
 
-/// Unmounts what is seen at a path without links, whether or not anybody serves it.
+/// Unmounts the mount that is visible at a path without symbolic links, whether or not it has a server.
 pub fn unmount(path: &Path) -> anyhow::Result<()> {
-    // Detached: whoever still has a file open keeps it until the server is gone.
+    // Lazily: open files stay open until the server exits.
     nix::mount::umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).with_context(|| {
         format!(
             "cannot unmount {} (is it mounted? findmnt -t fuse.vistafs)",
@@ -150,8 +150,8 @@ pub fn unmount(path: &Path) -> anyhow::Result<()> {
     })
 }
 
-/// The path of a mount point without links, found without a question to what is mounted there, which
-/// may have nobody to answer.
+/// Resolves the symbolic links of a mount point without accessing the mount on it, which may have
+/// no server.
 pub fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
     let absolute = std::path::absolute(mount_point)
         .with_context(|| format!("cannot use {}", mount_point.display()))?;
@@ -164,7 +164,7 @@ pub fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Unmounts the vistafs at a path, and nothing else that may be there.
+/// Unmounts the vistafs mount at a path, and no other mount.
 pub fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
     let path = without_asking(mount_point)?;
     if vistafs_at(&path)?.is_none() {
@@ -173,7 +173,7 @@ pub fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
     unmount(&path)
 }
 
-/// Why the device cannot be opened, and what to do about it.
+/// An error of opening the device, and a hint.
 #[derive(Debug)]
 pub struct NoDevice {
     /// The failed operation and its cause.
@@ -218,7 +218,7 @@ fn check_mount_point(path: &Path) -> anyhow::Result<()> {
     if !metadata.is_dir() {
         bail!("{shown} is not a directory");
     }
-    // Where nothing of ours is mounted now, something else may be, and is ours to mount over.
+    // A mount of another file system there may be covered.
     let path = path.canonicalize()?;
     if vistafs_at(&path)?.is_some() {
         bail!(
@@ -228,12 +228,12 @@ fn check_mount_point(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The device number of the vistafs that is seen at a path without links, if one is.
+/// Returns the device number of the vistafs mount that is visible at a path without symbolic links.
 fn vistafs_at(path: &Path) -> anyhow::Result<Option<(u32, u32)>> {
     let text = std::fs::read("/proc/self/mountinfo").context("cannot read /proc/self/mountinfo")?;
     let mut seen = None;
     for mount in mountinfo::mounts(&text).flatten() {
-        // Of several at one place, the one that is mounted upon the others.
+        // Of several mounts at one place, the last one covers the others.
         if *mount.mount_point == *path.as_os_str().as_bytes() {
             seen = looks_like_ours(&mount).then_some((mount.device.major, mount.device.minor));
         }

@@ -1,15 +1,15 @@
 //! `vistafs hold`: holds shared files open, so that no container can lease them.
 //!
-//! The owner of a file may lease it (fcntl(2), F_SETLEASE): whoever opens it then waits until the lease is given up or
-//! `fs.lease-break-time`, 45 seconds, is over. A container's root has the ID of the owner of shared files. While
-//! somebody else has a file open for writing, the kernel refuses every lease on it (EAGAIN), so this process has each
-//! file of a view open so. Files in trees, of which there may be any number, have no owner instead
-//! (`Attributes::without_owner` in vistafs-dispatch), and a container's own files may be leased: only the container
+//! The owner of a file may lease it (fcntl(2), F_SETLEASE): then every other open waits until the lease is released, or
+//! for `fs.lease-break-time`, 45 seconds. Root in a container has the ID of the owner of shared files. While another
+//! process has a file open for writing, the kernel refuses every lease on it (EAGAIN); so this process has each file of a
+//! view open for writing. Files in trees, whose number is unlimited, have no owner instead
+//! (`Attributes::without_owner` in vistafs-dispatch). A container's own files may be leased: only that container
 //! waits.
 //!
-//! It is a process of its own, started by the supervisor, which never opens a file of the mount, and lives as long
-//! as that one: workers come and go meanwhile. It holds the files by a mount of its own that is attached
-//! nowhere, so that umount(8) does not find the mount busy, and exits when that was unmounted. It must not be a
+//! The supervisor starts this process, because it must never open a file of the mount itself. It exits with the
+//! supervisor; workers come and go meanwhile. It opens the files through a detached clone of the mount,
+//! so that umount(8) does not find the mount busy, and exits after the mount was unmounted. It must not be a
 //! child of the supervisor, whose children are workers.
 
 use std::collections::BTreeMap;
@@ -29,30 +29,30 @@ use vistafs_host::{Inherited, spawn};
 
 use crate::fuse_mount::FuseMount;
 
-/// What is shared, but not a file of a view: containers' own directories, trees, what is for root on the host.
+/// Shared names that are no files of views: containers' own directories, trees, files for root on the host.
 const LEFT_OUT: [&[u8]; 5] = [b"at", b"c", b"cgroup", b"metrics", b"self"];
-/// Nothing below is looked at: trees of views, whose files have no owner.
+/// Not searched: trees of views, whose files have no owner.
 const TREES: &str = "sys/devices/system/";
-/// How many entries are looked at, and how many files are held.
+/// Maximum numbers of searched entries and of held files.
 const MOST_ENTRIES: usize = 4096;
 const MOST_FILES: usize = 256;
-/// When to try again what could not be opened: somebody has a lease, which is being broken.
+/// Delay before retrying a file that could not be opened: its lease is being broken.
 const AGAIN: Duration = Duration::from_secs(5);
-/// The table of mounts is not read more often.
+/// Minimum time between two reads of the mount table.
 const REST: Duration = Duration::from_secs(1);
-/// How long files are held beyond the supervisor's end: the next one may hold them by then.
+/// How long the files are held after the supervisor's exit: until then the next one may hold them.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Holds the files until the supervisor ends, which holds the other end of standard input, or until the mount is
+/// Holds the files until the supervisor exits, which holds the other end of standard input, or until the mount is
 /// unmounted.
 ///
 /// `stays`: otherwise starts the process that does.
 ///
 /// # Errors
-/// If the mount is missing, or a process or descriptor cannot be had.
+/// If the mount is missing, or no process or descriptor is available.
 pub fn hold(mount: &Path, stays: bool) -> anyhow::Result<u8> {
     if !stays {
-        // So that the parent of the one that stays is not the supervisor.
+        // The parent of the process that stays must not be the supervisor.
         let mut command = Command::new("/proc/self/exe");
         command
             .arg0("vistafs")
@@ -77,7 +77,7 @@ pub fn hold(mount: &Path, stays: bool) -> anyhow::Result<u8> {
 struct Holder {
     root: OwnedFd,
     mounts: File,
-    // By inode.
+    // Keyed by inode.
     held: BTreeMap<u64, OwnedFd>,
 }
 
@@ -127,13 +127,13 @@ impl Holder {
                     }
                     return Ok(());
                 }
-                // Another worker serves, perhaps other views.
+                // Another worker serves, perhaps with other views.
                 is_due = true;
             }
         }
     }
 
-    /// Opens what is not open yet; whether all of it is.
+    /// Opens the files that are not open yet; returns whether all are open.
     fn open_all(&mut self) -> bool {
         let mut entries = 0;
         let mut all = true;
@@ -161,7 +161,7 @@ impl Holder {
                 if entries > MOST_ENTRIES {
                     return all;
                 }
-                // Not looked up once more: a worker that is about to leave would have the kernel keep a name.
+                // No second look-up: near the end of a worker it would make the kernel keep the name.
                 if self.held.contains_key(&entry.ino()) {
                     continue;
                 }
@@ -183,22 +183,22 @@ impl Holder {
         if !is_owned || self.held.contains_key(&stat.st_ino) || self.held.len() >= MOST_FILES {
             return Ok(());
         }
-        // For writing, which root may whatever the mode: a lease for reading is refused then as well.
+        // For writing, which root may do whatever the mode: read leases are refused then as well.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(dir, name, flags, Mode::empty()) {
             Ok(file) => {
                 self.held.insert(stat.st_ino, file);
                 Ok(())
             }
-            // The lease of somebody is being broken.
+            // A lease on it is being broken.
             Err(Errno::AGAIN) => Err(Errno::AGAIN),
-            // As a view that the kernel has no file for; nobody can open it, so nobody can lease it.
+            // A view without a kernel file, for example: no process can open it, so none can lease it.
             Err(_) => Ok(()),
         }
     }
 }
 
-/// For the supervisor: starts it; the end that is to be held, and written to when another worker serves.
+/// Starts the process, for the supervisor. Returns the end to hold, and to write to when another worker serves.
 pub(crate) fn start(program: &Path, mount: &Path) -> anyhow::Result<OwnedFd> {
     use rustix::pipe::{PipeFlags, pipe_with};
     let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).context("cannot make a pipe")?;
@@ -210,7 +210,7 @@ pub(crate) fn start(program: &Path, mount: &Path) -> anyhow::Result<OwnedFd> {
         .arg(mount)
         .stdin(theirs)
         .stdout(Stdio::null());
-    // It is waited for with all other children.
+    // The supervisor waits for all of its children.
     start_to_stay(command)?;
     Ok(ours)
 }

@@ -1,7 +1,7 @@
-//! Descriptors that came with the start of the program, by their numbers.
+//! Descriptors that are inherited at the start of the program, by number.
 //!
-//! Of a supervisor for its worker, of a supervisor for the program that takes its place, and of the
-//! service manager. A number is taken once, and only if it is open.
+//! They come from the supervisor (for a worker, or for the program that replaces it) or from the
+//! service manager. Each number is taken once, and only if it is open.
 
 #![allow(
     unsafe_code,
@@ -13,38 +13,38 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use anyhow::Context as _;
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
-/// Takes a descriptor by its number; closed at exec(2) from now on.
+/// Takes a descriptor by its number, and sets close-on-exec.
 pub fn take(number: RawFd) -> anyhow::Result<OwnedFd> {
     if number <= 2 {
         anyhow::bail!("descriptor {number} is not one that is handed over");
     }
     let is_open = std::path::Path::new(&format!("/proc/self/fd/{number}")).exists()
-        // What it leads to need not exist, as with a removed file or a socket.
+        // The target need not exist: it may be a removed file or a socket.
         || std::fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
     if !is_open {
         anyhow::bail!("descriptor {number} was not handed over");
     }
-    // SAFETY: it is open, and the protocol between the two programs makes it ours alone: nothing
-    // else in this program knows the number, and each number is taken once, at start.
+    // SAFETY: it is open, and by the protocol between the two programs it belongs to this one: no other
+    // code in this program knows the number, and each number is taken once, at start.
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
     keep(&descriptor, false).with_context(|| format!("descriptor {number}"))?;
     Ok(descriptor)
 }
 
-/// Whether a descriptor stays open over the next exec(2).
+/// Sets whether a descriptor stays open across the next exec(2).
 pub fn keep(descriptor: &impl AsFd, kept: bool) -> rustix::io::Result<()> {
     let mut flags = fcntl_getfd(descriptor)?;
     flags.set(FdFlags::CLOEXEC, !kept);
     fcntl_setfd(descriptor, flags)
 }
 
-/// Descriptors that stay open over the next exec(2), until this is dropped: after a failed one they are closed
-/// at exec(2) again, whatever else has failed.
+/// Descriptors that stay open across the next exec(2), until this is dropped: if that fails, close-on-exec is set again,
+/// whatever else has failed.
 #[derive(Debug, Default)]
 pub struct KeptOpen<'d>(Vec<BorrowedFd<'d>>);
 
 impl<'d> KeptOpen<'d> {
-    /// Keeps one open; its number.
+    /// Keeps a descriptor open; returns its number.
     pub fn keep(&mut self, descriptor: BorrowedFd<'d>) -> rustix::io::Result<RawFd> {
         keep(&descriptor, true)?;
         self.0.push(descriptor);
@@ -55,7 +55,7 @@ impl<'d> KeptOpen<'d> {
 impl Drop for KeptOpen<'_> {
     fn drop(&mut self) {
         for descriptor in &self.0 {
-            // It is open, for which there is no other error.
+            // The descriptor is open, so this cannot fail.
             let _ = keep(descriptor, false);
         }
     }

@@ -1,26 +1,26 @@
-//! The supervisor: the process that the mount outlives its workers by.
+//! The supervisor: the process that keeps the mount while its workers come and go.
 //!
-//! It opens /dev/fuse and mounts, and from then on only starts workers and replaces them. It has one
-//! thread, never reads a file of the mount, and waits for nobody: everything comes to the loop in
-//! `run.rs`. What it knows is in [`state::State`], so that another program can take its place.
+//! It opens /dev/fuse, mounts, and then only starts and replaces workers. It has one thread, never reads a file of the
+//! mount, and never blocks: the loop in `run.rs` handles every event. Its state is in [`state::State`], so that another
+//! program can continue.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `start.rs` | how a supervisor begins: anew, from the store, or in the place of another program |
-//! | `run.rs` | the loop: signals, time, what workers say |
-//! | `workers.rs` | when workers are started, get their word, and have ended |
-//! | `answers.rs` | what commands are answered |
-//! | `exchange.rs` | starting another program in the place of the running one |
-//! | `worker_process.rs` | one worker |
-//! | `backoff.rs` | how soon the next worker is started |
+//! | `start.rs` | the start of a supervisor: a new mount, from the store, or from another supervisor |
+//! | `run.rs` | the event loop: signals, timers, messages of workers |
+//! | `workers.rs` | starts workers, orders them to serve, handles their exits |
+//! | `answers.rs` | the answers to commands |
+//! | `exchange.rs` | replaces the running program |
+//! | `worker_process.rs` | one worker process |
+//! | `backoff.rs` | the delay before the next worker |
 //! | `program.rs` | the program file |
-//! | `state.rs` | what is known, as a text |
-//! | `stuck.rs` | workers that have a request for too long |
+//! | `state.rs` | the persistent state |
+//! | `stuck.rs` | replaces workers with stuck requests |
 //! | `progress.rs` | whether the thread that serves a request makes progress |
-//! | `suspects.rs` | views that were served at every crash |
-//! | `succession.rs` | giving the mount to another supervisor |
-//! | `store.rs` | the service manager's store of descriptors |
-//! | `pid_file.rs` | the file with the process number, and its lock |
+//! | `suspects.rs` | views that were in service at each crash |
+//! | `succession.rs` | hands the mount over to another supervisor |
+//! | `store.rs` | the service manager's descriptor store |
+//! | `pid_file.rs` | the pid file and its lock |
 //! | `link.rs` | the messages between supervisor and worker |
 //! | `fuse_init.rs` | the kernel's FUSE_INIT, and resent requests |
 //! | `fuse_mount.rs` | /dev/fuse, mounting and unmounting |
@@ -28,7 +28,7 @@
 //! | `inherited.rs` | descriptors across exec(2) |
 //! | `plugins.rs` | plugins that end workers |
 //! | `error_text.rs` | an error in one line, with a hint |
-//! | `control.rs`, `question.rs` | the socket that commands ask by, and what they ask |
+//! | `control.rs`, `question.rs` | the control socket, and the questions of commands |
 
 mod answers;
 mod backoff;
@@ -78,10 +78,10 @@ use worker_process::WorkerProcess;
 
 pub use start::{MountOptions, supervise};
 
-/// Number of the process and of the descriptor of a state that was handed over at exec(2).
+/// Passes the process ID and the descriptor of the state to the next program at exec(2).
 const RESUME: &str = "VISTAFS_RESUME";
 
-/// Variables that are said to the supervisor alone.
+/// Variables for the supervisor only; its children do not inherit them.
 const FOR_US: [&str; 5] = [
     RESUME,
     "NOTIFY_SOCKET",
@@ -90,16 +90,16 @@ const FOR_US: [&str; 5] = [
     "LISTEN_FDNAMES",
 ];
 
-/// All that it holds.
+/// The resources of a supervisor.
 #[derive(Debug)]
 struct Supervisor {
-    /// As it was asked for.
+    /// The mount point as given on the command line.
     shown: PathBuf,
-    /// Options of every command, for workers.
+    /// General options, passed to workers.
     options: Vec<OsString>,
     /// SIGTERM leaves the mount to the next supervisor.
     stored: bool,
-    /// Dead views of running containers are brought back at the start.
+    /// Repair dead views of running containers at start.
     repairs: bool,
     mount: Option<FuseMount>,
     device: OwnedFd,
@@ -107,34 +107,34 @@ struct Supervisor {
     state_file: StateFile,
     /// When this program started to supervise, in seconds since 1970.
     started: u64,
-    /// What one worker leaves to the next; without it they do as well as they can.
+    /// The memory shared by workers. Without it, no state outlives a worker.
     handover: Option<Arc<Handover>>,
     program: Program,
     /// Removed at the end.
     pid_file: Option<PidFile>,
     signals: SignalFd,
-    /// Of the process that holds shared files open.
+    /// The pipe to the process that holds shared files open.
     holder: Option<OwnedFd>,
     control: Option<Control>,
     current: Option<WorkerProcess>,
     leaving: Vec<WorkerProcess>,
     exchange: Option<Exchange>,
-    /// It asks who serves the mount to hand it over, and does not end when it has handed it over.
+    /// It took the mount over from a running supervisor if there was one, and stays after handing it over.
     hands_over: bool,
-    /// Who takes the mount over.
+    /// The supervisor that takes the mount over.
     successor: Option<Successor>,
-    /// Who has given it, until we serve.
+    /// The supervisor that handed the mount over, until this one serves.
     predecessor: Option<Predecessor>,
     backoff: Backoff,
     start_at: Option<Instant>,
-    /// A worker has died since one has begun to answer.
+    /// A worker has died since the last one began to serve.
     lost_requests: bool,
     looks: stuck::Looks,
     progress: progress::Progress,
     readiness: Readiness,
-    /// The next worker reads the configuration, whatever the one before went by.
+    /// The next worker reads the configuration file, instead of using the current text.
     reads_anew: bool,
-    /// A signal asked for the configuration to be read anew.
+    /// A signal requested a reload of the configuration.
     reload_wanted: bool,
     ending: Option<Ending>,
 }
@@ -150,16 +150,16 @@ enum Readiness {
     Ready,
 }
 
-/// Why it ends.
+/// The reason to exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// It was told to.
+    /// A signal or a command.
     Told,
-    /// The mount is gone.
+    /// The mount has ended.
     Unmounted,
 }
 
-/// Tells systemd, if it is there.
+/// Notifies systemd, if there is one.
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         log::warn!("cannot notify systemd: {error} (the unit needs NotifyAccess=main)");

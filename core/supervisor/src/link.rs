@@ -1,8 +1,8 @@
-//! What supervisor and worker say to each other.
+//! The messages between supervisor and worker.
 //!
-//! A pair of sockets that keep datagrams apart; each datagram is one message in JSON. The two may be
-//! of different versions of vistafs while one is exchanged for the other: words and fields are
-//! added and never changed, and a word that is not known is passed over.
+//! They use a pair of SEQPACKET sockets; each datagram is one message in JSON. During an upgrade the two may run
+//! different versions of vistafs: messages and fields are added and never changed, and unknown messages are
+//! ignored.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,158 +16,158 @@ use serde::{Deserialize, Serialize};
 
 use crate::plugins::{LeftOut, PluginFile};
 
-/// The exit status of one that was told to leave and has left requests to the next. It is EX_TEMPFAIL of
-/// sysexits.h(3head): what fails by itself ends with 1.
+/// Exit status of a worker that was ordered to leave and left unfinished requests: EX_TEMPFAIL of
+/// sysexits.h(3head). A failure ends with 1.
 pub const UNANSWERED: u8 = 75;
 
-/// A word of the supervisor's.
+/// A message of the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case")]
 pub enum Order {
-    /// Get everything ready but do not serve yet. The first word.
+    /// Prepare, but do not serve yet. The first message.
     Prepare {
-        /// Which worker of this mount it is, counted from 1.
+        /// Number of this worker, counted from 1 for each mount.
         generation: u64,
-        /// Views that are not to serve containers.
+        /// Views that are disabled for all containers.
         #[serde(default)]
         put_aside: Vec<PutAside>,
-        /// Views that are kept from single containers.
+        /// Views that are disabled for single containers.
         #[serde(default)]
         quarantined: Vec<Quarantined>,
-        /// Plugins that are not to be loaded.
+        /// Plugins that must not be loaded.
         #[serde(default)]
         left_out: Vec<LeftOut>,
-        /// What the supervisor knows of itself.
+        /// Facts about the supervisor, for `metrics`.
         #[serde(default)]
         supervision: Option<Supervision>,
-        /// The text of the configuration that the worker before served by; `None`: read it anew.
+        /// The text of the configuration in effect; `None`: read the file.
         #[serde(default)]
         configuration: Option<String>,
-        /// Whether the host's files are passed to containers.
+        /// Whether passthrough is enabled.
         #[serde(default)]
         passing: bool,
     },
-    /// Serve.
+    /// Begin to serve.
     Serve {
         /// The kernel's FUSE_INIT request.
         init: Vec<u8>,
-        /// Whether the kernel does not send again what the worker before had read.
+        /// Whether the worker must replay requests, because the kernel does not resend them.
         #[serde(default)]
         redo: bool,
     },
-    /// Pass the host's files to containers, or do not any more.
+    /// Enable or disable passthrough.
     Pass {
-        /// Which of the two.
+        /// Whether it is enabled.
         passing: bool,
     },
-    /// Finish what was begun, and leave.
+    /// Finish the requests in service, and exit.
     Leave,
-    /// Something of a later version's.
+    /// A message of a later version.
     #[serde(other)]
     Unknown,
 }
 
-/// A word of the worker's.
+/// A message of the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case")]
 pub enum Word {
-    /// A plugin is going to be loaded, which may be the last that the worker does.
+    /// A plugin is about to be loaded; the worker may die of that.
     Loading {
-        /// Which; `None`: it was loaded.
+        /// The file; `None`: it was loaded.
         #[serde(default)]
         file: Option<PluginFile>,
     },
-    /// All is ready but the kernel's FUSE_INIT.
+    /// Everything is prepared; only FUSE_INIT is missing.
     Prepared {
-        /// How old a request may become before the worker is taken for stuck; 0: never.
+        /// Maximum age of a request without progress, in seconds; 0: unlimited.
         #[serde(default)]
         stuck_seconds: u64,
-        /// The text of the configuration that it goes by.
+        /// The text of the configuration in use.
         #[serde(default)]
         configuration: Option<String>,
-        /// Whether it says [`Word::Asked`] to a supervisor that sleeps.
+        /// Whether it sends [`Word::Asked`] to a sleeping supervisor.
         #[serde(default)]
         wakes: bool,
     },
-    /// FUSE_INIT was answered so.
+    /// FUSE_INIT was answered.
     Answered {
-        /// What was written to the device, or would have been.
+        /// The reply, whether or not the kernel took it.
         reply: Vec<u8>,
-        /// The worker's number in the memory that is handed over; 0: it does not use it.
+        /// The worker's generation in the shared memory; 0: it uses none.
         #[serde(default)]
         generation: u32,
     },
-    /// Requests are being answered.
+    /// It serves requests.
     Ready,
-    /// A request was read while the supervisor slept.
+    /// It read a request while the supervisor slept.
     Asked,
-    /// It cannot serve, and ends.
+    /// It cannot serve, and exits.
     Failed {
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// The kernel has no more requests: unmounted or aborted.
+    /// The connection has ended: unmounted or aborted.
     Unmounted,
-    /// Something of a later version's.
+    /// A message of a later version.
     #[serde(other)]
     Unknown,
 }
 
-/// A view that is kept from containers.
+/// A view that is disabled for all containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutAside {
-    /// The view.
+    /// The name of the view.
     pub name: String,
-    /// For `vistafs views`.
+    /// The cause, for `vistafs views`.
     pub why: String,
 }
 
-/// A view that is kept from one container.
+/// A view that is disabled for one container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
-    /// The view.
+    /// The name of the view.
     pub view: String,
-    /// Short for the container.
+    /// The tag of the container.
     pub container: u32,
 }
 
-/// What a supervisor knows of itself and of its workers.
+/// Facts about a supervisor and its workers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Supervision {
-    /// Its process.
+    /// Process ID.
     pub pid: u32,
     /// When it started, in seconds since 1970.
     pub since: u64,
-    /// Why workers were started anew, and how often.
+    /// Causes of restarts of workers, with their numbers.
     pub restarts: BTreeMap<String, u64>,
 }
 
-/// One end.
+/// One end of the pair.
 #[derive(Debug)]
 pub struct Link(OwnedFd);
 
-/// Longer than any message, with the longest configuration that there may be in it.
+/// Maximum length of a message in bytes: one with the longest configuration fits.
 const MOST: usize = 160 << 10;
 
 impl Link {
-    /// Two ends.
+    /// Creates both ends.
     pub fn pair() -> rustix::io::Result<(Self, Self)> {
         let flags = SocketFlags::CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         Ok((Self(ours), Self(theirs)))
     }
 
-    /// An end that was handed over.
+    /// Wraps an inherited end.
     pub fn new(end: OwnedFd) -> Self {
         Self(end)
     }
 
-    /// The same end once more.
+    /// Duplicates this end.
     pub fn try_clone(&self) -> std::io::Result<Self> {
         self.0.try_clone().map(Self)
     }
 
-    /// Sends a message. Never waits: somebody who does not listen is as good as gone.
+    /// Sends a message. Never blocks: a receiver that does not read counts as gone.
     pub fn say(&self, message: &impl Serialize) -> rustix::io::Result<()> {
         let text = serde_json::to_vec(message).map_err(|_| Errno::INVAL)?;
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
@@ -179,7 +179,7 @@ impl Link {
         self.receive(RecvFlags::empty())
     }
 
-    /// The next message, if there is one; else `AGAIN`.
+    /// Returns the next message, or `AGAIN`.
     pub fn hear_now<T: DeserializeOwned>(&self) -> rustix::io::Result<Option<T>> {
         self.receive(RecvFlags::DONTWAIT)
     }
@@ -189,7 +189,7 @@ impl Link {
         let (got, _) = loop {
             match recv(&self.0, &mut text[..], flags) {
                 Err(Errno::INTR) => {}
-                // It ended with a message of ours unread.
+                // The peer exited with unread messages of this end.
                 Err(Errno::CONNRESET) => return Ok(None),
                 received => break received?,
             }
@@ -245,7 +245,7 @@ mod tests {
         assert!(ours.say(&Order::Leave).is_err());
     }
 
-    /// Both sides must go on understanding what earlier versions say.
+    /// Both sides must understand the messages of earlier versions.
     #[test]
     fn earlier_and_later_versions_are_understood() {
         let order = |text: &str| serde_json::from_str::<Order>(text).unwrap();

@@ -1,7 +1,7 @@
-//! The file that says which process it is, locked as long as it runs: of two, the second is refused.
+//! The pid file, locked while the process runs: a second process with the same file is refused.
 //!
-//! The lock is the kernel's record lock, as lxcfs has it, so that each refuses the other. It stays
-//! with the process over execve(2), and ends with it, whatever is left in the file.
+//! It is a record lock, as lxcfs uses, so that each refuses the other. The lock stays with the process
+//! across execve(2), and ends with it, whatever the file contains.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -15,16 +15,16 @@ use rustix::io::Errno;
 
 use crate::inherited;
 
-/// A file that was locked; removed at drop.
+/// A locked pid file; removed on drop.
 #[derive(Debug)]
 pub(super) struct PidFile {
-    // Never opened a second time: closing that one would end the lock.
+    // Never opened twice: closing the second descriptor would release the lock.
     file: File,
     path: PathBuf,
 }
 
 impl PidFile {
-    /// Locks it, and writes our number into it.
+    /// Locks the file, and writes the process ID into it.
     pub(super) fn lock(path: &Path) -> anyhow::Result<Self> {
         let path =
             std::path::absolute(path).with_context(|| format!("cannot use {}", path.display()))?;
@@ -32,7 +32,7 @@ impl PidFile {
         let mut file = loop {
             let file = open(&path).with_context(|| format!("cannot open the pid file {shown}"))?;
             match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-                // The one before us may have removed it just now.
+                // The previous owner may have removed it just now.
                 Ok(()) if is_at(&file, &path) => break file,
                 Ok(()) => {}
                 Err(Errno::ACCESS | Errno::AGAIN) => bail!(
@@ -47,7 +47,7 @@ impl PidFile {
         Ok(Self { file, path })
     }
 
-    /// One that the program before us has locked in this process.
+    /// Continues with the file that the previous program in this process has locked.
     pub(super) fn again(path: &Path, number: RawFd) -> anyhow::Result<Self> {
         Ok(Self {
             file: inherited::take(number)?.into(),
@@ -55,7 +55,7 @@ impl PidFile {
         })
     }
 
-    /// For the program after us.
+    /// Returns the descriptor for the next program.
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -79,14 +79,14 @@ fn open(path: &Path) -> std::io::Result<File> {
         .read(true)
         .write(true)
         .create(true)
-        // It is another's until it is locked.
+        // Until it is locked it may belong to another process.
         .truncate(false)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path)
 }
 
-/// Whether the path leads to the open file.
+/// Returns whether the path leads to the open file.
 fn is_at(file: &File, path: &Path) -> bool {
     let number = |data: std::fs::Metadata| (data.dev(), data.ino());
     let there = std::fs::symlink_metadata(path).map(number);
@@ -112,7 +112,7 @@ mod tests {
         let locked = PidFile::lock(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        // Somebody else's by now.
+        // Another process has replaced the file.
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "1\n").unwrap();
         drop(locked);

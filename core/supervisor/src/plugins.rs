@@ -1,8 +1,8 @@
 //! Plugins that end workers while they are loaded.
 //!
-//! A worker that comes to load a file says so, and what it has said is heard even when it has ended. So
-//! it is known which file it was, at the first time; that is left out from then on, and everything else
-//! serves. It is loaded again when it is another file, or was changed.
+//! A worker reports each file before it loads it, and the report is read even after the worker has died. So the
+//! faulty file is known at the first crash: it is not loaded any more, and everything else serves.
+//! It is loaded again when it was replaced or changed.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ use super::Supervisor;
 use super::suspects::is_crash;
 use super::worker_process::{WorkerProcess, in_words};
 
-/// A file of a plugin, as it was when it was looked at.
+/// A plugin's file in a certain version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginFile {
     /// Its path.
     pub path: String,
-    /// Another one when the file is another, or was changed.
+    /// Changes when the file is replaced or changed.
     pub mark: String,
 }
 
-/// A file that is not to be loaded as long as it is what it was.
+/// A plugin that is not loaded while its file is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Which.
+    /// The file.
     pub file: PluginFile,
-    /// For `vistafs views`.
+    /// The cause, for `vistafs views`.
     pub why: String,
 }
 
@@ -42,9 +42,9 @@ impl fmt::Display for LeftOut {
 }
 
 impl Supervisor {
-    /// A worker has ended. Whether it was loading a plugin that is left out from now on.
+    /// Handles the exit of a worker. Returns whether it was loading a plugin, which is now disabled.
     pub(super) fn leave_out(&mut self, worker: &WorkerProcess, status: WaitStatus) -> bool {
-        // One that we have killed was too slow.
+        // A worker that the supervisor has killed was too slow.
         let is_its_fault = is_crash(status) || worker.is_killed();
         let Some(file) = worker.loading.clone().filter(|_| is_its_fault) else {
             return false;

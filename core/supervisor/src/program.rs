@@ -1,5 +1,5 @@
-//! The program file, held open: what was started stays what is started again, whatever is
-//! installed over it meanwhile.
+//! The program file, held open: the same program is started again, whatever was installed over it
+//! meanwhile.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// A program.
+/// A program file.
 #[derive(Debug)]
 pub(crate) struct Program {
     file: File,
@@ -17,12 +17,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The one that runs.
+    /// Opens the running program.
     pub(crate) fn running() -> anyhow::Result<Self> {
         const RUNNING: &str = "/proc/self/exe";
         let file = File::open(RUNNING).with_context(|| format!("cannot open {RUNNING}"))?;
         let link = std::fs::read_link(RUNNING).with_context(|| format!("cannot read {RUNNING}"))?;
-        // Where it was before something else was installed there.
+        // The path before another program was installed there.
         let bytes = link.as_os_str().as_bytes();
         let path = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
         Ok(Self {
@@ -31,13 +31,13 @@ impl Program {
         })
     }
 
-    /// The one that runs, installed at another path.
+    /// Opens the running program, which was installed at another path.
     pub(crate) fn running_from(path: PathBuf) -> anyhow::Result<Self> {
         let file = Self::running()?.file;
         Ok(Self { file, path })
     }
 
-    /// The same once more.
+    /// Duplicates it.
     pub(crate) fn same(&self) -> anyhow::Result<Self> {
         let file = self.file.try_clone().context("no descriptor left")?;
         Ok(Self {
@@ -46,7 +46,7 @@ impl Program {
         })
     }
 
-    /// The one that is at the path now.
+    /// Opens the program that is installed at the path now.
     pub(crate) fn installed(&self) -> anyhow::Result<Self> {
         let file = File::open(&self.path)
             .with_context(|| format!("cannot open {}", self.path.display()))?;
@@ -56,12 +56,12 @@ impl Program {
         })
     }
 
-    /// Where it is installed.
+    /// Returns its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A path to execute it by, as long as it is held.
+    /// Returns a path by which it can be executed while it is held.
     pub(crate) fn held(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
     }

@@ -1,8 +1,8 @@
 //! Whether the thread that serves a request makes progress.
 //!
-//! A thread that runs makes progress, and one that wants to run and gets no CPU is not to blame: only the time in
-//! which it does neither counts. So a long list on a busy machine gets no worker replaced, and a thread that waits
-//! for something that does not come does. One that runs for [`LOOP`] times as long is in a loop.
+//! A running thread makes progress, and a runnable thread without a CPU is not to blame: only the time in which it is
+//! neither counts. So a long list on a busy machine does not get the worker replaced, but a thread that waits for an
+//! event that never comes does. A thread that runs for [`LOOP`] times as long is in an endless loop.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,30 +12,30 @@ use vistafs_handover::Unfinished;
 
 const LOOP: u32 = 6;
 
-/// The threads that serve requests which take longer than from one look to the next.
+/// The threads that serve requests for longer than the interval of two checks.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// By the number of the request.
+    /// Keyed by the ID of the request.
     first: HashMap<u64, Seen>,
 }
 
-/// What a thread has used until a moment (CLOCK_MONOTONIC), as /proc/PID/task/TID/schedstat tells.
+/// A thread's use of time until an instant of CLOCK_MONOTONIC (/proc/PID/task/TID/schedstat).
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     at: Duration,
     ran: Duration,
-    /// While other threads had the CPU.
+    /// Time in which it was runnable without a CPU.
     waited: Duration,
 }
 
 impl Progress {
-    /// Forgets requests that are answered.
+    /// Removes answered requests.
     pub(super) fn retain(&mut self, in_flight: &[Unfinished]) {
         self.first
             .retain(|unique, _| in_flight.iter().any(|one| one.unique == *unique));
     }
 
-    /// Whether a request has made no progress for longer than `most`. To be asked at each look.
+    /// Returns whether a request has made no progress for longer than `most`. Call at each check.
     pub(super) fn is_stuck(
         &mut self,
         pid: Pid,
@@ -46,7 +46,7 @@ impl Progress {
         let Some(started) = request.started else {
             return false;
         };
-        // A kernel without the file, a worker of an earlier version: all time counts.
+        // Without the file, or with a worker of an earlier version, all time counts.
         let (ran, waited) = read(pid, request.server).unwrap_or_default();
         let first = self.first.entry(request.unique).or_insert(Seen {
             at: started,
@@ -96,12 +96,12 @@ mod tests {
         let first = seen(100, 7, 8);
         assert!(!is_stuck(first, seen(110, 7, 8), MOST));
         assert!(is_stuck(first, seen(111, 7, 8), MOST));
-        // It ran, or others did.
+        // It ran, or was runnable.
         assert!(!is_stuck(first, seen(130, 27, 8), MOST));
         assert!(!is_stuck(first, seen(160, 17, 48), MOST));
         assert!(is_stuck(first, seen(161, 17, 48), MOST));
         assert!(!is_stuck(first, seen(500, 7, 398), MOST));
-        // In a loop.
+        // An endless loop.
         assert!(!is_stuck(first, seen(160, 67, 8), MOST));
         assert!(is_stuck(first, seen(161, 68, 8), MOST));
     }

@@ -1,6 +1,6 @@
-//! The service manager's store of descriptors (systemd: `FileDescriptorStoreMax=`).
+//! The service manager's descriptor store (systemd: `FileDescriptorStoreMax=`).
 //!
-//! What is in it survives this process, however it ends, and comes back with the next one.
+//! Stored descriptors survive this process, however it ends, and are passed to the next one.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -8,12 +8,12 @@ use sd_notify::NotifyState;
 
 use crate::inherited;
 
-/// Their names in the store.
+/// Names of the descriptors in the store.
 const DEVICE: &str = "vistafs-device";
 const STATE: &str = "vistafs-state";
 const HANDOVER: &str = "vistafs-handover";
 
-/// What came back.
+/// The descriptors that were passed back.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
     pub(crate) device: Option<OwnedFd>,
@@ -21,7 +21,7 @@ pub(crate) struct Stored {
     pub(crate) handover: Option<OwnedFd>,
 }
 
-/// Takes what is in the store. To be asked once.
+/// Takes the stored descriptors. Call once.
 pub(crate) fn take() -> anyhow::Result<Stored> {
     let mut stored = Stored::default();
     for (number, name) in sd_notify::listen_fds_with_names()? {
@@ -37,7 +37,7 @@ pub(crate) fn take() -> anyhow::Result<Stored> {
     Ok(stored)
 }
 
-/// Puts all in the store.
+/// Stores the descriptors.
 pub(crate) fn put(
     device: &OwnedFd,
     state: &impl AsFd,
@@ -50,7 +50,7 @@ pub(crate) fn put(
             &[
                 NotifyState::FdStore,
                 NotifyState::FdName(name),
-                // Or it would be dropped at once: before it is mounted the device reports an error.
+                // Otherwise systemd drops it at once: before the mount, poll(2) on the device reports an error.
                 NotifyState::Custom("FDPOLL=0"),
             ],
             &[descriptor],

@@ -1,9 +1,9 @@
-//! Workers that have a request for too long.
+//! Replaces workers with stuck requests.
 //!
-//! A request that has made no progress for longer than the configuration allows (see [`super::progress`]) will not be
-//! answered by this worker any more, and may hold others up: another worker takes its place. One that hangs in the
-//! kernel, where no signal reaches it (state D), is left behind: killing it has an effect only when
-//! the kernel lets it go, if ever.
+//! A request without progress for longer than the configuration allows (see [`super::progress`]) will not be answered by
+//! this worker, and may block others: a new worker replaces it. A worker that hangs in the kernel
+//! (state D), where no signal reaches it, is left behind: SIGKILL takes effect when the kernel
+//! call returns, if ever.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -18,20 +18,20 @@ use super::suspects::Suspect;
 use super::worker_process::Stage;
 use crate::link::Quarantined;
 
-/// How often is looked for them while anything is asked for. As soon as nothing is, there is nothing to
-/// look for, and the worker's next request wakes us. A worker of an earlier version does not: then each
-/// look is twice as long after the one before, up to what a request may take.
+/// Interval of the checks while requests are in service. Without requests there is nothing to check, and
+/// the worker's next request wakes the supervisor. A worker of an earlier version does not wake it: then each
+/// interval is twice as long as the one before, up to the maximum age of a request.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// When to look next, and what the last look has seen.
+/// The time of the next check, and the result of the last one.
 #[derive(Debug)]
 pub(super) struct Looks {
-    // `None`: asleep until woken.
+    // `None`: asleep until a worker wakes it.
     next: Option<Instant>,
-    // The next look is the last before that: a worker that was stopped just now has not woken us.
+    // The next check is the last one before it sleeps: a worker that was stopped just now has not woken it.
     falls_asleep: bool,
     pause: Duration,
-    // The highest number of a request.
+    // The highest ID of a request.
     seen: u64,
 }
 
@@ -47,8 +47,8 @@ impl Default for Looks {
 }
 
 impl Looks {
-    /// A look is taken now, which sees requests up to this number. `most`: how long one may take;
-    /// `sleeps`: whether we may sleep until we are woken.
+    /// Records a check that saw requests up to this ID. `most`: maximum age of a request;
+    /// `sleeps`: whether the supervisor may sleep until a worker wakes it.
     fn take(&mut self, seen: u64, is_idle: bool, most: Duration, sleeps: impl FnOnce() -> bool) {
         let is_quiet = is_idle && seen == self.seen;
         self.pause = if is_quiet {
@@ -63,7 +63,7 @@ impl Looks {
         self.falls_asleep = sleeps;
     }
 
-    /// Something is asked for.
+    /// Ends the sleep: a request was read.
     pub(super) fn wake(&mut self) {
         if self.next.is_none() {
             self.next = Some(Instant::now() + EVERY);
@@ -74,14 +74,14 @@ impl Looks {
 }
 
 impl Supervisor {
-    /// When to look for stuck requests next. Without the memory that they are noted in there are none to see.
+    /// Returns the time of the next check. Without shared memory no request is visible.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.handover.as_ref()?;
         self.current.as_ref()?.stuck_after?;
         self.looks.next
     }
 
-    /// The requests that the worker that serves has read and not answered.
+    /// Returns the requests that the serving worker has read and not answered.
     pub(super) fn in_flight(&self, generation: u32) -> Vec<Unfinished> {
         let Some(handover) = self.handover.as_ref().filter(|_| generation > 0) else {
             return Vec::new();
@@ -91,7 +91,7 @@ impl Supervisor {
         requests
     }
 
-    /// Replaces the worker if it has a request for too long.
+    /// Replaces the worker if one of its requests is stuck.
     pub(super) fn look_for_stuck(&mut self) {
         if self.looks.next.is_none_or(|at| at > Instant::now()) {
             return;
@@ -116,7 +116,7 @@ impl Supervisor {
         let sleeps = || handover.is_some_and(|memory| memory.fall_asleep(generation));
         self.looks.take(seen, old.is_empty(), most, sleeps);
         self.progress.retain(&old);
-        // One that waits for others of its container makes no worker stuck: those that it waits for do, if any.
+        // A request that waits for others of its container is not stuck; those that it waits for may be.
         let age = |request: &Unfinished| Some(now.saturating_sub(request.started?));
         old.retain(|request| age(request).is_some_and(|age| age > EVERY));
         old.retain(|request| self.progress.is_stuck(pid, request, now, most));
@@ -138,7 +138,7 @@ impl Supervisor {
         let why = format!("stuck for {age} s at {view}");
         self.suspect(served(old));
         self.state.ended(pid.as_raw(), why);
-        // First the next one: the other requests of this one may still be answered.
+        // Start the next worker first: this one may still answer its other requests.
         let Some(stuck) = self.current.take() else {
             return;
         };
@@ -150,8 +150,8 @@ impl Supervisor {
         self.start_next_worker();
     }
 
-    /// What was served at a crash. What was served at too many of them is kept from the container that it was
-    /// served for, or from all of them.
+    /// Records the requests in service at a crash. A suspect that was in service at several crashes is disabled for its
+    /// container, or for all containers.
     pub(super) fn suspect(&mut self, served: BTreeSet<Suspect>) {
         let Some((suspect, times)) = self.state.suspects.crashed(served, seconds()) else {
             return;
@@ -182,7 +182,7 @@ impl Supervisor {
     }
 
     fn put_aside(&mut self, name: String, why: String) {
-        // A tree goes on for the host; if it crashes there, too, it is put aside once more.
+        // A tree still serves the host; if it crashes there, too, it is disabled completely.
         let again = self.state.put_aside.iter().any(|one| one.name == name);
         let who = if again {
             "Even callers on the host"
@@ -198,10 +198,10 @@ impl Supervisor {
     }
 }
 
-/// Containers that have to crash workers with a view before it is kept from all containers.
+/// Number of containers for which a view must be disabled before it is disabled for all.
 const OF_SEVERAL: usize = 3;
 
-/// What a worker was serving: not what waited to be served.
+/// Returns the requests that a worker was serving, without those that waited.
 pub(super) fn served(requests: Vec<Unfinished>) -> BTreeSet<Suspect> {
     let served = requests.into_iter().filter(|one| one.started.is_some());
     let suspect = |request: Unfinished| Suspect {
@@ -211,14 +211,14 @@ pub(super) fn served(requests: Vec<Unfinished>) -> BTreeSet<Suspect> {
     served.map(suspect).collect()
 }
 
-/// What to add about threads that no signal reaches.
+/// Returns a note about threads that no signal reaches.
 fn in_kernel(pid: Pid) -> String {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
         return String::new();
     };
     let hangs = |task: &std::fs::DirEntry| {
         let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
-        // After the name, which may have anything in it.
+        // After the name, which may contain any character.
         stat.rsplit_once(") ")
             .is_some_and(|(_, rest)| rest.starts_with('D'))
     };

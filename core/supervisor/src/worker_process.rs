@@ -1,4 +1,4 @@
-//! A worker, seen from the supervisor.
+//! A worker process, as the supervisor sees it.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -21,44 +21,44 @@ use crate::inherited::{self, KeptOpen};
 use crate::link::{Link, Order};
 use crate::plugins::PluginFile;
 
-/// How far it has come.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It was started.
+    /// It prepares itself.
     Preparing,
-    /// It waits for the word to serve.
+    /// It waits for the order to serve.
     Prepared,
-    /// It has that word.
+    /// It was ordered to serve.
     Starting,
-    /// It answers, since then.
+    /// It serves, since this instant.
     Serving(Instant),
-    /// It was told to leave, and is killed then.
+    /// It was ordered to leave, and is killed at this instant.
     Leaving(Instant),
 }
 
-/// A process.
+/// A worker process.
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     pid: Pid,
     link: Link,
     since: u64,
-    /// How far it has come.
+    /// Its state.
     pub(crate) stage: Stage,
-    /// The text of the configuration that it goes by.
+    /// The text of its configuration.
     pub(crate) configuration: Option<String>,
     /// The plugin that it is loading.
     pub(crate) loading: Option<PluginFile>,
-    /// What it said of its own failure.
+    /// The failure that it reported.
     pub(crate) failure: Option<String>,
-    /// Its number in the memory that is handed over; 0: unknown.
+    /// Its generation in the shared memory; 0: unknown.
     pub(crate) generation: u32,
-    /// How old a request of it may become.
+    /// Maximum age of a request without progress.
     pub(crate) stuck_after: Option<Duration>,
-    /// Whether it wakes us when it is asked for something.
+    /// Whether it wakes a sleeping supervisor at its next request.
     pub(crate) wakes: bool,
-    /// Its end of the link is closed.
+    /// It has closed its end of the link.
     pub(crate) silent: bool,
-    // When it must serve.
+    // Deadline for its start.
     deadline: Instant,
     killed: Cell<Option<Instant>>,
 }
@@ -92,22 +92,22 @@ pub(crate) fn start_repair(
     Ok(Pid::from_raw(child.id().cast_signed()))
 }
 
-/// Settings of glibc's, for a program that it starts; other C libraries do not know them.
+/// The variable for glibc's tunables; other C libraries ignore it.
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
-/// Those of a worker, so that what ended containers took can be given back.
+/// Tunables of a worker, so that the memory of ended containers can be released.
 const SETTINGS: [&str; 3] = [
-    // Threads keep no freed memory for themselves: it would keep pages of others. What is read often asks
-    // for none.
+    // No per-thread caches of freed memory, which would keep pages in use. Frequent reads do not
+    // allocate.
     "glibc.malloc.tcache_count=0",
-    // All threads share one heap. Others, of which there may be eight for each CPU, are not given back beyond
-    // their last piece in use, and a thread for a container takes any of them.
+    // One heap for all threads. Of other heaps, of which glibc creates up to eight per CPU, only the end can be
+    // released, and per-container threads would use any of them.
     "glibc.malloc.arena_max=1",
-    // No stack is kept of a thread that has ended. There are threads for single containers.
+    // No cached stacks of ended threads: there are threads for single containers.
     "glibc.pthread.stack_cache_size=0",
 ];
 
-/// What was given to us, and [`SETTINGS`] of which it says nothing.
+/// Returns the tunables that were set already, and those of [`SETTINGS`] that were not.
 fn tunables(given: Option<OsString>) -> OsString {
     let mut tunables = given.unwrap_or_default();
     let said = tunables.to_string_lossy().into_owned();
@@ -125,7 +125,7 @@ fn tunables(given: Option<OsString>) -> OsString {
 }
 
 impl WorkerProcess {
-    /// Starts one, which prepares itself.
+    /// Starts a worker, which then prepares itself.
     pub(crate) fn start(
         program: &Program,
         options: &[OsString],
@@ -146,7 +146,7 @@ impl WorkerProcess {
             .arg(theirs.as_fd().as_raw_fd().to_string())
             .stdin(Stdio::null());
         if page_cache {
-            // A program that cannot serve it does not know the option, and exits.
+            // A program that does not support it does not know the option, and exits.
             command.arg("--page-cache");
         }
         if let Some(handover) = handover {
@@ -154,7 +154,7 @@ impl WorkerProcess {
                 .arg("--handover")
                 .arg(handover.as_raw_fd().to_string());
         }
-        // What was said to us is not for it.
+        // The supervisor's variables are not for the worker.
         for variable in super::FOR_US {
             command.env_remove(variable);
         }
@@ -165,14 +165,14 @@ impl WorkerProcess {
             .collect();
         let inherited = Inherited {
             descriptors: &given,
-            // Readers are served on when the supervisor is killed.
+            // A killed supervisor does not end it: readers continue to be served.
             lives_on: true,
             ..Inherited::default()
         };
         let child = spawn(command, inherited)
             .with_context(|| format!("cannot start {}", program.path().display()))?;
         let pid = i32::try_from(child.id()).context("a process number")?;
-        // It is waited for with all others, by its number.
+        // The supervisor waits for all children, by process ID.
         drop(child);
         Ok(Self {
             pid: Pid::from_raw(pid),
@@ -191,7 +191,7 @@ impl WorkerProcess {
         })
     }
 
-    /// One that the program before us started in this process.
+    /// Continues with a worker that the previous program in this process started.
     pub(crate) fn again(handed: &HandedWorker) -> anyhow::Result<Self> {
         Ok(Self {
             pid: Pid::from_raw(handed.pid),
@@ -211,7 +211,7 @@ impl WorkerProcess {
         })
     }
 
-    /// For the program after us.
+    /// Passes it to the next program.
     pub(crate) fn hand<'w>(&'w self, kept: &mut KeptOpen<'w>) -> rustix::io::Result<HandedWorker> {
         Ok(HandedWorker {
             pid: self.pid.as_raw(),
@@ -223,22 +223,22 @@ impl WorkerProcess {
         })
     }
 
-    /// Its process.
+    /// Returns its process ID.
     pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Seconds since 1970.
+    /// Returns when it was started, in seconds since 1970.
     pub(crate) fn since(&self) -> u64 {
         self.since
     }
 
-    /// Where it speaks.
+    /// Returns the link to it.
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }
 
-    /// When it is to be killed unless it has come further.
+    /// Returns when it must be killed unless its state changes.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.stage {
             _ if self.is_killed() => None,
@@ -248,7 +248,7 @@ impl WorkerProcess {
         }
     }
 
-    /// How long it has answered.
+    /// Returns how long it has served.
     pub(crate) fn served(&self) -> Duration {
         match self.stage {
             Stage::Serving(since) => since.elapsed(),
@@ -256,16 +256,16 @@ impl WorkerProcess {
         }
     }
 
-    /// Gives it the word to serve.
+    /// Orders it to serve.
     pub(crate) fn serve(&mut self, init: Vec<u8>, redo: bool) {
         self.stage = Stage::Starting;
-        // One that does not listen has ended, which we will hear of.
+        // A worker that does not read has exited, which is noticed later.
         if let Err(errno) = self.link.say(&Order::Serve { init, redo }) {
             log::debug!("worker {}: {errno}", self.pid);
         }
     }
 
-    /// Lets it finish what it has begun, that long at most.
+    /// Orders it to finish its requests and exit, within this time.
     pub(crate) fn leave(&mut self, most: Duration) {
         if matches!(self.stage, Stage::Leaving(_)) {
             return;
@@ -276,18 +276,18 @@ impl WorkerProcess {
         }
     }
 
-    /// Whether it was killed by us and is not gone yet.
+    /// Returns whether it was killed and still exists.
     pub(crate) fn is_killed(&self) -> bool {
         self.killed.get().is_some()
     }
 
-    /// Whether a kill has had no effect: it hangs in the kernel.
+    /// Returns whether SIGKILL has had no effect: it hangs in the kernel.
     pub(crate) fn is_beyond_reach(&self) -> bool {
         const SOON: Duration = Duration::from_secs(1);
         self.killed.get().is_some_and(|at| at.elapsed() >= SOON)
     }
 
-    /// Ends it. It is a child of ours that was not waited for, so the number is its own.
+    /// Kills it. It is an unreaped child, so the process ID is not reused.
     pub(crate) fn kill(&self) {
         self.killed.set(Some(Instant::now()));
         if let Err(errno) = kill(self.pid, Signal::SIGKILL) {
@@ -299,7 +299,7 @@ impl WorkerProcess {
     }
 }
 
-/// The end of a process, in words.
+/// Describes an exit status.
 pub(crate) fn in_words(status: WaitStatus) -> String {
     match status {
         WaitStatus::Exited(_, code) => format!("ended with status {code}"),

@@ -1,4 +1,4 @@
-//! Workers: when one is started, gets its word, and has ended.
+//! Starts workers, orders them to serve, and handles their exits.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -32,11 +32,11 @@ impl Supervisor {
         }
     }
 
-    /// Gives a worker that is ready its word, unless it has to wait for the end of another: where
-    /// the kernel does not send requests again, two may not serve at once.
+    /// Orders a prepared worker to serve, unless it must wait for the exit of another: if the kernel does not
+    /// resend requests, two workers must not serve at once.
     pub(super) fn prepared(&mut self, pid: Pid) {
         let Some(init) = self.state.init.clone() else {
-            // The first one, before there is a mount.
+            // The first worker, before the mount exists.
             return;
         };
         let alone = self.state.resends == Some(false);
@@ -57,7 +57,7 @@ impl Supervisor {
         }
     }
 
-    /// A worker has begun to answer.
+    /// Handles a worker that has begun to serve.
     pub(super) fn serves(&mut self, pid: Pid) {
         if let Some(exchange) = &mut self.exchange
             && exchange.worker().is_some_and(|next| next.pid() == pid)
@@ -75,7 +75,7 @@ impl Supervisor {
         }
         self.hold_files();
         self.lost_requests = false;
-        // It has not been looked at.
+        // Its requests were not checked yet.
         self.looks.wake();
         if let Some(configuration) = self.worker(pid).and_then(|one| one.configuration.take()) {
             self.state.configuration = Some(configuration);
@@ -92,13 +92,13 @@ impl Supervisor {
         }
     }
 
-    /// Has containers passed the host's files, or not any more.
+    /// Enables or disables passthrough.
     pub(super) fn toggle_passing(&mut self) {
         let passing = !self.state.passing;
         self.state.passing = passing;
         self.save();
         for worker in self.workers() {
-            // One that does not listen has ended; the next one is told at its start.
+            // A worker that does not read has exited; the next one gets the value at its start.
             if let Err(errno) = worker.link().say(&Order::Pass { passing }) {
                 log::debug!("worker {}: {errno}", worker.pid());
             }
@@ -112,7 +112,7 @@ impl Supervisor {
         log::info!("Switched into {mode} mode");
     }
 
-    /// Has shared files held open that containers could lease: those of the worker that serves now.
+    /// Starts the process that holds shared files open against leases, for the files of the serving worker.
     pub(super) fn hold_files(&mut self) {
         let Some(mount) = self.mount.as_ref().filter(|_| !self.state.page_cache) else {
             return;
@@ -181,7 +181,7 @@ impl Supervisor {
         }
     }
 
-    /// The worker that serves has ended without being told to.
+    /// Handles the exit of the serving worker without an order.
     fn lost(&mut self, worker: &WorkerProcess, status: WaitStatus) {
         let pid = worker.pid();
         if self.ending.is_some() {
@@ -189,7 +189,7 @@ impl Supervisor {
         }
         if is_closed(&self.device) {
             self.ending = Some(Ending::Unmounted);
-            // A connection that was aborted is ours to clear away; one that was unmounted is gone.
+            // An aborted connection must be unmounted; an unmounted one is gone.
             match self.mount.take() {
                 Some(mount) if mount.is_there() => drop(mount),
                 Some(mount) => mount.leave(),
@@ -199,7 +199,7 @@ impl Supervisor {
         }
         let why = worker.failure.clone().unwrap_or_else(|| in_words(status));
         self.state.ended(pid.as_raw(), why.clone());
-        // By somebody else than us.
+        // By another process.
         let told_to_leave =
             matches!(status, WaitStatus::Exited(_, code) if code == i32::from(UNANSWERED));
         let crashed = is_crash(status) && !told_to_leave;
@@ -219,7 +219,7 @@ impl Supervisor {
         }
         self.resend();
         if self.exchange.as_ref().is_some_and(|e| e.worker().is_some()) {
-            // The next one is on its way.
+            // The next worker is starting already.
         } else if wait.is_zero() {
             self.start_next_worker();
         } else {
@@ -232,7 +232,7 @@ impl Supervisor {
     /// Only after the end of a worker: a request that is still served would be served twice, and a
     /// second READ at offset 0 replaces the contents that its reader goes on with.
     pub(super) fn resend(&mut self) {
-        // Before FUSE_INIT is answered there is nothing else, and it has to keep its number.
+        // Before FUSE_INIT is answered there is no other request, and its ID must not change.
         if !self.state.answered || self.state.resends == Some(false) {
             return;
         }
@@ -243,7 +243,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts a worker; if that cannot be done, tries again later.
+    /// Starts a worker; if that fails, retries later.
     pub(super) fn start_next_worker(&mut self) {
         if self.current.is_some() || self.ending.is_some() || self.is_taken() {
             return;
@@ -261,8 +261,8 @@ impl Supervisor {
     }
 
     pub(super) fn start_worker(&mut self) -> anyhow::Result<WorkerProcess> {
-        // One that takes the place of another goes by the same: what has been written since may be
-        // unfinished or wrong.
+        // A replacement uses the same text: changes made to the file since then may be unfinished or
+        // wrong.
         let configuration = if std::mem::take(&mut self.reads_anew) {
             None
         } else {
@@ -279,7 +279,7 @@ impl Supervisor {
         )
     }
 
-    /// The first word for a worker; without a configuration it reads the file.
+    /// Returns the first message for a worker; without a configuration text it reads the file.
     pub(super) fn prepare(&mut self, configuration: Option<String>) -> Order {
         self.state.generation += 1;
         self.save();
@@ -294,9 +294,9 @@ impl Supervisor {
         }
     }
 
-    /// Starts the first worker and waits for it, before there is anything else to wait for.
+    /// Starts the first worker and waits until it is prepared, before there are other events.
     pub(super) fn first_worker(&mut self) -> anyhow::Result<Pid> {
-        // Each that fails leaves a plugin out.
+        // Each failure disables a plugin.
         loop {
             let worker = self.start_worker()?;
             let pid = worker.pid();
@@ -306,7 +306,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether it is prepared, or another one may be.
+    /// Returns whether it is prepared, or a new worker may be.
     fn await_prepared(&mut self, worker: WorkerProcess) -> anyhow::Result<bool> {
         let pid = worker.pid();
         let deadline = worker.deadline();
@@ -330,7 +330,7 @@ impl Supervisor {
                 WaitStatus::StillAlive if worker.loading.is_some() => worker.kill(),
                 WaitStatus::StillAlive => bail!("the worker was not ready in time"),
                 status => {
-                    // What it said last.
+                    // Read its last messages first.
                     self.hear_workers();
                     let worker = self.current.take();
                     if worker
@@ -349,7 +349,7 @@ impl Supervisor {
         }
     }
 
-    /// Gives the first worker its word.
+    /// Orders the first worker to serve.
     pub(super) fn serve_prepared(&mut self) {
         if let (Some(worker), Some(init)) = (&mut self.current, &self.state.init) {
             worker.serve(init.clone(), false);
