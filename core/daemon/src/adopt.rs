@@ -1,10 +1,10 @@
-//! A FUSE session on a connection that may be in use already.
+//! Creates a FUSE session on a connection that may be in use already.
 //!
-//! fuser wants to answer a FUSE_INIT itself before it serves, and the kernel sends only one for each
-//! mount. So the supervisor keeps the kernel's request, and each worker lets fuser answer it: over a
-//! pair of sockets, from which the answer is passed on to the kernel. The first worker's is taken;
-//! those of all others, and of one whose predecessor died between answering and telling, find that
-//! nobody waits for it (ENOENT), which is no error. Then the device takes the place of the socket.
+//! fuser answers FUSE_INIT itself before it serves, and the kernel sends FUSE_INIT once per mount. So the supervisor
+//! keeps the kernel's request, and each worker passes it to fuser through a pair of sockets and copies the reply to
+//! the device. The kernel takes the first worker's reply. It refuses all others with ENOENT, as well as the reply of a
+//! worker whose predecessor died between replying and reporting, which is
+//! no error. Then the device replaces the socket.
 
 #![allow(
     unsafe_code,
@@ -22,8 +22,8 @@ use rustix::net::{
 };
 use vistafs_dispatch::VistaFs;
 
-/// A session on the device, and what fuser answered to FUSE_INIT. Nothing is read from the device
-/// before the session runs.
+/// Returns a session on the device, and fuser's reply to FUSE_INIT. Nothing is read from the device before the
+/// session runs.
 pub(crate) fn session(
     file_system: VistaFs,
     device: &OwnedFd,
@@ -51,16 +51,16 @@ pub(crate) fn session(
     Ok((session, reply))
 }
 
-/// Two connected sockets that keep datagrams apart, as the device does.
+/// Returns two connected sockets that preserve message boundaries, like the device.
 pub(crate) fn pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     let flags = SocketFlags::CLOEXEC;
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
 }
 
-/// Puts another file behind a descriptor that somebody else owns.
+/// Replaces the file behind a descriptor that another object owns.
 pub(crate) fn replace(theirs: BorrowedFd<'_>, with: &impl AsFd) -> rustix::io::Result<()> {
-    // SAFETY: the number stays open all the time, stays its owner's (it is not dropped here), and
-    // who has borrowed it reads and writes, which the new file is for, too.
+    // SAFETY: the number stays open and stays its owner's (it is not dropped here). The borrowers read and
+    // write, which the new file supports, too.
     let mut theirs = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(theirs.as_raw_fd()) });
     dup3(with, &mut theirs, DupFlags::CLOEXEC)
 }

@@ -18,22 +18,22 @@ use crate::lxcfs;
 use crate::nri::NriArgs;
 use crate::run::{InitArgs, RunArgs};
 
-/// Not an `after_help`, before which clap prints an empty line: the page has the 24 lines of a terminal.
+/// A template instead of `after_help`, before which clap prints an empty line: the page must fit into 24 lines.
 const HELP: &str = "\
 {about}
 Usage: {usage}
 {subcommands}
-Of every command: --config FILE, -v or -vv to hear more, -h; vistafs --version
+Every command takes --config FILE, -v or -vv, -h. Version: vistafs --version
 Example: vistafs run --memory 256M --cpus 1 -- free -m";
 
-/// A file system that tells every container the truth about itself
+/// A file system that shows each container its own limits and usage
 #[derive(Parser, Debug)]
 #[command(
     name = "vistafs",
     version,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    // What a terminal shows without scrolling, whatever it is.
+    // The height and width of a terminal that needs no scrolling.
     term_width = 80,
     help_template = HELP
 )]
@@ -46,10 +46,10 @@ pub(crate) struct Cli {
         value_name = "FILE"
     )]
     pub(crate) config: Option<PathBuf>,
-    /// Tell more; -vv: each request of FUSE.
+    /// Verbose logging; -vv also logs every FUSE request
     #[arg(short, long, global = true, help_heading = "Options of every command", action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// What a supervisor in the place of lxcfs was started with; not for people.
+    /// Internal: the options of lxcfs, for workers
     #[arg(long, global = true, hide = true, value_delimiter = ',')]
     pub(crate) as_lxcfs: Vec<lxcfs::Word>,
     #[command(subcommand)]
@@ -57,7 +57,7 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// The options of every command, for a program that is to have the same.
+    /// Returns the general options, for a child that needs the same.
     pub(crate) fn options(&self) -> Vec<OsString> {
         let mut options = Vec::new();
         if let Some(config) = &self.config {
@@ -70,49 +70,49 @@ impl Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Mount at DIR and serve until SIGINT or SIGTERM.
+    /// Mount at DIR and serve until SIGINT or SIGTERM
     Mount(MountArgs),
-    /// Mount in the place of lxcfs, with the options of lxcfs.
-    // Never parsed: its options are not those of the other commands.
+    /// Mount as a replacement of lxcfs, with the options of lxcfs
+    // Never parsed here: its options differ from those of the other commands.
     #[command(disable_help_flag = true)]
     Lxcfs(LxcfsWords),
-    /// Unmount DIR, whether or not anybody serves it.
+    /// Unmount DIR, even if it has no server
     Unmount(UnmountArgs),
-    /// Read the configuration anew; a bad one changes nothing.
+    /// Reload the configuration; an invalid one changes nothing
     Reload(ReloadArgs),
-    /// Start the installed vistafs in the place of the one that serves.
+    /// Replace the running vistafs by the installed version
     Upgrade(UpgradeArgs),
-    /// Run a command in a container of its own, with limits.
+    /// Run a command in a small container with limits
     Run(RunArgs),
-    /// Print what a process or a cgroup would see, without a mount.
+    /// Print what a process or a cgroup would see, without a mount
     Show(ShowArgs),
-    /// List the views: on or off and why, and what they read.
+    /// List the views: enabled or not and why, and what they read
     Views(ViewsArgs),
-    /// Look for mistakes in a configuration, or print what holds.
+    /// Validate the configuration, or print its values
     Config(ConfigArgs),
-    /// Tell what of this host works, and what would mend the rest.
+    /// Check this host and suggest fixes
     Doctor(DoctorArgs),
-    /// Tell how a mount does: processes, requests, errors, latency.
+    /// Show the status of a mount: processes, requests, errors, latency
     Status(StatusArgs),
-    /// Bring dead views back in running containers.
+    /// Replace dead views in running containers
     Repair(RepairArgs),
-    /// Place views in running containers.
+    /// Place views in running containers
     Attach(AttachArgs),
-    /// Remove views from running containers.
+    /// Remove views from running containers
     Detach(DetachArgs),
-    /// Print the options that bind the views for docker or podman run.
+    /// Print the options that bind the views for docker or podman run
     DockerArgs(DockerArgs),
-    /// The views as devices of the Container Device Interface.
+    /// Print the views as devices of the Container Device Interface
     Cdi(CdiArgs),
-    /// Bind the views into a container, as a createContainer hook.
+    /// Bind the views into a container, as a createContainer hook
     OciHook(OciHookArgs),
-    /// Run an OCI runtime whose containers get the views.
-    // Never parsed: its options are those of the runtime.
+    /// Run an OCI runtime and add the views to its containers
+    // Never parsed here: its options are those of the runtime.
     #[command(disable_help_flag = true)]
     OciRuntime(OciRuntimeWords),
-    /// Give all pods the views, as an NRI plugin of containerd or CRI-O.
+    /// Add the views to pods, as an NRI plugin of containerd or CRI-O
     Nri(NriArgs),
-    /// Bind the views into a container, as LXC's hook.mount.
+    /// Bind the views into a container, as a hook.mount of LXC
     LxcHook(LxcHookArgs),
     #[command(hide = true, name = "command-guard")]
     Guard(GuardArgs),
@@ -135,22 +135,22 @@ pub(crate) enum Command {
 Example:
   vistafs mount --mkdir /var/lib/vistafs")]
 pub(crate) struct MountArgs {
-    /// An existing directory.
+    /// An existing directory
     #[arg(value_name = "DIR")]
     pub(crate) mount_point: PathBuf,
-    /// Keep the mount in systemd's store beyond SIGTERM: see vistafs.service.
+    /// Keep the mount in systemd's descriptor store on SIGTERM (see vistafs.service)
     #[arg(long)]
     pub(crate) stored: bool,
-    /// Take the mount over from who serves it, and hand it to who comes next.
+    /// Take the mount over from a running vistafs, and hand it over to the next one
     #[arg(long, conflicts_with = "stored")]
     pub(crate) handover: bool,
-    /// Make DIR, if it is not there.
+    /// Create DIR if it does not exist
     #[arg(long)]
     pub(crate) mkdir: bool,
-    /// Leave dead views of running containers dead.
+    /// Do not repair dead views of running containers
     #[arg(long)]
     pub(crate) no_repair: bool,
-    /// Serve page-cached files alone, without OPEN: a second mount.
+    /// Serve page-cached files only, without OPEN, as a second mount
     #[arg(long, alias = "hot")]
     pub(crate) page_cache: bool,
 }
@@ -172,7 +172,7 @@ impl MountArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct LxcfsWords {
-    /// Options of lxcfs, and where to mount.
+    /// Options of lxcfs, and the mount point
     #[arg(
         value_name = "OPTION",
         trailing_var_arg = true,
@@ -187,7 +187,7 @@ Example, in /etc/docker/daemon.json:
   \"runtimes\": {\"vistafs\": {\"path\": \"/usr/bin/vistafs-runtime\"}},
   \"default-runtime\": \"vistafs\"")]
 pub(crate) struct OciRuntimeWords {
-    /// Options and commands of runc or crun.
+    /// Options and commands of runc or crun
     #[arg(
         value_name = "OPTION",
         trailing_var_arg = true,
@@ -198,7 +198,7 @@ pub(crate) struct OciRuntimeWords {
 
 #[derive(Args, Debug)]
 pub(crate) struct UnmountArgs {
-    /// A mount of vistafs.
+    /// A mount of vistafs
     #[arg(value_name = "DIR")]
     pub(crate) mount_point: PathBuf,
 }
@@ -215,38 +215,38 @@ pub(crate) struct UpgradeArgs {
     pub(crate) mount: MountedAt,
 }
 
-/// What a supervisor starts its workers with.
+/// Internal: how a supervisor starts its workers.
 #[derive(Args, Debug)]
 pub(crate) struct WorkerArgs {
-    /// Serve the page-cache tree.
+    /// Serve the page-cache tree
     #[arg(long)]
     pub(crate) page_cache: bool,
-    /// Descriptor of /dev/fuse.
+    /// Descriptor of /dev/fuse
     #[arg(long)]
     pub(crate) device: RawFd,
-    /// Descriptor of the link to the supervisor.
+    /// Descriptor of the link to the supervisor
     #[arg(long)]
     pub(crate) link: RawFd,
-    /// Descriptor of memory that one worker hands over to the next.
+    /// Descriptor of the memory shared by workers
     #[arg(long)]
     pub(crate) handover: Option<RawFd>,
 }
 
-/// What a supervisor starts to hold shared files open.
+/// Internal: how a supervisor starts the process that holds shared files open.
 #[derive(Args, Debug)]
 pub(crate) struct HoldArgs {
-    /// The mount.
+    /// The mount
     #[arg(long)]
     pub(crate) mount: PathBuf,
-    /// Hold them; otherwise start the process that does.
+    /// Hold the files; otherwise start the process that does
     #[arg(long)]
     pub(crate) stay: bool,
 }
 
-/// What a command starts for a file of a plugin, to see whether that ends whoever loads it.
+/// Internal: loads the file of a plugin in a separate process, which it may end.
 #[derive(Args, Debug)]
 pub(crate) struct TryPluginArgs {
-    /// The file.
+    /// The file
     pub(crate) file: PathBuf,
 }
 
@@ -254,7 +254,7 @@ pub(crate) struct TryPluginArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// JSON, for machines.
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -266,26 +266,26 @@ Example:
 pub(crate) struct RepairArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// Only what these processes see; may be given several times.
+    /// Only the mounts that this process sees; may be given several times
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Vec<u32>,
-    /// Change nothing: tell what would be repaired.
+    /// Change nothing; report what would be repaired
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// JSON, for machines.
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// Tell the log in a line or two: for `vistafs mount`.
+    /// Log a summary instead of a report: for vistafs mount
     #[arg(long, hide = true)]
     pub(crate) at_start: bool,
 }
 
-/// What `vistafs repair` starts; not for people.
+/// Internal: how `vistafs repair` starts its worker.
 #[derive(Args, Debug)]
 pub(crate) struct RepairWorkerArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// Change nothing.
+    /// Change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -309,41 +309,41 @@ pub(crate) struct DetachArgs {
     pub(crate) containers: ContainerArgs,
 }
 
-/// Which running containers, and which views.
+/// Selects running containers and views.
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("containers").required(true).args(["pid", "cgroup", "all"])))]
 pub(crate) struct ContainerArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// The container of this process; may be given several times.
+    /// The container of this process; may be given several times
     #[arg(long, value_name = "PID")]
     pub(crate) pid: Vec<u32>,
-    /// Every container with a process in this cgroup or below it.
+    /// All containers with a process in this cgroup or below it
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Option<PathBuf>,
-    /// Every container of the host.
+    /// All containers of the host
     #[arg(long)]
     pub(crate) all: bool,
-    /// Only these views, by name.
+    /// Only these views, by name
     #[arg(long, value_name = "VIEW,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Change nothing; report what would be done.
+    /// Change nothing; report what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Print JSON.
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What `vistafs attach` and `vistafs detach` start; not for people.
+/// Internal: how `vistafs attach` and `vistafs detach` start their worker.
 #[derive(Args, Debug)]
 pub(crate) struct AttachWorkerArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// Remove views.
+    /// Remove views
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Change nothing.
+    /// Change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -354,20 +354,20 @@ Examples:
   vistafs show meminfo --pid 4242
   vistafs show sys/devices/system/cpu/online --cgroup /system.slice")]
 pub(crate) struct ShowArgs {
-    /// A view by path (proc/meminfo) or name (meminfo), or a file in a tree of one.
+    /// A view by path (proc/meminfo) or name (meminfo), or a file in a tree view
     #[arg(value_name = "VIEW")]
     pub(crate) view: String,
-    /// Of this process's container.
+    /// Show what the container of this process sees
     #[arg(long, value_name = "PID", conflicts_with = "cgroup")]
     pub(crate) pid: Option<u32>,
-    /// Of this cgroup, by its path below the root of each hierarchy.
+    /// Show this cgroup, by its path below the root of each hierarchy
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ViewsArgs {
-    /// JSON, for machines.
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
     /// Enable a view again that was disabled because workers crashed while serving it
@@ -385,39 +385,39 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum ConfigAction {
-    /// Tell every mistake in a line; the exit status is 1 if there is any.
+    /// Print one line per error; the exit status is 1 if there is one
     Check {
-        /// Instead of the file that is used.
+        /// Check this file instead of the configuration in use
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Print every key, what holds for it, and where that is from.
+    /// Print each key, its value, and the source of the value
     Show {
-        /// JSON, for machines.
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print a configuration with every key there is.
+    /// Print a configuration with all keys
     Example,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArgs {
-    /// JSON, for machines.
+    /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Where the views are.
+/// Selects a mount.
 #[derive(Args, Debug)]
 pub(crate) struct MountedAt {
-    /// Where vistafs is mounted.
+    /// The mount point of vistafs
     #[arg(long, value_name = "DIR", default_value = DEFAULT_MOUNT)]
     mount: PathBuf,
 }
 
 impl MountedAt {
-    /// Absolute.
+    /// Returns the absolute path.
     pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
         std::path::absolute(&self.mount)
             .with_context(|| format!("cannot use {}", self.mount.display()))
@@ -438,7 +438,7 @@ pub(crate) struct CdiArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum CdiCommand {
-    /// Write the specification, to be had as --device vistafs.dev/view=all or =meminfo.
+    /// Generate the specification, for --device vistafs.dev/view=all or =meminfo
     Generate(CdiGenerateArgs),
 }
 
@@ -450,13 +450,13 @@ Example:
 pub(crate) struct CdiGenerateArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// Replace FILE, at once and whole, instead of printing.
+    /// Replace FILE atomically instead of printing
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// The program that runtimes are to run as a hook, by its path on the host [default: this one]
+    /// Path of the program on the host that runtimes execute as a hook [default: this one]
     #[arg(long, value_name = "PATH", conflicts_with = "no_hooks")]
     pub(crate) hook: Option<PathBuf>,
-    /// Leave out what runtimes refuse as a mount, and which takes a hook.
+    /// Omit views that runtimes refuse as a mount and that need a hook
     #[arg(long)]
     pub(crate) no_hooks: bool,
 }
@@ -477,23 +477,23 @@ Example, in /usr/share/lxc/config/common.conf.d/10-vistafs.conf:
 pub(crate) struct LxcHookArgs {
     #[command(flatten)]
     pub(crate) hook: HookArgs,
-    /// What LXC tells a hook.
+    /// The arguments that LXC passes to a hook
     #[arg(hide = true)]
     pub(crate) told: Vec<OsString>,
 }
 
-/// What a hook binds, and how much it matters.
+/// What a hook binds, and whether it may fail.
 #[derive(Args, Debug)]
 pub(crate) struct HookArgs {
     #[command(flatten)]
     pub(crate) mount: MountedAt,
-    /// Bind from a mount of the page-cache tree what is in it, and only the rest from the usual mount.
+    /// Bind from this mount of the page-cache tree where it has the view, and from the usual mount otherwise
     #[arg(long, alias = "hot", value_name = "DIR")]
     pub(crate) page_cache: Option<PathBuf>,
-    /// Only these views, by name.
+    /// Only these views, by name
     #[arg(long, value_name = "VIEW,...", value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Fail, and so keep the container from starting, where the views cannot be bound.
+    /// Fail, which keeps the container from starting, if the views cannot be bound
     #[arg(long)]
     pub(crate) required: bool,
 }

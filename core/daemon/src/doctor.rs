@@ -1,8 +1,8 @@
-//! What a host has of what vistafs needs.
+//! Checks the host for what vistafs needs.
 //!
-//! Each examination reads what the kernel tells and changes nothing. What is missing is *broken* when
-//! vistafs cannot serve without it, else *limited*; then there is a remedy, a command or a kernel
-//! parameter where one would help.
+//! Each check reads files of the kernel and changes nothing. A finding is *broken* if vistafs cannot serve
+//! without it, else *limited*; both have a hint: a command or a kernel
+//! parameter.
 
 use std::path::Path;
 
@@ -12,18 +12,18 @@ mod cgroups;
 mod kernel;
 mod mounts;
 
-/// How well something does.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Good,
-    /// Something that is shown elsewhere is not, or not the container's own.
+    /// A view shows host values, zeros, or nothing.
     Limited,
-    /// vistafs cannot be mounted, or has nothing to show.
+    /// vistafs cannot mount, or has nothing to show.
     Broken,
 }
 
-/// What was found out about one thing.
+/// The result of one check.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) about: &'static str,
@@ -60,7 +60,7 @@ impl Finding {
     }
 }
 
-/// All of it, for the host whose files are below `root`.
+/// Runs all checks, for the host whose files are below `root`.
 pub(crate) fn examine(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let mut findings = vec![kernel::user(), kernel::release(), kernel::fuse()];
     findings.extend(cgroups::examine(root)?);

@@ -1,4 +1,4 @@
-//! All parts put together: host, hierarchies, containers, registry, dispatcher.
+//! Combines all parts: host, hierarchies, containers, registry, dispatcher.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::plugins::Loader;
 use vistafs_config::Config;
 use vistafs_supervisor::link::PutAside;
 
-/// What serves, with or without a mount.
+/// The serving engine, with or without a mount.
 pub(crate) struct Engine {
     pub(crate) containers: Arc<Containers>,
     pub(crate) registry: Registry,
@@ -25,14 +25,14 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// For the machine that we run on.
+    /// Creates it for this machine.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
         let nothing = (&[][..], None);
         Self::take_over(config, &AsLxcfs::default(), false, nothing, Loader::COMMAND)
     }
 
-    /// The same, for a mount that others have served before, of the page-cache tree perhaps; with the views that
-    /// are put aside, and what others have left.
+    /// Creates it for a mount that earlier workers have served, with the disabled views and the shared
+    /// memory.
     pub(crate) fn take_over(
         config: &Config,
         as_lxcfs: &AsLxcfs,
@@ -71,7 +71,7 @@ impl Engine {
     }
 }
 
-/// The hierarchies that are mounted here.
+/// Returns the mounted hierarchies.
 pub(crate) fn hierarchies() -> anyhow::Result<Hierarchies> {
     const MOUNTS: &str = "/proc/self/mountinfo";
     let text = std::fs::read(MOUNTS)

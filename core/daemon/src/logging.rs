@@ -1,6 +1,6 @@
-//! Messages: to standard error, in journald's form when it is the journal.
+//! Log messages, on standard error; with priorities if that is the journal.
 //!
-//! Nothing is written per request at the default level.
+//! At the default level no message is logged per request.
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -13,7 +13,7 @@ struct Logger {
     journal: bool,
 }
 
-/// Starts logging; `verbose` counts the `-v`s.
+/// Starts logging; `verbose` is the number of `-v` options.
 pub(crate) fn start(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::Info,
@@ -28,10 +28,10 @@ pub(crate) fn start(verbose: u8) {
     }
 }
 
-/// Tells the error that ends the program: one line, or the whole chain.
+/// Reports the error that ends the program: one line, or the whole chain.
 pub(crate) fn report(error: &anyhow::Error, chain: bool) {
     let mut line = format!("{error}");
-    // The outermost message says what was tried, the innermost why it failed.
+    // The outermost message names the operation, the innermost one the cause.
     let cause = error.root_cause().to_string();
     if !line.contains(&cause) {
         line = format!("{line}: {cause}");
@@ -47,7 +47,7 @@ pub(crate) fn report(error: &anyhow::Error, chain: bool) {
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // fuser tells of each request and of each unmount at its own discretion.
+        // fuser logs each request and each unmount at its own levels.
         let ours = metadata.target().starts_with("vistafs");
         let quietest = if ours { Level::Debug } else { Level::Warn };
         metadata.level() <= quietest || log::max_level() == LevelFilter::Trace
@@ -66,21 +66,21 @@ impl Log for Logger {
         } else {
             format!("vistafs: {}{message}\n", word(record.level()))
         };
-        // One write, so that lines of two threads do not mix. Nobody to tell if it fails.
+        // One write per line, so that lines of two threads do not mix. A failure cannot be reported.
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
 }
 
-/// A message in one line that a terminal shows as it is. Names of cgroups, mounts and files are what a container
-/// has made of them: a line break would forge a line of the log, an escape sequence would take the terminal over.
+/// Returns a message in one line that is safe to print. Names of cgroups, mounts and files are chosen by containers: a
+/// line break would forge a log line, an escape sequence would control the terminal.
 pub(crate) fn plain(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());
     for character in message.chars() {
         match character {
             '\n' => plain.push(' '),
-            // Marks that change the direction of what follows, too.
+            // Also characters that change the direction of text.
             c if c.is_control()
                 || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
             {
@@ -92,8 +92,8 @@ pub(crate) fn plain(message: &str) -> String {
     plain
 }
 
-/// Whether fuser tells of a reply that the kernel does not wait for (ENOENT): it was asked to send the request
-/// again (FUSE_NOTIFY_RESEND) while it was being answered, and has had the other answer.
+/// Returns whether it is fuser's message about a reply that the kernel did not take (ENOENT): the request was resent
+/// (FUSE_NOTIFY_RESEND) and answered twice.
 fn is_reply_to_nobody(target: &str, message: &str) -> bool {
     target.starts_with("fuser::")
         && message.starts_with("Failed to send FUSE reply: ")
@@ -119,8 +119,8 @@ fn word(level: Level) -> &'static str {
     }
 }
 
-/// `$JOURNAL_STREAM` is "device:inode" of the stream that systemd connected; a redirection of
-/// standard error makes it another (systemd.exec(5)).
+/// `$JOURNAL_STREAM` is "device:inode" of the stream that systemd connected. A redirection of standard
+/// error changes them (systemd.exec(5)).
 fn stderr_is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;

@@ -1,4 +1,4 @@
-//! The `vistafs` program: command line, configuration, start. Contains little, knows everything.
+//! The `vistafs` program: command line and start.
 
 mod adopt;
 mod bindings;
@@ -22,12 +22,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-// Links the built-in views: without being named here none of them would register itself.
+// Links the built-in views: the linker would drop a crate without a reference.
 use vistafs_views as _;
 
 use cli::{Cli, Command};
 
-/// Our own failure, as `env`, `nice` and container runtimes tell it from the command's.
+/// Exit status for failures of vistafs itself, as of `env`, `nice` and container runtimes.
 const OWN_FAILURE: u8 = 125;
 
 fn main() -> ExitCode {
@@ -52,14 +52,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Help and version as asked for; a mistake in one line.
+/// Prints help and version as requested; an error in one line.
 fn usage(error: &clap::Error) -> ExitCode {
     if error.exit_code() == 0 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
         let _ = error.print();
     } else {
         let text = error.render().to_string();
-        // What is missing is listed on lines of its own, up to a blank one.
+        // Missing arguments are listed on separate lines, up to an empty one.
         let message: Vec<_> = text
             .lines()
             .map(str::trim)
@@ -76,7 +76,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 mod tests {
     use vistafs_view::{Registry, Selection};
 
-    /// `inventory` says nothing when a crate is left out by the linker.
+    /// `inventory` does not report a crate that the linker dropped.
     #[test]
     fn the_registry_holds_exactly_the_enabled_views() {
         let registry = Registry::collect(&Selection::default()).unwrap();

@@ -1,4 +1,4 @@
-//! All views that the configuration asks for: the built-in ones, and those from outside.
+//! The registry of all configured views: built-in ones, custom files and plugins.
 
 use anyhow::{Context as _, bail};
 use vistafs_view::{Origin, OutsideViews, Registry, Selection, Status};
@@ -6,12 +6,12 @@ use vistafs_view::{Origin, OutsideViews, Registry, Selection, Status};
 use crate::plugins::{self, Loader};
 use vistafs_config::Config;
 
-/// The registry of this configuration, on any host, for a command.
+/// Returns the registry of this configuration, on any host, for a command.
 pub(crate) fn registry(config: &Config) -> anyhow::Result<Registry> {
     registry_with(config, config.selection(), Loader::COMMAND)
 }
 
-/// The same, with other words about views than the configuration's own, for anybody.
+/// Returns a registry with another selection of views, for any process.
 pub(crate) fn registry_with(
     config: &Config,
     selection: &Selection,
@@ -23,15 +23,15 @@ pub(crate) fn registry_with(
         .context("the configuration cannot be used")
 }
 
-/// The views that are not compiled in. What cannot be made is told, and does not stop the rest.
+/// Returns the views that are not compiled in. Failures are logged, and do not affect other views.
 fn views(config: &Config, selection: &Selection, loader: Loader<'_>) -> OutsideViews {
     let mut outside = plugins::views(config, selection, loader);
     outside.views.extend_from_slice(config.files());
     outside
 }
 
-/// Files that are in each other's way, or in that of a built-in view, are a mistake in the
-/// configuration. With a plugin it is otherwise: that may come and go without anybody writing here.
+/// Custom files that conflict with each other or with a built-in view are errors in the configuration.
+/// Conflicts with a plugin are not: plugins come and go without a change of the configuration.
 fn check_files(config: &Config) -> anyhow::Result<()> {
     if config.files().is_empty() {
         return Ok(());

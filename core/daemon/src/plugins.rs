@@ -1,10 +1,10 @@
-//! Views of plugins: loading them, and what is told of that to whom.
+//! Loads the views of plugins.
 //!
-//! A plugin may end whoever loads it. A worker says beforehand which file it comes to, and its supervisor
-//! leaves that out of what the next worker loads, until the file is another
-//! (`core/supervisor/src/plugins.rs`). A command has each file tried by another process first.
+//! Loading a plugin may end the process. A worker reports each file before it loads it, and after a crash the
+//! supervisor tells the next worker to skip it, until the file changes
+//! (`core/supervisor/src/plugins.rs`). A command tests each file in another process first.
 //!
-//! A program that is built without plugins, or is static and so cannot load anything, loads none.
+//! A program built without plugins, or a static one, which cannot load shared objects, loads none.
 
 #[cfg(any(not(feature = "plugins"), target_feature = "crt-static"))]
 #[path = "plugins/disabled.rs"]
@@ -18,7 +18,7 @@ use vistafs_supervisor::plugins::LeftOut;
 
 pub(crate) use imp::{try_plugin, views};
 
-/// Who loads plugins.
+/// The process that loads plugins.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(
     any(not(feature = "plugins"), target_feature = "crt-static"),
@@ -27,21 +27,21 @@ pub(crate) use imp::{try_plugin, views};
 pub(crate) enum Loader<'l> {
     /// A worker.
     Worker {
-        /// To whoever starts the next one.
+        /// To the supervisor.
         link: &'l Link,
-        /// What has ended workers before.
+        /// Files that have ended workers.
         left_out: &'l [LeftOut],
     },
-    /// A command, beside or without a mount.
+    /// A command, with or without a mount.
     Command {
-        /// What has ended workers, as far as is known.
+        /// Files that have ended workers, as far as they are known.
         left_out: &'l [LeftOut],
     },
-    /// The process that tries a file for a command.
+    /// The process that tests a file for a command.
     Trial,
 }
 
 impl Loader<'_> {
-    /// A command that knows of no worker.
+    /// A command without a running worker.
     pub(crate) const COMMAND: Self = Self::Command { left_out: &[] };
 }

@@ -1,4 +1,4 @@
-//! Serving: in this process, with a mount of its own, or on a device that was handed over.
+//! Serves: in this process with a new mount, or on an inherited device.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -15,15 +15,15 @@ use vistafs_config::Config;
 use vistafs_supervisor::fuse_init;
 use vistafs_supervisor::fuse_mount::FuseMount;
 
-/// A served mount. Unmounts at drop; its threads end when the last user of the mount is gone, or
-/// with the process.
+/// A served mount. It is unmounted on drop; its threads exit when the mount has no users any more, or with the
+/// process.
 #[derive(Debug)]
 pub(crate) struct Serving {
     _mount: FuseMount,
 }
 
 impl Serving {
-    /// Mounts and serves in background threads; the mount answers when this returns.
+    /// Mounts and serves in background threads; the mount can be used when this returns.
     pub(crate) fn start(mount_point: &Path, config: &Config) -> anyhow::Result<Self> {
         raise_open_files_limit();
         let engine = Engine::start(config)?;
@@ -36,7 +36,7 @@ impl Serving {
     }
 }
 
-/// A session that does not read yet, and what was answered to FUSE_INIT.
+/// A session that does not read yet, and its reply to FUSE_INIT.
 pub(crate) fn session(
     device: &OwnedFd,
     init: &[u8],
@@ -47,8 +47,8 @@ pub(crate) fn session(
     adopt::session(file_system, device, init, threads)
 }
 
-/// Serves in background threads. `at_end` is called when serving ends by itself: nobody has the file
-/// system mounted any more, or the connection was aborted.
+/// Serves in background threads. `at_end` is called when serving ends by itself: the file system is not
+/// mounted any more, or the connection was aborted.
 pub(crate) fn serve(
     session: Session<VistaFs>,
     at_end: impl FnOnce() + Send + 'static,
@@ -66,12 +66,12 @@ pub(crate) fn serve(
     Ok(())
 }
 
-/// As many as the kernel lets any process have by default: some 20 for each of 50,000 containers.
+/// The kernel's default maximum for a process: some 20 for each of 50,000 containers.
 const OPEN_FILES: u64 = 1 << 20;
 
-/// Kernel files of each container are kept open.
+/// Raises the limit: kernel files of each container stay open.
 pub(crate) fn raise_open_files_limit() {
-    // Beyond the hard limit it takes CAP_SYS_RESOURCE, and fs.nr_open may be lower.
+    // Above the hard limit it needs CAP_SYS_RESOURCE, and fs.nr_open may be lower.
     if setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES).is_ok() {
         return;
     }

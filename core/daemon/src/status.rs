@@ -1,48 +1,48 @@
-//! What `metrics` of a mount says, put in order.
+//! Parses the `metrics` of a mount.
 //!
-//! The text is our own, perhaps of another version: what is not known is passed over.
+//! The server may run another version: unknown metrics are ignored.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
-/// The state of a mount.
+/// The status of a mount.
 #[derive(Debug, Serialize)]
 pub(crate) struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) supervisor: Option<ProcessStatus>,
     pub(crate) worker: ProcessStatus,
-    /// Workers that were started anew, by reason.
+    /// Restarts of workers, by cause.
     pub(crate) restarts: BTreeMap<String, u64>,
     pub(crate) containers: u64,
     pub(crate) open_files: u64,
     pub(crate) in_flight: u64,
-    /// Whether the host's files are passed to containers.
+    /// Whether passthrough is enabled.
     pub(crate) passing: bool,
-    /// Bytes that open files of all tenants hold.
+    /// Bytes held by open files of all tenants.
     pub(crate) held_bytes: u64,
-    /// Bytes of all waiting requests, with what they write.
+    /// Bytes of all waiting requests, with their data.
     pub(crate) waiting_bytes: u64,
     pub(crate) offload_threads: u64,
-    /// Those that use most, the largest first.
+    /// The tenants with the highest usage, largest first.
     pub(crate) tenants: Vec<TenantStatus>,
     pub(crate) views: Vec<ViewStatus>,
 }
 
-/// What a tenant uses: a container, with all that it makes inside.
+/// The usage of a tenant: a container with all containers in it.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct TenantStatus {
-    /// `host`, or what tells it from others with the same cgroup.
+    /// `host`, or a tag that distinguishes tenants of the same cgroup.
     pub(crate) tenant: String,
     pub(crate) cgroup: String,
     pub(crate) served_seconds: f64,
     pub(crate) queue_cpu_seconds: f64,
     pub(crate) held_bytes: u64,
     pub(crate) waiting_bytes: u64,
-    /// Requests that cost time.
+    /// Waiting requests for work.
     pub(crate) waiting_work: u64,
-    /// Requests of commands and plugins.
+    /// Waiting requests for commands and plugins.
     pub(crate) waiting_slow: u64,
     pub(crate) open_files: u64,
     pub(crate) namespace_descriptors: u64,
@@ -56,8 +56,8 @@ pub(crate) struct ProcessStatus {
     pub(crate) uptime: f64,
 }
 
-/// One operation of a view. Percentiles are seconds that so many requests took at most, as exact
-/// as the buckets; `None`: longer than the longest.
+/// One operation of a view. Percentiles are in seconds, rounded up to the
+/// bucket; `None`: above the largest bucket.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct ViewStatus {
     pub(crate) view: String,
@@ -70,7 +70,7 @@ pub(crate) struct ViewStatus {
 }
 
 impl Status {
-    /// Understands the text; `now` is in seconds since the epoch.
+    /// Parses the metrics; `now` is in seconds since the epoch.
     pub(crate) fn parse(text: &str, now: f64) -> anyhow::Result<Self> {
         let samples: Vec<Sample<'_>> = text
             .lines()
@@ -184,7 +184,7 @@ fn views(samples: &[Sample<'_>]) -> Vec<ViewStatus> {
     requests.map(status).collect()
 }
 
-/// The end of the first bucket by which so many of a hundred have been answered.
+/// Returns the upper bound of the bucket that contains a percentile.
 fn percentile(buckets: &[(Option<f64>, u64)], of_hundred: u64) -> Option<f64> {
     let all = buckets.last()?.1;
     let enough = all.saturating_mul(of_hundred).div_ceil(100);
@@ -200,7 +200,7 @@ fn whole(value: f64) -> u64 {
     value as u64
 }
 
-/// A line: a name, labels, a value.
+/// Parses a line: name, labels, value.
 #[derive(Debug)]
 struct Sample<'t> {
     name: &'t str,

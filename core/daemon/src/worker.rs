@@ -1,9 +1,9 @@
-//! The worker: the process that serves a mount that a supervisor holds.
+//! The worker: the process that serves a mount of the supervisor.
 //!
-//! It is started with two descriptors: /dev/fuse, and a link to the supervisor. It serves until it
-//! is told to leave, by the supervisor or with SIGTERM, or until nobody has the file system mounted
-//! any more. A supervisor that ends without a word (killed, crashed) does not end it: readers are
-//! served as long as there is somebody to serve them.
+//! It is started with two descriptors: /dev/fuse, and a link to the supervisor. It serves until the supervisor or SIGTERM
+//! orders it to leave, or until the file system is not mounted anywhere any more. A supervisor that is
+//! killed or crashes does not end it: readers continue to be
+//! served.
 
 mod drain;
 
@@ -29,13 +29,13 @@ use vistafs_config::Config;
 use vistafs_supervisor::inherited;
 use vistafs_supervisor::link::{Link, Order, UNANSWERED, Word};
 
-/// Serves; the exit status. What keeps it from serving is said to the supervisor.
+/// Serves; returns the exit status. Failures are reported to the supervisor.
 pub(crate) fn work(
     args: &WorkerArgs,
     as_lxcfs: AsLxcfs,
     config: impl FnOnce(Option<String>) -> anyhow::Result<Config>,
 ) -> anyhow::Result<u8> {
-    // Before any thread is started. A Ctrl-C in a terminal is for the supervisor.
+    // Before the first thread. A Ctrl-C in a terminal is for the supervisor.
     let signals: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]
         .into_iter()
         .collect();
@@ -43,17 +43,17 @@ pub(crate) fn work(
     let device = inherited::take(args.device)?;
     let link = Link::new(inherited::take(args.link)?);
     let handover = args.handover.map(inherited::take).transpose()?;
-    // It was executed by the number of a descriptor.
+    // After execve(2) through a descriptor, the kernel has set another name.
     let _ = rustix::thread::set_name(c"vistafs");
-    // Each serving thread has room for the longest request, of which it uses a few pages: huge ones would
-    // be 2 MiB of each.
+    // Each serving thread has a buffer for the longest request, of which it uses a few pages: huge pages would take
+    // 2 MiB for each.
     let _ = nix::sys::prctl::set_thp_disable(true);
     let handed = (device, handover);
     match prepare_and_serve(handed, args.page_cache, &link, &signals, &as_lxcfs, config) {
         Ok(status) => Ok(status),
         Err(error) => {
             let mut why = format!("{error}");
-            // The outermost says what was tried, the innermost why it failed.
+            // The outermost message names the operation, the innermost one the cause.
             let cause = error.root_cause().to_string();
             if !why.contains(&cause) {
                 why = format!("{why}: {cause}");
@@ -95,7 +95,7 @@ fn prepare_and_serve(
     serve::raise_open_files_limit();
     let handover = match handover.map(Handover::adopt).transpose() {
         Ok(handover) => handover,
-        // Its supervisor uses it, so there is a program that knows it: that one is to go on.
+        // Its supervisor uses it, so another program supports this version: that one must continue.
         Err(error @ HandoverError::Version { .. }) => return Err(error.into()),
         Err(error) => {
             log::warn!("{error}");
@@ -133,7 +133,7 @@ fn prepare_and_serve(
         match hear(link)? {
             Some(Order::Serve { init, redo }) => break (init, redo),
             Some(Order::Pass { passing }) => engine.dispatcher.set_passing(passing),
-            // It ended, or does not need us any more.
+            // It exited, or no longer needs this worker.
             _ => return Ok(0),
         }
     };
@@ -141,7 +141,7 @@ fn prepare_and_serve(
     let generation = handover
         .as_ref()
         .map_or(0, |handover| handover.begin_generation());
-    // Before anything is read: the supervisor must know that the kernel has its answer.
+    // Before the first read: the supervisor must know that FUSE_INIT was answered.
     link.say(&Word::Answered { reply, generation })
         .context("the supervisor does not listen")?;
     if let Some(handover) = handover.as_ref().filter(|_| generation > 1) {
@@ -164,7 +164,7 @@ fn prepare_and_serve(
             let _ = rustix::io::write(&ended, &1u64.to_ne_bytes());
         }
     };
-    // From here on the session is the only one that holds the views.
+    // From here on only the session holds the views.
     let dispatcher = Arc::downgrade(&engine.dispatcher);
     drop(engine);
     serve::serve(session, at_end)?;
@@ -180,25 +180,25 @@ fn prepare_and_serve(
             return Ok(UNANSWERED);
         }
     } else {
-        // It may be gone.
+        // The supervisor may be gone.
         let _ = link.say(&Word::Unmounted);
     }
     Ok(0)
 }
 
-/// Sees to it that a request wakes a supervisor that sleeps; whether it does.
+/// Arranges that a request wakes a sleeping supervisor; returns whether it does.
 fn wake_by(link: &Link, handover: Option<&Handover>) -> bool {
     let (Some(handover), Ok(link)) = (handover, link.try_clone()) else {
         return false;
     };
     handover.wake_with(move || {
-        // It may be gone; one that has so much unheard that there is no room is awake.
+        // It may be gone; if the socket is full, it is awake.
         let _ = link.say(&Word::Asked);
     });
     true
 }
 
-/// The next word that is understood.
+/// Returns the next known message.
 fn hear(link: &Link) -> anyhow::Result<Option<Order>> {
     loop {
         match link.hear() {
@@ -208,7 +208,7 @@ fn hear(link: &Link) -> anyhow::Result<Option<Order>> {
     }
 }
 
-/// Waits until it is to leave: true; or until serving has ended by itself: false.
+/// Waits until it is ordered to leave: true; or until serving has ended: false.
 fn until_told(
     link: &Link,
     signals: &SigSet,

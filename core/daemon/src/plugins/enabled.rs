@@ -1,4 +1,4 @@
-//! A program with plugins.
+//! The implementation for a program with plugins.
 
 use std::cell::RefCell;
 use std::ffi::OsStr;
@@ -16,12 +16,12 @@ use vistafs_config::{Config, DEFAULT_PLUGINS};
 use vistafs_supervisor::link::Word;
 use vistafs_supervisor::plugins::{LeftOut, PluginFile};
 
-/// Who owns plugins.
+/// The required owner of plugins.
 const ROOT: u32 = 0;
-/// How long a file may take that is tried.
+/// Timeout for testing a file.
 const TO_LOAD: Duration = Duration::from_secs(10);
 
-/// All views of the plugins in the directories that the configuration names.
+/// Returns the views of all plugins in the configured directories.
 pub(crate) fn views(config: &Config, selection: &Selection, loader: Loader<'_>) -> OutsideViews {
     let is_wanted = |path: &&PathBuf| path.as_path() != Path::new(DEFAULT_PLUGINS) || path.exists();
     let directories: Vec<PathBuf> = config
@@ -63,11 +63,11 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-/// Stands by while files are loaded.
+/// Observes the loading of files.
 struct Watcher<'w> {
     loader: Loader<'w>,
     config: &'w Config,
-    /// Of which the administrator has been told by others.
+    /// Files about which another process has logged already.
     told: RefCell<Vec<PathBuf>>,
 }
 
@@ -116,7 +116,7 @@ impl Watch for Watcher<'_> {
     }
 }
 
-/// Has another process load a file: `Err` when that ends it.
+/// Tests a file in another process: `Err` if it ends that process.
 fn tried(file: &Path, config: &Config) -> Result<(), String> {
     let mut command = Command::new("/proc/self/exe");
     if config.path().exists() {
@@ -136,7 +136,7 @@ fn tried(file: &Path, config: &Config) -> Result<(), String> {
             Some(status) if std::os::unix::process::ExitStatusExt::signal(&status).is_some() => {
                 return Err(format!("it ends whoever loads it ({status})"));
             }
-            // What else is wrong with it is told by whoever loads it next.
+            // Other errors are reported when the file is loaded.
             Some(_) => return Ok(()),
             None if Instant::now() >= deadline => {
                 let _ = child.kill();
@@ -149,7 +149,7 @@ fn tried(file: &Path, config: &Config) -> Result<(), String> {
     }
 }
 
-/// Loads one file, and nothing else: what may happen then happens to this process.
+/// Loads one file only: a crash ends this process.
 pub(crate) fn try_plugin(file: &Path, config: &Config) -> anyhow::Result<u8> {
     let directory = file.parent().context("a file in a directory")?;
     let name = file.file_name().unwrap_or(OsStr::new(""));
@@ -169,7 +169,7 @@ pub(crate) fn try_plugin(file: &Path, config: &Config) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// One of the files in a directory.
+/// Returns a file in one of the directories.
 struct Only<'o> {
     watcher: Watcher<'o>,
     name: &'o OsStr,

@@ -1,11 +1,11 @@
-//! Leaving without losing a request.
+//! Leaves without losing a request.
 //!
-//! fuser's threads wait in read(2) on the device, and nothing ends that but a request or a signal.
-//! So a pair of sockets takes the place of the device behind fuser's descriptor: whoever comes to
-//! read next finds the end of it, and ends; what is still being answered is written to the pair, and
-//! passed on from its other end to the device. A signal that does nothing gets the threads out of the
-//! read that they are in; none of them had a request then, or the read would have succeeded. When
-//! the last answer is given, fuser's end of the pair is closed, and that is seen at the other.
+//! fuser's threads wait in read(2) on the device, which only a request or a signal ends. So a pair of sockets
+//! replaces the device behind fuser's descriptor: the next read of a thread finds the end of the input, and the thread
+//! exits. Replies to the requests in service are written to the pair, and copied from its other end to the
+//! device. A signal without effect interrupts the threads in read(2); they have no request at
+//! that time, or read(2) would have succeeded. After the last reply fuser closes its end of the pair, which
+//! the other end reports.
 
 #![allow(
     unsafe_code,
@@ -26,24 +26,24 @@ use vistafs_handover::Handover;
 
 use crate::adopt;
 
-/// Interrupts a read, and nothing else: ignored by default, and nobody else here uses it.
+/// A signal that interrupts read(2) and has no other effect: ignored by default, and not used elsewhere in this program.
 const INTERRUPT: Signal = Signal::SIGURG;
-/// How long what is being answered may take.
+/// Timeout for the requests in service.
 const MOST: Duration = Duration::from_secs(4);
 /// Longer than any reply.
 const LONGEST: usize = 2 << 20;
 
-/// What is needed for it.
+/// The resources for draining a session.
 pub(crate) struct Drain {
     device: OwnedFd,
     handover: Option<Arc<Handover>>,
     number: RawFd,
-    // As long as it is there, so is fuser's descriptor.
+    // Keeps fuser's descriptor open.
     held: Notifier,
 }
 
 impl Drain {
-    /// For a session that has not begun.
+    /// Prepares a session that has not begun.
     pub(crate) fn new(
         session: &Session<VistaFs>,
         device: OwnedFd,
@@ -51,12 +51,12 @@ impl Drain {
     ) -> anyhow::Result<Self> {
         let nothing = SigAction::new(
             SigHandler::Handler(nothing),
-            // A thread may have left read(2) when the signal comes, and be in a call of a view's: the kernel
-            // restarts that one. It restarts a read of the device, too, with what is in its place by then.
+            // A thread may have left read(2) when the signal arrives, and be in a system call of a view: the kernel
+            // restarts that call. It also restarts a read of the device, which is the pair of sockets by then.
             SaFlags::SA_RESTART,
             SigSet::empty(),
         );
-        // SAFETY: the handler does nothing, which it may do anywhere.
+        // SAFETY: the handler does nothing, which is allowed at any time.
         unsafe { sigaction(INTERRUPT, &nothing) }.context("cannot handle signals")?;
         Ok(Self {
             device,
@@ -66,10 +66,10 @@ impl Drain {
         })
     }
 
-    /// Stops reading and waits until all that was read is answered, but not for ever; whether it is.
-    /// `ended` can be read when fuser's threads have ended.
+    /// Stops reading and waits, with a timeout, for the replies to all requests; returns whether all were sent.
+    /// `ended` is readable when fuser's threads have exited.
     pub(crate) fn drain(self, ended: &OwnedFd) -> bool {
-        // fuser takes the end of its input for a fault of the kernel's, and says so.
+        // fuser logs the end of its input as an error of the kernel.
         let level = log::max_level();
         log::set_max_level(log::LevelFilter::Off);
         let (handover, device) = (self.handover.clone(), self.device.try_clone());
@@ -78,7 +78,7 @@ impl Drain {
             .pass_on(ended, deadline)
             .and_then(|()| await_redone(handover.as_deref(), deadline));
         if let (Some(handover), Ok(device)) = (handover, device) {
-            // Whom only we could wake: they ask again, and another worker.
+            // Pollers that only this worker could wake poll again, at the next worker.
             wake_pollers(&handover, device.as_fd());
         }
         log::set_max_level(level);
@@ -111,13 +111,13 @@ impl Drain {
             };
             poll(&mut fds, Some(&soon))?;
             if fds.get(1).is_some_and(|ended| !ended.revents().is_empty()) {
-                // Who still answers has a hold of its own.
+                // Threads that still reply have a reference of their own.
                 held = None;
             }
             match recv(&ours, &mut reply[..], RecvFlags::DONTWAIT) {
                 Ok((0, _)) => return Ok(()),
                 Ok((length, _)) => {
-                    // ENOENT: the reader has given up. There is nobody else to tell.
+                    // ENOENT: the caller was killed.
                     let _ = rustix::io::write(&self.device, &reply[..length]);
                 }
                 Err(rustix::io::Errno::AGAIN) => {}
@@ -128,7 +128,7 @@ impl Drain {
     }
 }
 
-/// Waits for what an earlier worker has left and this one has taken over: it is answered past fuser
+/// Waits for the requests that this worker took over from a dead one, which are not answered through fuser
 /// (`vistafs_dispatch::redo_unfinished`).
 fn await_redone(handover: Option<&Handover>, deadline: Instant) -> rustix::io::Result<()> {
     while handover.is_some_and(|handover| handover.has_request(handover.generation())) {
@@ -142,8 +142,8 @@ fn await_redone(handover: Option<&Handover>, deadline: Instant) -> rustix::io::R
 
 extern "C" fn nothing(_: libc::c_int) {}
 
-/// Gets fuser's threads out of a read of the descriptor. Whoever does something else is left alone:
-/// it would see its own call fail.
+/// Interrupts fuser's threads in a read of the descriptor. Other threads are left alone: their system calls
+/// would fail.
 fn interrupt_readers(number: RawFd) {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return;
@@ -156,7 +156,7 @@ fn interrupt_readers(number: RawFd) {
             && doing.starts_with(&reads)
         {
             let (group, tid): (libc::pid_t, libc::pid_t) = (nix::unistd::getpid().as_raw(), tid);
-            // SAFETY: numbers alone; a thread that is gone is no error that matters.
+            // SAFETY: it passes numbers only; for a thread that has exited the error does not matter.
             unsafe { libc::syscall(libc::SYS_tgkill, group, tid, INTERRUPT as libc::c_int) };
         }
     }
