@@ -32,7 +32,7 @@ pub(crate) struct BenchArgs {
 enum Scenario {
     /// The ratios that vistafs is to reach, and whether it does.
     Targets(reading::ReadingArgs),
-    /// What many readers of one container do to another one.
+    /// The effect of many readers of one container on another one.
     Neighbours(reading::ReadingArgs),
     Loadavg(loadavg::LoadavgArgs),
     PageCache(page_cache::PageCacheArgs),

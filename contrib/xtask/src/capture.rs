@@ -33,7 +33,7 @@ pub(crate) struct CaptureArgs {
 impl CaptureArgs {
     pub(crate) fn run(self) -> Result<ExitCode> {
         if self.name.is_empty() || self.name.starts_with('.') || self.name.contains('/') {
-            bail!("{:?} is no name for a directory", self.name);
+            bail!("{:?} is not a valid name of a directory", self.name);
         }
         let fixtures = run::workspace().join("tests/fixtures");
         // Captured to another name, so that the old capture stays until the new one is complete.

@@ -117,6 +117,6 @@ mod tests {
     fn the_header_is_that_of_the_crate() {
         let path = run::workspace().join(HEADER);
         let kept = fs::read_to_string(&path).unwrap();
-        assert!(kept == text().unwrap(), "cargo xtask header makes it anew");
+        assert!(kept == text().unwrap(), "cargo xtask header generates it");
     }
 }

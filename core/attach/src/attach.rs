@@ -17,7 +17,7 @@
 //! - A place is reached through file systems of the kernel alone, is held by descriptor, and is
 //!   identified by the number of its mount. Links are not followed.
 //! - The view is the shared file of the mount, which shows each caller its own container. So a mount
-//!   in the wrong place shows nobody another container's values.
+//!   in the wrong place never shows another container's values.
 //! - A view inherits the restrictions of the mount below it (`ro`, `nosuid`, …), receives no mounts
 //!   and passes none on.
 //! - Where the mount below passes mounts on to a mount of the host, nothing is placed.
@@ -36,7 +36,7 @@ pub use inside::work;
 pub use row::{Outcome, Row};
 pub use select::Selector;
 
-/// What to do with the views of the selected containers.
+/// The operation on the views of the selected containers.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'w> {
     /// The containers.

@@ -1,8 +1,8 @@
-//! Whose a FUSE file system is.
+//! Finds the user that mounted a FUSE file system.
 //!
-//! In mountinfo a container in a user namespace can call its own file system what it likes, and its
-//! own root `user_id=0`. The kernel also lists all FUSE connections in a file system of its own, by
-//! the device number of each; the files there belong to the user that mounted, as the host knows him.
+//! A container in a user namespace can mount a file system whose mountinfo shows any name, and its own
+//! root as `user_id=0`. The kernel also lists all FUSE connections in fusectl, by
+//! device number; the files there belong to the user that mounted, as an ID of the host.
 
 use std::os::fd::OwnedFd;
 
@@ -11,7 +11,7 @@ use rustix::fs::AtFlags;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
 use vistafs_text::Device;
 
-/// The list of connections, mounted nowhere.
+/// The list of connections, on a detached mount.
 #[derive(Debug)]
 pub(crate) struct Connections {
     root: OwnedFd,
@@ -34,9 +34,9 @@ impl Connections {
         Ok(Self { root })
     }
 
-    /// Whether root of this host, and not of some user namespace, has mounted what is on `device`.
+    /// Returns whether root of this host, not of a user namespace, has mounted `device`.
     pub(crate) fn is_of_root(&self, device: Device) -> bool {
-        // The kernel names a connection by the whole device number; the major one is 0.
+        // The kernel names a connection by the whole device number; its major number is 0.
         let name = format!("{}/waiting", device.minor);
         let stat = rustix::fs::statat(&self.root, name, AtFlags::SYMLINK_NOFOLLOW);
         stat.is_ok_and(|stat| device.major == 0 && stat.st_uid == 0 && stat.st_gid == 0)

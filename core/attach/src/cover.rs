@@ -1,4 +1,4 @@
-//! Mounting on a place, and unmounting from it.
+//! Mounts over a file, and unmounts.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -9,7 +9,7 @@ use vistafs_text::mountinfo::Mount;
 use crate::table::Table;
 use crate::walk;
 
-/// A dead mount, found and held.
+/// A dead mount, held by descriptor.
 #[derive(Debug)]
 pub(crate) struct Target<'t> {
     pub(crate) mount: &'t Mount<'t>,
@@ -17,7 +17,7 @@ pub(crate) struct Target<'t> {
     pub(crate) is_directory: bool,
 }
 
-/// The mount namespace that the process is in.
+/// The worker's current mount namespace.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inside<'t> {
     pub(crate) root: &'t OwnedFd,
@@ -26,10 +26,10 @@ pub(crate) struct Inside<'t> {
     pub(crate) proc: &'t OwnedFd,
 }
 
-/// Shows `copy` where `target` is.
+/// Covers `target` with `copy`.
 ///
 /// # Errors
-/// Why it cannot be, for people.
+/// The reason, for the report.
 pub(crate) fn cover(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<(), String> {
     let seen = walk::look(copy).map_err(|errno| errno.to_string())?;
     if seen.is_directory != target.is_directory {
@@ -37,15 +37,15 @@ pub(crate) fn cover(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> 
     }
     match attach(copy, &target.root, MoveMountFlags::empty()) {
         Ok(()) => Ok(()),
-        // Its name is gone from the dead file system: somebody has looked for it there.
+        // Its name is gone from the dead file system, because a look-up failed.
         Err(Errno::NOENT) => replace(copy, target, inside),
         Err(errno) => Err(format!("cannot mount there: {errno}")),
     }
 }
 
-/// Takes the dead mount away: nothing can be mounted on it.
+/// Unmounts the dead mount, as nothing can be mounted over it.
 fn replace(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<(), String> {
-    // Since Linux 6.5 nobody sees what is below the two.
+    // Since Linux 6.5 the place is never uncovered in between.
     let is_below = attach(copy, &target.root, MoveMountFlags::MOVE_MOUNT_BENEATH).is_ok();
     detach(inside.proc, &target.root).map_err(|errno| match errno {
         Errno::INVAL => {
@@ -67,14 +67,14 @@ fn replace(copy: &OwnedFd, target: &Target<'_>, inside: Inside<'_>) -> Result<()
         .map_err(|errno| format!("cannot mount there: {errno}"))
 }
 
-/// Mounts a detached mount on the file of a descriptor.
+/// Mounts a detached mount over the file of a descriptor.
 pub(crate) fn attach(copy: &OwnedFd, at: &OwnedFd, how: MoveMountFlags) -> Result<(), Errno> {
     let by_descriptor =
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(copy, c"", at, c"", by_descriptor | how)
 }
 
-/// Unmounts what a descriptor holds the root of. The kernel does it by path alone; the descriptor's is
+/// Unmounts the mount whose root a descriptor holds. The kernel takes a path only; the path of the descriptor is
 /// in `proc`, the /proc of this process's pid namespace, which becomes the working directory.
 pub(crate) fn detach(proc: &OwnedFd, root: &OwnedFd) -> Result<(), Errno> {
     rustix::process::fchdir(proc)?;

@@ -1,7 +1,7 @@
-//! Entering the mount namespaces of containers, in a worker.
+//! Enters the mount namespaces of containers, in a worker.
 //!
-//! A worker has one thread, because the kernel lets no other process change its mount namespace. It
-//! returns to the host's namespace for each copy of a live view: only there can a copy be made.
+//! A worker has one thread, because a process with several cannot change its mount namespace. It
+//! returns to the host's namespace for each copy of a live view: copies can only be made there.
 
 use std::io::{BufRead as _, Read as _};
 use std::os::fd::OwnedFd;
@@ -13,11 +13,11 @@ use crate::error::{Context as _, Result};
 use crate::kernel;
 use crate::protocol::{Event, Job, tell};
 
-/// The longest table of mounts that is read. The kernel lets a namespace have 100,000 mounts, and a
+/// Maximum length of a mount table in bytes. The kernel allows 100,000 mounts in a namespace, and a
 /// container chooses the lengths of their paths.
 const LARGEST_TABLE: u64 = 64 << 20;
 
-/// The host, to return to. All descriptors are of the host.
+/// The host, to return to. All descriptors belong to the host.
 #[derive(Debug)]
 pub(crate) struct Entry {
     /// The host's /proc.
@@ -44,7 +44,7 @@ impl Entry {
         })
     }
 
-    /// The namespace of the job, if there is still a process in it.
+    /// Opens the namespace of the job, if it still has a process.
     pub(crate) fn open(&self, job: &Job) -> Option<(u32, OwnedFd)> {
         job.pids.iter().find_map(|pid| {
             let path = format!("{pid}/ns/mnt");
@@ -63,7 +63,7 @@ impl Entry {
         setns(namespace, CloneFlags::CLONE_NEWNS).context("cannot enter its mount namespace")?;
         let done = work();
         if let Err(errno) = setns(&self.mounts, CloneFlags::CLONE_NEWNS) {
-            // Whatever is copied from here on would be the container's.
+            // Copies made from here on would be of the container's mounts.
             let why = format!("cannot come back to the host's mount namespace: {errno}");
             let _ = tell::<()>(&Event::End(Some(why)));
             std::process::exit(1);
@@ -71,14 +71,14 @@ impl Entry {
         done
     }
 
-    /// Whether the namespace belongs to the user namespace of the host.
+    /// Returns whether the namespace belongs to the user namespace of the host.
     pub(crate) fn is_of_host_users(&self, namespace: &OwnedFd) -> Result<bool> {
-        let owner = kernel::owner(namespace).context("cannot tell whose the namespace is")?;
+        let owner = kernel::owner(namespace).context("cannot find the owner of the namespace")?;
         Ok(inode(&owner)? == self.user_inode)
     }
 
-    /// The table of mounts of this process, which is in the namespace at its root directory: every
-    /// mount is in sight.
+    /// Reads the mount table of this process, whose root directory is that of the namespace: it shows every
+    /// mount.
     pub(crate) fn mountinfo(&self) -> Result<Vec<u8>> {
         let path = "thread-self/mountinfo";
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -100,7 +100,7 @@ fn inode(file: &OwnedFd) -> Result<u64> {
     Ok(stat.st_ino)
 }
 
-/// Works on the jobs from standard input until its end, and reports on standard output.
+/// Processes the jobs from standard input until its end, and reports on standard output.
 pub(crate) fn serve<W>(worker: Result<W>, work: impl Fn(&W, &Job) -> Result<()>) -> Result<()> {
     let worker = match worker {
         Ok(worker) => worker,

@@ -1,4 +1,4 @@
-//! Two system calls that no library has: mount_setattr(2), and whose a namespace is.
+//! Two system calls without a library: mount_setattr(2), and the owner of a namespace.
 
 #![allow(unsafe_code, reason = "no library has them yet")]
 
@@ -9,12 +9,12 @@ use rustix::io::Errno;
 /// `_IO(0xb7, 0x1)`: the user namespace that owns the namespace of the descriptor (ioctl_nsfs(2)).
 const NS_GET_USERNS: libc::Ioctl = 0xb701;
 
-/// What a mount refuses.
+/// The restrictions of a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Refusals(u64);
 
 impl Refusals {
-    /// From the options in a line of mountinfo, as against those of its file system.
+    /// Reads them from the options of the mount in mountinfo, not those of its file system.
     pub(crate) fn parse(options: &[u8]) -> Self {
         let bit = |option: &[u8]| match option {
             b"ro" => libc::MOUNT_ATTR_RDONLY,
@@ -33,7 +33,7 @@ impl Refusals {
     }
 }
 
-/// Has a detached mount refuse these too, and neither receive mounts nor pass any on.
+/// Adds these restrictions to a detached mount, and makes it private.
 pub(crate) fn restrict(mount: impl AsFd, refusals: Refusals) -> Result<(), Errno> {
     let attributes = libc::mount_attr {
         attr_set: refusals.0,
@@ -41,8 +41,8 @@ pub(crate) fn restrict(mount: impl AsFd, refusals: Refusals) -> Result<(), Errno
         propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
-    // SAFETY: the descriptor is open for the length of the call, the path is a C string, and the
-    // kernel reads as many bytes of the structure as it is told it has.
+    // SAFETY: the descriptor is open during the call, the path is a C string, and the kernel reads
+    // as many bytes of the structure as the size argument says.
     let answer = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -56,14 +56,14 @@ pub(crate) fn restrict(mount: impl AsFd, refusals: Refusals) -> Result<(), Errno
     if answer == 0 { Ok(()) } else { Err(last()) }
 }
 
-/// The user namespace that owns a namespace.
+/// Opens the user namespace that owns a namespace.
 pub(crate) fn owner(namespace: impl AsFd) -> Result<OwnedFd, Errno> {
-    // SAFETY: the descriptor is open for the length of the call, and this request takes no argument.
+    // SAFETY: the descriptor is open during the call, and this request takes no argument.
     let answer = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
     if answer < 0 {
         return Err(last());
     }
-    // SAFETY: the kernel has just opened it for us, and nobody else knows of it.
+    // SAFETY: the kernel has just opened it for this process, and no other code knows the number.
     Ok(unsafe { OwnedFd::from_raw_fd(answer) })
 }
 

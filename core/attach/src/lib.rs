@@ -1,28 +1,28 @@
-//! Placing views in the mount namespaces of containers.
+//! Places views in the mount namespaces of containers.
 //!
-//! Everything in a container's mount namespace was made by the container, so nothing there is
-//! trusted: places are reached by descriptor through file systems that the kernel itself answers
-//! for, and mounts are matched by the numbers that the kernel gave them.
+//! A container controls everything in its mount namespace, so nothing there is trusted: places are reached
+//! by descriptor through file systems that the kernel itself implements, and mounts are identified
+//! by the IDs that the kernel assigned.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `binding.rs` | [`Binding`]: a view and its place |
-//! | `oci.rs` | [`oci`]: containers that a runtime is creating; used by the OCI and LXC hooks |
+//! | `oci.rs` | [`oci`]: containers that a runtime is creating, for the OCI and LXC hooks |
 //! | `attach.rs` | [`attach`]: views in running containers |
-//! | `repair.rs` | [`repair`]: live views over the dead ones of running containers |
-//! | `namespaces.rs` | the mount namespaces of the host |
+//! | `repair.rs` | [`repair`]: replaces the dead views of running containers |
+//! | `namespaces.rs` | lists the mount namespaces of the host |
 //! | `table.rs` | the mounts of a namespace: which look like vistafs, which are covered |
 //! | `connections.rs` | the user that mounted a FUSE file system |
-//! | `walk.rs` | the way to a mount point, through file systems of the kernel alone |
-//! | `live.rs` | the mount that serves, and detached copies of its files |
-//! | `cover.rs` | mounting on a place, and unmounting from it |
-//! | `propagation.rs` | which namespaces a mount would reach as well |
-//! | `mount_point.rs` | the dead mount in the way of a new one |
+//! | `walk.rs` | opens a mount point, through file systems of the kernel only |
+//! | `live.rs` | the serving mount, and detached copies of its files |
+//! | `cover.rs` | mounts over a file, and unmounts |
+//! | `propagation.rs` | which namespaces receive a mount |
+//! | `mount_point.rs` | removes a dead mount at the mount point of a new one |
 //! | `protocol.rs` | the messages between a command and its worker |
-//! | `work.rs` | giving namespaces to workers |
-//! | `entry.rs` | entering namespaces, in a worker |
-//! | `worker.rs` | the process that enters namespaces, as its parent sees it |
-//! | `kernel.rs` | two system calls that no library has |
+//! | `work.rs` | passes namespaces to workers |
+//! | `entry.rs` | enters namespaces, in a worker |
+//! | `worker.rs` | the worker process, as its parent sees it |
+//! | `kernel.rs` | two system calls without a library |
 
 pub mod attach;
 mod binding;

@@ -1,4 +1,4 @@
-//! The new mount, and copies of what is in it.
+//! The live mount, and copies of its files.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::kernel::{self, Refusals};
 use crate::table::{self, Table};
 use crate::walk::{self, Seen};
 
-/// A mount of vistafs that answers.
+/// A serving mount of vistafs.
 #[derive(Debug)]
 pub(crate) struct Live {
     root: OwnedFd,
@@ -22,7 +22,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Opens it, in the mount namespace in which it is.
+    /// Opens it, in its own mount namespace.
     pub(crate) fn open(mount: &Path) -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             bail!("repairing needs root (run it with sudo)");
@@ -43,7 +43,7 @@ impl Live {
         }
         match rustix::fs::fstatfs(&root) {
             Err(Errno::NOTCONN) => {
-                bail!("{shown} is dead itself (mount it anew first: vistafs mount {shown})")
+                bail!("{shown} is dead itself (mount it again first: vistafs mount {shown})")
             }
             answered => answered.with_context(|| format!("{shown} does not answer"))?,
         };
@@ -55,17 +55,17 @@ impl Live {
         })
     }
 
-    /// Whether it is the one of that device.
+    /// Returns whether it has this device number.
     pub(crate) fn is_on(&self, device: Device) -> bool {
         self.seen.device == device
     }
 
-    /// Whether it is the page-cache tree, whose paths are not those of the usual one.
+    /// Returns whether it is the page-cache tree, whose paths differ from those of the usual one.
     pub(crate) fn is_page_cache(&self) -> bool {
         self.is_page_cache
     }
 
-    /// A mount of what is at `path` below it, attached nowhere. Only in the namespace in which it was
+    /// Returns a detached mount of the file at `path` below it. Only in the namespace in which it was
     /// opened.
     pub(crate) fn copy(&self, path: &Path, refusals: Refusals) -> Result<OwnedFd, Errno> {
         let path = if path.as_os_str().is_empty() {
@@ -88,7 +88,7 @@ impl Live {
     }
 }
 
-/// The root directory of the mount namespace that this process is in.
+/// Opens the root directory of this process's mount namespace.
 pub(crate) fn root() -> Result<OwnedFd, Errno> {
     rustix::fs::openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }

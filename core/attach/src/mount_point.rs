@@ -1,4 +1,4 @@
-//! The dead mount that is in the way of a new one.
+//! Removes a dead mount at the mount point of a new one.
 
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
@@ -10,18 +10,18 @@ use rustix::mount::UnmountFlags;
 use crate::table::{self, Table};
 use crate::walk;
 
-/// Takes dead mounts of vistafs away from a mount point: lazily, as containers may have files of them
-/// bound, which stay as they are. Nothing else is unmounted: not a mount that answers, nor another
-/// file system's.
+/// Unmounts dead mounts of vistafs from a mount point: lazily, because containers may have files of them
+/// bound, which stay as they are. No other mount is unmounted: neither a serving mount nor another
+/// file system.
 ///
 /// # Errors
-/// When what is seen there is dead and is not a mount of vistafs.
+/// When a dead mount there is not one of vistafs.
 pub fn clear_dead_mount(mount_point: &Path) -> Result<()> {
     let shown = mount_point.display();
     loop {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let Ok(root) = rustix::fs::open(mount_point, flags, Mode::empty()) else {
-            // For who mounts to tell.
+            // The caller, which mounts, reports it.
             return Ok(());
         };
         if !walk::does_not_answer(&root) {
@@ -35,7 +35,7 @@ pub fn clear_dead_mount(mount_point: &Path) -> Result<()> {
         if !mount.is_some_and(|mount| table::looks_like_ours(mount) && &*mount.root == b"/") {
             bail!("{shown} is a dead FUSE mount (unmount it first: umount -l {shown})");
         }
-        // By the descriptor: it is what was looked at, and the working directory stays what it is.
+        // By descriptor: it is the mount that was examined, and the working directory does not change.
         let path = format!("/proc/self/fd/{}", root.as_raw_fd());
         rustix::mount::unmount(path, UnmountFlags::DETACH)
             .with_context(|| format!("cannot unmount the dead mount at {shown}"))?;

@@ -1,4 +1,4 @@
-//! Which mount namespaces there are: those of all threads, of which each may have its own.
+//! Lists the mount namespaces: those of all threads, as each thread may have its own.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -6,46 +6,46 @@ use std::os::unix::fs::MetadataExt;
 use crate::error::{Context as _, Result};
 use vistafs_text::pid_cgroup;
 
-/// More threads of a namespace than these need not be tried to find one that is still there.
+/// Maximum number of recorded threads of a namespace: one of them will still exist later.
 const TRIED: usize = 4;
 
-/// A mount namespace with threads in it.
+/// A mount namespace and some of its threads.
 #[derive(Debug)]
 pub(crate) struct MountNamespace {
     /// Its inode number.
     pub(crate) inode: u64,
-    /// Some of its threads, in the order of their numbers.
+    /// Some of its threads, in the order of their IDs.
     pub(crate) pids: Vec<u32>,
 }
 
 impl MountNamespace {
-    /// Adds a process in it. A few are enough to find one that is still there.
+    /// Adds a thread. A few are enough to find one that still exists later.
     pub(crate) fn add(&mut self, pid: u32) {
         if self.pids.len() < TRIED {
             self.pids.push(pid);
         }
     }
 
-    /// What to call it: the longest path that its first process has among the cgroups, which is
-    /// where runtimes put their names.
+    /// Returns its name: the longest cgroup path of its first process, as runtimes put their
+    /// names there.
     pub(crate) fn container(&self) -> String {
         let first = self.pids.first().copied().unwrap_or_default();
         container_of(first)
     }
 }
 
-/// The longest path among the cgroups of a process.
+/// Returns the longest cgroup path of a process.
 pub(crate) fn container_of(pid: u32) -> String {
-    // Who has ended has no name any more.
+    // An ended process has none.
     let text = std::fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
     let paths = pid_cgroup::memberships(&text).flatten();
     let longest = paths.map(|one| one.path).max_by_key(|path| path.len());
     crate::protocol::shown(longest.unwrap_or(b"?"))
 }
 
-/// All of them, by their first thread.
+/// Returns all mount namespaces, by their first thread.
 pub(crate) fn all() -> std::io::Result<Vec<MountNamespace>> {
-    // Processes end.
+    // Processes may end meanwhile.
     let mut threads: Vec<u32> = numbers("/proc")?
         .into_iter()
         .flat_map(|pid| numbers(&format!("/proc/{pid}/task")).unwrap_or_default())
@@ -57,7 +57,7 @@ pub(crate) fn all() -> std::io::Result<Vec<MountNamespace>> {
     Ok(by_inode(found))
 }
 
-/// The entries of a directory that are numbers.
+/// Returns the numeric entries of a directory.
 pub(crate) fn numbers(directory: &str) -> std::io::Result<Vec<u32>> {
     let entries = std::fs::read_dir(directory)?;
     Ok(entries
@@ -65,7 +65,7 @@ pub(crate) fn numbers(directory: &str) -> std::io::Result<Vec<u32>> {
         .collect())
 }
 
-/// Those of some processes.
+/// Returns the mount namespaces of some processes.
 pub(crate) fn of(pids: &[u32]) -> Result<Vec<MountNamespace>> {
     let found: Vec<(u32, u64)> = pids
         .iter()
@@ -85,7 +85,7 @@ fn inode(pid: u32) -> std::io::Result<u64> {
     inode_of(&pid.to_string(), "mnt")
 }
 
-/// The inode number of a namespace of a process, or of `self`.
+/// Returns the inode number of a namespace of a process, or of `self`.
 pub(crate) fn inode_of(process: &str, kind: &str) -> std::io::Result<u64> {
     Ok(std::fs::metadata(format!("/proc/{process}/ns/{kind}"))?.ino())
 }

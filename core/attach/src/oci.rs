@@ -1,12 +1,12 @@
-//! A container that an OCI runtime is making, and mounting in it.
+//! Mounts views in a container that an OCI runtime is creating.
 //!
-//! The hook is of the kind `createContainer`: it runs in the container's mount namespace when /proc
-//! and /sys are mounted below the root file system and the container's own program is not started.
-//! So who looks up the views is in the container already, and the mounts are in no other namespace.
+//! The hook has the kind `createContainer`: it runs in the container's mount namespace when /proc and /sys are mounted
+//! below the root file system and the container's program has not started. So the look-ups
+//! of the views come from inside the container, and no other namespace gets the mounts.
 //! The specification: github.com/opencontainers/runtime-spec, runtime.md and config.md.
 //!
-//! The root file system is a stranger's. Nothing in it is followed out of it, and nothing is covered
-//! but files of the kernel's own proc and sysfs.
+//! The root file system is not trusted: no link in it is followed, and only files of the kernel's own
+//! proc and sysfs are covered.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -20,10 +20,10 @@ use serde::Deserialize;
 
 use crate::binding::{Binding, OWN};
 
-/// Says whether a container wants the views, where the hook is for all of them.
+/// The annotation by which a container opts in or out, if the hook applies to all.
 pub const ANNOTATION: &str = "dev.vistafs";
 
-/// What a runtime tells its hooks on standard input.
+/// The state that a runtime passes to its hooks on standard input.
 #[derive(Debug, Deserialize)]
 pub struct State {
     /// The directory with the container's config.json.
@@ -36,7 +36,7 @@ impl State {
     /// Parses the state of a container.
     ///
     /// # Errors
-    /// When it is no such state.
+    /// When it is not such a state.
     pub fn parse(text: &[u8]) -> Result<Self> {
         let state: Self = serde_json::from_slice(text).context(
             "standard input is not the state of a container (runtimes run this as a hook)",
@@ -50,20 +50,20 @@ impl State {
         Ok(state)
     }
 
-    /// The container wants none of it.
+    /// The container has opted out.
     pub fn opts_out(&self) -> bool {
         let value = self.annotations.get(ANNOTATION);
         value.is_some_and(|value| is_opt_out(value))
     }
 }
 
-/// Whether this value of the annotation `dev.vistafs` opts out.
+/// Returns whether a value of the annotation `dev.vistafs` opts out.
 #[must_use]
 pub fn is_opt_out(value: &str) -> bool {
     matches!(value, "false" | "0" | "no" | "off")
 }
 
-/// Whether a mount of vistafs answers there.
+/// Returns whether a mount of vistafs serves there.
 #[must_use]
 pub fn is_serving(mount: &Path) -> bool {
     is_of(statfs(mount), &[FUSE]).unwrap_or(false)
@@ -79,33 +79,33 @@ struct Root {
     path: PathBuf,
 }
 
-/// The root file system of a bundle.
+/// Returns the root file system of a bundle.
 pub fn open_root(bundle: &Path) -> Result<OwnedFd> {
     let file = bundle.join("config.json");
     let text = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let config: BundleConfig = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is no configuration of a container", file.display()))?;
+        .with_context(|| format!("{} is not a valid container configuration", file.display()))?;
     open_directory(&bundle.join(config.root.path))
 }
 
-/// A root file system by the path that a runtime names.
+/// Returns the root file system at the path that a runtime passes.
 pub fn open_directory(root: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(root, flags, Mode::empty())
         .with_context(|| format!("cannot open the root file system {}", root.display()))
 }
 
-/// Where views are bound from.
+/// The directories from which views are bound.
 #[derive(Debug)]
 pub struct Sources {
     mount: PathBuf,
-    // The first one that has a view is taken. In each the container's own files come before those that
-    // containers share.
+    // The first one that has a view is used. In each, the container's own files come before the shared
+    // ones.
     places: Vec<PathBuf>,
 }
 
 impl Sources {
-    /// From a mount; what is in the page-cache tree from that, if it is mounted somewhere.
+    /// Uses a mount, and for the files that it has a mount of the page-cache tree, if there is one.
     pub fn new(mount: &Path, page_cache: Option<&Path>) -> Result<Self> {
         let is_mounted = |tree: &Path| is_of(statfs(tree), &[FUSE]).unwrap_or(false);
         if let Some(tree) = page_cache.filter(|tree| !is_mounted(tree)) {
@@ -121,7 +121,7 @@ impl Sources {
         Ok(Self { mount, places })
     }
 
-    /// A copy of the mount with one view alone. The caller looks it up, and has to be in the container.
+    /// Returns a detached copy of the mount of one view. The caller must be in the container, because it looks the view up.
     fn open(&self, binding: Binding) -> Result<OwnedFd> {
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
         let mut opened = Err(Errno::NOENT);
@@ -147,7 +147,7 @@ impl Sources {
     }
 }
 
-/// Covers what is below `root` with views. What the container's kernel does not have is left out.
+/// Covers the kernel's files below `root` with views. Views without a kernel file are omitted.
 pub fn bind_all(sources: &Sources, root: &OwnedFd, bindings: &[Binding]) -> Result<()> {
     for binding in bindings {
         let Some(target) = open_target(root, binding.path)? else {
@@ -163,12 +163,12 @@ pub fn bind_all(sources: &Sources, root: &OwnedFd, bindings: &[Binding]) -> Resu
     Ok(())
 }
 
-/// Types of file systems, statfs(2).
+/// File system types, statfs(2).
 const PROC: u64 = 0x9fa0;
 const SYSFS: u64 = 0x6265_6572;
 const FUSE: u64 = 0x6573_5546;
 
-/// What is to be covered. `None`: it is not there, or is covered already.
+/// Opens the file to cover. `None`: it is missing, or covered already.
 fn open_target(root: &OwnedFd, path: &str) -> Result<Option<OwnedFd>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -186,7 +186,7 @@ fn open_target(root: &OwnedFd, path: &str) -> Result<Option<OwnedFd>> {
 }
 
 fn is_of(found: rustix::io::Result<StatFs>, types: &[u64]) -> Result<bool> {
-    let found = found.context("cannot tell the type of a file system")?;
+    let found = found.context("cannot find the type of a file system")?;
     Ok(u64::try_from(found.f_type).is_ok_and(|found| types.contains(&found)))
 }
 

@@ -1,17 +1,17 @@
-//! Peer groups: the namespaces that a mount on a shared mount would reach as well.
+//! Peer groups: the namespaces that receive a mount made on a shared mount.
 //!
-//! mount_namespaces(7). The numbers of peer groups are the same in every namespace.
+//! See mount_namespaces(7). The IDs of peer groups are the same in every namespace.
 
 /// The peer groups of a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Groups {
-    /// The group whose members pass mounts on to each other.
+    /// The group whose members propagate mounts to each other.
     pub(crate) shared: Option<u32>,
-    /// The group that it receives mounts from.
+    /// The group from which it receives mounts.
     pub(crate) master: Option<u32>,
 }
 
-/// The peer groups of the mount with this number, in the text of a mountinfo.
+/// Returns the peer groups of the mount with this ID in a mountinfo.
 pub(crate) fn of(text: &[u8], id: u32) -> Groups {
     let id = id.to_string();
     let mut lines = text.split(|byte| *byte == b'\n');
@@ -20,7 +20,7 @@ pub(crate) fn of(text: &[u8], id: u32) -> Groups {
         .map_or_else(Groups::default, groups)
 }
 
-/// Whether some mount in the text of a mountinfo receives what is mounted in this group.
+/// Returns whether some mount in a mountinfo receives the mounts of this group.
 pub(crate) fn reaches(text: &[u8], group: u32) -> bool {
     text.split(|byte| *byte == b'\n').any(|line| {
         let groups = groups(line);
@@ -56,7 +56,7 @@ mod tests {
             master: Some(9),
         };
         assert_eq!(of(text, 21), both);
-        // What follows the hyphen is the source, which a container chooses.
+        // After the hyphen comes the source, which a container chooses.
         assert_eq!(of(text, 22), Groups::default());
         assert_eq!(of(text, 2), Groups::default());
         let reached: Vec<u32> = (1..12).filter(|group| reaches(text, *group)).collect();

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Context as _, Result};
 
-/// A namespace to work on.
+/// A job: a namespace.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     /// Its inode number.
     pub(crate) inode: u64,
     /// Processes that were in it.
     pub(crate) pids: Vec<u32>,
-    /// Devices of file systems that have not answered before.
+    /// Devices of file systems that did not answer before.
     pub(crate) silent: Vec<String>,
-    /// The paths of the views that are wanted, for `vistafs attach` and `detach`.
+    /// The paths of the views, for `vistafs attach` and `detach`.
     #[serde(default)]
     pub(crate) views: Vec<String>,
 }
@@ -23,13 +23,13 @@ pub(crate) struct Job {
 /// A message of a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Event<R> {
-    /// It is about to ask the file system of this device.
+    /// It is about to access the file system of this device.
     Asks(String),
     /// The file system has answered.
     Answered,
     /// The report about one mount.
     Row(R),
-    /// It is through with the namespace; or could not do it, and why.
+    /// It has finished the namespace, or failed for this reason.
     End(Option<String>),
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn tell<R: Serialize>(event: &Event<R>) -> Result<()> {
     told.context("the parent of this worker is gone")
 }
 
-/// Bytes of a path for people: nothing in it moves a cursor or begins a line.
+/// Escapes the bytes of a path, so that it cannot move the cursor or begin a line.
 pub(crate) fn shown(path: &[u8]) -> String {
     let text = String::from_utf8_lossy(path);
     text.chars()

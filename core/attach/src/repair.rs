@@ -1,36 +1,36 @@
-//! `vistafs repair`: live views over the dead ones of running containers.
+//! `vistafs repair`: replaces the dead views of running containers.
 //!
-//! When everything of vistafs has died, each bind mount of its files answers ENOTCONN for ever, in
-//! every mount namespace. With a new mount served, each dead one is covered with the file of the same
-//! path in the new one, at the very place, so that containers go on without a restart.
+//! After the supervisor and the worker have died, each bind mount of a view returns ENOTCONN for ever, in
+//! every mount namespace. When a new mount serves, the file of the same path in it is mounted over each dead
+//! one, so that containers continue without a restart.
 //!
 //! | process | what it does |
 //! |---|---|
-//! | `vistafs repair` | finds the mount namespaces, gives one after the other to a worker, reports |
-//! | `vistafs repair-worker` | enters them, finds what is dead, covers it; may be stopped at any time |
+//! | `vistafs repair` | lists the mount namespaces, passes them one by one to a worker, reports |
+//! | `vistafs repair-worker` | enters them, finds dead mounts, covers them; may be killed at any time |
 //!
 //! | file | owns |
 //! |---|---|
-//! | `repair/inside.rs` | what the worker does |
-//! | `repair/look.rs` | which mounts are dead |
+//! | `repair/inside.rs` | the work of the worker |
+//! | `repair/look.rs` | finds dead mounts |
 //! | `repair/row.rs` | the report |
 //!
-//! # What a container could try
-//! The mounts of a container are what it made of them. So:
-//! - What looks like ours by type, source and options counts only if root of this host has mounted
-//!   it, by the kernel's own list of FUSE connections. A dead one cannot be asked who it was.
-//! - No file system is asked anything on the way to a mount point unless the kernel itself answers for
-//!   it. The one question, whether it is dead, is put to what has passed the test above; and by a
-//!   worker that is killed when it is silent for too long.
-//! - What was found is the mount of that line of mountinfo, by its number, or it is left alone. It is
-//!   mounted on by its descriptor: renames, links and mounts that come later lead nowhere else.
-//! - A copy of a live view shows what the path of the dead one says, which was bound there by somebody
-//!   who could. Only paths below `at/`, and containers' own files, show more than the container itself;
-//!   they are mounted again in namespaces of the host's user namespace only, where nobody but root can have mounted a FUSE file
+//! # What a container may try
+//! A container controls its own mounts. So:
+//! - A mount that looks like one of vistafs by type, source and options counts only if root of this host has mounted it,
+//!   according to the kernel's own list of FUSE connections.
+//! - On the way to a mount point, no file system is accessed unless the kernel itself implements it.
+//!   Only a mount that has passed the test above is accessed, to find out whether it is dead; and by a
+//!   worker that is killed if the access takes too long.
+//! - A mount is identified by the ID in its line of mountinfo, and is held by descriptor; if the ID differs, it is left
+//!   alone. Renames, links and later mounts lead nowhere else.
+//! - A copy of a live view shows the path of the dead one, which a process bound that had the right
+//!   to. Only paths below `at/`, and containers' own files, show more than the container itself;
+//!   they are replaced only in namespaces of the host's user namespace, where only root can have mounted a FUSE file
 //!   system of root's.
-//! - The copies receive no mounts and pass none on.
+//! - The copies are private: they receive no mounts and pass none on.
 //!
-//! Mount namespaces without a process are not seen.
+//! Mount namespaces without a process are not found.
 
 mod inside;
 mod look;
@@ -46,22 +46,22 @@ use crate::work::Work;
 pub use inside::work;
 pub use row::{Outcome, Row};
 
-/// What is to be repaired.
+/// The scope of a repair.
 #[derive(Debug, Default)]
 pub struct Wanted<'w> {
-    /// What these processes see; empty: everything.
+    /// The processes whose mounts are repaired; empty: all.
     pub pids: &'w [u32],
-    /// Only tells what would be done.
+    /// Only report what would be done.
     pub is_dry_run: bool,
 }
 
-/// Covers dead bind mounts with what is below `mount`; what was done, one row for each.
+/// Covers dead bind mounts with the files below `mount`; returns one row for each.
 ///
 /// # Errors
 /// When `mount` is not a live mount of vistafs, a process does not exist, or /proc cannot be read.
-/// What goes wrong with one container is a row.
+/// A failure in one container is a row.
 pub fn repair(mount: &Path, wanted: &Wanted<'_>) -> Result<Vec<Row>> {
-    // Said once, and not by a worker for each namespace.
+    // Reported once, not by the worker of each namespace.
     Live::open(mount)?;
     let namespaces = match wanted.pids {
         [] => namespaces::all().context("cannot look for mount namespaces in /proc")?,
@@ -78,7 +78,7 @@ pub fn repair(mount: &Path, wanted: &Wanted<'_>) -> Result<Vec<Row>> {
     Ok(work.end())
 }
 
-/// Tells the log in a line or two what was done.
+/// Logs a summary in one or two lines.
 pub fn report(rows: &[Row]) {
     let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
     let (repaired, left) = (count(Outcome::Repaired), count(Outcome::Left));
@@ -87,7 +87,7 @@ pub fn report(rows: &[Row]) {
     }
     if left > 0 {
         log::warn!(
-            "{left} dead views of running containers are left (vistafs repair tells which, and why)"
+            "{left} dead views of running containers are left (vistafs repair lists them with the reasons)"
         );
     }
 }

@@ -1,6 +1,6 @@
-//! The mounts of a namespace: which may be ours, and which of those are seen.
+//! The mounts of a namespace: candidates for mounts of vistafs, and which mounts are visible.
 //!
-//! Pure: what mountinfo says. All of it is the container's own doing.
+//! Pure parsing of mountinfo, whose contents a container controls.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use vistafs_text::mountinfo::{self, Mount};
 
 use crate::binding::MountName;
 
-/// The options that vistafs mounts with, as the kernel shows them.
+/// The options of vistafs's mounts, as the kernel shows them.
 const OURS: [&[u8]; 4] = [
     b"user_id=0",
     b"group_id=0",
@@ -20,7 +20,7 @@ const OURS: [&[u8]; 4] = [
     b"allow_other",
 ];
 
-/// What the kernel writes behind a path whose name is gone. No path has two slashes in a row.
+/// The kernel's suffix of a path whose name was removed. No path contains two slashes in a row.
 const DELETED: &[u8] = b"//deleted";
 
 /// All mounts of a namespace.
@@ -29,7 +29,7 @@ pub(crate) struct Table<'t> {
     by_id: HashMap<u32, Mount<'t>>,
     // In the order of the text.
     ids: Vec<u32>,
-    // Something is mounted on the whole of them.
+    // Mounts that are covered completely.
     covered: HashSet<u32>,
 }
 
@@ -59,12 +59,12 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// The mount of a number.
+    /// Returns the mount with an ID.
     pub(crate) fn get(&self, id: u64) -> Option<&Mount<'t>> {
         self.by_id.get(&u32::try_from(id).ok()?)
     }
 
-    /// Those that look like ours and are not covered.
+    /// Returns the visible mounts that look like mounts of vistafs.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = &Mount<'t>> {
         self.ids
             .iter()
@@ -85,19 +85,19 @@ pub fn looks_like_ours(mount: &Mount<'_>) -> bool {
         && OURS.iter().all(|option| mount.has_option(option))
 }
 
-/// A mount of the page-cache tree.
+/// Returns whether it is a mount of the page-cache tree.
 pub(crate) fn is_page_cache(mount: &Mount<'_>) -> bool {
     MountName::of(mount) == Some(MountName::PAGE_CACHE)
 }
 
-/// The path below the mount of vistafs that is mounted there; empty for all of it.
+/// Returns the path of the mounted file below the mount of vistafs; empty for the whole mount.
 pub(crate) fn path_below<'m>(mount: &'m Mount<'_>) -> &'m Path {
     let root = &*mount.root;
     let root = root.strip_suffix(DELETED).unwrap_or(root);
     Path::new(OsStr::from_bytes(root.strip_prefix(b"/").unwrap_or(root)))
 }
 
-/// The path of the shared file, of a path of a container's own one: `proc/stat` of `c/ID/proc/stat`.
+/// Returns the path of the shared file for a container's own one: `proc/stat` for `c/ID/proc/stat`.
 pub(crate) fn shared_path(below: &Path) -> Option<&Path> {
     let mut names = below.strip_prefix("c").ok()?.components();
     names.next()?;
@@ -122,7 +122,7 @@ mod tests {
             + &line(4, 3, "/proc/meminfo", "/proc/meminfo")
             + &line(5, 2, "/proc/stat", "/proc/stat")
             + &line(6, 2, "/sys/devices/system/cpu", "/sys/devices/system/cpu")
-            // Something in a directory, not over it.
+            // A file in a directory does not cover the directory.
             + &line(7, 6, "/proc/stat", "/sys/devices/system/cpu/online");
         let table = Table::parse(text.as_bytes()).unwrap();
         let ids: Vec<_> = table.candidates().map(|mount| mount.id).collect();
@@ -170,7 +170,7 @@ mod tests {
     fn a_broken_table_is_an_error() {
         assert!(Table::parse(b"1 2 nonsense\n").is_err());
         assert_eq!(Table::parse(b"").unwrap().candidates().count(), 0);
-        // A mount on itself.
+        // A mount over itself.
         let text = line(3, 3, "/", "/");
         assert_eq!(
             Table::parse(text.as_bytes()).unwrap().candidates().count(),

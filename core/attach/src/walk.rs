@@ -1,9 +1,9 @@
-//! The way to a mount point, without asking a stranger's file system.
+//! Opens a mount point without accessing a container's file system.
 //!
-//! Each directory above a mount point is known to the kernel for as long as the mount is there. So
-//! one step after the other is taken from that knowledge alone (RESOLVE_CACHED); where the kernel
-//! insists on asking, as for each file of /proc, the file system that would be asked has to be one
-//! that answers by itself. Links are not followed.
+//! The kernel has all directories above a mount point in its cache while the mount exists. So each
+//! step uses the cache only (RESOLVE_CACHED). Where the kernel must access the file system, as for each file of /proc,
+//! it must be one that the kernel itself
+//! implements. Symbolic links are not followed.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -14,7 +14,7 @@ use vistafs_text::mountinfo::Mount;
 
 use crate::table::Table;
 
-/// File systems in which nobody but the kernel answers, from memory or from a disk.
+/// File systems that the kernel itself implements, in memory or on a disk.
 const OF_THE_KERNEL: [&[u8]; 17] = [
     b"btrfs",
     b"cgroup",
@@ -35,37 +35,37 @@ const OF_THE_KERNEL: [&[u8]; 17] = [
     b"zfs",
 ];
 
-/// The kernel's knowledge may be in motion just when it is asked for.
+/// Attempts: the cache may change at the moment of a look-up.
 const TRIES: usize = 16;
 
-/// Why the way leads nowhere.
+/// The reason why a mount point cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
-    /// Something else is there: what was mounted is below it, or has been moved.
+    /// Another mount is there: the wanted one is covered, or was moved.
     #[error("not seen: something else is mounted there")]
     Hidden,
-    /// Whoever serves the file system may not answer.
+    /// The server of this file system may not answer.
     #[error("the way there leads through a {fs_type} file system, which may not answer")]
     ThroughOther {
-        /// As mountinfo calls it.
+        /// Its type in mountinfo.
         fs_type: String,
     },
-    /// Moved meanwhile, a link on the way.
+    /// Moved meanwhile, or a symbolic link on the way.
     #[error("the way there: {0}")]
     Kernel(#[from] Errno),
 }
 
-/// What statx(2) tells without asking the file system.
+/// The result of statx(2) without access to the file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) mount: u64,
     pub(crate) device: Device,
     pub(crate) is_directory: bool,
-    /// It is the root of its mount, and not something in it.
+    /// Whether it is the root of its mount.
     pub(crate) is_mount_root: bool,
 }
 
-/// Looks at an open file.
+/// Examines an open file.
 pub(crate) fn look(file: impl AsFd) -> Result<Seen, Errno> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
     let wanted = StatxFlags::TYPE | StatxFlags::MNT_ID;
@@ -86,12 +86,12 @@ pub(crate) fn look(file: impl AsFd) -> Result<Seen, Errno> {
     })
 }
 
-/// Asks a file system of which it is known that root has mounted it.
+/// Accesses a file system that root is known to have mounted.
 pub(crate) fn does_not_answer(file: &OwnedFd) -> bool {
     matches!(rustix::fs::fstatfs(file), Err(Errno::NOTCONN))
 }
 
-/// Opens the root of a mount, from the root directory of its namespace.
+/// Opens the root of a mount, starting at the root directory of its namespace.
 pub(crate) fn open_mount(
     root: impl AsFd,
     table: &Table<'_>,
@@ -106,7 +106,7 @@ pub(crate) fn open_mount(
     }
 }
 
-/// Opens what is seen at a mount point.
+/// Opens the file that is visible at a mount point.
 pub(crate) fn open_place(
     root: impl AsFd,
     table: &Table<'_>,
@@ -140,7 +140,7 @@ fn step(from: &OwnedFd, name: &[u8], table: &Table<'_>) -> Result<OwnedFd, Lost>
 }
 
 fn open(from: &OwnedFd, name: &[u8], how: ResolveFlags) -> Result<OwnedFd, Errno> {
-    // Without O_DIRECTORY, which would have automounts made.
+    // Without O_DIRECTORY, which would trigger automounts.
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let never = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     rustix::fs::openat2(from, name, flags, Mode::empty(), never | how)
@@ -186,7 +186,7 @@ mod tests {
         let root = rustix::fs::open("/", OFlags::PATH, Mode::empty()).unwrap();
         let proc = open_place(&root, &table, b"/proc/meminfo").unwrap();
         let proc = table.get(look(&proc).unwrap().mount).unwrap();
-        // /proc, under its own number and under another's.
+        // /proc, with its own mount ID and with another one.
         assert_eq!(&*proc.mount_point, b"/proc");
         assert!(open_mount(&root, &table, proc).is_ok());
         let other = Mount {

@@ -1,4 +1,4 @@
-//! Giving mount namespaces to workers, one after the other.
+//! Passes mount namespaces to workers, one at a time.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -10,32 +10,32 @@ use crate::namespaces::MountNamespace;
 use crate::protocol::{Event, Job};
 use crate::worker::{Silence, Worker};
 
-/// How long a worker may be silent. Its work takes milliseconds, unless a file system that it has
-/// asked does not answer.
+/// Timeout of a worker's messages. Its work takes milliseconds, unless a file system does not
+/// answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many file systems that do not answer a namespace may have before it is given up.
+/// Number of silent file systems after which a namespace is given up.
 const MOST_SILENT: usize = 4;
 
 /// One line of a report.
 pub(crate) trait Report: DeserializeOwned {
-    /// A namespace that could not be worked on.
+    /// A namespace that could not be processed.
     fn of_namespace(namespace: &MountNamespace, why: String) -> Self;
 
-    /// The same, with the name of its container. Workers see no cgroups.
+    /// The same with the name of its container, as workers see no cgroups.
     fn named(self) -> Self;
 }
 
-/// A worker, and what was reported so far.
+/// A worker, and the report so far.
 #[derive(Debug)]
 pub(crate) struct Work<R> {
-    // Its command, without the program.
+    // The arguments of the worker.
     words: Vec<OsString>,
-    // The paths of the views that are wanted.
+    // The paths of the views.
     views: Vec<String>,
-    // With nothing to do.
+    // An idle worker.
     worker: Option<Worker>,
-    // Devices of file systems that have not answered.
+    // Devices of silent file systems.
     silent: Vec<String>,
     rows: Vec<R>,
 }
@@ -51,13 +51,13 @@ impl<R: Report> Work<R> {
         }
     }
 
-    /// Works on a namespace. A failure with one container is a line of the report.
+    /// Processes a namespace. A failure in one container is a line of the report.
     ///
     /// # Errors
     /// When no worker can be started.
     pub(crate) fn on(&mut self, namespace: &MountNamespace) -> Result<()> {
         let mut lost = String::new();
-        // Once more without each file system that does not answer.
+        // Again without each file system that does not answer.
         for _ in 0..MOST_SILENT {
             let mut worker = match self.worker.take() {
                 Some(worker) => worker,
@@ -81,7 +81,7 @@ impl<R: Report> Work<R> {
         Ok(())
     }
 
-    /// Ends the worker; the report.
+    /// Ends the worker; returns the report.
     pub(crate) fn end(self) -> Vec<R> {
         if let Some(worker) = self.worker {
             worker.end();

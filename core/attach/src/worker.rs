@@ -1,7 +1,7 @@
-//! The worker's process, as its parent sees it.
+//! The worker process, as its parent sees it.
 //!
-//! It may be stuck in a system call that nothing ends, not even SIGKILL, for as long as a hostile
-//! file system likes. So nobody waits for it: it is killed, and reaped by a thread of its own.
+//! It may hang in a system call that not even SIGKILL ends, for as long as a hostile file system
+//! wants. So the parent never waits for it: it kills the worker, and a separate thread reaps it.
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
@@ -17,14 +17,14 @@ use vistafs_host::{Inherited, spawn};
 
 use crate::protocol::{Event, Job};
 
-/// A row has two paths in it.
+/// A row contains two paths.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// Why a namespace has not been repaired: the worker is lost.
+/// The reason why a namespace was not repaired: the worker was killed.
 #[derive(Debug)]
 pub(crate) struct Silence {
     pub(crate) why: String,
-    /// The device of the file system that it was asking.
+    /// The device of the file system that it accessed.
     pub(crate) asked: Option<String>,
 }
 
@@ -34,20 +34,20 @@ pub(crate) struct Worker {
     child: Child,
     to: ChildStdin,
     from: ChildStdout,
-    // What has come and is not a whole line yet.
+    // Input that is no complete line yet.
     received: Vec<u8>,
 }
 
 impl Worker {
-    /// Starts this program with these words.
+    /// Starts this program with these arguments.
     pub(crate) fn start(words: &[OsString]) -> Result<Self> {
         let mut command = Command::new("/proc/self/exe");
-        // What `ps` shows.
+        // The name that `ps` shows.
         command.arg0("vistafs").args(words);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ours may be a pipe, whose reader would wait for the end of a worker that is stuck.
+            // Standard error may be a pipe, whose reader would wait for a hanging worker.
             .stderr(Stdio::null());
         let mut child = spawn(command, Inherited::default())
             .context("cannot start a worker from /proc/self/exe")?;
@@ -63,14 +63,14 @@ impl Worker {
         })
     }
 
-    /// Gives it a namespace. On failure, what to tell of it.
+    /// Passes a namespace to it. On failure, returns the text for the report.
     pub(crate) fn send(&mut self, job: &Job) -> Result<(), String> {
         let line = serde_json::to_string(job).map_err(|error| error.to_string())? + "\n";
         let sent = self.to.write_all(line.as_bytes());
         sent.map_err(|_| "the worker has ended".to_owned())
     }
 
-    /// What it says next, within that time. On failure, what to tell of it.
+    /// Returns its next message within this time. On failure, returns the text for the report.
     pub(crate) fn next<R: DeserializeOwned>(
         &mut self,
         patience: Duration,
@@ -94,7 +94,7 @@ impl Worker {
         let mut waits = [PollFd::new(&self.from, PollFlags::IN)];
         match poll(&mut waits, timeout.as_ref()) {
             Ok(0) => return Err("no answer in time".to_owned()),
-            // A signal to this process; the time goes on.
+            // A signal to this process; the timeout continues.
             Err(Errno::INTR) => return Ok(()),
             Err(errno) => return Err(errno.to_string()),
             Ok(_) => {}
@@ -110,22 +110,22 @@ impl Worker {
         }
     }
 
-    /// Ends it, when it has nothing to do: it reads the end of its standard input.
+    /// Ends an idle worker, by the end of its standard input.
     pub(crate) fn end(mut self) {
         drop(self.to);
-        // There is nobody to tell.
+        // A failure cannot be reported.
         let _ = self.child.wait();
     }
 
-    /// Does without it, whatever it does.
+    /// Kills it, whatever it does.
     pub(crate) fn stop(self) {
         let mut child = self.child;
-        // It may have ended.
+        // It may have exited.
         let _ = child.kill();
         let reap = move || {
             let _ = child.wait();
         };
-        // Without the thread it stays a zombie until we end.
+        // Without the thread it stays a zombie until this process exits.
         let _ = std::thread::Builder::new().name("reap".into()).spawn(reap);
     }
 }

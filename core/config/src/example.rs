@@ -10,7 +10,7 @@ use super::{Config, Entry};
 
 const HEAD: &str = "\
 # The configuration of vistafs with all keys, installed as /etc/vistafs/config.toml. Each commented line
-# is the default, or an example if there is no default value.
+# is the default, or an example for a key without one.
 # `vistafs config check FILE` validates a file, `vistafs config show` prints all values and their sources.
 # `vistafs reload` or SIGHUP applies changes to a running vistafs without interrupting readers.
 ";

@@ -1,7 +1,7 @@
 //! The configuration file.
 //!
 //! `contrib/vistafs.toml` lists all keys. It is generated from this code: each section requests its
-//! keys from the [`reader`], with a default and a one-line summary. Every error is reported with its
+//! keys from `reader.rs`, with a default and a one-line summary. Every error is reported with its
 //! line. The default file is optional.
 //!
 //! | file | owns |
@@ -73,7 +73,7 @@ impl Config {
     }
 
     /// Parses a text that was read from the file `asked` earlier. Users and programs that have been
-    /// removed since then are no error here: only the custom file that needs them fails.
+    /// removed since then are accepted: only the custom file that needs them fails.
     ///
     /// # Errors
     /// The first problem, with its line.

@@ -26,11 +26,11 @@ pub struct Entry {
     pub section: String,
     /// Its name, such as `quota`.
     pub key: String,
-    /// What it does, in one line.
+    /// A description in one line.
     pub summary: String,
     /// The value in TOML; `None`: it is not set and has no default value.
     pub value: Option<String>,
-    /// A value for the example, if there is no default value.
+    /// A value for the example, for a key without a default.
     pub sample: Option<String>,
     /// The source of the value.
     pub origin: Origin,

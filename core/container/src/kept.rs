@@ -273,7 +273,7 @@ mod tests {
     fn without_a_next_process_nothing_is_kept() {
         let keeper = Keeper::new(None, Origin::Path, b"x");
         let record = keeper.record("r");
-        record.save(&mut Vec::new(), |_| unreachable!("nobody would read it"));
+        record.save(&mut Vec::new(), |_| unreachable!("it would never be read"));
         assert!(!record.load(&mut Vec::new()));
     }
 }

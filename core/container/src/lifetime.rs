@@ -113,7 +113,7 @@ fn wait(containers: &Weak<Containers>, epoll: &OwnedFd) {
             Err(Errno::INTR) => false,
             Err(errno) => {
                 log::error!(
-                    "epoll_wait: {errno}; containers that end are kept (vistafs upgrade starts anew)"
+                    "epoll_wait: {errno}; ended containers are not released (vistafs upgrade restarts the worker)"
                 );
                 return;
             }

@@ -482,7 +482,7 @@ pub(crate) struct LxcHookArgs {
     pub(crate) told: Vec<OsString>,
 }
 
-/// What a hook binds, and whether it may fail.
+/// The options of hooks.
 #[derive(Args, Debug)]
 pub(crate) struct HookArgs {
     #[command(flatten)]

@@ -1,14 +1,14 @@
-//! vistafs as a drop-in for lxcfs: called by that name, or as `vistafs lxcfs`.
+//! vistafs as a replacement of lxcfs: called by that name, or as `vistafs lxcfs`.
 //!
-//! The same options with their meaning, the same pid file with its lock, the same exit statuses; the
-//! signals are the supervisor's own. What it mounts is a mount like any other, supervised like any
-//! other: as with lxcfs, in the foreground always.
+//! It has the same options, the same pid file with its lock, and the same exit statuses; the signals are
+//! those of the supervisor. The mount is supervised like any other. As lxcfs, it always stays in the
+//! foreground.
 //!
 //! | file | owns |
 //! |---|---|
 //! | `args.rs` | the options |
-//! | `fuse_options.rs` | what `-o` takes |
-//! | `numbers.rs` | what the options mean for what containers are shown |
+//! | `fuse_options.rs` | the options of `-o` |
+//! | `numbers.rs` | the effect of the options on views |
 
 mod args;
 mod fuse_options;
@@ -28,10 +28,10 @@ use args::LxcfsArgs;
 
 pub(crate) use numbers::{AsLxcfs, Word};
 
-/// The name that it is called by.
+/// The name of the link.
 pub(crate) const NAME: &str = "lxcfs";
 
-/// The words after the name, if this is a call as lxcfs.
+/// Returns the arguments, if this is a call as lxcfs.
 pub(crate) fn called(words: impl IntoIterator<Item = OsString>) -> Option<Vec<OsString>> {
     let mut words = words.into_iter();
     let program = words.next()?;
@@ -42,7 +42,7 @@ pub(crate) fn called(words: impl IntoIterator<Item = OsString>) -> Option<Vec<Os
     Some(words.collect())
 }
 
-/// Does what lxcfs would.
+/// Runs as lxcfs.
 pub(crate) fn main(words: Vec<OsString>) -> ExitCode {
     let args = match LxcfsArgs::try_parse_from(std::iter::once(NAME.into()).chain(words)) {
         Ok(args) => args,
@@ -87,7 +87,7 @@ fn run(args: &LxcfsArgs, verbose: u8) -> anyhow::Result<u8> {
     supervise(&mount, options, Some(&args.pid_file()))
 }
 
-/// As lxcfs: to standard error, and a failure.
+/// As lxcfs does: on standard error, with a failure status.
 fn help() -> ExitCode {
     eprintln!("{}", LxcfsArgs::help());
     ExitCode::FAILURE

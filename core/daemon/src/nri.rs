@@ -82,7 +82,7 @@ fn connect(socket: &Path) -> anyhow::Result<UnixStream> {
          [plugins.\"io.containerd.nri.v1.nri\"], CRI-O with enable_nri = true in [crio.nri])"
     })?;
     let peer = rustix::net::sockopt::socket_peercred(&stream)
-        .context("cannot tell which user listens there")?;
+        .context("cannot find the user that listens there")?;
     let (owner, own) = (peer.uid, rustix::process::geteuid());
     if !owner.is_root() && owner != own {
         bail!(

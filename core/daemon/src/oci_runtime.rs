@@ -1,16 +1,16 @@
 //! `vistafs oci-runtime`: an OCI runtime that adds the views and executes the real one.
 //!
-//! Called as `vistafs oci-runtime …`, or through a link named `vistafs-runtime`. On `create` and `run`
-//! the hook of `vistafs oci-hook` is added to the bundle's config.json. Then, and for every other
-//! command at once, the real runtime takes the place of this process: options, exit status,
-//! descriptors and signals are its own.
+//! It is called as `vistafs oci-runtime …`, or through a link named `vistafs-runtime`. On `create` and `run`
+//! it adds the hook of `vistafs oci-hook` to the bundle's config.json. Then, and for every other command at
+//! once, it executes the real runtime: options, exit status, descriptors and signals are those of
+//! the runtime.
 //!
 //! | file | owns |
 //! |---|---|
-//! | `words.rs` | the command line of runc and crun, as far as it matters |
-//! | `splice.rs` | adding a hook to config.json without changing another byte |
-//! | `bundle.rs` | reading and replacing config.json, in the bundle or beside it |
-//! | `real.rs` | which runtime is executed |
+//! | `words.rs` | parses the relevant part of the command line of runc and crun |
+//! | `splice.rs` | adds a hook to config.json without changing another byte |
+//! | `bundle.rs` | reads and replaces config.json, in the bundle or beside it |
+//! | `real.rs` | finds the real runtime |
 
 mod bundle;
 mod real;
@@ -44,8 +44,8 @@ pub(crate) struct Call {
     words: Vec<OsString>,
 }
 
-/// The call, if it is one as a runtime. clap is not asked: every word after the command is the
-/// runtime's.
+/// Returns the call, if it is one as a runtime. clap does not parse it: all arguments after the command belong
+/// to the runtime.
 pub(crate) fn called(words: impl IntoIterator<Item = OsString>) -> Option<Call> {
     let mut words = words.into_iter();
     let program = words.next()?;
@@ -66,7 +66,7 @@ pub(crate) fn called(words: impl IntoIterator<Item = OsString>) -> Option<Call> 
     Some(Call { config, words })
 }
 
-/// Becomes the real runtime.
+/// Executes the real runtime.
 pub(crate) fn main(call: &Call) -> ExitCode {
     logging::start(0);
     let Err(error) = run(call);
@@ -113,10 +113,10 @@ fn run(call: &Call) -> anyhow::Result<std::convert::Infallible> {
 /// Adds the hook to the bundle's configuration, unless the container opts out.
 fn add(call: &Call, words: &Words, settings: &Runtime) -> anyhow::Result<Changed> {
     let bundle = std::path::absolute(words.bundle().unwrap_or(Path::new(".")))
-        .context("cannot tell the directory of the bundle")?;
+        .context("cannot find the directory of the bundle")?;
     let (file, text) = bundle::read(&bundle, words.config())?;
     let annotations = splice::Annotations::parse(&text)
-        .with_context(|| format!("{} is no configuration of a container", file.display()))?;
+        .with_context(|| format!("{} is not a valid container configuration", file.display()))?;
     if annotations.opts_out() || splice::has_hook(&text) {
         return Ok(Changed::InPlace);
     }
@@ -127,14 +127,14 @@ fn add(call: &Call, words: &Words, settings: &Runtime) -> anyhow::Result<Changed
         );
     }
     let own =
-        std::env::current_exe().context("cannot tell where vistafs is (is /proc mounted?)")?;
+        std::env::current_exe().context("cannot find the path of vistafs (is /proc mounted?)")?;
     let mut args: Vec<String> = vec!["vistafs".into()];
     let text_of = |path: &Path| {
         let text = path.to_str().map(str::to_owned);
         text.with_context(|| format!("{} is not UTF-8, and config.json is", path.display()))
     };
     if let Some(config) = &call.config {
-        let config = std::path::absolute(config).context("cannot tell the configuration")?;
+        let config = std::path::absolute(config).context("cannot find the configuration")?;
         args.extend(["--config".into(), text_of(&config)?]);
     }
     args.extend([
@@ -154,8 +154,8 @@ fn add(call: &Call, words: &Words, settings: &Runtime) -> anyhow::Result<Changed
     bundle::replace(&bundle, &file, &changed)
 }
 
-/// Reports to the runtime's own log, where engines look; to standard error, which is often the
-/// container's, only where there is none.
+/// Reports to the runtime's own log, which engines read; to standard error, which is often the
+/// container's, only without a log.
 fn report(words: &Words, level: &str, why: &str) {
     let Some(file) = words.log() else {
         log::warn!("{why}");
@@ -180,14 +180,14 @@ fn report(words: &Words, level: &str, why: &str) {
     }
 }
 
-/// The time as runtimes log it, RFC 3339 in UTC.
+/// Returns the time in the format of runtimes' logs, RFC 3339 in UTC.
 fn humantime() -> String {
     let now = std::time::SystemTime::UNIX_EPOCH
         .elapsed()
         .unwrap_or_default()
         .as_secs();
     let (days, seconds) = (now / 86_400, now % 86_400);
-    // Days from 1970 to a date, counted in years that begin in March.
+    // Days since 1970, computed with years that begin in March.
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
     let year_of_era =

@@ -1,4 +1,4 @@
-//! What commands print: tables, and anything to standard output.
+//! The output of commands: tables, and text to standard output.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use crate::logging::plain;
 
-/// Prints all of it, as far as somebody reads it: `vistafs show ... | head -1` has seen enough.
+/// Prints the text. A reader that closes the pipe early is no error: `vistafs show ... | head -1`.
 pub(crate) fn print(text: &[u8]) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -15,7 +15,7 @@ pub(crate) fn print(text: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Lines of a head and of rows, in columns two blanks apart.
+/// Returns the lines of a table, with two blanks between columns.
 pub(crate) fn table<const N: usize>(
     head: [&str; N],
     rows: impl Iterator<Item = [String; N]>,

@@ -1,7 +1,7 @@
 //! Loads the views of plugins.
 //!
 //! Loading a plugin may end the process. A worker reports each file before it loads it, and after a crash the
-//! supervisor tells the next worker to skip it, until the file changes
+//! supervisor makes the next worker skip it, until the file changes
 //! (`core/supervisor/src/plugins.rs`). A command tests each file in another process first.
 //!
 //! A program built without plugins, or a static one, which cannot load shared objects, loads none.

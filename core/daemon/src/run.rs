@@ -1,28 +1,28 @@
-//! `vistafs run`: a command in a small container of its own, with truthful views.
+//! `vistafs run`: runs a command in a small container with limits and views.
 //!
 //! | process | what it does |
 //! |---|---|
-//! | `vistafs run` | makes the cgroups, serves the views, passes signals on, cleans up |
-//! | `vistafs run-init` | process 1 of the new pid namespace: joins the cgroups, makes the other namespaces and mounts, reaps |
+//! | `vistafs run` | creates the cgroups, serves the views, forwards signals, cleans up |
+//! | `vistafs run-init` | process 1 of the new pid namespace: joins the cgroups, creates the other namespaces and the mounts, reaps |
 //! | the command | process 2 there |
 //!
 //! | file | owns |
 //! |---|---|
 //! | `run/args.rs` | the two command lines |
-//! | `run/amount.rs` | sizes and CPU shares as people write them |
-//! | `run/cgroups.rs`, `run/cgroups/` | the container's cgroups: making, limits, removing |
-//! | `run/stage.rs` | namespaces and mounts, of both processes |
+//! | `run/amount.rs` | parses sizes and numbers of CPUs |
+//! | `run/cgroups.rs`, `run/cgroups/` | creates, limits and removes the container's cgroups |
+//! | `run/stage.rs` | namespaces and mounts of both processes |
 //! | `run/init.rs` | process 1 |
 //! | `run/signals.rs` | signals as events |
-//! | `run/terminal.rs` | whose turn it is at the terminal |
+//! | `run/terminal.rs` | the foreground process group of the terminal |
 //!
-//! Promises: what was made is gone when `run` returns, whether with a status or with an error.
-//! Mounts live in a mount namespace of their own, so that they go even if `run` is killed; so do
-//! the processes, whose init asks the kernel to be killed with its parent. Empty cgroups are all
-//! that a killed `run` leaves, and the next one removes them.
+//! Promises: when `run` returns, with a status or an error, everything that it created is removed.
+//! The mounts are in a separate mount namespace and end with it even if `run` is killed; so do the
+//! processes, whose init is killed with its parent by the kernel. A killed `run` leaves empty cgroups only,
+//! which the next one removes.
 //!
-//! Assumes that it is called before the program has started any thread: the signal mask and the
-//! mount namespace have to be those of every thread to come.
+//! Assumes that the program has not started a thread yet: all later threads need the signal mask and the
+//! mount namespace that are set here.
 
 mod amount;
 mod args;
@@ -58,22 +58,22 @@ use crate::{bindings, engine};
 /// 127 for a command that cannot be executed or found.
 ///
 /// # Errors
-/// When the container could not be made. Everything has been undone then.
+/// When the container cannot be created. Everything is undone then.
 pub(crate) fn run(args: &RunArgs, config: &Config) -> Result<u8> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "needs root, to make cgroups and namespaces: try it with sudo"
     );
     args.limits.check()?;
-    // From here on a Ctrl-C must not end us before the cleaning up.
+    // From here on a Ctrl-C must not end this process before the cleanup.
     let signals = Signals::block()?;
     let _terminal = Terminal::remember();
     let name = args.name();
     let hierarchies = hierarchies()?;
-    // Declared before what runs in them: dropped, and so removed, after it.
+    // Declared before the container, so that they are dropped, and removed, after it.
     let _cgroups = Cgroups::create(&hierarchies, &name, &args.limits)?;
     stage::leave_host_mounts()?;
-    // The server raises it for itself; the command is to have what `run` was given.
+    // The server raises its own limit; the command gets the limit that `run` was given.
     let (open_files, _) = getrlimit(Resource::RLIMIT_NOFILE).context("asking for a limit")?;
     let _serving = Serving::start(Path::new(stage::VIEWS), config)?;
     let views = bindings::all(config)?;
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &RunArgs, config: &Config) -> Result<u8> {
     Ok(shell_status(status.code(), status.signal()))
 }
 
-/// The cgroup trees that are mounted here.
+/// Returns the mounted cgroup hierarchies.
 fn hierarchies() -> Result<Hierarchies> {
     let hierarchies = engine::hierarchies()?;
     ensure!(
@@ -93,7 +93,7 @@ fn hierarchies() -> Result<Hierarchies> {
     Ok(hierarchies)
 }
 
-/// What a shell makes of an exit code, or of the signal that ended a process.
+/// Returns the status that a shell reports for an exit code or a signal.
 fn shell_status(code: Option<i32>, signal: Option<i32>) -> u8 {
     let code = match (code, signal) {
         (Some(code), _) => code,
@@ -103,7 +103,7 @@ fn shell_status(code: Option<i32>, signal: Option<i32>) -> u8 {
     u8::try_from(code).unwrap_or(u8::MAX)
 }
 
-/// The running container, by its init. Dropped while it runs, it is killed.
+/// The running container, by its init. It is killed on drop.
 struct Container {
     init: Child,
 }
@@ -111,7 +111,7 @@ struct Container {
 impl Container {
     fn start(name: &str, open_files: u64, views: &[Binding], args: &RunArgs) -> Result<Self> {
         let mut command = Command::new("/proc/self/exe");
-        // What `ps` shows in the container.
+        // The name that `ps` shows in the container.
         command.arg0("vistafs").arg("run-init");
         command.arg("--parent").arg(std::process::id().to_string());
         command.arg("--name").arg(name);
@@ -123,7 +123,7 @@ impl Container {
         command.arg("--").args(&args.command);
         let inherited = Inherited {
             ignored_signals: true,
-            // Out of sight of the new pid namespace we have no number: it asks for that itself.
+            // This process has no ID in the new pid namespace: the init requests its own parent-death signal.
             lives_on: true,
             ..Inherited::default()
         };
@@ -133,7 +133,7 @@ impl Container {
         Ok(Self { init })
     }
 
-    /// Passes signals on until the container has ended.
+    /// Forwards signals until the container has ended.
     fn wait(&mut self, signals: &Signals) -> Result<ExitStatus> {
         loop {
             match signals.next()? {
@@ -143,7 +143,7 @@ impl Container {
                         return Ok(status);
                     }
                 }
-                // It may have just ended: then there is nobody to tell.
+                // It may have ended just now.
                 Event::PassOn(signal) => {
                     let _ = rustix::process::kill_process(Pid::from_child(&self.init), signal);
                 }
@@ -154,7 +154,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Both do nothing when it has been waited for. With the init, the kernel kills the rest.
+        // Both have no effect after it was waited for. With the init, the kernel kills all of its processes.
         let _ = self.init.kill();
         let _ = self.init.wait();
     }

@@ -177,7 +177,7 @@ fn wait(set: &OwnedFd, by_handle: &Weak<Mutex<HashMap<u64, Watched>>>) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => {
                 log::error!(
-                    "epoll_wait: {errno}; who polls a view is not woken (vistafs upgrade starts anew)"
+                    "epoll_wait: {errno}; pollers are not woken (vistafs upgrade restarts the worker)"
                 );
                 return;
             }

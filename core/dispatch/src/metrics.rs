@@ -122,7 +122,7 @@ impl Snapshot<'_> {
                 &started,
             );
             let name = "vistafs_worker_restarts_total";
-            head(&mut text, name, "counter", "Workers started anew.");
+            head(&mut text, name, "counter", "Restarts of workers.");
             for (reason, count) in &supervision.restarts {
                 let reason = escaped(reason);
                 let _ = writeln!(text, "{name}{{reason=\"{reason}\"}} {count}");

@@ -38,9 +38,9 @@ fn hint(errno: Errno) -> &'static str {
         Errno::ENOMEM => "memory is short: raise MemoryMax= of the unit, or make room on the host",
         Errno::ENOSPC | Errno::EDQUOT => "make room there",
         Errno::EROFS => "it is mounted read-only: choose another place, or mount it rw",
-        Errno::EPERM | Errno::EACCES => "run it as root; vistafs doctor tells what it has to reach",
+        Errno::EPERM | Errno::EACCES => "run it as root; vistafs doctor lists what it needs",
         Errno::ENOTCONN => "a dead FUSE mount is in the way: umount -l it",
-        Errno::ENOSYS => "this kernel has no such call: vistafs doctor tells what it lacks",
+        Errno::ENOSYS => "this kernel lacks the system call: see vistafs doctor",
         _ => "vistafs doctor looks at what vistafs needs of the host",
     }
 }

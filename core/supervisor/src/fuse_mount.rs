@@ -168,7 +168,7 @@ pub fn without_asking(mount_point: &Path) -> anyhow::Result<PathBuf> {
 pub fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
     let path = without_asking(mount_point)?;
     if vistafs_at(&path)?.is_none() {
-        bail!("{} is no mount of vistafs", path.display());
+        bail!("{} is not a mount of vistafs", path.display());
     }
     unmount(&path)
 }
@@ -178,7 +178,7 @@ pub fn unmount_vistafs(mount_point: &Path) -> anyhow::Result<()> {
 pub struct NoDevice {
     /// The failed operation and its cause.
     pub found: String,
-    /// What to do about it.
+    /// The hint.
     pub remedy: &'static str,
 }
 

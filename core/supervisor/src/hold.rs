@@ -29,7 +29,7 @@ use vistafs_host::{Inherited, spawn};
 
 use crate::fuse_mount::FuseMount;
 
-/// Shared names that are no files of views: containers' own directories, trees, files for root on the host.
+/// Shared names that do not belong to views: containers' own directories, trees, files for root on the host.
 const LEFT_OUT: [&[u8]; 5] = [b"at", b"c", b"cgroup", b"metrics", b"self"];
 /// Not searched: trees of views, whose files have no owner.
 const TREES: &str = "sys/devices/system/";

@@ -1,7 +1,7 @@
 //! The supervisor: the process that keeps the mount while its workers come and go.
 //!
 //! It opens /dev/fuse, mounts, and then only starts and replaces workers. It has one thread, never reads a file of the
-//! mount, and never blocks: the loop in `run.rs` handles every event. Its state is in [`state::State`], so that another
+//! mount, and never blocks: the loop in `run.rs` handles every event. Its state is in `state.rs`, so that another
 //! program can continue.
 //!
 //! | file | owns |
@@ -139,7 +139,7 @@ struct Supervisor {
     ending: Option<Ending>,
 }
 
-/// What the service manager knows of it.
+/// The readiness reported to the service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Readiness {
     /// Nothing serves yet.

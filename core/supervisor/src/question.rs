@@ -99,7 +99,7 @@ pub fn ask(mount_point: &Path, question: &Question) -> anyhow::Result<Value> {
         .context("the supervisor does not answer")?;
     if answer.is_empty() {
         bail!(
-            "the supervisor of {shown} ended without an answer (its log tells why: journalctl -u vistafs)"
+            "the supervisor of {shown} exited without an answer (see its log: journalctl -u vistafs)"
         );
     }
     let answer: Value =

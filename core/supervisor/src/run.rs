@@ -110,7 +110,7 @@ impl Supervisor {
         }
         match ending {
             Ending::Told => Ok(0),
-            Ending::Unmounted => bail!("{} was unmounted by somebody else", self.shown.display()),
+            Ending::Unmounted => bail!("{} was unmounted by another process", self.shown.display()),
         }
     }
 

@@ -128,7 +128,7 @@ fn handed_over() -> anyhow::Result<Option<OwnedFd>> {
     }
 }
 
-/// What an ended supervisor has left.
+/// The resources left by an ended supervisor.
 struct Taken {
     mount: FuseMount,
     device: OwnedFd,

@@ -80,7 +80,7 @@ pub(crate) struct State {
     /// The requests in service at the last crashes.
     #[serde(default)]
     pub(crate) suspects: Suspects,
-    /// What a supervisor that replaces itself passes to the new program.
+    /// The resources that a supervisor passes to the program that replaces it.
     #[serde(default)]
     pub(crate) handed: Option<Handed>,
 }

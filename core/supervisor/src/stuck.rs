@@ -20,7 +20,7 @@ use crate::link::Quarantined;
 
 /// Interval of the checks while requests are in service. Without requests there is nothing to check, and
 /// the worker's next request wakes the supervisor. A worker of an earlier version does not wake it: then each
-/// interval is twice as long as the one before, up to the maximum age of a request.
+/// interval is twice as long as the previous one, up to the maximum age of a request.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// The time of the next check, and the result of the last one.

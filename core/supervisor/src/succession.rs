@@ -244,7 +244,7 @@ pub(super) struct Predecessor {
     stream: UnixStream,
 }
 
-/// What the predecessor sends.
+/// The state and the descriptors from the predecessor.
 #[derive(Debug)]
 pub(super) struct Offer {
     pub(super) predecessor: Predecessor,
@@ -416,7 +416,7 @@ mod tests {
         say(&theirs, Word::Serving).unwrap();
         assert!(predecessor.take().is_err());
         drop(theirs);
-        assert!(predecessor.take().is_err(), "cannot even be told");
+        assert!(predecessor.take().is_err(), "cannot be sent");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use serde::{Deserialize, Serialize};
 
-/// Crashes in a row that are no coincidence.
+/// Number of crashes in a row that is not a coincidence.
 const ENOUGH: u32 = 3;
 /// Maximum time between two crashes in a row, in seconds.
 const ROW: u64 = 600;

@@ -232,7 +232,7 @@ impl Supervisor {
     /// Only after the end of a worker: a request that is still served would be served twice, and a
     /// second READ at offset 0 replaces the contents that its reader goes on with.
     pub(super) fn resend(&mut self) {
-        // Before FUSE_INIT is answered there is no other request, and its ID must not change.
+        // Until FUSE_INIT is answered it is the only request, and its ID must not change.
         if !self.state.answered || self.state.resends == Some(false) {
             return;
         }

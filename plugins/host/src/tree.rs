@@ -136,7 +136,7 @@ impl TreeView for Tree {
             let (asked, told) = (wanted.get(), found.id.get());
             return Err(ViewError::Fault {
                 errno: Errno::IO,
-                why: format!("asked for node {asked} it answered for node {told}"),
+                why: format!("node {asked} was requested, node {told} was returned"),
             });
         }
         Ok(found)

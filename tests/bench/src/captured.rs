@@ -62,7 +62,7 @@ impl Captured {
     /// If `root` is not a captured host.
     pub fn open(root: &Path, warmth: Warmth) -> Result<Self> {
         let facts = std::fs::read_to_string(root.join("container.toml"))
-            .with_context(|| format!("{} is no captured host", root.display()))?;
+            .with_context(|| format!("{} is not a captured host", root.display()))?;
         let facts: Facts = toml::from_str(&facts)?;
         let fixed = FixedFacts {
             boottime: Duration::from_nanos(facts.boottime_ns),
@@ -101,7 +101,7 @@ impl Captured {
         let view = view.with_context(|| format!("no view is at {path}"))?;
         match &view.provider {
             Provider::File(view) => Ok(Arc::clone(view)),
-            _ => bail!("{path} is no file"),
+            _ => bail!("{path} is not a file"),
         }
     }
 

@@ -90,7 +90,7 @@ enum Command {
     Parse { parser: String },
 }
 
-/// What is measured, and where it is written to.
+/// The files to measure, and the output.
 #[derive(clap::Args)]
 struct RunArgs {
     /// The vistafs to measure.
@@ -105,7 +105,7 @@ struct RunArgs {
     /// A few short slices that show that all of it works; fails if vistafs takes many times the least.
     #[arg(long, conflicts_with = "targets")]
     quick: bool,
-    /// What the readers of one container do to another, and nothing else.
+    /// Only the effect of readers of one container on another one.
     #[arg(long, conflicts_with_all = ["targets", "quick"])]
     neighbours: bool,
     /// How often each is measured; the median counts.

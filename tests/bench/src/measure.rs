@@ -186,7 +186,7 @@ impl Bench {
         };
         let own = work.join("config.toml");
         fs::write(&own, config)?;
-        let own = own.to_str().context("a path that is no text")?;
+        let own = own.to_str().context("a path that is not UTF-8")?;
         let arguments = ["mount", "--no-repair", "--config", own];
         let mounted = Mounted::start(vistafs, &arguments, work.join("vistafs"), cpu)?;
         bench
@@ -205,12 +205,12 @@ impl Bench {
             bench.servers.push((Server::Before, Some(mounted)));
         }
         let bench_program = std::env::current_exe()?;
-        let texts = texts.to_str().context("a path that is no text")?;
+        let texts = texts.to_str().context("a path that is not UTF-8")?;
         let null = Mounted::start(&bench_program, &["null", texts], work.join("null"), cpu)?;
         bench.servers.push((Server::Null, Some(null)));
         // Not the PID file of an lxcfs that serves this machine.
         let pid_file = work.join("lxcfs.pid");
-        let pid_file = pid_file.to_str().context("a path that is no text")?;
+        let pid_file = pid_file.to_str().context("a path that is not UTF-8")?;
         let arguments = ["-f", "-p", pid_file];
         match Mounted::start(Path::new("lxcfs"), &arguments, work.join("lxcfs"), cpu) {
             Ok(lxcfs) => bench.servers.push((Server::Lxcfs, Some(lxcfs))),

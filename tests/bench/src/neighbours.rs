@@ -75,7 +75,7 @@ pub(crate) fn run(vistafs: &Path, rounds: usize) -> Result<Vec<Beside>> {
     let cpus = format!("0-{}", cpus - 1);
     let config = work.0.join("config.toml");
     fs::write(&config, CONFIG)?;
-    let config = config.to_str().context("a path that is no text")?;
+    let config = config.to_str().context("a path that is not UTF-8")?;
     let arguments = ["mount", "--no-repair", "--config", config];
     let mounted = Mounted::start(vistafs, &arguments, work.0.join("vistafs"), &cpus)?;
     let files = work.0.join("files");
@@ -84,7 +84,7 @@ pub(crate) fn run(vistafs: &Path, rounds: usize) -> Result<Vec<Beside>> {
     let meminfo = mounted.mount_point().join(MEMINFO);
     Container::start(&files, &cpus)?.copy(&meminfo.to_string_lossy(), &texts.join(MEMINFO))?;
     let bench = std::env::current_exe()?;
-    let arguments = ["null", texts.to_str().context("a path that is no text")?];
+    let arguments = ["null", texts.to_str().context("a path that is not UTF-8")?];
     let null = Mounted::start(&bench, &arguments, work.0.join("null"), &cpus)?;
     let of_null = null.mount_point().join(MEMINFO);
     let of_null = of_null.to_string_lossy().into_owned();

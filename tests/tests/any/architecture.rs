@@ -1,5 +1,8 @@
 //! contrib/doc/ARCHITECTURE.md names exactly the crates and paths that exist.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use crate::captured::workspace;
 
 fn document() -> String {
@@ -35,6 +38,40 @@ fn every_crate_is_in_the_house() {
         let named = |line: &str| line.split_whitespace().any(|word| word == name);
         assert!(house.lines().any(named), "ARCHITECTURE.md has no {name}");
     }
+}
+
+/// The dependencies of a crate on crates of the workspace, by their directories.
+fn dependencies(directory: &str) -> BTreeSet<String> {
+    let read = |path: &Path| -> toml::Table {
+        toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let shared = read(&workspace().join("Cargo.toml"));
+    let shared = shared["workspace"]["dependencies"].as_table().unwrap();
+    let manifest = read(&workspace().join(directory).join("Cargo.toml"));
+    let own = manifest.get("dependencies").and_then(toml::Value::as_table);
+    own.into_iter()
+        .flat_map(toml::Table::keys)
+        .filter_map(|name| Some(shared.get(name)?.get("path")?.as_str()?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn crates_depend_on_those_of_the_table() {
+    let document = document();
+    let section = document.split("\n## ").find(|s| s.starts_with("Dependencies"));
+    let mut above: BTreeSet<String> = BTreeSet::new();
+    let rows = section.unwrap().lines().filter(|line| line.starts_with("| `"));
+    for row in rows {
+        let names: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let (name, listed) = names.split_first().unwrap();
+        let listed: BTreeSet<String> = listed.iter().map(|&one| one.to_owned()).collect();
+        assert_eq!(listed, dependencies(name), "{name}");
+        assert!(listed.is_subset(&above), "{name} stands above a dependency");
+        above.insert((*name).to_owned());
+    }
+    let is_part = |name: &String| !name.starts_with("tests") && !name.contains("examples");
+    let all: BTreeSet<_> = crates().into_iter().filter(is_part).collect();
+    assert_eq!(above, all.into_iter().filter(|name| name != "contrib/xtask").collect());
 }
 
 #[test]

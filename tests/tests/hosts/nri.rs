@@ -71,7 +71,7 @@ impl Node {
             ]);
         }
         let _ = run(&["systemctl", "stop", PLUGIN]);
-        // What a test that failed has left.
+        // Left by a failed test.
         let _ = run(&["systemctl", "revert", PLUGIN]);
         Node {
             service,

@@ -52,23 +52,23 @@ fn the_load_of_one_thread_is_part_of_the_kernel_s() {
     let seconds = started.elapsed().as_secs_f64();
     cgroup.kill();
     child.wait().unwrap();
-    let told = format!(
+    let shown = format!(
         "after {seconds:.1} s: {last:?}, before {first:?}; the host's {host_after:?}, before {host_before:?}"
     );
-    assert_eq!(first, [0.0; 3], "{told}");
+    assert_eq!(first, [0.0; 3], "{shown}");
     for (index, constant) in CONSTANTS.into_iter().enumerate() {
         let after = |seconds: f64| 1.0 - (-seconds.max(0.0) / constant).exp();
         let least = after(seconds - 2.0 * SAMPLE) - ROUNDED;
         let most = after(seconds + SAMPLE) + ROUNDED;
         assert!(
             (least..=most).contains(&last[index]),
-            "{least} to {most}: {told}"
+            "{least} to {most}: {shown}"
         );
         let remembered = host_before[index] * (-(seconds + SAMPLE) / constant).exp();
         let grown = host_after[index] - remembered;
         assert!(
             grown + ROUNDED >= after(seconds - 2.0 * SAMPLE),
-            "{grown}: {told}"
+            "{grown}: {shown}"
         );
     }
 }

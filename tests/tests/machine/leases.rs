@@ -106,7 +106,7 @@ fn what_is_held_is_let_go_of_when_the_mount_is_gone() {
     let (status, messages) = mounted.wait();
     assert_eq!(status.code(), Some(1), "{messages}");
     assert!(
-        messages.contains("unmounted by somebody else"),
+        messages.contains("unmounted by another process"),
         "{messages}"
     );
     vistafs_tests::vistafs::wait_until("the holder has ended", || holder() == 0);

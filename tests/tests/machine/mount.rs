@@ -213,7 +213,7 @@ fn unmounted_from_outside_it_ends_and_leaves_others_alone() {
     let (status, messages) = mounted.wait();
     assert!(!status.success(), "{messages}");
     assert!(
-        messages.contains("was unmounted by somebody else"),
+        messages.contains("was unmounted by another process"),
         "{messages}"
     );
 

@@ -80,8 +80,8 @@ fn what_a_view_answers_is_what_is_read() {
     assert_eq!(errno(&mounted.path("proc/odd/bytes")), Errno::ENOENT);
     let (status, messages) = mounted.end(Signal::SIGTERM);
     assert!(status.success(), "{messages}");
-    for told in ["it was asked for it", "more than 8192 bytes", "on purpose"] {
-        assert!(messages.contains(told), "{told}: {messages}");
+    for expected in ["it was asked for it", "more than 8192 bytes", "on purpose"] {
+        assert!(messages.contains(expected), "{expected}: {messages}");
     }
     assert!(!messages.contains("odd/answer"), "{messages}");
 }
@@ -213,7 +213,7 @@ fn what_is_wrong_with_a_plugin_is_told_in_a_line() {
     let listed = views(&mounted);
     let (status, messages) = mounted.end(Signal::SIGTERM);
     assert!(status.success(), "{messages}");
-    for (file, told) in [
+    for (file, expected) in [
         ("writable.so", "others than root may write to it"),
         ("foreign.so", "belongs to user 1000"),
         ("same.so", "[views] replace = [\"proc/meminfo\"]"),
@@ -236,9 +236,9 @@ fn what_is_wrong_with_a_plugin_is_told_in_a_line() {
         ("text.so", "cannot be loaded"),
     ] {
         for text in [&messages, &listed] {
-            let is_it = |line: &&str| line.contains(file) && line.contains(told);
+            let is_it = |line: &&str| line.contains(file) && line.contains(expected);
             let lines = text.lines().filter(is_it).count();
-            assert_eq!(lines, 1, "{file}: {told}: {text}");
+            assert_eq!(lines, 1, "{file}: {expected}: {text}");
         }
     }
     assert!(!messages.contains("README"), "{messages}");

@@ -364,7 +364,7 @@ fn without_a_live_mount_the_remedy_is_told() {
     mounted.die();
     let line = refused(&mounted.root());
     assert!(
-        line.contains("is dead itself (mount it anew first"),
+        line.contains("is dead itself (mount it again first"),
         "{line}"
     );
     mounted.start(&MountOptions::default());

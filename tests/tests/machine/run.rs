@@ -59,7 +59,7 @@ fn the_readme_s_first_command_shows_a_small_machine() {
     assert!(text.contains("up 0 min"), "{text}");
 }
 
-/// What the configuration adds arrives in the container like a built-in view.
+/// Files of the configuration are bound like built-in views.
 #[test]
 fn a_custom_file_is_bound() {
     require_privileged!();

@@ -174,7 +174,7 @@ fn on_the_host_the_trees_are_the_host_s() {
         for (path, (kind, _)) in &ours {
             let stat = |top: &Path| std::fs::symlink_metadata(top.join(path)).unwrap();
             let (a, b) = (stat(&mounted.path(tree)), stat(&host));
-            // Nothing is writable, and a world-readable file belongs to nobody, an owner that no container
+            // Nothing is writable, and a world-readable file has the owner `nobody`, which no container
             // can become.
             let (mode, uid) = match kind {
                 'f' if b.mode() & 0o444 == 0o444 => (b.mode() & !0o222, 65_534),

@@ -61,8 +61,8 @@ impl PageCacheArgs {
         let config = work.path.join("config.toml");
         fs::write(&config, format!("[page_cache]\nttl_ms = {}\n", self.ttl_ms))?;
         let daemon = FAST_DAEMON.build()?;
-        let daemon = daemon.to_str().context("a path that is no text")?;
-        let config = config.to_str().context("a path that is no text")?;
+        let daemon = daemon.to_str().context("a path that is not UTF-8")?;
+        let config = config.to_str().context("a path that is not UTF-8")?;
         let arguments = ["mount", "--no-repair", "--config", config];
         let vistafs = Server::start(daemon, &arguments, work.path.join("vistafs"))?;
         let arguments = ["mount", "--page-cache", "--no-repair", "--config", config];
@@ -76,8 +76,8 @@ impl PageCacheArgs {
             fs::write(texts.join("proc").join(file), text)?;
         }
         let bench = FAST_BENCH.build()?;
-        let bench = bench.to_str().context("a path that is no text")?;
-        let texts = texts.to_str().context("a path that is no text")?;
+        let bench = bench.to_str().context("a path that is not UTF-8")?;
+        let texts = texts.to_str().context("a path that is not UTF-8")?;
         let arguments = ["null", "--kept", texts];
         let asked = Server::start(bench, &arguments, work.path.join("asked"))?;
         let lxcfs = Server::start("lxcfs", &["-f"], work.path.join("lxcfs"));

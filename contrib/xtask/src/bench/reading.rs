@@ -11,7 +11,7 @@ use crate::outcome::Outcome;
 use crate::program::{BENCH, DAEMON, FAST_BENCH, FAST_DAEMON, Program};
 use crate::run;
 
-/// What is measured, and where it is written to.
+/// The files to measure, and the output.
 #[derive(Args)]
 pub(crate) struct ReadingArgs {
     /// Where to write all figures as JSON.
@@ -89,7 +89,7 @@ pub(crate) fn quick() -> Result<Outcome> {
 
 fn command(bench: &Program, daemon: PathBuf) -> Result<Command> {
     let mut command = Command::new(bench.build()?);
-    let daemon = daemon.to_str().context("a path that is no text")?;
+    let daemon = daemon.to_str().context("a path that is not UTF-8")?;
     command.args(["run", "--vistafs", daemon]);
     Ok(command)
 }

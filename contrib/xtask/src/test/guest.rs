@@ -106,7 +106,7 @@ pub(crate) fn run_tests(layout: Layout, filter: &str, artifacts: &Artifacts) -> 
 fn script(layout: Layout, filter: &str, workspace: &Path) -> Result<String> {
     let workspace = workspace
         .to_str()
-        .context("the path of the sources is no UTF-8")?;
+        .context("the path of the sources is not UTF-8")?;
     let require = if run::is_ci() {
         "export VISTAFS_REQUIRE=1\n"
     } else {

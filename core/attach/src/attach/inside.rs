@@ -1,4 +1,4 @@
-//! What the worker does: enters a namespace, and places or removes views there.
+//! The worker: enters a namespace, and places or removes views there.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -21,7 +21,7 @@ use crate::protocol::{Event, Job, shown, tell};
 use crate::table::{self, Table};
 use crate::walk::{self, Lost};
 
-/// How many mounts of vistafs on one place are removed.
+/// Maximum number of mounts of vistafs at one place that are removed.
 const MOST_LAYERS: usize = 16;
 
 /// Takes jobs from standard input until its end, and reports on standard output.
@@ -45,14 +45,14 @@ struct Worker {
     is_dry_run: bool,
 }
 
-/// The namespace that is worked on.
+/// The current namespace.
 struct Place<'p> {
     pid: u32,
     inode: u64,
     namespace: &'p OwnedFd,
 }
 
-/// A place for a view, and what is known of the mount there.
+/// The place of a view, and the mount there.
 enum Found {
     Free(OwnedFd, Refusals),
     Present,
@@ -80,7 +80,7 @@ impl Worker {
                 return place
                     .left("its root directory is not that of its mount namespace (chroot)");
             }
-            // It has ended in this moment.
+            // It has ended just now.
             Err(_) if self.entry.open(job).is_none() => {
                 return row(pid, inode, None, Outcome::Gone, None);
             }
@@ -93,7 +93,7 @@ impl Worker {
         }
     }
 
-    /// The root directory of the namespace, if it is that of the process as well.
+    /// The root directory of the namespace, if the process has the same.
     fn root(&self, place: &Place<'_>) -> Result<Option<OwnedFd>> {
         let root = self.entry.within(place.namespace, || {
             live::root().context("cannot open its root directory")
@@ -118,7 +118,7 @@ impl Worker {
             .iter()
             .map(|view| walk::open_place(root, &table, format!("/{view}").as_bytes()))
             .collect();
-        // Read again: what is held cannot go any more, and no other mount can have its number.
+        // Read again: the held mount cannot go any more, and no other mount can have its ID.
         let text = self.table(place)?;
         let table = Table::parse(&text).context("its mountinfo")?;
         let mut host = None;
@@ -170,7 +170,7 @@ impl Worker {
         })
     }
 
-    /// Whether a mount of the host receives what is mounted on the mount of `file`.
+    /// Returns whether a mount of the host receives mounts made on the mount of `file`.
     fn reaches_host(
         &self,
         text: &[u8],
@@ -204,7 +204,7 @@ impl Worker {
     }
 
     fn detach(&self, place: &Place<'_>, root: &OwnedFd, views: &[String]) -> Result<()> {
-        // Several mounts can lie on one place; the upper ones hide the lower ones.
+        // Several mounts may lie on one place; the upper ones hide the lower ones.
         let mut given_up: Vec<String> = Vec::new();
         for _ in 0..MOST_LAYERS {
             let text = self.table(place)?;
@@ -258,14 +258,14 @@ impl Worker {
     }
 }
 
-/// Whether a mount shows this view of the live mount.
+/// Returns whether a mount shows this view of the live mount.
 fn shows(live: &Live, mount: &Mount<'_>, view: &str) -> bool {
     let below = table::path_below(mount);
     let shared = table::shared_path(below).unwrap_or(below);
     table::looks_like_ours(mount) && live.is_on(mount.device) && shared == Path::new(view)
 }
 
-/// What is at the place of a view.
+/// The mount at the place of a view.
 fn judge(live: &Live, table: &Table<'_>, view: &str, file: OwnedFd) -> Found {
     let seen = match walk::look(&file) {
         Ok(seen) => seen,
@@ -294,7 +294,7 @@ fn judge(live: &Live, table: &Table<'_>, view: &str, file: OwnedFd) -> Found {
     }
 }
 
-/// Whether a mount shows the kernel's own file at the path of a view, and no other file of its file
+/// Returns whether a mount shows the kernel's own file at the path of a view, and no other file of its file
 /// system.
 fn is_kernels_own(mount: &Mount<'_>, view: &str) -> bool {
     let Some((top, below)) = view.split_once('/') else {
@@ -337,7 +337,7 @@ fn row(
     why: Option<String>,
 ) -> Result<()> {
     tell(&Event::Row(Row {
-        // Named by the parent.
+        // The parent adds the name.
         container: String::new(),
         pid,
         namespace,

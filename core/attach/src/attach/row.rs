@@ -1,4 +1,4 @@
-//! What `vistafs attach` and `vistafs detach` report.
+//! The report of `vistafs attach` and `vistafs detach`.
 
 use serde::{Deserialize, Serialize};
 

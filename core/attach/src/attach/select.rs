@@ -1,4 +1,4 @@
-//! Which mount namespaces are meant.
+//! Selects mount namespaces.
 //!
 //! A mount namespace is a container's if a process in it has another pid namespace than the host's
 //! and another mount namespace than the host's. Containers can make as many of both as they like, so
@@ -22,7 +22,7 @@ const MOST_PER_PID_NAMESPACE: usize = 32;
 /// Mount namespaces of a host.
 const MOST: usize = 16_384;
 
-/// The containers that are meant.
+/// A selection of containers.
 #[derive(Debug, Clone, Copy)]
 pub enum Selector<'s> {
     /// The mount namespaces of these processes.
@@ -33,11 +33,11 @@ pub enum Selector<'s> {
     All,
 }
 
-/// What was selected.
+/// The selected namespaces.
 #[derive(Debug, Default)]
 pub(super) struct Selected {
     pub(super) namespaces: Vec<MountNamespace>,
-    /// What is beyond the bounds.
+    /// Numbers beyond the limits.
     pub(super) left: Vec<Row>,
 }
 
@@ -63,7 +63,7 @@ impl Selector<'_> {
         numbers.sort_unstable();
         let mut found = Vec::new();
         for pid in numbers {
-            // Processes end.
+            // Processes may end meanwhile.
             let Ok(process) = Process::of(&pid.to_string()) else {
                 continue;
             };
@@ -104,14 +104,14 @@ fn is_below(pid: u32, wanted: &Path) -> bool {
         .any(|one| Path::new(std::ffi::OsStr::from_bytes(one.path)).starts_with(wanted))
 }
 
-/// How many pid namespaces a process has a number in: 1 on the host.
+/// Returns the number of pid namespaces in which a process has an ID: 1 on the host.
 fn depth(pid: u32) -> usize {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("NSpid:"));
     line.map_or(usize::MAX, |numbers| numbers.split_whitespace().count())
 }
 
-/// Each mount namespace once, within the bounds. Processes are in the order of their numbers.
+/// Selects each mount namespace once, within the limits. Processes are in the order of their IDs.
 fn bounded(processes: &[Process], depth: impl Fn(u32) -> usize) -> Selected {
     let mut by_mounts: BTreeMap<u64, MountNamespace> = BTreeMap::new();
     // The mount namespaces of each pid namespace, in the order of their first processes.
@@ -202,7 +202,7 @@ mod tests {
         let selected = bounded(&processes, |_| 2);
         assert_eq!(selected.namespaces.len(), MOST_PER_PID_NAMESPACE + 1);
         assert_eq!(selected.left.len(), 1);
-        // And with as many pid namespaces.
+        // The same with as many pid namespaces.
         let mut processes: Vec<Process> = (0..40_000)
             .map(|n| process(n, n.into(), n.into()))
             .collect();

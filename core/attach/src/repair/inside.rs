@@ -1,6 +1,6 @@
-//! What the worker does: enters namespaces, finds what is dead there, covers it.
+//! The worker: enters namespaces, finds dead mounts, covers them.
 //!
-//! What the two have in common with `vistafs attach` is in `entry.rs`.
+//! `entry.rs` has the code that `vistafs attach` shares with it.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn work(mount: &Path, is_dry_run: bool) -> Result<()> {
     entry::serve(Worker::new(mount, is_dry_run), Worker::repair)
 }
 
-/// All descriptors are of the host.
+/// All descriptors belong to the host.
 struct Worker {
     live: Live,
     connections: Connections,
@@ -48,7 +48,7 @@ impl Worker {
 
     fn repair(&self, job: &Job) -> Result<()> {
         let Some((pid, namespace)) = self.entry.open(job) else {
-            // Its last process has ended, and with it all that was mounted there.
+            // Its last process has ended, and with it the namespace.
             return Ok(());
         };
         let report = Report {
@@ -102,7 +102,7 @@ impl Worker {
         })
     }
 
-    /// What is to cover a dead mount, with it; or why there is nothing.
+    /// Returns the file to cover a dead mount with, or the reason why there is none.
     fn copy<'t>(
         &self,
         mount: &'t Mount<'t>,
@@ -137,7 +137,7 @@ impl Report {
     fn of(&self, mount: &Mount<'_>, outcome: Outcome, why: Option<String>) -> Event<Row> {
         let below = table::path_below(mount).as_os_str();
         Event::Row(Row {
-            // For who knows the cgroups.
+            // For the parent, which knows the cgroups.
             container: String::new(),
             pid: self.pid,
             namespace: self.namespace,

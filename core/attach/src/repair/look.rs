@@ -1,4 +1,4 @@
-//! Finding what is dead in the mount namespace that the worker is in.
+//! Finds dead mounts in the worker's current mount namespace.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -13,36 +13,36 @@ use crate::live::Live;
 use crate::table::{self, Table};
 use crate::walk::{self, Lost};
 
-/// Of each namespace: no container has more views bound, and its mounts cost descriptors, time and
-/// lines of the report.
+/// Limit for one namespace: no container has more views, and each mount costs a descriptor, time and
+/// a line of the report.
 const MOST: usize = 256;
 
-/// What is known of the namespace and of the host.
+/// The namespace and the host.
 #[derive(Debug)]
 pub(crate) struct Look<'l> {
     pub(super) live: &'l Live,
     pub(super) connections: &'l Connections,
-    /// Devices that have not answered before.
+    /// Devices of file systems that did not answer before.
     pub(super) silent: &'l [String],
     /// The root directory of the namespace.
     pub(super) root: &'l OwnedFd,
-    /// It is the one that the live mount is in.
+    /// Whether it is the namespace of the live mount.
     pub(super) is_hosts_own: bool,
-    /// It belongs to the user namespace of the host.
+    /// Whether it belongs to the user namespace of the host.
     pub(super) is_of_host_users: bool,
 }
 
-/// What is to be said of a mount.
+/// The result for one mount.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// It is dead and can be covered, with what is at this path in the live mount.
+    /// It is dead and can be covered with this path of the live mount.
     Dead(OwnedFd, PathBuf),
-    /// It is left alone, and why.
+    /// It is left alone, for this reason.
     Left(String),
 }
 
 impl Look<'_> {
-    /// All that are dead, or cannot be told from dead ones. `is_dead` asks a file system.
+    /// Returns all mounts that are dead, or may be. `is_dead` accesses a file system.
     pub(super) fn all<'t>(
         &self,
         table: &'t Table<'t>,
@@ -66,7 +66,7 @@ impl Look<'_> {
                 Found::Left("its file system does not answer".to_owned())
             } else {
                 match walk::open_mount(self.root, table, mount) {
-                    // Nobody sees it, so nobody misses it.
+                    // It is not visible, so nothing is missing.
                     Err(Lost::Hidden) => continue,
                     Err(lost) => Found::Left(lost.to_string()),
                     Ok(open) => {
@@ -92,8 +92,8 @@ impl Look<'_> {
         Ok(all)
     }
 
-    /// A mount of another vistafs on the host: its own to mend. To look at it, it would have to be
-    /// held for a moment, in which it could not be unmounted.
+    /// A mount of another vistafs on the host, which repairs it itself. Holding it for the check would
+    /// keep it from being unmounted meanwhile.
     fn is_no_bind(&self, mount: &Mount<'_>) -> bool {
         self.is_hosts_own && table::path_below(mount).as_os_str().is_empty()
     }
@@ -107,7 +107,7 @@ impl Look<'_> {
         };
         match shared {
             _ if !names_one || self.is_of_host_users => Found::Dead(open, below.to_owned()),
-            // The shared file shows each caller its own, so it need not be trusted whose the path says it is.
+            // The shared file shows each caller its own container, so the owner in the path need not be trusted.
             Some(shared) if !self.live.is_page_cache() => Found::Dead(open, shared.to_owned()),
             _ => Found::Left(
                 "it names a container, in a namespace that is not of the host's root".to_owned(),
@@ -116,7 +116,7 @@ impl Look<'_> {
     }
 }
 
-/// A device as mountinfo names it.
+/// A device in the notation of mountinfo.
 pub(crate) fn name(device: Device) -> String {
     format!("{}:{}", device.major, device.minor)
 }

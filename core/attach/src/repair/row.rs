@@ -1,35 +1,35 @@
-//! What `vistafs repair` reports.
+//! The report of `vistafs repair`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::namespaces::{self, MountNamespace};
 use crate::work::Report;
 
-/// What has become of a dead mount.
+/// The result for a dead mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It shows the container's truth again.
+    /// It shows the container's values again.
     Repaired,
     /// It could be repaired (`--dry-run`).
     Dead,
-    /// It is as it was.
+    /// It was left as it is.
     Left,
 }
 
-/// One mount, or what kept us from looking for any.
+/// One mount, or the reason why a namespace was not searched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// Where a process of the namespace is among the cgroups.
+    /// The cgroup path of a process of the namespace.
     pub container: String,
     /// A process in the namespace.
     pub pid: u32,
     /// Inode number of the mount namespace.
     pub namespace: u64,
-    /// Where the mount is, from the root of the namespace.
+    /// The mount point, from the root of the namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// What is mounted there, as a path below the mount of vistafs.
+    /// The path of the view below the mount of vistafs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shows: Option<String>,
     /// The result.

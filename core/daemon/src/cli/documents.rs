@@ -1,8 +1,8 @@
-//! What packages carry of the command line: manual pages and completions, made of the same source as
+//! Manual pages and completions for packages, generated from the same source as
 //! `--help`.
 //!
-//! They are files in contrib/, so that a package needs no step of its own. The test here compares, and
-//! writes them when it is told to: `VISTAFS_ACCEPT=1 cargo test -p vistafs documents`.
+//! The files are in contrib/, so that packages need no extra step. The test compares them, and writes them
+//! with `VISTAFS_ACCEPT=1 cargo test -p vistafs documents`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use vistafs_view::{Registry, Selection};
 
-/// What stands below the options, in vistafs(8).
+/// The part of vistafs(8) after the options.
 const REST: &str = r#".SH "EXIT STATUS"
 .TP
 0
@@ -54,14 +54,14 @@ fn contrib() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib")
 }
 
-/// vistafs(8): all commands on one page.
+/// Returns vistafs(8): all commands on one page.
 fn manual() -> String {
     let mut command = super::Cli::command();
     command.build();
     let man = Man::new(command.clone())
         .section("8")
         .manual("System administration")
-        // Nothing that changes by itself.
+        // Without a date, which would change by itself.
         .date("");
     let mut page = Vec::new();
     man.render_title(&mut page).unwrap();
@@ -85,7 +85,7 @@ fn visible(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|one| !one.is_hide_set())
 }
 
-/// One command, as a part of the page. Options of every command are told once.
+/// Returns the section of one command. General options are described once.
 fn section(command: &Command) -> String {
     let local = command.clone().mut_args(|arg| {
         let everywhere = arg.is_global_set() || arg.get_id() == "help";
@@ -123,7 +123,7 @@ fn section(command: &Command) -> String {
     without_preamble(&text)
 }
 
-/// roff's own definitions, which are once at the top of the page.
+/// Definitions of roff, which are at the top of the page once.
 fn without_preamble(text: &str) -> String {
     let preamble = |line: &&str| !line.starts_with(".ie") && !line.starts_with(".el");
     text.lines()
@@ -131,7 +131,7 @@ fn without_preamble(text: &str) -> String {
         .fold(String::new(), |all, line| all + line + "\n")
 }
 
-/// vistafs.toml(5): every key, with what it is when nothing is said.
+/// Returns vistafs.toml(5): every key with its default.
 fn configuration() -> String {
     let mut page = Roff::new();
     page.control("TH", ["vistafs.toml", "5", "", "vistafs", "File formats"]);
@@ -158,7 +158,7 @@ fn configuration() -> String {
     page.render()
 }
 
-/// The configuration with comments, as its own source documents it.
+/// Returns the configuration with comments, from its own source.
 fn keys() -> String {
     let registry = Registry::collect(&Selection::default()).unwrap();
     vistafs_config::example(registry.all())
@@ -210,7 +210,7 @@ fn the_manual_has_every_command_and_option() {
     }
 }
 
-/// The least that terminals have.
+/// The smallest usual terminal.
 #[test]
 fn help_fits_a_screen() {
     let mut command = super::Cli::command();

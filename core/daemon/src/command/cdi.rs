@@ -1,7 +1,7 @@
 //! `vistafs cdi generate`: the views as devices of the Container Device Interface.
 //!
 //! Each view is a device of its name, and `all` is all of them: `--device vistafs.dev/view=all`.
-//! What runtimes let a mount cover is a mount; the rest is bound by `vistafs oci-hook`. The
+//! Views that runtimes accept as mounts are mounts; `vistafs oci-hook` binds the others. The
 //! specification: github.com/cncf-tags/container-device-interface, SPEC.md.
 
 use std::io::Write as _;
@@ -77,7 +77,7 @@ fn generate(args: &CdiGenerateArgs, config: &Config) -> anyhow::Result<u8> {
             "--hook {}: runtimes want an absolute path, as /usr/bin/vistafs",
             path.display()
         ),
-        None => std::env::current_exe().context("cannot tell which program this is")?,
+        None => std::env::current_exe().context("cannot find the path of this program")?,
     };
     let mut bindings = bindings::all(config)?;
     if args.no_hooks {
@@ -168,5 +168,5 @@ fn edits(bindings: &[Binding], mount: &Path, program: &Path) -> anyhow::Result<E
 fn text(path: &Path) -> anyhow::Result<String> {
     path.to_str()
         .map(str::to_owned)
-        .with_context(|| format!("{} is no UTF-8, which JSON cannot say", path.display()))
+        .with_context(|| format!("{} is not UTF-8, which JSON requires", path.display()))
 }

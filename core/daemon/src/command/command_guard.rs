@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context as _, bail};
 use vistafs_custom::guard;
 
-/// What a worker starts for a file that shows what a command prints.
+/// Internal: how a worker starts the command of a custom file.
 #[derive(clap::Args, Debug)]
 pub(crate) struct GuardArgs {
-    /// Who runs it.
+    /// The user that runs it
     #[arg(long)]
     pub(crate) user: String,
     /// The command.

@@ -1,4 +1,4 @@
-//! `vistafs doctor`: what of this host works, what does not, and the line that would mend it.
+//! `vistafs doctor`: checks the host and suggests fixes.
 
 use std::path::Path;
 

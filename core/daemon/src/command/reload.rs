@@ -1,4 +1,4 @@
-//! `vistafs reload`: the configuration is read anew.
+//! `vistafs reload`: reloads the configuration.
 
 use crate::cli::ReloadArgs;
 use crate::output;

@@ -1,4 +1,4 @@
-//! `vistafs status`: what the mount tells of itself, for people and for machines.
+//! `vistafs status`: prints the status of a mount, as text or JSON.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! `vistafs upgrade`: starts the program that is installed now in the place of the running one.
+//! `vistafs upgrade`: replaces the running program by the installed one.
 
 use serde_json::Value;
 

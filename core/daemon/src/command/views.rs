@@ -43,7 +43,7 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
         ask(&args.mount.path()?, &Question::Restore { view })?;
         return Ok(0);
     }
-    // Whoever may not ask, or where nothing is mounted, sees what the configuration says.
+    // Without a mount, or without the right to ask, the table shows the configuration alone.
     let mut status = ask(&args.mount.path()?, &Question::Status).unwrap_or_default();
     let left_out: Vec<LeftOut> = told(&mut status, "left_out");
     let put_aside: Vec<PutAside> = told(&mut status, "put_aside");
@@ -73,13 +73,13 @@ pub(crate) fn views(args: &ViewsArgs, config: &Config) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// What the supervisor of a mount keeps from containers, or from workers.
+/// Returns a list of the supervisor's status: disabled views or plugins.
 fn told<T: DeserializeOwned>(status: &mut serde_json::Value, what: &str) -> Vec<T> {
     let told = status.get_mut(what).map(serde_json::Value::take);
     serde_json::from_value(told.unwrap_or_default()).unwrap_or_default()
 }
 
-/// What could not be made into views has none of their names.
+/// Returns the row of a plugin that could not be loaded, which has no view names.
 fn refused(refusal: &Refusal) -> Row {
     let from = match &refusal.origin {
         Origin::Plugin(file) => file.file_name().map(|name| name.to_string_lossy()),

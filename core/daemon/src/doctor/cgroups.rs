@@ -71,7 +71,7 @@ fn layout(hierarchies: &Hierarchies) -> Finding {
 
 const ABOUT_CONTROLLER: &str = "controller";
 
-/// A controller that no hierarchy has.
+/// Reports a controller without a hierarchy.
 fn nowhere(controller: &str, known: &Known) -> Finding {
     let remedy = if known.is_disabled(controller) {
         format!("boot without cgroup_disable={controller}, or with cgroup_enable={controller}")
@@ -82,9 +82,9 @@ fn nowhere(controller: &str, known: &Known) -> Finding {
     Finding::limited(ABOUT_CONTROLLER, found, remedy)
 }
 
-/// A controller that no v1 hierarchy has.
+/// Reports a controller without a v1 hierarchy.
 fn on_v2(controller: &str, hierarchy: &Hierarchy, known: &Known) -> Option<Finding> {
-    // It is part of cpu there, pressure needs no controller, and freezing is in the core.
+    // It is part of cpu on v2; pressure needs no controller there, and the freezer is always available.
     let name = match controller {
         "cpuacct" | "pressure" | "freezer" => return None,
         "blkio" => "io",
@@ -106,12 +106,12 @@ fn on_v2(controller: &str, hierarchy: &Hierarchy, known: &Known) -> Option<Findi
     let root = hierarchy.root().path().display();
     Some(Finding::limited(
         ABOUT_CONTROLLER,
-        format!("{name} is off: nobody counts it for containers"),
+        format!("{name} is disabled: the kernel does not count it for containers"),
         format!("echo +{name} >{root}/cgroup.subtree_control"),
     ))
 }
 
-/// Controllers that are in the kernel and were disabled when it was booted.
+/// Controllers that were disabled at boot.
 #[derive(Debug)]
 struct Known {
     disabled: Vec<String>,
@@ -123,7 +123,7 @@ impl Known {
     }
 }
 
-/// From /proc/cgroups, cgroups(7): name, hierarchy, number of cgroups, enabled.
+/// Parses /proc/cgroups, cgroups(7): name, hierarchy, number of cgroups, enabled.
 fn kernel_s(text: &str) -> Known {
     let disabled = text.lines().filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -137,7 +137,7 @@ fn kernel_s(text: &str) -> Known {
     }
 }
 
-/// Whether the kernel counts swap by cgroup.
+/// Returns whether the kernel counts swap per cgroup.
 fn swap(root: &Path, hierarchies: &Hierarchies) -> Finding {
     const ABOUT: &str = "swap";
     let memory = hierarchies.index_of("memory");
@@ -145,7 +145,7 @@ fn swap(root: &Path, hierarchies: &Hierarchies) -> Finding {
     let is_v1 = is_v1.filter(|hierarchy| hierarchy.version() == Version::V1);
     let is_counted = match is_v1 {
         Some(v1) => v1.root().has(Path::new("memory.memsw.usage_in_bytes")),
-        // v2 has no file of it at the root, and counts unless it was told not to.
+        // v2 has no such file at the root, and counts unless disabled at boot.
         None => !read(root, "proc/cmdline")
             .split_whitespace()
             .any(|word| word == "swapaccount=0"),
@@ -161,7 +161,7 @@ fn swap(root: &Path, hierarchies: &Hierarchies) -> Finding {
     }
 }
 
-/// Empty where it cannot be read.
+/// Returns the contents; empty if it cannot be read.
 fn read(root: &Path, file: &str) -> String {
     std::fs::read_to_string(root.join(file)).unwrap_or_default()
 }
@@ -171,7 +171,7 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    /// A host with cgroup mounts of (mount point, type, options), and other files.
+    /// Creates a host with cgroup mounts of (mount point, type, options), and other files.
     fn host(mounts: &[(&str, &str, &str)], files: &[(&str, &str)]) -> tempfile::TempDir {
         let tmp = tempfile::tempdir().unwrap();
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The kernel: its release, FUSE, pressure stall information; and whether we are root.
+//! Checks the kernel: its release, FUSE, pressure stall information; and whether the process is root.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::Finding;
 use vistafs_supervisor::fuse_mount;
 
-/// Everything else wants root, too.
+/// The other checks need root, too.
 pub(super) fn user() -> Finding {
     if nix::unistd::geteuid().is_root() {
         Finding::good("user", "root")
@@ -19,7 +19,7 @@ pub(super) fn user() -> Finding {
     }
 }
 
-/// The oldest with everything that is called: openat2(2).
+/// The oldest release with all system calls: openat2(2).
 const OLDEST: (u32, u32) = (5, 6);
 /// FUSE_NOTIFY_RESEND.
 const RESENDS: (u32, u32) = (6, 9);
@@ -70,7 +70,7 @@ pub(super) fn pressure(root: &Path) -> Finding {
     const ABOUT: &str = "pressure";
     match std::fs::read(root.join("proc/pressure/memory")) {
         Ok(_) => Finding::good(ABOUT, "the kernel measures it"),
-        // What a kernel answers that has it and was told not to.
+        // The error of a kernel that was booted with psi=0.
         Err(error) if error.kind() == ErrorKind::Unsupported => Finding::limited(
             ABOUT,
             "switched off: proc/pressure has nothing to show",
@@ -89,7 +89,7 @@ pub(super) fn pressure(root: &Path) -> Finding {
     }
 }
 
-/// Leases on files, by which a container may have others wait.
+/// Leases on files, by which a container may delay others.
 pub(super) fn leases(root: &Path) -> Finding {
     const ABOUT: &str = "leases";
     match std::fs::read_to_string(root.join("proc/sys/fs/leases-enable")) {

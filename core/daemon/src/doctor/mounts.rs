@@ -1,4 +1,4 @@
-//! Mounts of vistafs and of lxcfs: whether they are there, and whether anybody serves them.
+//! Checks mounts of vistafs and lxcfs: whether they exist, and whether they have a server.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,16 +13,16 @@ use vistafs_text::mountinfo;
 
 use super::Finding;
 
-/// A server that lives has answered by then.
+/// A live server replies within this time.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How a file system answers.
+/// The reply of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Well,
-    /// Its server has ended: ENOTCONN, for ever.
+    /// Its server has ended: ENOTCONN for ever.
     Dead,
-    /// Nothing in that time.
+    /// No reply within the time.
     Silent,
 }
 
@@ -40,7 +40,7 @@ fn examine_with(root: &Path, ask: impl Fn(PathBuf) -> Answer) -> anyhow::Result<
             b"fuse.lxcfs" => "lxcfs",
             _ => continue,
         };
-        // Its files that are bound elsewhere are part of the same mount.
+        // Its files that are bound elsewhere belong to the same mount.
         let is_whole = &*mount.root == b"/";
         let at = Path::new(OsStr::from_bytes(&mount.mount_point));
         match ask(root.join(at.strip_prefix("/").unwrap_or(at))) {
@@ -69,7 +69,7 @@ fn serving(program: &str, at: &Path) -> Finding {
     )
 }
 
-/// In containers it may be as dead, which their own mount namespaces alone tell.
+/// Reports a dead mount. Views in containers may be dead too, which only their mount namespaces show.
 fn dead(program: &str, at: &Path, is_whole: bool) -> Finding {
     let shown = at.display();
     let remedy = match (program, is_whole) {
@@ -98,12 +98,12 @@ fn silent(program: &str, at: &Path) -> Finding {
     )
 }
 
-/// Asks from a thread of its own, which is left behind where nothing answers.
+/// Accesses the mount in a separate thread, which is left behind if there is no reply.
 fn ask(path: PathBuf) -> Answer {
     let (answered, answer) = mpsc::channel();
     std::thread::spawn(move || {
         let is_dead = matches!(rustix::fs::statvfs(&path), Err(Errno::NOTCONN));
-        // Who asked may have lost patience.
+        // The receiver may have stopped waiting.
         let _ = answered.send(if is_dead { Answer::Dead } else { Answer::Well });
     });
     answer.recv_timeout(PATIENCE).unwrap_or(Answer::Silent)
@@ -128,7 +128,7 @@ mod tests {
              21 1 0:50 /proc/stat /proc/stat rw - fuse.lxcfs lxcfs rw\n\
              22 1 0:51 / /run/v\\040f rw - fuse.vistafs vistafs rw,user_id=0,group_id=0,default_permissions,allow_other\n",
         );
-        // A file that is not there is no dead mount.
+        // A missing file is not a dead mount.
         let found = examine(host.path()).unwrap();
         let found: Vec<_> = found.iter().map(|f| (f.state, f.found.as_str())).collect();
         assert_eq!(found.len(), 2);

@@ -1,6 +1,6 @@
-//! lxcfs's options, those of all its versions from 3 to 7, and three of our own.
+//! The options of lxcfs, versions 3 to 7, and three of vistafs.
 //!
-//! As getopt_long(3) takes them: in any order, together (`-lu`), abbreviated (`--enable-load`), and
+//! They follow getopt_long(3): in any order, combined (`-lu`), abbreviated (`--enable-load`), and
 //! more than once.
 
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 
 use super::numbers::{AsLxcfs, Word};
 
-/// Gives containers their own /proc and /sys files: vistafs in the place of lxcfs.
+/// Shows each container its own limits and usage in /proc and /sys: vistafs as a replacement of lxcfs.
 #[derive(Parser, Debug, Default)]
 #[command(
     name = "lxcfs",
@@ -26,13 +26,13 @@ use super::numbers::{AsLxcfs, Word};
     reason = "each is an option of lxcfs's"
 )]
 pub(super) struct LxcfsArgs {
-    /// Tell each request.
+    /// Log each request.
     #[arg(short, long)]
     pub(super) debug: bool,
-    /// Stay in the foreground, as it always does.
+    /// Stay in the foreground, as always.
     #[arg(short, long)]
     foreground: bool,
-    /// Print this.
+    /// Print this help.
     #[arg(short, long, short_alias = 'n')]
     pub(super) help: bool,
     /// Print the version.
@@ -44,43 +44,43 @@ pub(super) struct LxcfsArgs {
     /// Mount options.
     #[arg(short = 'o', value_name = "OPTION,...", action = ArgAction::Append)]
     pub(super) options: Vec<String>,
-    /// Keep the process number in it [default: DIR/lxcfs.pid].
+    /// Pid file [default: DIR/lxcfs.pid].
     #[arg(short, long, value_name = "FILE")]
     pidfile: Option<PathBuf>,
-    /// Show containers no swap.
+    /// Show no swap to containers.
     #[arg(short = 'u', long)]
     disable_swap: bool,
-    /// Show containers no zswap.
+    /// Show no zswap to containers.
     #[arg(short = 'z', long)]
     disable_zswap: bool,
-    /// Let CPU quotas decide how many CPUs are visible.
+    /// Reduce the number of visible CPUs by CPU quotas.
     #[arg(long)]
     enable_cfs: bool,
-    /// The cgroup tree.
+    /// Serve the cgroup tree.
     #[arg(long)]
     enable_cgroup: bool,
-    /// Needed by nothing any more.
+    /// Accepted without effect.
     #[arg(long, hide = true)]
     enable_pidfd: bool,
-    /// Triggers of pressure files.
+    /// Serve triggers of pressure files.
     #[arg(long)]
     enable_psi_poll: bool,
     /// The directory of lxcfs.pid.
     #[arg(long, value_name = "DIR", default_value = "/run")]
     runtime_dir: PathBuf,
-    /// Needed by nothing any more.
+    /// Accepted without effect.
     #[arg(short = 's', hide = true)]
     single_thread: bool,
-    /// Show the numbers of lxcfs where those are not wrong.
+    /// Show the values of lxcfs unless they are wrong.
     #[arg(long, help_heading = "Of vistafs alone")]
     strict_lxcfs: bool,
     /// Configuration [default: /etc/vistafs/config.toml].
     #[arg(long, help_heading = "Of vistafs alone", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Keep the mount in systemd's store of descriptors.
+    /// Keep the mount in systemd's descriptor store on SIGTERM.
     #[arg(long, help_heading = "Of vistafs alone")]
     pub(super) stored: bool,
-    /// Leave dead views in running containers as they are.
+    /// Do not repair dead views of running containers.
     #[arg(long, help_heading = "Of vistafs alone")]
     pub(super) no_repair: bool,
     #[arg(hide = true)]
@@ -96,7 +96,7 @@ impl LxcfsArgs {
             .to_owned()
     }
 
-    /// What lxcfs refuses; where to mount.
+    /// Checks what lxcfs refuses, too; returns the mount point.
     pub(super) fn check(&self) -> anyhow::Result<PathBuf> {
         if self.debug && self.foreground {
             bail!("both --debug and --foreground: give one of them");
@@ -111,13 +111,13 @@ impl LxcfsArgs {
         }
     }
 
-    /// Where the process number is kept.
+    /// Returns the path of the pid file.
     pub(super) fn pid_file(&self) -> PathBuf {
         let default = || self.runtime_dir.join("lxcfs.pid");
         self.pidfile.clone().unwrap_or_else(default)
     }
 
-    /// What they mean for what is shown.
+    /// Returns the effect of the options on views.
     pub(super) fn numbers(&self) -> AsLxcfs {
         let given = [
             (self.enable_cfs, Word::Cfs),

@@ -1,12 +1,12 @@
-//! What `-o` takes.
+//! The options of `-o`.
 //!
-//! lxcfs hands them to libfuse (mount.fuse3(8), fuse(8)). Here each is one of three: the way that
-//! vistafs mounts anyway; without a meaning, which the log says; or refused, because what it asks for
-//! is not done.
+//! lxcfs passes them to libfuse (mount.fuse3(8), fuse(8)). Here each option is one of three: vistafs always mounts like
+//! that; it has no effect, which is logged; or it is refused, because vistafs does
+//! not support it.
 
 use anyhow::bail;
 
-/// How it is mounted in any case.
+/// Options that always apply.
 const AS_IT_IS: &[&str] = &[
     "allow_other",
     "async",
@@ -19,7 +19,7 @@ const AS_IT_IS: &[&str] = &[
     "rw",
 ];
 
-/// What only tunes libfuse, or is a matter of taste.
+/// Options that tune libfuse only.
 const WITHOUT_MEANING: &[&str] = &[
     "ac_attr_timeout",
     "async_read",
@@ -51,7 +51,7 @@ const WITHOUT_MEANING: &[&str] = &[
     "splice_write",
 ];
 
-/// What would change who may do what, with the way to have it.
+/// Options that would change permissions, with alternatives.
 const REFUSED: &[(&str, &str)] = &[
     (
         "allow_root",
@@ -74,7 +74,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Judges a list of options, as it was given.
+/// Checks a list of options as given.
 pub(super) fn check(list: &str) -> anyhow::Result<()> {
     for option in list.split(',').filter(|option| !option.is_empty()) {
         let name = option.split_once('=').map_or(option, |(name, _)| name);

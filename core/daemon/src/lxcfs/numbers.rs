@@ -1,8 +1,8 @@
-//! What lxcfs's options mean for what containers are shown: the one place that knows.
+//! The effect of lxcfs's options on views, in one place.
 //!
-//! Without `--strict-lxcfs` an option that lxcfs needs for a truth turns that on, even where the
-//! configuration has it off; not giving it turns nothing off. With it, what lxcfs would not show
-//! is not shown, but never what is wrong with lxcfs (SEMANTICS.md, "What differs from lxcfs").
+//! Without `--strict-lxcfs`, an option enables the views that it enables in lxcfs, even if the
+//! configuration disables them; a missing option disables nothing. With it, views that lxcfs would not
+//! show are not shown, except where lxcfs's values are wrong (SEMANTICS.md, "What differs from lxcfs").
 
 use clap::ValueEnum;
 use vistafs_view::{OptionValue, Policy, Selection};
@@ -10,7 +10,7 @@ use vistafs_view::{OptionValue, Policy, Selection};
 /// The option of workers.
 const OPTION: &str = "--as-lxcfs";
 
-/// The views that lxcfs has.
+/// The views of lxcfs.
 const OF_LXCFS: &[&str] = &[
     "cgroup",
     "cpuinfo",
@@ -27,10 +27,10 @@ const OF_LXCFS: &[&str] = &[
     "uptime",
 ];
 
-/// An option that was given, as workers are told of it.
+/// An option, as it is passed to workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Word {
-    /// It was given at all: lxcfs without options.
+    /// Called as lxcfs, whatever the options.
     Plain,
     /// `--enable-cfs`
     Cfs,
@@ -48,7 +48,7 @@ pub(crate) enum Word {
     Strict,
 }
 
-/// All that were given.
+/// All given options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AsLxcfs(Vec<Word>);
 
@@ -57,7 +57,7 @@ impl AsLxcfs {
         Self(words.into_iter().collect())
     }
 
-    /// For the command line of a worker.
+    /// Returns the option for the command line of a worker.
     pub(crate) fn option(&self) -> String {
         let names = std::iter::once(&Word::Plain).chain(&self.0);
         let names = names.filter_map(|word| Some(word.to_possible_value()?.get_name().to_owned()));
@@ -68,7 +68,7 @@ impl AsLxcfs {
         self.0.contains(&word)
     }
 
-    /// Lays them over what the configuration says.
+    /// Overrides the configuration.
     pub(crate) fn lay_over(&self, selection: &mut Selection, policy: &mut Policy) {
         let mut on = |views: &[&str]| {
             selection
@@ -118,7 +118,7 @@ impl AsLxcfs {
         }
     }
 
-    /// The views that pass the host's files.
+    /// Returns the views that use passthrough.
     pub(crate) fn passing(&self) -> &'static [&'static str] {
         if self.has(Word::Strict) && !self.has(Word::Loadavg) {
             &["loadavg"]

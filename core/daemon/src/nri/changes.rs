@@ -43,7 +43,7 @@ impl Changes {
                 path.display()
             ),
             None => std::env::current_exe()
-                .context("cannot tell the path of this program (is /proc mounted?)")?,
+                .context("cannot find the path of this program (is /proc mounted?)")?,
         };
         let mut words = vec!["vistafs".to_owned()];
         if let Some(config) = config {

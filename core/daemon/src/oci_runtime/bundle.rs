@@ -1,9 +1,9 @@
-//! Reading and replacing config.json, in the bundle or beside it.
+//! Reads and replaces config.json, in the bundle or beside it.
 //!
-//! A bundle that cannot be written to gets a second one, a directory below [`COPIES`] with the changed
-//! config.json, an absolute path to the root file system (runc refuses a link), and links to all else
-//! in the bundle, because sources of mounts may be relative to it. Its name is made of the bundle's, so that there is one for each, and one whose
-//! bundle is gone is removed when the next is made.
+//! A read-only bundle gets a copy: a directory below [`COPIES`] with the changed config.json, an
+//! absolute path to the root file system (runc refuses a link), and links to the other files of the
+//! bundle, because mount sources may be relative to it. The name is a hash of the bundle's path, so there is one copy per bundle. Copies whose
+//! bundle is gone are removed when the next one is created.
 
 use std::fs::{DirBuilder, File};
 use std::hash::Hasher as _;
@@ -15,26 +15,26 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde_json::value::RawValue;
 
-/// Where second bundles are, on a host; for other users below `XDG_RUNTIME_DIR`.
+/// The directory of copies on a host; for other users it is below `XDG_RUNTIME_DIR`.
 const COPIES: &str = "vistafs/bundles";
-/// The link in a second bundle to the first.
+/// The link in a copy to the bundle.
 const ORIGINAL: &str = "original";
 const CONFIG: &str = "config.json";
-/// Engines put a handful of files into a bundle.
+/// Maximum number of links: engines put a few files into a bundle.
 const MOST_LINKS: usize = 1024;
-/// Configurations have some ten thousand bytes.
+/// Maximum length in bytes: configurations have some ten thousand.
 const LARGEST: u64 = 16 << 20;
 
-/// The bundle for the runtime.
+/// The bundle to pass to the runtime.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Changed {
     /// The bundle itself.
     InPlace,
-    /// This one in its place.
+    /// This copy.
     Copy(PathBuf),
 }
 
-/// The configuration of a bundle: the file and its text.
+/// Reads the configuration of a bundle; returns the file and its text.
 pub(super) fn read(bundle: &Path, config: Option<&Path>) -> anyhow::Result<(PathBuf, String)> {
     let file = bundle.join(config.unwrap_or(Path::new(CONFIG)));
     let shown = file.display().to_string();
@@ -48,7 +48,7 @@ pub(super) fn read(bundle: &Path, config: Option<&Path>) -> anyhow::Result<(Path
     Ok((file, text))
 }
 
-/// Makes the runtime read `changed` in place of what `file` has.
+/// Makes the runtime read `changed` instead of the contents of `file`.
 pub(super) fn replace(bundle: &Path, file: &Path, changed: &str) -> anyhow::Result<Changed> {
     match in_place(file, changed) {
         Ok(()) => Ok(Changed::InPlace),
@@ -62,16 +62,16 @@ pub(super) fn replace(bundle: &Path, file: &Path, changed: &str) -> anyhow::Resu
     }
 }
 
-/// crun's `--config` names a file that a second bundle would not have.
+/// A copy would not have the file of crun's `--config`.
 fn is_named_elsewhere(bundle: &Path, file: &Path) -> bool {
     file != bundle.join(CONFIG)
 }
 
-/// At once and whole, with the owner and mode that it has.
+/// Replaces the file atomically, with its owner and mode.
 fn in_place(file: &Path, changed: &str) -> std::io::Result<()> {
     let old = std::fs::symlink_metadata(file)?;
     if !old.is_file() {
-        // Replacing a link would leave its target as it is.
+        // Replacing a symbolic link would not change its target.
         return Err(ErrorKind::InvalidInput.into());
     }
     let name = format!(".{}.vistafs-{}", CONFIG, std::process::id());
@@ -88,7 +88,7 @@ fn in_place(file: &Path, changed: &str) -> std::io::Result<()> {
         })
         .and_then(|()| std::fs::rename(&new, file));
     if made.is_err() {
-        // It may not have been made.
+        // It may not have been created.
         let _ = std::fs::remove_file(&new);
     }
     made
@@ -124,7 +124,7 @@ fn copy(bundle: &Path, changed: &str) -> anyhow::Result<PathBuf> {
     Ok(own)
 }
 
-/// Links to what is in a bundle beside its configuration.
+/// Creates links to the other files of a bundle.
 fn link_all(bundle: &Path, own: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(bundle)?.take(MOST_LINKS) {
         let entry = entry?;
@@ -140,7 +140,7 @@ fn link_all(bundle: &Path, own: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Removes the second bundles whose first ones are gone.
+/// Removes copies whose bundles are gone.
 fn sweep(copies: &Path) {
     for entry in std::fs::read_dir(copies).into_iter().flatten().flatten() {
         let own = entry.path();
@@ -150,7 +150,7 @@ fn sweep(copies: &Path) {
             found.is_err_and(|error| error.kind() == ErrorKind::NotFound)
         });
         if is_gone {
-            // Another process may be doing it.
+            // Another process may be removing it.
             let _ = std::fs::remove_dir_all(own);
         }
     }
@@ -168,12 +168,12 @@ struct Root<'t> {
     path: &'t RawValue,
 }
 
-/// The changed text with an absolute path to the root file system.
+/// Returns the text with an absolute path to the root file system.
 fn with_absolute_root(bundle: &Path, changed: &str) -> anyhow::Result<String> {
     let parsed: WithRoot<'_> = serde_json::from_str(changed)
         .with_context(|| format!("the configuration in {} has no root", bundle.display()))?;
     let raw = parsed.root.path.get();
-    let path: String = serde_json::from_str(raw).context("root.path is no text")?;
+    let path: String = serde_json::from_str(raw).context("root.path is not a string")?;
     let absolute = bundle.join(path);
     let absolute = absolute
         .to_str()

@@ -1,14 +1,14 @@
-//! Which runtime is executed.
+//! Finds the real runtime.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-/// The runtimes that are looked for, in this order.
+/// The default runtimes, in order of preference.
 const NAMES: [&str; 2] = ["runc", "crun"];
 
-/// The configured runtime, or else the first of runc and crun on PATH. A link to vistafs is neither:
+/// Returns the configured runtime, or the first of runc and crun in PATH. Links to vistafs are skipped:
 /// it would execute itself for ever.
 pub(super) fn find(configured: Option<&Path>) -> anyhow::Result<PathBuf> {
     let own = std::fs::metadata("/proc/self/exe")

@@ -1,14 +1,14 @@
-//! Adding a hook to config.json without changing another byte of it.
+//! Adds a hook to config.json without changing another byte.
 //!
-//! Fields that vistafs does not know, numbers of any size and the order of everything are what the
-//! engine wrote: the text is cut at one place, and the hook is put in.
+//! Unknown fields, numbers of any size and the order of fields stay as the engine wrote them: the text is
+//! cut at one place, and the hook is inserted.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Says whether a container wants the views, and which.
+/// The annotation by which a container opts in or out.
 const ANNOTATION: &str = "dev.vistafs";
 const VIEWS: &str = "dev.vistafs.views";
 
@@ -21,13 +21,13 @@ pub(super) struct Annotations {
 
 type Object<'t> = BTreeMap<String, &'t RawValue>;
 
-/// A configuration that a hook cannot be added to.
+/// The reason why a hook cannot be added.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SpliceError {
-    /// It is no JSON, or another kind than the specification wants.
+    /// It is not JSON, or does not match the specification.
     #[error("{0}")]
     Json(#[from] serde_json::Error),
-    /// Parsers disagree on which of two fields with one name counts.
+    /// A duplicate field, of which parsers use different ones.
     #[error("the field hooks or createContainer is there twice")]
     Twice,
 }
@@ -41,19 +41,19 @@ impl Annotations {
         self.annotations.as_ref()?.get(name).map(String::as_str)
     }
 
-    /// The container wants none of it.
+    /// Returns whether the container has opted out.
     pub(super) fn opts_out(&self) -> bool {
         self.get(ANNOTATION)
             .is_some_and(vistafs_attach::oci::is_opt_out)
     }
 
-    /// The names of the views that it wants; `None`: all.
+    /// Returns the names of the requested views; `None`: all.
     pub(super) fn views(&self) -> Option<&str> {
         self.get(VIEWS).filter(|names| !names.trim().is_empty())
     }
 }
 
-/// Whether a hook of vistafs is there already.
+/// Returns whether it has a hook of vistafs already.
 pub(super) fn has_hook(text: &str) -> bool {
     let Ok(config) = serde_json::from_str::<Object<'_>>(text) else {
         return false;
@@ -82,7 +82,7 @@ fn hooks<'t>(config: &Object<'t>) -> Option<Object<'t>> {
     serde_json::from_str(config.get("hooks")?.get()).ok()
 }
 
-/// The text with one more createContainer hook, behind all others.
+/// Returns the text with a createContainer hook appended.
 pub(super) fn with_hook(text: &str, hook: &str) -> Result<String, SpliceError> {
     let config: Object<'_> = serde_json::from_str(text)?;
     let is_null = |value: &&RawValue| value.get() == "null";
@@ -123,20 +123,20 @@ pub(super) fn with_hook(text: &str, hook: &str) -> Result<String, SpliceError> {
     Ok(changed)
 }
 
-/// At the end of an object or list: the place, how much goes, what comes.
+/// Inserts at the end of an object or list: position, removed length, inserted text.
 fn insertion((text, value): (&str, &str), is_empty: bool, new: &str) -> (usize, usize, String) {
     let end = offset(text, value) + value.trim_end().len() - 1;
     let comma = if is_empty { "" } else { "," };
     (end, 0, format!("{comma}{new}"))
 }
 
-/// In the place of a value.
+/// Replaces a value.
 fn replacement(text: &str, value: &RawValue, new: &str) -> (usize, usize, String) {
     let value = value.get();
     (offset(text, value), value.len(), new.to_owned())
 }
 
-/// Where a part of a text begins.
+/// Returns the offset of a part of a text.
 fn offset(text: &str, part: &str) -> usize {
     part.as_ptr().addr() - text.as_ptr().addr()
 }

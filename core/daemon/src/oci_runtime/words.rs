@@ -1,13 +1,13 @@
-//! The command line of runc and crun, as far as it matters: the command, its bundle, the log.
+//! Parses the relevant part of the command line of runc and crun: command, bundle, log.
 //!
-//! Words that are not known are passed through like all others. An option that takes a value in a
-//! word of its own has to be known, because its value is no command.
+//! Unknown arguments are passed through. Options whose value is a separate argument must be known, because
+//! the value would be taken for a command.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-/// Options before the command whose value is the next word.
+/// Options before the command whose value is the next argument.
 const GLOBAL: [&str; 7] = [
     "cgroup-manager",
     "criu",
@@ -18,7 +18,7 @@ const GLOBAL: [&str; 7] = [
     "rootless",
 ];
 
-/// Options of `create` and `run` whose value is the next word.
+/// Options of `create` and `run` whose value is the next argument.
 const OF_CREATE: [&str; 9] = [
     "b",
     "bundle",
@@ -31,12 +31,12 @@ const OF_CREATE: [&str; 9] = [
     "root",
 ];
 
-/// What was found.
+/// The parsed arguments.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     command: Option<String>,
     bundle: Option<OsString>,
-    /// The word that has the bundle, and whether the option is in the same one.
+    /// The index of the argument with the bundle, and whether it contains the option as well.
     bundle_at: Option<(usize, bool)>,
     command_at: usize,
     config: Option<OsString>,
@@ -54,7 +54,7 @@ impl Words {
                 Some(_) => &OF_CREATE,
             };
             let Some((name, value)) = option(word) else {
-                // The second word without a dash is the container.
+                // The second argument without a dash is the container.
                 if found.command.is_some() {
                     break;
                 }
@@ -64,7 +64,7 @@ impl Words {
                 continue;
             };
             if name.is_empty() {
-                // `--`: no option follows.
+                // After `--` there are no options.
                 break;
             }
             let (value, value_at) = match value {
@@ -94,32 +94,32 @@ impl Words {
         }
     }
 
-    /// Whether a container is made by it.
+    /// Returns whether the command creates a container.
     pub(super) fn creates(&self) -> bool {
         matches!(self.command.as_deref(), Some("create" | "run"))
     }
 
-    /// The directory of the bundle, if it is named.
+    /// Returns the directory of the bundle, if it is given.
     pub(super) fn bundle(&self) -> Option<&Path> {
         self.bundle.as_deref().map(Path::new)
     }
 
-    /// Another file than the bundle's config.json: an option of crun.
+    /// Returns another file than the bundle's config.json: an option of crun.
     pub(super) fn config(&self) -> Option<&Path> {
         self.config.as_deref().map(Path::new)
     }
 
-    /// The runtime's log.
+    /// Returns the runtime's log.
     pub(super) fn log(&self) -> Option<&Path> {
         self.log.as_deref().map(Path::new)
     }
 
-    /// Whether a line of the log is an object of JSON.
+    /// Returns whether the lines of the log are JSON objects.
     pub(super) fn logs_json(&self) -> bool {
         self.logs_json
     }
 
-    /// The same words with another bundle.
+    /// Returns the arguments with another bundle.
     pub(super) fn with_bundle(&self, words: &[OsString], bundle: &Path) -> Vec<OsString> {
         let mut words = words.to_vec();
         match self.bundle_at {
@@ -142,7 +142,7 @@ impl Words {
     }
 }
 
-/// The name of an option, and its value if that is in the same word. runc takes one dash or two.
+/// Returns the name of an option, and its value if that is in the same argument. runc accepts one dash or two.
 fn option(word: &OsStr) -> Option<(String, Option<OsString>)> {
     let bytes = word.as_bytes();
     let rest = bytes.strip_prefix(b"-")?;
@@ -204,7 +204,7 @@ mod tests {
             assert!(!parse(line).1.creates(), "{line}");
         }
         assert!(parse("--systemd-cgroup create id").1.creates());
-        // An option of the container's own command is none of ours.
+        // An option of the container's own command does not count.
         assert_eq!(parse("run id --bundle /x").1.bundle(), None);
         assert_eq!(
             parse("run -f /c.json id").1.config(),

@@ -1,4 +1,4 @@
-//! A program without plugins.
+//! The implementation for a program without plugins.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use vistafs_view::{Origin, OutsideViews, Refusal, Selection};
 use super::Loader;
 use vistafs_config::Config;
 
-/// None; said of each directory that is there.
+/// Returns no views; logs each existing plugin directory.
 pub(crate) fn views(config: &Config, _: &Selection, _: Loader<'_>) -> OutsideViews {
     let there = config.plugin_dirs().iter().filter(|path| path.is_dir());
     OutsideViews {
@@ -23,7 +23,7 @@ pub(crate) fn views(config: &Config, _: &Selection, _: Loader<'_>) -> OutsideVie
     }
 }
 
-/// Nobody asks.
+/// Never called.
 pub(crate) fn try_plugin(_: &Path, _: &Config) -> anyhow::Result<u8> {
     bail!("this vistafs was built without plugins")
 }

@@ -1,19 +1,19 @@
-//! Amounts as people write them: `256M`, `1.5G`, `0.5` CPUs.
+//! Parses amounts: `256M`, `1.5G`, `0.5` CPUs.
 //!
-//! Decimals are kept as whole numbers throughout, so that what is written to the kernel is what
-//! was asked for, to the byte and the microsecond.
+//! Decimals are computed with integers, so the value written to the kernel is exact, to the byte and the
+//! microsecond.
 
-/// Digits after the point that count.
+/// Significant digits after the point.
 const DECIMALS: u32 = 9;
 const SCALE: u128 = 10_u128.pow(DECIMALS);
 
-/// The period of a CPU quota, in microseconds: the kernel's own default, on v1 and v2.
+/// The period of a CPU quota in microseconds: the kernel's default, on v1 and v2.
 pub(super) const CPU_PERIOD: u64 = 100_000;
 
-/// What a command needs to start at all, the container's init included.
+/// Minimum memory to start a command, including the container's init.
 const LEAST_MEMORY: u64 = 4 << 20;
 
-/// A size in bytes: `1048576`, `256M`, `256MiB`, `1.5g`. Suffixes count in 1024s.
+/// Parses a size in bytes: `1048576`, `256M`, `256MiB`, `1.5g`. Suffixes are powers of 1024.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let malformed = || "a size is a number with an optional k, M, G or T, such as 256M".to_owned();
     let digits = text
@@ -32,7 +32,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     let bytes = scaled
         .checked_mul(1024_u128.pow(power))
         .map(|bytes| bytes / SCALE)
-        // Half the range: the kernel's own limits are signed.
+        // Half of the range: the kernel's limits are signed.
         .and_then(|bytes| i64::try_from(bytes).ok())
         .and_then(|bytes| u64::try_from(bytes).ok())
         .ok_or("no machine has that much")?;
@@ -42,7 +42,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     Ok(bytes)
 }
 
-/// A number of CPUs, such as `1.5`, as microseconds in each [`CPU_PERIOD`].
+/// Parses a number of CPUs, such as `1.5`; returns microseconds per [`CPU_PERIOD`].
 pub(super) fn cpu_quota(text: &str) -> Result<u64, String> {
     let malformed = || "a number of CPUs is a decimal number above 0, such as 1.5".to_owned();
     let scaled = decimal(text).filter(|n| *n > 0).ok_or_else(malformed)?;
@@ -51,21 +51,21 @@ pub(super) fn cpu_quota(text: &str) -> Result<u64, String> {
         return Err("no machine has that many".to_owned());
     }
     let quota = u64::try_from(scaled * u128::from(CPU_PERIOD) / SCALE).unwrap_or(u64::MAX);
-    // The kernel takes no quota below a millisecond.
+    // The kernel's minimum quota is one millisecond.
     if quota < 1000 {
         return Err("less than 0.01 is too little for the kernel to schedule".to_owned());
     }
     Ok(quota)
 }
 
-/// Digits with at most one point among them, times [`SCALE`]. Digits beyond that are left off.
+/// Parses digits with at most one point, times [`SCALE`]. Further digits are dropped.
 fn decimal(text: &str) -> Option<u128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if whole.len() + fraction.len() == 0 || !all_digits(whole) || !all_digits(fraction) {
         return None;
     }
-    // 20 digits and nine more fit 128 bits with room for the suffix.
+    // 20 digits and nine more fit into 128 bits, with room for the suffix.
     if whole.len() > 20 {
         return None;
     }

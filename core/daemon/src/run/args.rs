@@ -8,7 +8,7 @@ use vistafs_text::CpuSet;
 
 use super::amount;
 
-/// Names are cgroup directories and host names; the kernel allows 64 bytes for the latter.
+/// A name is a cgroup directory and a host name; the kernel allows 64 bytes for the latter.
 const LONGEST_NAME: usize = 64;
 
 /// `vistafs run`
@@ -29,7 +29,7 @@ pub(crate) struct RunArgs {
     pub(super) command: Vec<OsString>,
 }
 
-/// What the container may use; no limit where nothing is said.
+/// The limits of the container; absent: unlimited.
 #[derive(clap::Args, Debug, Default)]
 pub(super) struct Limits {
     /// Memory, in bytes or with k, M, G or T, such as 256M
@@ -41,24 +41,24 @@ pub(super) struct Limits {
     /// CPU time, in CPUs, such as 1.5
     #[arg(long = "cpus", value_name = "NUMBER", allow_negative_numbers = true, value_parser = amount::cpu_quota)]
     pub(super) cpu_quota: Option<u64>,
-    /// The CPUs themselves, such as 0-1 or 0,2
+    /// The CPUs, such as 0-1 or 0,2
     #[arg(long, value_name = "CPUS", value_parser = cpuset)]
     pub(super) cpuset: Option<CpuSet>,
 }
 
-/// `vistafs run-init`: what `vistafs run` starts in the new pid namespace; not for people.
+/// `vistafs run-init`: internal, started by `vistafs run` in the new pid namespace.
 #[derive(clap::Args, Debug)]
 pub(crate) struct InitArgs {
     /// Path of a view to bind, below the mount and below /
     #[arg(long = "view")]
     pub(super) views: Vec<PathBuf>,
-    /// Process id of the `vistafs run` that started this, in the pid namespace of /proc
+    /// Process ID of the `vistafs run` that started this, in the pid namespace of /proc
     #[arg(long)]
     pub(super) parent: u32,
     /// Name of the container
     #[arg(long)]
     pub(super) name: String,
-    /// How many files the command may have open (RLIMIT_NOFILE, soft)
+    /// Soft limit of open files for the command (RLIMIT_NOFILE)
     #[arg(long)]
     pub(super) open_files: u64,
     /// The command and its arguments
@@ -67,7 +67,7 @@ pub(crate) struct InitArgs {
 }
 
 impl RunArgs {
-    /// The name asked for, else one that is this process's own.
+    /// Returns the given name, or one made of the process ID.
     pub(super) fn name(&self) -> String {
         let own = || format!("run-{}", std::process::id());
         self.name.clone().unwrap_or_else(own)
@@ -75,7 +75,7 @@ impl RunArgs {
 }
 
 impl Limits {
-    /// What the command line's grammar cannot say.
+    /// Checks combinations of options.
     pub(super) fn check(&self) -> Result<()> {
         ensure!(
             self.memory_swap.is_none() || self.memory.is_some(),
@@ -88,7 +88,7 @@ impl Limits {
         Ok(())
     }
 
-    /// The cgroup controllers that it takes.
+    /// Returns the required cgroup controllers.
     pub(super) fn controllers(&self) -> Vec<&'static str> {
         [
             (self.memory.is_some(), "memory"),

@@ -1,16 +1,16 @@
 //! The container's cgroups, one in each hierarchy: `/vistafs/NAME`.
 //!
-//! Directly below the root, not below our own cgroup: on v2 a cgroup with processes in it, such
-//! as ours, cannot hand controllers to children.
+//! They are directly below the root, not below the cgroup of this process: on v2 a cgroup with processes
+//! cannot enable controllers for its children.
 //!
-//! A name is taken by the lock (flock(2)) on its directory in one hierarchy, which the kernel
-//! releases however `run` ends. A directory that is not locked and holds no process is left over
-//! from a `run` that was killed, and is removed by the next one. What makes or removes
-//! directories outside a taken name does so under a lock on a file in the hierarchy's root.
+//! A name is reserved by a lock (flock(2)) on its directory in one hierarchy, which the kernel
+//! releases however `run` ends. A directory without a lock and without processes is left over
+//! from a killed `run`, and the next one removes it. Directories outside a reserved name are
+//! created and removed under a lock on a file in the root of the hierarchy.
 //!
-//! Promises: what was made is removed when it is dropped, with the processes and cgroups that are
-//! in it by then. Controllers that had to be enabled at the root of v2 stay enabled, as others may
-//! have come to rely on them.
+//! Promises: the cgroups are removed on drop, with all processes and cgroups in them. Controllers that
+//! were enabled at the root of v2 stay enabled, as other programs may
+//! rely on them by then.
 
 mod controllers;
 mod limits;
@@ -32,18 +32,18 @@ use super::args::Limits;
 /// The parent of all containers' cgroups in each hierarchy.
 const PARENT: &str = "vistafs";
 
-/// How long processes that are killed may take to go; the kernel may be writing their core files.
+/// Timeout for the exit of killed processes; the kernel may be writing their core files.
 const LONGEST_KILL: Duration = Duration::from_secs(5);
 
 /// The cgroups of one container.
 pub(super) struct Cgroups {
     name: String,
     places: Vec<Place>,
-    // Present from the moment that the name is ours: what others made is not ours to remove.
+    // Set when the name is reserved: the cgroups of other runs must not be removed.
     taken: Option<File>,
 }
 
-/// Where the container is in one hierarchy.
+/// The cgroup of the container in one hierarchy.
 struct Place {
     version: Version,
     /// `memory`, or `cpu,cpuacct`, or `unified`.
@@ -60,10 +60,10 @@ impl Place {
 }
 
 impl Cgroups {
-    /// Makes them, with their limits.
+    /// Creates the cgroups with their limits.
     pub(super) fn create(hierarchies: &Hierarchies, name: &str, limits: &Limits) -> Result<Self> {
         let mut places = places(hierarchies, name);
-        // The first holds the locks: every `run` has to come to the same one.
+        // The first one has the lock: every `run` must use the same.
         places.sort_by(|a, b| a.hierarchy.cmp(&b.hierarchy));
         let mut cgroups = Self {
             name: name.to_owned(),
@@ -94,7 +94,7 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Makes the directory that the name is locked by.
+    /// Creates the directory whose lock reserves the name.
     fn take_name(&self) -> Result<File> {
         let in_use = |place: &Place| {
             let own = place.own.display();
@@ -104,7 +104,7 @@ impl Cgroups {
             )
         };
         self.await_killed_namesake();
-        // What was left over has been removed, so that what is there is in use.
+        // Leftovers were removed, so an existing directory is in use.
         if let Some(place) = self.places.iter().find(|place| place.own.exists()) {
             bail!(in_use(place));
         }
@@ -113,12 +113,12 @@ impl Cgroups {
         lock(&first.own, FlockOperation::NonBlockingLockExclusive)
     }
 
-    /// A run of this name that was killed this instant takes its processes with it in a moment.
+    /// The processes of a `run` with this name that was killed just now exit in a moment.
     fn await_killed_namesake(&self) {
         let claim = &self.places[0].own;
         let is_left = || self.places.iter().any(|place| place.own.exists());
-        // The claim may have gone before the others, which had their processes yet. Who makes one holds
-        // the lock of the roots, as we do.
+        // The lock may be gone before the other directories, whose processes still existed. Creators
+        // hold the lock of the roots, as this function does.
         let is_free =
             || !claim.exists() || lock(claim, FlockOperation::NonBlockingLockExclusive).is_ok();
         let end = Instant::now() + LONGEST_KILL;
@@ -128,14 +128,14 @@ impl Cgroups {
         }
     }
 
-    /// Removes what killed runs have left, as far as it is empty.
+    /// Removes the empty leftovers of killed runs.
     fn remove_left_over(&self) {
         let first = &self.places[0];
         for place in &self.places {
             for name in tree::children(&place.parent) {
                 let claim = first.parent.join(&name);
                 match lock(&claim, FlockOperation::NonBlockingLockExclusive) {
-                    // Whatever is not empty is in use by somebody, and stays.
+                    // A directory that is not empty is in use.
                     Ok(_unused) => self.remove_name(Path::new(&name)),
                     Err(_) if !claim.exists() => self.remove_name(Path::new(&name)),
                     Err(_) => {}
@@ -145,11 +145,11 @@ impl Cgroups {
     }
 
     fn remove_name(&self, name: &Path) {
-        // The one with the lock last, so that a name is not free before it is gone.
+        // The one with the lock last, so that the name is not free before all are gone.
         for place in self.places.iter().rev() {
             let left_over = place.parent.join(name);
             if tree::remove(&left_over) == Err(Errno::BUSY) {
-                // Killed with its init, but frozen: it goes now, and the directory next time.
+                // It was killed with its init but is frozen: it exits now, and the next run removes the directory.
                 tree::thaw(&left_over);
             }
         }
@@ -178,7 +178,7 @@ impl Cgroups {
         }
     }
 
-    /// Removes the parents, if no other container is in them.
+    /// Removes the parents if they have no other container.
     fn remove_parents(&self) {
         let first = &self.places[0];
         if let Ok(_roots) = lock_roots(first) {
@@ -200,19 +200,19 @@ impl Drop for Cgroups {
     }
 }
 
-/// Moves this process into the cgroups of a container that is being made.
+/// Moves this process into the cgroups of a new container.
 pub(super) fn join(hierarchies: &Hierarchies, name: &str) -> Result<()> {
     for place in places(hierarchies, name) {
         let procs = place.own.join("cgroup.procs");
-        // Zero is the writer, whatever its number is there.
+        // Zero is the writing process, whatever its ID is there.
         fs::write(&procs, "0").with_context(|| format!("joining {}", procs.display()))?;
     }
     Ok(())
 }
 
-/// Thaws all of the container that this process is the init of, in its own view of the cgroups.
+/// Thaws the whole container, whose init this process is, through its own view of the cgroups.
 ///
-/// Without it the kernel would wait for ever, at the end of the init, for what the command froze.
+/// Otherwise the kernel would wait for ever, at the exit of the init, for the frozen processes.
 pub(super) fn thaw(hierarchies: &Hierarchies) {
     for hierarchy in hierarchies.all() {
         tree::thaw(hierarchy.root().path());
@@ -246,14 +246,14 @@ fn make_directory(path: &Path) -> Result<()> {
     }
 }
 
-/// A file in the root, not the directory: that is the name's lock of another `run` if we are in
-/// its container.
+/// A file in the root, not the directory: if this process runs in a container of another `run`, that
+/// directory has the lock of the other's name.
 fn lock_roots(first: &Place) -> Result<File> {
     let file = first.root.join("cgroup.procs");
     lock(&file, FlockOperation::LockExclusive)
 }
 
-/// The lock lasts as long as the file.
+/// The lock lasts as long as the open file.
 fn lock(path: &Path, how: FlockOperation) -> Result<File> {
     let locking = || format!("locking {}", path.display());
     let file = File::open(path).with_context(locking)?;

@@ -1,8 +1,8 @@
 //! `vistafs run-init`: process 1 of the container.
 //!
-//! It makes the container around itself (`stage.rs`), starts the command, passes signals on to
-//! it, reaps whatever is left to it, and ends with the command's status, upon which the kernel
-//! kills all that is left in the pid namespace. Single-threaded throughout.
+//! It creates the container around itself (`stage.rs`), starts the command, forwards signals to
+//! it, reaps orphans, and exits with the command's status; then the kernel kills
+//! all processes of the pid namespace. It is single-threaded.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Error, ErrorKind};
@@ -20,11 +20,11 @@ use crate::run::InitArgs;
 /// The second stage of `run`, in the new pid namespace.
 ///
 /// # Errors
-/// When the container could not be made or the command not be waited for.
+/// When the container cannot be created, or the command cannot be waited for.
 pub(crate) fn init(args: &InitArgs) -> Result<u8> {
     let signals = Signals::block()?;
     die_with(args.parent)?;
-    // `top` would call it `exe`, after the link that it was started by.
+    // Otherwise `top` shows `exe`, the name of the link by which it was started.
     nix::sys::prctl::set_name(c"vistafs-init").context("setting the process name")?;
     stage::enter(&args.name, &args.views)?;
     restore_open_files(args.open_files)?;
@@ -40,7 +40,7 @@ pub(crate) fn init(args: &InitArgs) -> Result<u8> {
                     return Ok(status);
                 }
             }
-            // It may have just ended: its status is on the way.
+            // It may have ended just now: its status follows.
             Event::PassOn(signal) => {
                 let _ = rustix::process::kill_process(command, signal);
             }
@@ -48,12 +48,12 @@ pub(crate) fn init(args: &InitArgs) -> Result<u8> {
     }
 }
 
-/// Has the kernel kill us, and with us the container, when `parent` dies.
+/// Arranges that the kernel kills this process, and so the container, when `parent` dies.
 fn die_with(parent: u32) -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .context("asking to be killed with `vistafs run`")?;
-    // It may have died before that. getppid() cannot tell, as the parent is out of our namespace's
-    // sight; /proc, which is still the host's, can.
+    // The parent may have died before. getppid() cannot show that, because the parent is in another pid
+    // namespace; /proc, which is still the host's, can.
     let path = "/proc/self/status";
     let text = std::fs::read(path).with_context(|| path.to_owned())?;
     ensure!(
@@ -68,8 +68,8 @@ fn restore_open_files(soft: u64) -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).context("restoring the limit of open files")
 }
 
-/// Starts the command with an empty signal mask and the signals ignored that `run` was started with. When we
-/// end, the kernel kills it with the pid namespace.
+/// Starts the command with an empty signal mask, and ignored signals as `run` was started with. When this process
+/// exits, the kernel kills it with the pid namespace.
 fn start(words: &[OsString]) -> Result<Child, Error> {
     let (program, arguments) = words.split_first().ok_or(ErrorKind::NotFound)?;
     let mut command = Command::new(program);
@@ -81,7 +81,7 @@ fn start(words: &[OsString]) -> Result<Child, Error> {
     spawn(command, inherited)
 }
 
-/// Says why, and returns a shell's status for it.
+/// Reports the error, and returns a shell's status for it.
 fn cannot_execute(command: &[OsString], error: &Error) -> u8 {
     let program = command.first().map_or(OsStr::new(""), OsString::as_os_str);
     let program = program.to_string_lossy();
@@ -93,7 +93,7 @@ fn cannot_execute(command: &[OsString], error: &Error) -> u8 {
     126
 }
 
-/// Reaps all children that have ended; the status if the command is among them.
+/// Reaps all ended children; returns the status if the command is among them.
 fn reap(command: Pid) -> Result<Option<u8>> {
     loop {
         match rustix::process::wait(WaitOptions::NOHANG) {

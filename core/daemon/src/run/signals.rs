@@ -1,15 +1,15 @@
-//! Signals as events, for `run` and for its init alike.
+//! Signals as events, for `run` and its init.
 //!
-//! All of them stay blocked for the life of the process, in every thread that is started later,
-//! and are taken from a signalfd one by one: none can end us in the middle of something, and none
-//! is lost. A program that is started is given an empty mask by `vistafs_host::spawn`.
+//! The signals stay blocked in all threads of the process, and are read from a signalfd one by one: none
+//! interrupts an operation, and none is lost. `vistafs_host::spawn` gives children an empty
+//! mask.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal as NixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::process::Signal;
 
-/// What is passed on to the command.
+/// The signals that are forwarded to the command.
 const PASSED_ON: [(NixSignal, Signal); 6] = [
     (NixSignal::SIGHUP, Signal::HUP),
     (NixSignal::SIGINT, Signal::INT),
@@ -19,22 +19,22 @@ const PASSED_ON: [(NixSignal, Signal); 6] = [
     (NixSignal::SIGUSR2, Signal::USR2),
 ];
 
-/// What has happened.
+/// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     /// One or more children have ended or stopped.
     ChildChanged,
-    /// A signal that the command should have.
+    /// A signal for the command.
     PassOn(Signal),
 }
 
-/// The blocked signals and their queue.
+/// The blocked signals and their signalfd.
 pub(super) struct Signals {
     queue: SignalFd,
 }
 
 impl Signals {
-    /// Blocks them in this thread and those that it starts.
+    /// Blocks the signals in this thread and in later ones.
     pub(super) fn block() -> Result<Self> {
         let mut mask = SigSet::empty();
         mask.add(NixSignal::SIGCHLD);
@@ -62,17 +62,17 @@ impl Signals {
     }
 }
 
-/// `None` for what is no business of ours.
+/// Returns `None` for a signal that is ignored.
 fn event(number: u32, code: i32) -> Option<Event> {
     let number = i32::try_from(number).ok()?;
     if number == libc::SIGCHLD {
         return Some(Event::ChildChanged);
     }
     let (_, signal) = PASSED_ON.into_iter().find(|(n, _)| *n as i32 == number)?;
-    // Codes above zero are the kernel's own: Ctrl-C and Ctrl-\ at the terminal, which the command
-    // has had as well, being in the same process group, or was not meant to have. A terminal that
-    // hangs up is told on all the same: a second SIGHUP hurts nobody, a missing one leaves the
-    // command running for ever.
+    // Codes above zero are from the kernel: Ctrl-C and Ctrl-\ at the terminal, which the command has received
+    // itself, as it is in the same process group, or is not meant to receive. A hangup of the terminal
+    // is forwarded all the same: a second SIGHUP does no harm, and without one the command might
+    // run for ever.
     let from_terminal = code > 0;
     let keyboard = matches!(number, libc::SIGINT | libc::SIGQUIT);
     (!(keyboard && from_terminal)).then_some(Event::PassOn(signal))

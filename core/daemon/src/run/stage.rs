@@ -1,11 +1,11 @@
-//! Namespaces and mounts, of `run` and of its init.
+//! Creates namespaces and mounts, in `run` and in its init.
 //!
-//! `run` keeps the host's pid and cgroup namespaces, as the server of the views must; it leaves
-//! the host's mounts so that its own are nobody else's and end with it. The init takes everything
-//! that is the container's.
+//! `run` stays in the host's pid and cgroup namespaces, as the server of the views must. It leaves
+//! the host's mount namespace, so that its mounts are private and end with it. The init enters all namespaces
+//! of the container.
 //!
-//! Mounts of the host that come or go later still reach the container, or it would hold on to
-//! file systems that the host wants to be rid of; nothing comes back.
+//! Later mounts and unmounts of the host still reach the container, which would otherwise pin
+//! file systems that the host wants to unmount; nothing propagates back.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -23,18 +23,18 @@ use vistafs_text::mountinfo;
 
 use super::cgroups;
 
-/// A directory that every machine has, and that neither the server nor the setting up of a
-/// container needs: it can be covered while that lasts, and nothing is left on disk.
+/// A directory that exists on every machine and that neither the server nor the creation of the
+/// container needs: it is covered meanwhile, and nothing is left on disk.
 const COVERED: &str = "/run";
 
-/// Where the views are served, for `run` and its init only.
+/// The mount point of the views, for `run` and its init only.
 pub(super) const VIEWS: &str = "/run/vistafs";
 
 const KERNEL_FS: MsFlags = MsFlags::MS_NOSUID
     .union(MsFlags::MS_NODEV)
     .union(MsFlags::MS_NOEXEC);
 
-/// Gives this process mounts of its own, with an empty directory at [`VIEWS`] among them.
+/// Enters a new mount namespace, and creates an empty directory at [`VIEWS`] in it.
 pub(super) fn leave_host_mounts() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).context("making a mount namespace")?;
     hide_mounts_from_host()?;
@@ -50,38 +50,38 @@ pub(super) fn leave_host_mounts() -> Result<()> {
     fs::create_dir(VIEWS).with_context(|| VIEWS.to_owned())
 }
 
-/// Calls `spawn` with a new pid namespace for the children; later children are in the old one.
+/// Calls `spawn` with a new pid namespace for children; later children are in the old one.
 pub(super) fn in_new_pid_namespace<T>(spawn: impl FnOnce() -> T) -> Result<T> {
     let path = "/proc/self/ns/pid";
     let own = fs::File::open(path).with_context(|| path.to_owned())?;
     unshare(CloneFlags::CLONE_NEWPID).context("making a pid namespace")?;
     let outcome = spawn();
-    // Until it is undone, the thread cannot start threads.
+    // The thread cannot start threads before that is undone.
     setns(&own, CloneFlags::CLONE_NEWPID).context("going back to the own pid namespace")?;
     Ok(outcome)
 }
 
-/// Makes the container around this process, which is the first of its pid namespace. `views`: paths below
+/// Creates the container around this process, the first one of its pid namespace. `views`: paths below
 /// the mount and below `/`.
 pub(super) fn enter(name: &str, views: &[PathBuf]) -> Result<()> {
     cgroups::join(&super::hierarchies()?, name)?;
-    // After the joining: what is now its cgroup becomes the root of the namespace.
+    // After joining: the current cgroup becomes the root of the namespace.
     unshare(CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWUTS)
         .context("making cgroup, mount and uts namespaces")?;
     nix::unistd::sethostname(name).context("setting the host name")?;
     hide_mounts_from_host()?;
     replace_mount(Path::new("/proc"), "proc", None)?;
-    // From here on the kernel, and the server, see us as a member of the container.
+    // From here on the kernel and the server treat this process as a member of the container.
     bind_views(views)?;
     replace_cgroup_mounts()?;
     umount2(COVERED, MntFlags::MNT_DETACH).with_context(|| format!("uncovering {COVERED}"))
 }
 
-/// Makes way for the end of the container: the last that its init has to do.
+/// Prepares the end of the container: the last action of its init.
 pub(super) fn leave() {
     match super::hierarchies() {
         Ok(hierarchies) => cgroups::thaw(&hierarchies),
-        // The command may have unmounted them: what it froze then, it has to thaw.
+        // The command may have unmounted them: then it must thaw what it froze.
         Err(error) => log::debug!("{error:#}"),
     }
 }
@@ -92,14 +92,14 @@ fn hide_mounts_from_host() -> Result<()> {
         .context("keeping mounts from reaching the host")
 }
 
-/// Mounts a new instance of a kernel file system in the place of what is mounted there.
+/// Replaces the mount at a place by a new instance of a kernel file system.
 fn replace_mount(point: &Path, fs_type: &str, options: Option<&str>) -> Result<()> {
     uncover(point);
     mount(Some(fs_type), point, Some(fs_type), KERNEL_FS, options)
         .with_context(|| format!("mounting {fs_type} on {}", point.display()))
 }
 
-/// Takes away all that is mounted there, so that nobody finds it below what comes in its place.
+/// Unmounts everything at a place, so that nothing is left below the new mount.
 fn uncover(point: &Path) {
     while umount2(point, MntFlags::MNT_DETACH).is_ok() {}
 }
@@ -119,7 +119,7 @@ fn bind_views(views: &[PathBuf]) -> Result<()> {
         let no = None::<&str>;
         match mount(Some(&source), &target, no, MsFlags::MS_BIND, no) {
             Ok(()) => {}
-            // This kernel has no such file, so nobody will miss the view of it.
+            // This kernel has no such file, so no program needs the view.
             Err(Errno::ENOENT) if !target.exists() => {
                 log::debug!("{} does not exist here: no view of it", target.display());
             }
@@ -132,11 +132,11 @@ fn bind_views(views: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Puts in the place of every cgroup mount one that shows the container's part only.
+/// Replaces every cgroup mount by one that shows the container's part only.
 fn replace_cgroup_mounts() -> Result<()> {
     let path = "/proc/self/mountinfo";
     let text = fs::read(path).with_context(|| path.to_owned())?;
-    // By mount point, as there may be several on one; the last is the one that is seen.
+    // Keyed by mount point: of several mounts at one place the last one is visible.
     let mut options_at: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
     for mount in mountinfo::mounts(&text) {
         let mount = mount.with_context(|| path.to_owned())?;
@@ -149,7 +149,7 @@ fn replace_cgroup_mounts() -> Result<()> {
         options_at.insert(point, options);
     }
     for (point, options) in &options_at {
-        // Something else may be mounted over a directory above it.
+        // Another mount may cover a directory above it.
         if !point.exists() {
             continue;
         }

@@ -1,21 +1,21 @@
-//! Whose turn it is at the terminal.
+//! The foreground process group of the terminal.
 //!
-//! A shell in the container takes the terminal for its own process group. It cannot give it back
-//! when it ends, as our group has no number in its pid namespace; so we take it back, or the
-//! script that called us would be stopped at its next read.
+//! A shell in the container makes its own process group the foreground one. It cannot restore the previous group
+//! when it exits, as that group has no ID in its pid namespace. So `run` restores it; otherwise the
+//! calling script would be stopped at its next read.
 
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
-/// The foreground process group as it was; set again when dropped.
+/// The foreground process group at the start; restored on drop.
 pub(super) struct Terminal {
     foreground: Option<Pid>,
 }
 
 impl Terminal {
-    /// Remembers the foreground group of the terminal that is standard input, if one is and the
-    /// turn is ours.
+    /// Saves the foreground group of standard input's terminal, if it is a terminal and this process is in the
+    /// foreground.
     pub(super) fn remember() -> Self {
-        // 0 is a group that our pid namespace has no number for: not ours to set.
+        // 0 is a group without an ID in this pid namespace.
         let group = getpgrp();
         let foreground = (group.as_raw() > 0 && foreground() == Some(group)).then_some(group);
         Self { foreground }
@@ -30,7 +30,7 @@ impl Drop for Terminal {
         if foreground() == Some(group) {
             return;
         }
-        // A group in the background is stopped when it does this, unless the signal is blocked.
+        // A background group is stopped by this call unless the signal is blocked.
         let mut mask = nix::sys::signal::SigSet::empty();
         mask.add(nix::sys::signal::SIGTTOU);
         if mask.thread_block().is_ok() {

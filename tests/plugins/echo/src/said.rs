@@ -23,7 +23,7 @@ inventory::submit! {
                 name: "nothing",
                 default: OptionValue::Text(std::borrow::Cow::Borrowed("nothing yet")),
                 range: None,
-                summary: "what is shown before anybody has written",
+                summary: "the contents before the first write",
             },
             OptionSpec {
                 name: "most",
@@ -59,7 +59,7 @@ impl Said {
     }
 }
 
-/// What was said in a container.
+/// The lines written in a container.
 type Board = Mutex<Written>;
 
 #[derive(Debug, Default)]

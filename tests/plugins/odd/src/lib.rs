@@ -53,7 +53,7 @@ pub unsafe extern "C" fn vistafs_plugin(host: *const abi::Host) -> *const abi::P
     let plugin = unsafe { vistafs_plugin_sdk::export(host, name, version, &views::NAMES) };
     let plugin = plugin.cast_mut();
     match mode() {
-        // SAFETY: nobody has seen the table yet.
+        // SAFETY: no other code has seen the table yet.
         b'2' => unsafe { (*plugin).abi_major += 1 },
         b'5' => {
             // SAFETY: as above.

@@ -21,18 +21,18 @@ pub(crate) const NAMES: [&str; 10] = [
     "odd-tree",
 ];
 
-/// What a file does when it is read.
+/// The fault of a file when it is read.
 #[derive(Debug, Clone, Copy)]
 enum Odd {
     /// Answers an errno, of which nothing is said.
     Answer,
-    /// Shows what is no text.
+    /// Shows bytes that are not UTF-8.
     Bytes,
     /// Fails, and says why.
     Error,
     /// Shows nothing at all.
     Little,
-    /// Shows more than anybody wants.
+    /// Shows more than the maximum.
     Much,
     /// Does not return.
     Never,

@@ -1,7 +1,7 @@
-//! Making a new cgroup fit to hold processes and limits.
+//! Prepares a new cgroup for processes and limits.
 //!
-//! v1: a cpuset without CPUs and memory nodes takes no process. v2: a cgroup has a controller only
-//! if its parent hands it down.
+//! v1: a cpuset without CPUs and memory nodes accepts no process. v2: a cgroup has a controller only if
+//! its parent enables it for children.
 
 use std::fs;
 use std::path::Path;
@@ -11,16 +11,16 @@ use vistafs_cgroup::Version;
 
 use super::{Place, make_directory, tree};
 
-/// What views show and limits need, of v2. One that v1 has is not among those offered.
+/// v2 controllers that views show and limits need. Controllers in use by v1 are not available.
 const HANDED_DOWN: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
 
-/// The cgroup, made in the root of a container's v2 tree, that takes the root's processes.
+/// The cgroup in the root of a container's v2 tree that takes the root's processes.
 const EVACUATED: &str = "init";
 
-/// How often they are looked for.
+/// Attempts to move all of them.
 const MOST_ROUNDS: usize = 10;
 
-/// For the parent of all containers. Only what is `needed` has to work.
+/// Prepares the parent of all containers. Only the `needed` controllers must work.
 pub(super) fn prepare_parent(place: &Place, needed: &[&str]) -> Result<()> {
     match place.version {
         Version::V1 if place.has("cpuset") => inherit_cpuset(&place.root, &place.parent),
@@ -33,8 +33,8 @@ fn prepare_v2_parent(place: &Place, needed: &[&str]) -> Result<()> {
     let offered = offered(&place.root)?;
     let needed = |controller: &str| needed.contains(&controller);
     if is_crowded(&place.root) {
-        // Without a limit to set, other people's processes stay where they are. To hand down
-        // even a controller that the kernel lets us would keep processes out of our cgroups.
+        // Without a limit to set, other processes stay where they are. Enabling a controller would keep
+        // processes out of these cgroups.
         if !HANDED_DOWN
             .into_iter()
             .any(|c| needed(c) && is_in(&offered, c))
@@ -55,14 +55,14 @@ fn prepare_v2_parent(place: &Place, needed: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Whether "no internal processes" stands in the way: in a container the root of the tree is, to
-/// the kernel, a cgroup like any other, and the container's processes may be in it.
+/// Returns whether the "no internal processes" rule applies: in a container the root of the tree is an
+/// ordinary cgroup for the kernel, and may have the container's processes.
 fn is_crowded(root: &Path) -> bool {
-    // The kernel's own root has no type, and is exempt.
+    // The kernel's real root has no type, and is exempt.
     root.join("cgroup.type").exists() && !tree::processes(root).is_empty()
 }
 
-/// For a container's own.
+/// Prepares a container's own cgroup.
 pub(super) fn prepare_own(place: &Place) -> Result<()> {
     if place.version == Version::V1 && place.has("cpuset") {
         inherit_cpuset(&place.parent, &place.own)?;
@@ -97,19 +97,19 @@ fn hand_down(cgroup: &Path, controller: &str) -> Result<()> {
     fs::write(&path, format!("+{controller}")).with_context(at)
 }
 
-/// Moves the processes of a container's root aside. Their limits stay those of the root.
+/// Moves the processes of a container's root into a child. The limits of the root still apply.
 fn evacuate(root: &Path) -> Result<()> {
     let aside = root.join(EVACUATED);
     make_directory(&aside)?;
     let procs = aside.join("cgroup.procs");
-    // Again until none is left: they may start others meanwhile.
+    // Again until none is left: they may fork meanwhile.
     for _ in 0..MOST_ROUNDS {
         let pids = tree::processes(root);
         if pids.is_empty() {
             return Ok(());
         }
         for pid in pids {
-            // One that has ended needs no moving.
+            // An ended process need not be moved.
             if let Err(error) = fs::write(&procs, pid.as_raw_nonzero().to_string()) {
                 log::debug!("moving process {pid:?} to {}: {error}", aside.display());
             }

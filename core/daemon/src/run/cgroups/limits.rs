@@ -1,4 +1,4 @@
-//! Writing limits, in the words of either version.
+//! Writes limits, to v1 or v2.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::Place;
 use crate::run::amount::CPU_PERIOD;
 use crate::run::args::Limits;
 
-/// Sets every limit that was asked for, or says which of them this machine cannot give.
+/// Sets every given limit, or reports the one that this machine cannot set.
 pub(super) fn apply(limits: &Limits, places: &[Place]) -> Result<()> {
     if let Some(bytes) = limits.memory {
         memory(places, bytes, limits.memory_swap)?;
@@ -74,7 +74,7 @@ fn cpuset(places: &[Place], cpus: &CpuSet) -> Result<()> {
         Version::V1 => "cpuset.effective_cpus",
         Version::V2 => "cpuset.cpus.effective",
     };
-    // The kernel's answers differ: v1 refuses with a bare EACCES, v2 takes what there is.
+    // The kernel's behaviour differs: v1 refuses with EACCES, v2 uses the available CPUs.
     let path = place.parent.join(effective);
     let text = fs::read(&path).with_context(|| path.display().to_string())?;
     let here = CpuSet::parse(&text).with_context(|| path.display().to_string())?;
@@ -85,7 +85,7 @@ fn cpuset(places: &[Place], cpus: &CpuSet) -> Result<()> {
     set(&place.own, "cpuset.cpus", &cpus.to_string(), "--cpuset")
 }
 
-/// Where a controller is: v1 before v2, as the machine has it in one of them only.
+/// Finds a controller: v1 before v2, as a machine has it in one of them only.
 fn place_of<'p>(places: &'p [Place], controller: &str, option: &str) -> Result<&'p Place> {
     let v2 = places.iter().find(|place| place.version == Version::V2);
     let v2_has_it = |place: &&Place| {

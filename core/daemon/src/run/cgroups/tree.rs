@@ -1,4 +1,4 @@
-//! A cgroup with all that is below it.
+//! A cgroup and all cgroups below it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
-/// Names of the cgroups directly below; none if it is gone.
+/// Returns the names of the child cgroups; none if it is gone.
 pub(super) fn children(cgroup: &Path) -> Vec<OsString> {
     let entries = fs::read_dir(cgroup).into_iter().flatten().flatten();
     entries
@@ -16,7 +16,7 @@ pub(super) fn children(cgroup: &Path) -> Vec<OsString> {
         .collect()
 }
 
-/// Removes it; one that is gone is no error. EBUSY: there are processes in it.
+/// Removes it; a missing one is no error. EBUSY: it has processes.
 pub(super) fn remove(cgroup: &Path) -> Result<(), Errno> {
     for child in children(cgroup) {
         remove(&cgroup.join(child))?;
@@ -27,7 +27,7 @@ pub(super) fn remove(cgroup: &Path) -> Result<(), Errno> {
     }
 }
 
-/// Lets what is frozen in it run again, as on v1 a frozen process does not even die of SIGKILL.
+/// Thaws it: on v1 a frozen process does not even die of SIGKILL.
 pub(super) fn thaw(cgroup: &Path) {
     let state = cgroup.join("freezer.state");
     if fs::write(state, "THAWED").is_ok() {
@@ -40,14 +40,14 @@ pub(super) fn thaw(cgroup: &Path) {
 /// Kills every process in it.
 pub(super) fn kill_all(cgroup: &Path) {
     thaw(cgroup);
-    // Linux 5.14 and later, v2: all at once, not even a fork bomb gets away.
+    // Linux 5.14 and later, v2: kills all at once, even a fork bomb.
     if fs::write(cgroup.join("cgroup.kill"), "1").is_ok() {
         return;
     }
     let mut pids = Vec::new();
     collect(cgroup, &mut pids);
     for pid in pids {
-        // What has ended in the meantime needs no killing.
+        // An ended process need not be killed.
         let _ = rustix::process::kill_process(pid, Signal::KILL);
     }
 }
@@ -59,11 +59,11 @@ fn collect(cgroup: &Path, pids: &mut Vec<Pid>) {
     }
 }
 
-/// The processes in it, without those of the cgroups below.
+/// Returns the processes in it, without those of child cgroups.
 pub(super) fn processes(cgroup: &Path) -> Vec<Pid> {
     let text = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
     let numbers = text.lines().filter_map(|line| line.parse().ok());
-    // Zero is a process that our pid namespace cannot see. To kill(2) it would be ourselves.
+    // Zero is a process outside this pid namespace. kill(2) would take it for the caller's group.
     numbers
         .filter(|number| *number > 0)
         .filter_map(Pid::from_raw)
