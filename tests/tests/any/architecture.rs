@@ -58,9 +58,14 @@ fn dependencies(directory: &str) -> BTreeSet<String> {
 #[test]
 fn crates_depend_on_those_of_the_table() {
     let document = document();
-    let section = document.split("\n## ").find(|s| s.starts_with("Dependencies"));
+    let section = document
+        .split("\n## ")
+        .find(|s| s.starts_with("Dependencies"));
     let mut above: BTreeSet<String> = BTreeSet::new();
-    let rows = section.unwrap().lines().filter(|line| line.starts_with("| `"));
+    let rows = section
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("| `"));
     for row in rows {
         let names: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let (name, listed) = names.split_first().unwrap();
@@ -71,7 +76,12 @@ fn crates_depend_on_those_of_the_table() {
     }
     let is_part = |name: &String| !name.starts_with("tests") && !name.contains("examples");
     let all: BTreeSet<_> = crates().into_iter().filter(is_part).collect();
-    assert_eq!(above, all.into_iter().filter(|name| name != "contrib/xtask").collect());
+    assert_eq!(
+        above,
+        all.into_iter()
+            .filter(|name| name != "contrib/xtask")
+            .collect()
+    );
 }
 
 #[test]
