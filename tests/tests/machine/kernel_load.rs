@@ -39,12 +39,14 @@ fn the_load_of_one_thread_is_part_of_the_kernel_s() {
          while read _; do cat /proc/loadavg; done; wait",
         LOAD.as_secs() + 60,
     );
+    let created = Instant::now();
     let mut child = TestContainer::new(&mounted, &cgroup).spawn(&script);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut line = || lines.next().unwrap().unwrap();
     let first = averages(&line());
     assert_eq!(line(), "", "the thread is busy from now on");
     let (started, host_before) = (Instant::now(), of_host());
+    let start_up = created.elapsed().as_secs_f64();
     std::thread::sleep(LOAD);
     let host_after = of_host();
     child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
@@ -55,11 +57,12 @@ fn the_load_of_one_thread_is_part_of_the_kernel_s() {
     let shown = format!(
         "after {seconds:.1} s: {last:?}, before {first:?}; the host's {host_after:?}, before {host_before:?}"
     );
-    assert_eq!(first, [0.0; 3], "{shown}");
     for (index, constant) in CONSTANTS.into_iter().enumerate() {
         let after = |seconds: f64| 1.0 - (-seconds.max(0.0) / constant).exp();
+        // Its start may have kept a CPU busy: in a slow guest for seconds.
+        assert!(first[index] <= after(start_up) + ROUNDED, "{shown}");
         let least = after(seconds - 2.0 * SAMPLE) - ROUNDED;
-        let most = after(seconds + SAMPLE) + ROUNDED;
+        let most = after(start_up + seconds + SAMPLE) + ROUNDED;
         assert!(
             (least..=most).contains(&last[index]),
             "{least} to {most}: {shown}"
