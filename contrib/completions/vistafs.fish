@@ -25,7 +25,7 @@ function __fish_vistafs_using_subcommand
 end
 
 complete -c vistafs -n "__fish_vistafs_needs_command" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_needs_command" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_needs_command" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -56,15 +56,15 @@ complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-hook" -d 'Bind 
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "oci-runtime" -d 'Run an OCI runtime and add the views to its containers'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "nri" -d 'Add the views to pods, as an NRI plugin of containerd or CRI-O'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "lxc-hook" -d 'Bind the views into a container, as a hook.mount of LXC'
-complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'What a worker starts for a file that shows what a command prints'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "command-guard" -d 'Internal: how a worker starts the command of a custom file'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "try-plugin" -d 'Internal: loads the file of a plugin in a separate process, which it may end'
-complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "run-init" -d '`vistafs run-init`: what `vistafs run` starts in the new pid namespace; not for people'
+complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "run-init" -d '`vistafs run-init`: internal, started by `vistafs run` in the new pid namespace'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "hold" -d 'Internal: how a supervisor starts the process that holds shared files open'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "worker" -d 'Internal: how a supervisor starts its workers'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "repair-worker" -d 'Internal: how `vistafs repair` starts its worker'
 complete -c vistafs -n "__fish_vistafs_needs_command" -f -a "attach-worker" -d 'Internal: how `vistafs attach` and `vistafs detach` start their worker'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -80,7 +80,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -l page-cache -d 
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand mount" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -90,7 +90,7 @@ no-zswap\t'`--disable-zswap`'
 strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxcfs" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -102,7 +102,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -s v -l verbose
 complete -c vistafs -n "__fish_vistafs_using_subcommand unmount" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -114,7 +114,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -s v -l verbose 
 complete -c vistafs -n "__fish_vistafs_using_subcommand reload" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -127,10 +127,10 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand upgrade" -s h -l help -d
 complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l memory -d 'Memory, in bytes or with k, M, G or T, such as 256M' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l memory-swap -d 'Memory and swap together; needs --memory' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l cpus -d 'CPU time, in CPUs, such as 1.5' -r
-complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l cpuset -d 'The CPUs themselves, such as 0-1 or 0,2' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l cpuset -d 'The CPUs, such as 0-1 or 0,2' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l name -d 'Name of the container: its host name, and that of its cgroups below /vistafs [default: run-PID]' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand run" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -143,7 +143,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand run" -s h -l help -d 'Pr
 complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l pid -d 'Show what the container of this process sees' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l cgroup -d 'Show this cgroup, by its path below the root of each hierarchy' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand show" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -156,7 +156,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand show" -s h -l help -d 'P
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l restore -d 'Enable a view again that was disabled because workers crashed while serving it' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -168,7 +168,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand views" -l json -d 'Print
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand views" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -182,7 +182,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_s
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -f -a "show" -d 'Print each key, its value, and the source of the value'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and not __fish_seen_subcommand_from check show example" -f -a "example" -d 'Print a configuration with all keys'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -193,7 +193,7 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -205,7 +205,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -216,7 +216,7 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand config; and __fish_seen_subcommand_from example" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -229,7 +229,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -s v -l verbose 
 complete -c vistafs -n "__fish_vistafs_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand status" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -243,7 +243,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand status" -s h -l help -d 
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l pid -d 'Only the mounts that this process sees; may be given several times' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -261,7 +261,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l pid -d 'The c
 complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l cgroup -d 'All containers with a process in this cgroup or below it' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -279,7 +279,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l pid -d 'The c
 complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l cgroup -d 'All containers with a process in this cgroup or below it' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -294,7 +294,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -s v -l verbose 
 complete -c vistafs -n "__fish_vistafs_using_subcommand detach" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -305,7 +305,7 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand docker-args" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and not __fish_seen_subcommand_from generate" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -320,7 +320,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_sub
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l output -d 'Replace FILE atomically instead of printing' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l hook -d 'Path of the program on the host that runtimes execute as a hook [default: this one]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand cdi; and __fish_seen_subcommand_from generate" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -335,7 +335,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l mount -d 'T
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l page-cache -d 'Bind from this mount of the page-cache tree where it has the view, and from the usual mount otherwise' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -347,7 +347,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -l required -d
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-hook" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand oci-runtime" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand oci-runtime" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand oci-runtime" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -362,7 +362,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l name -d 'Name of
 complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l index -d 'Two digits; the runtime calls its plugins in this order' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l hook -d 'Path of vistafs where the runtime executes hooks [default: this program]' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand nri" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -377,7 +377,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l mount -d 'T
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l page-cache -d 'Bind from this mount of the page-cache tree where it has the view, and from the usual mount otherwise' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l only -d 'Only these views, by name' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -388,9 +388,9 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -l required -d 'Fail, which keeps the container from starting, if the views cannot be bound'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand lxc-hook" -s h -l help -d 'Print help'
-complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l user -d 'Who runs it' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l user -d 'The user that runs it' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -401,7 +401,7 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand command-guard" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -412,11 +412,11 @@ strict\t'`--strict-lxcfs`'"
 complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -s v -l verbose -d 'Verbose logging; -vv also logs every FUSE request'
 complete -c vistafs -n "__fish_vistafs_using_subcommand try-plugin" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l view -d 'Path of a view to bind, below the mount and below /' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l parent -d 'Process id of the `vistafs run` that started this, in the pid namespace of /proc' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l parent -d 'Process ID of the `vistafs run` that started this, in the pid namespace of /proc' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l name -d 'Name of the container' -r
-complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l open-files -d 'How many files the command may have open (RLIMIT_NOFILE, soft)' -r
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l open-files -d 'Soft limit of open files for the command (RLIMIT_NOFILE)' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -428,7 +428,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -s v -l verbos
 complete -c vistafs -n "__fish_vistafs_using_subcommand run-init" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l mount -d 'The mount' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand hold" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -443,7 +443,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l device -d 'De
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l link -d 'Descriptor of the link to the supervisor' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l handover -d 'Descriptor of the memory shared by workers' -r
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -456,7 +456,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s v -l verbose 
 complete -c vistafs -n "__fish_vistafs_using_subcommand worker" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'
@@ -469,7 +469,7 @@ complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -s v -l v
 complete -c vistafs -n "__fish_vistafs_using_subcommand repair-worker" -s h -l help -d 'Print help'
 complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l mount -d 'The mount point of vistafs' -r -F
 complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l config -d 'Configuration [default: /etc/vistafs/config.toml]' -r -F
-complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'It was given at all: lxcfs without options'
+complete -c vistafs -n "__fish_vistafs_using_subcommand attach-worker" -l as-lxcfs -d 'Internal: the options of lxcfs, for workers' -r -f -a "plain\t'Called as lxcfs, whatever the options'
 cfs\t'`--enable-cfs`'
 loadavg\t'`--enable-loadavg`'
 psi-poll\t'`--enable-psi-poll`'

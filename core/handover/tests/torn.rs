@@ -85,7 +85,8 @@ fn what_is_read_was_written_as_a_whole_and_is_the_last() {
 
         let mut bytes = [0; 8];
         rustix::io::pread(&acknowledged, &mut bytes, 0).unwrap();
-        let done = u64::from_le_bytes(bytes);
+        // The text before may have been the last act of its writer: then it is not acknowledged.
+        let done = u64::from_le_bytes(bytes).max(last);
         let (again, read) = SlotFile::open(file.as_fd().try_clone_to_owned().unwrap()).unwrap();
         let number = number_of(&read).expect("a text that was written as a whole");
         assert!(number == done || number == done + 1, "{number} {done}");

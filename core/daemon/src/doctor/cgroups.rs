@@ -218,7 +218,7 @@ mod tests {
         let findings = examine(host.path()).unwrap();
         assert_eq!(about(&findings, "cgroups", "v2 alone").0, State::Good);
         assert_eq!(about(&findings, "controller", "cpu is on").0, State::Good);
-        let (state, remedy) = about(&findings, "controller", "io is off");
+        let (state, remedy) = about(&findings, "controller", "io is disabled");
         let expected = format!(
             "echo +io >{}/cg/cgroup.subtree_control",
             host.path().display()
